@@ -1,0 +1,1 @@
+"""Where the two sides meet: shared weights, the comparison, the report."""

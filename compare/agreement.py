@@ -1,0 +1,100 @@
+"""How two arrays differ: by how much, relative to the tensor's own scale, and where.
+
+What cannot be compared is a difference, never a pass: another shape or dtype, a name missing on one side, a value
+that is not finite, nothing at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from manual.arrays import Array
+
+#: The largest relative error that passes. Rounding alone stays a thousand and five times below.
+TOLERANCES = {"float64": 1e-12, "float32": 1e-5}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What sets one array apart from its reference.
+
+    ``error`` is max|actual - reference| / scale, the scale being max|reference| or larger, and infinite where there
+    is a ``problem``; ``index`` is where the worst element stands, ``actual`` and ``reference`` its two values.
+    """
+
+    name: str
+    error: float
+    tolerance: float
+    index: tuple[int, ...] = ()
+    actual: float = np.nan
+    reference: float = np.nan
+    problem: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the error is within the tolerance."""
+        return self.error <= self.tolerance
+
+    @property
+    def used(self) -> float:
+        """The share of the tolerance that the error uses up; agreement is 1 or less."""
+        return self.error / self.tolerance
+
+
+def difference(name: str, actual: Array, reference: Array, tolerance: float, scale: float = 0.0) -> Difference:
+    """Compare an array with its reference, relative to the reference's largest element, or to ``scale`` if larger."""
+    if actual.shape != reference.shape:
+        return Difference(name, np.inf, tolerance, problem=f"shape {actual.shape}, expected {reference.shape}")
+    if actual.dtype != reference.dtype:
+        return Difference(name, np.inf, tolerance, problem=f"dtype {actual.dtype}, expected {reference.dtype}")
+    if not actual.size:
+        return Difference(name, np.inf, tolerance, problem="nothing to compare: no elements")
+    with np.errstate(invalid="ignore"):  # inf - inf is nan, and reported as such
+        distance = np.abs(actual - reference)
+    worst = int(distance.argmax())  # the first nan, if there is one
+    index = tuple(map(int, np.unravel_index(worst, actual.shape)))
+    values = actual[index].item(), reference[index].item()
+    largest, scale = distance[index].item(), max(np.abs(reference).max().item(), scale)
+    if not np.isfinite(largest):
+        return Difference(name, np.inf, tolerance, index, *values, problem="not finite")
+    error = 0.0 if largest == 0 else largest / scale if scale else np.inf
+    return Difference(name, error, tolerance, index, *values)
+
+
+def compare(
+    actual: Mapping[str, Array],
+    reference: Mapping[str, Array],
+    tolerance: float,
+    scales: Mapping[str, float] = MappingProxyType({}),
+) -> list[Difference]:
+    """Compare arrays by name: a difference for each, a problem for each that one side lacks, one if there is none.
+
+    ``scales`` may give, by name, what the errors are relative to where it is larger than the reference.
+    """
+    differences = [
+        difference(name, actual[name], reference[name], tolerance, scales.get(name, 0.0))
+        if name in actual and name in reference
+        else Difference(name, np.inf, tolerance, problem="missing in the reference" if name in actual else "missing")
+        for name in [*reference, *(name for name in actual if name not in reference)]
+    ]
+    return differences or [Difference("", np.inf, tolerance, problem="nothing was compared")]
+
+
+def place(name: str, index: tuple[int, ...], shape: tuple[int, ...], gates: Sequence[str]) -> str:
+    """In words, where the element ``index`` of the tensor ``name`` stands: its gate, unit, time step, row.
+
+    Recurrent weights and biases are blocks of H rows, one a gate; all else that has three axes is (T, B, …).
+    """
+    if not index:
+        return ""
+    leaf = name.rpartition(".")[2]
+    if leaf.startswith(("weight_ih", "weight_hh", "bias_ih", "bias_hh")):
+        gate, unit = divmod(index[0], shape[0] // len(gates))
+        words = [f"gate {gates[gate]}", f"unit {unit}"]
+        if len(index) == 2:
+            words.append(f"{'input' if leaf.startswith('weight_ih') else 'from unit'} {index[1]}")
+        return ", ".join(words)
+    axes = ("step", "row", "unit") if len(index) == 3 else ("output", "from unit")
+    return ", ".join(f"{axis} {i}" for axis, i in zip(axes, index))

@@ -1,0 +1,129 @@
+"""One run on binary addition: set both sides up, train them in lock-step, see how well they add."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+import manual
+import torch_impl
+from compare.binary_addition import Problems, batches, carry_chains, every_problem, random_problems
+from compare.lockstep import Lockstep, Step
+from compare.trainers import ManualTrainer, TorchTrainer
+from manual.arrays import Array
+
+#: Sums of up to so many bits are evaluated one and all: 4^(bits - 1) of them.
+EXHAUSTIVE_BITS = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run can be told; the command line's options of the same names say what they mean."""
+
+    hidden_size: int = 16
+    bits: int = 8
+    steps: int = 1000
+    batch_size: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 0.03
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    loss: str = "bce"
+    dtype: str = "float64"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("hidden_size", 1), ("bits", 2), ("steps", 1), ("batch_size", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of sums that each side gets right to the last bit."""
+
+    bits: int
+    problems: int
+    manual: float
+    autograd: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    settings: Settings
+    lockstep: Lockstep
+    accuracies: list[Accuracy]  # the trained length first, then 64 and 1,024 bits
+    examples: tuple[Problems, Array]  # a few sums, and the manual side's logits for them
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The blocks of rows of the recurrent weights."""
+        return self.lockstep.manual.model.recurrent.kernel.gates
+
+
+def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: None) -> Run:
+    """Train both sides in lock-step as the settings say, calling ``on_step`` after each step.
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
+    weights, data, unseen = np.random.default_rng(settings.seed).spawn(3)
+    lockstep = _set_up(settings, weights)
+    for x, y in batches(data, settings.bits, settings.batch_size, settings.steps, settings.dtype):
+        on_step(lockstep.step(x, y))
+    lockstep.finish()
+
+    trained = every_problem if settings.bits <= EXHAUSTIVE_BITS else lambda bits: _sample(unseen, bits, 16384)
+    sets = [trained(settings.bits), _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
+    examples = random_problems(unseen, settings.bits, 3)
+    return Run(
+        settings,
+        lockstep,
+        [_accuracy(lockstep, problems, settings.dtype) for problems in sets],
+        (examples, lockstep.manual.logits(examples.inputs(settings.dtype))),
+    )
+
+
+def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
+    """The manual side, its two opponents, and the autograd side that is left to itself."""
+    D, H, O = 2, settings.hidden_size, 1
+    dtype = getattr(torch, settings.dtype)
+    model = manual.Model(
+        manual.LSTM(D, H, dtype=settings.dtype, rng=rng), manual.Linear(H, O, dtype=settings.dtype, rng=rng)
+    )
+
+    def torch_side(layer: Any) -> TorchTrainer:
+        module = torch_impl.Model(layer(D, H, dtype=dtype), torch.nn.Linear(H, O, dtype=dtype))
+        return TorchTrainer(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
+
+    return Lockstep(
+        ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss),
+        {"autograd": torch_side(torch_impl.LSTM), "nn.LSTM": torch_side(torch.nn.LSTM)},
+        torch_side(torch_impl.LSTM),
+    )
+
+
+def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:
+    """The optimiser of ``manual`` or of ``torch.optim``: both take the same arguments."""
+    options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "sgd":
+        return package.SGD(parameters, momentum=settings.momentum, nesterov=settings.nesterov, **options)
+    return package.Adam(parameters, **options)
+
+
+def _sample(rng: np.random.Generator, bits: int, count: int) -> Problems:
+    """Random problems, and those that are hardest on the memory."""
+    return random_problems(rng, bits, count) + carry_chains(bits)
+
+
+def _accuracy(lockstep: Lockstep, problems: Problems, dtype: str) -> Accuracy:
+    bits, count = problems.total.shape
+    x = problems.inputs(dtype)
+    return Accuracy(
+        bits, count, problems.solved(lockstep.manual.logits(x)), problems.solved(lockstep.autograd.logits(x))
+    )

@@ -1,0 +1,36 @@
+"""What every file of this package says about arrays: their type, and the check at the door."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+#: Called as ``probe(name, t, value)`` at each named intermediate; the computation goes on with what it returns.
+Probe = Callable[[str, int, Array], Array]
+
+
+def check_array(argument: str, array: object, letters: str, sizes: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Return ``array`` if it is what the argument calls for.
+
+    Args:
+        argument: the argument's name, as the caller knows it.
+        array: what came.
+        letters: the expected shape in the project's letters, as in ``"T, B, D"``.
+        sizes: the expected shape; -1 stands for any size.
+        dtype: the expected dtype.
+
+    Raises:
+        TypeError: it is no ndarray, or one of another dtype.
+        ValueError: its shape differs.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{argument}: expected a NumPy array of shape ({letters}), got {type(array).__name__}")
+    if array.dtype != dtype:
+        raise TypeError(f"{argument}: expected dtype {np.dtype(dtype)}, got {array.dtype}")
+    if len(array.shape) != len(sizes) or any(want not in (-1, got) for want, got in zip(sizes, array.shape)):
+        expected = str(sizes).replace("-1", "any")
+        raise ValueError(f"{argument}: expected shape ({letters}) = {expected}, got {array.shape}")
+    return array

@@ -1,0 +1,51 @@
+"""The linear readout: forward, and directly below it backward. Equation numbers are those of DERIVATION.md."""
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual.arrays import Array, check_array
+
+
+class Linear:
+    """y = W h + b over the last axis, with ``torch.nn.Linear``'s parameters and their initial distribution.
+
+    Args:
+        in_features: size H of the last axis of h.
+        out_features: size O of the last axis of y.
+        dtype: of parameters, arguments and results.
+        rng: what the initial parameters are drawn from.
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike = np.float64, rng: np.random.Generator):
+        bound = 1 / np.sqrt(in_features)
+        self.dtype = np.dtype(dtype)
+        self.parameters: dict[str, Array] = {
+            "weight": rng.uniform(-bound, bound, (out_features, in_features)).astype(dtype),
+            "bias": rng.uniform(-bound, bound, out_features).astype(dtype),
+        }
+
+    def forward(self, h: Array) -> tuple[Array, Array]:
+        """From h (T, B, H): y (T, B, O), and the tape, which is h itself.
+
+        Raises:
+            TypeError, ValueError: h is no array of that shape and of the parameters' dtype.
+        """
+        weight, bias = self.parameters["weight"], self.parameters["bias"]
+        check_array("h", h, "T, B, H", (-1, -1, weight.shape[1]), self.dtype)
+        return h @ weight.T + bias, h  # (Y1)
+
+    def backward(self, tape: Array, d_y: Array) -> tuple[Array, dict[str, Array]]:
+        """From d_y (T, B, O): d_h (T, B, H), and the gradients of weight (O, H) and bias (O,).
+
+        Raises:
+            TypeError, ValueError: d_y is no array of that shape and of the parameters' dtype.
+        """
+        weight = self.parameters["weight"]
+        O, H = weight.shape
+        check_array("d_y", d_y, "T, B, O", (*tape.shape[:-1], O), self.dtype)
+        rows = d_y.reshape(-1, O)
+        gradients = {
+            "weight": rows.T @ tape.reshape(-1, H),  # (Y3)
+            "bias": rows.sum(axis=0),  # (Y4)
+        }
+        return d_y @ weight, gradients  # d_h is (Y2)

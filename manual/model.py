@@ -1,0 +1,49 @@
+"""A recurrent layer and a linear readout: a logit for each time step."""
+
+from typing import Any
+
+from manual.arrays import Array, Probe
+from manual.linear import Linear
+from manual.recurrent import Recurrent, State
+
+
+class Model:
+    """``readout(recurrent(x))``.
+
+    Args:
+        recurrent: the recurrent layers.
+        readout: what turns their output into logits.
+    """
+
+    def __init__(self, recurrent: Recurrent, readout: Linear):
+        self.recurrent, self.readout = recurrent, readout
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The arrays of both parts, under the names a PyTorch ``state_dict`` gives them."""
+        return {f"recurrent.{name}": array for name, array in self.recurrent.parameters.items()} | {
+            f"readout.{name}": array for name, array in self.readout.parameters.items()
+        }
+
+    def forward(self, x: Array, state: State | None = None, **options: Any) -> tuple[Array, State, tuple[Any, Any]]:
+        """From x (T, B, D): logits (T, B, O), the final state, and the tape.
+
+        ``options`` are those of ``Recurrent.forward``, which also says what it raises.
+        """
+        output, state, recurrent_tape = self.recurrent.forward(x, state, **options)
+        logits, readout_tape = self.readout.forward(output)
+        return logits, state, (recurrent_tape, readout_tape)
+
+    def backward(
+        self, tape: tuple[Any, Any], d_logits: Array, d_state: State | None = None, probe: Probe | None = None
+    ) -> tuple[Array, State, dict[str, Array]]:
+        """From d_logits (T, B, O): d_x (T, B, D), the gradient of the initial state, those of ``parameters``."""
+        recurrent_tape, readout_tape = tape
+        d_output, readout = self.readout.backward(readout_tape, d_logits)
+        d_x, d_state, recurrent = self.recurrent.backward(recurrent_tape, d_output, d_state, probe)
+        return (
+            d_x,
+            d_state,
+            {f"recurrent.{name}": gradient for name, gradient in recurrent.items()}
+            | {f"readout.{name}": gradient for name, gradient in readout.items()},
+        )

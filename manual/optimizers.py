@@ -1,0 +1,139 @@
+"""Stochastic gradient descent and Adam, equal to ``torch.optim``'s step for step.
+
+Both write into the arrays they are given. ``buffers`` maps the names of PyTorch's optimiser state to one array for each
+parameter. Equation numbers are those of DERIVATION.md.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from manual.arrays import Array, check_array
+
+
+class Optimizer:
+    """What the optimisers have in common.
+
+    Args:
+        parameters: the arrays to be written into, by name.
+        lr: learning rate, at least 0.
+        weight_decay: λ ≥ 0, which adds λ θ to the gradient of each parameter θ.
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
+
+    def __init__(self, parameters: Mapping[str, Array], lr: float, weight_decay: float):
+        if not lr >= 0:
+            raise ValueError(f"lr: expected at least 0, got {lr}")
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay: expected at least 0, got {weight_decay}")
+        self.parameters, self.lr, self.weight_decay = parameters, lr, weight_decay
+        self.steps = 0
+        self.buffers: dict[str, dict[str, Array]] = {}
+
+    def step(self, gradients: Mapping[str, Array]) -> None:
+        """Change each parameter by one step.
+
+        Raises:
+            ValueError: the gradients' names or shapes are not those of the parameters.
+            TypeError: a gradient is no array, or of another dtype than its parameter.
+        """
+        if gradients.keys() != self.parameters.keys():
+            raise ValueError(f"gradients: expected {sorted(self.parameters)}, got {sorted(gradients)}")
+        for name, parameter in self.parameters.items():
+            check_array(name, gradients[name], "its parameter's shape", parameter.shape, parameter.dtype)
+        self.steps += 1
+        for name, parameter in self.parameters.items():
+            gradient = gradients[name]
+            if self.weight_decay:
+                gradient = gradient + self.weight_decay * parameter  # (U1)
+            self._update(name, parameter, gradient)
+
+    def _zeros(self) -> dict[str, Array]:
+        return {name: np.zeros_like(parameter) for name, parameter in self.parameters.items()}
+
+    def _update(self, name: str, parameter: Array, gradient: Array) -> None:
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum, Nesterov's if asked for, and weight decay.
+
+    Args:
+        parameters: the arrays to be written into, by name.
+        lr: learning rate η.
+        momentum: μ ≥ 0.
+        weight_decay: λ ≥ 0.
+        nesterov: whether the step looks ahead along the momentum.
+
+    Raises:
+        ValueError: a setting outside its range, or Nesterov's momentum without momentum.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Array],
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ):
+        super().__init__(parameters, lr, weight_decay)
+        if not momentum >= 0:
+            raise ValueError(f"momentum: expected at least 0, got {momentum}")
+        if nesterov and not momentum:
+            raise ValueError(f"nesterov: expected a momentum above 0, got {momentum}")
+        self.momentum, self.nesterov = momentum, nesterov
+        if momentum:
+            self.buffers["momentum_buffer"] = self._zeros()
+
+    def _update(self, name: str, parameter: Array, gradient: Array) -> None:
+        if self.momentum:
+            velocity = self.buffers["momentum_buffer"][name]
+            velocity *= self.momentum
+            velocity += gradient  # (U2)
+            gradient = gradient + self.momentum * velocity if self.nesterov else velocity  # (U3)
+        parameter -= self.lr * gradient  # (U4)
+
+
+class Adam(Optimizer):
+    """Adam with weight decay as an L2 term.
+
+    Formulas: Kingma and Ba, "Adam: A Method for Stochastic Optimization".
+
+    Args:
+        parameters: the arrays to be written into, by name.
+        lr: learning rate η.
+        betas: decay rates β1, β2 of the two moments, each in [0, 1).
+        eps: ε ≥ 0, which keeps the division finite.
+        weight_decay: λ ≥ 0.
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Array],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
+        super().__init__(parameters, lr, weight_decay)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas: expected two numbers in [0, 1), got {betas}")
+        if not eps >= 0:
+            raise ValueError(f"eps: expected at least 0, got {eps}")
+        self.betas, self.eps = betas, eps
+        self.buffers = {"exp_avg": self._zeros(), "exp_avg_sq": self._zeros()}
+
+    def _update(self, name: str, parameter: Array, gradient: Array) -> None:
+        beta1, beta2 = self.betas
+        mean, square = self.buffers["exp_avg"][name], self.buffers["exp_avg_sq"][name]
+        mean += (1 - beta1) * (gradient - mean)  # (U5)
+        square *= beta2
+        square += (1 - beta2) * gradient * gradient  # (U6)
+        step_size = self.lr / (1 - beta1**self.steps)
+        parameter -= step_size * mean / (np.sqrt(square) / (1 - beta2**self.steps) ** 0.5 + self.eps)  # (U7)

@@ -1,0 +1,261 @@
+"""Layers × directions × dropout × layout over any recurrent kernel. No equation of a cell stands here.
+
+Layer k reads the outputs of layer k - 1, those of both directions side by side where there are two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from manual.arrays import Array, Probe, check_array
+from manual.lstm import LSTMKernel
+from manual.sweep import Kernel, Schedule, Sweep
+
+#: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
+State = Array | tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What the backward pass of a stack needs of its forward pass."""
+
+    schedule: Schedule
+    unbatched: bool
+    masks: Array | None  # (layers - 1, T, B, directions * H), rows in the schedule's order
+    sweeps: list[list[Any]]  # what each sweep left
+
+
+class Recurrent:
+    """A stack of recurrent layers with hand-derived gradients: what all cells have in common.
+
+    ``parameters`` maps PyTorch's names to arrays of PyTorch's shapes, drawn as PyTorch draws them, uniformly from
+    ±1/√H. Write into the arrays to set them; each ``forward`` reads them anew.
+
+    Args:
+        kernel: the equations of one layer in one direction.
+        input_size: D.
+        hidden_size: H.
+        num_layers: layers, each reading the outputs of the one before.
+        bias: whether there are biases, two for each layer and direction.
+        batch_first: whether x and output are (B, T, …).
+        dropout: probability with which the outputs of all layers but the last are dropped in training.
+        bidirectional: whether each layer also runs from the end to the beginning.
+        dtype: of parameters, arguments and results; any floating dtype of NumPy's, complex ones included.
+        rng: what the initial parameters are drawn from.
+
+    Raises:
+        ValueError: an option outside its range.
+        TypeError: a dtype that is not floating.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        dtype: DTypeLike = np.float64,
+        rng: np.random.Generator,
+    ):
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if size < 1:
+                raise ValueError(f"{name}: expected at least 1, got {size}")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout: expected a probability in [0, 1], got {dropout}")
+        if not np.issubdtype(dtype, np.inexact):
+            raise TypeError(f"dtype: expected a floating dtype, got {np.dtype(dtype)}")
+        self.kernel = kernel
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
+        self.dtype = np.dtype(dtype)
+        self.directions = 2 if bidirectional else 1
+        self.sweeps = [
+            Sweep(
+                kernel,
+                D=input_size if layer == 0 else self.directions * hidden_size,
+                H=hidden_size,
+                suffix=f"_l{layer}_reverse" if reverse else f"_l{layer}",
+                reverse=reverse,
+                bias=bias,
+                dtype=dtype,
+            )
+            for layer in range(num_layers)
+            for reverse in (False, True)[: self.directions]
+        ]
+        bound = 1 / np.sqrt(hidden_size)
+        self.parameters: dict[str, Array] = {
+            name + sweep.suffix: rng.uniform(-bound, bound, shape).astype(dtype)
+            for sweep in self.sweeps
+            for name, shape in sweep.shapes.items()
+        }
+
+    def forward(
+        self,
+        x: Array,
+        state: State | None = None,
+        *,
+        lengths: Sequence[int] | Array | None = None,
+        training: bool = True,
+        masks: Array | None = None,
+        probe: Probe | None = None,
+    ) -> tuple[Array, State, Tape]:
+        """Run a batch of sequences through the stack.
+
+        Args:
+            x: (T, B, D); (B, T, D) if ``batch_first``; (T, D) for one sequence without a batch axis.
+            state: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), without B where x
+                has none; zeros if left out.
+            lengths: (B,), how many steps of each row are sequence; the rest is padding, which is not read.
+            training: whether dropout acts.
+            masks: what dropout multiplies with, from ``draw_masks``; called for where dropout acts.
+            probe: called at each named intermediate with its name and the suffix of its layer and direction
+                (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
+
+        Returns:
+            output (T, B, directions * H), laid out as x is and zero in the padding; the state at each sequence's own
+            end, shaped as the initial one; the tape for ``backward``.
+
+        Raises:
+            TypeError: an argument is no array, or of another dtype than the parameters.
+            ValueError: an argument's shape differs, or the lengths don't fit.
+        """
+        unbatched = isinstance(x, np.ndarray) and x.ndim == 2
+        if unbatched and lengths is not None:
+            raise ValueError("lengths: expected none for an x of shape (T, D), which has no padding")
+        x = self._time_major("x", x, ("T", "B", "D"), (-1, -1, self.input_size), unbatched)
+        T, B, _ = x.shape
+        schedule = Schedule.of(lengths, T, B)
+        masks = self._masks(masks, T, B)[:, :, schedule.order] if training and self._has_dropout else None
+        carried = self._carried("{}_0", state, schedule, unbatched)
+
+        source, tapes = x[:, schedule.order], []
+        for layer in range(self.num_layers):
+            if layer and masks is not None:
+                source = source * masks[layer - 1]
+            outputs = []
+            for k in self._of_layer(layer):
+                output, tape = self.sweeps[k].forward(source, carried[k], self.parameters, schedule, probe)
+                outputs.append(output)
+                tapes.append(tape)
+            source = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[0]
+        final = self._state(carried, schedule, unbatched)
+        return self._as_came(source, schedule, unbatched), final, Tape(schedule, unbatched, masks, tapes)
+
+    def backward(
+        self, tape: Tape, d_output: Array, d_state: State | None = None, probe: Probe | None = None
+    ) -> tuple[Array, State, dict[str, Array]]:
+        """Carry the gradients of the outputs back through the run that left the tape.
+
+        Args:
+            tape: from ``forward``; it is not changed, and can be used again.
+            d_output: the gradient of the loss with respect to the output, shaped as it. Its padding is not read.
+            d_state: that with respect to the final state, shaped as it; zeros if left out.
+            probe: as in ``forward``, for the adjoints (``d_z_i_l0``, ``d_c_l0``, …).
+
+        Returns:
+            d_x, shaped as x and zero in the padding; the gradient of the initial state, shaped as it; and the
+            gradients, with the names and shapes of ``parameters``.
+
+        Raises:
+            TypeError: an argument is no array, or of another dtype than the parameters.
+            ValueError: an argument's shape differs.
+        """
+        schedule, unbatched, H = tape.schedule, tape.unbatched, self.hidden_size
+        sizes = (schedule.T, schedule.B, self.directions * H)
+        d_output = self._time_major("d_output", d_output, ("T", "B", "directions * H"), sizes, unbatched)
+        carried = self._carried("d_{}_n", d_state, schedule, unbatched)
+
+        d_source = d_output[:, schedule.order]
+        gradients: dict[str, Array] = {}
+        for layer in reversed(range(self.num_layers)):
+            d_inputs = []
+            for direction, k in enumerate(self._of_layer(layer)):
+                block = d_source[:, :, direction * H : (direction + 1) * H]
+                d_input, shares = self.sweeps[k].backward(tape.sweeps[k], block, carried[k], schedule, probe)
+                d_inputs.append(d_input)
+                gradients |= shares
+            d_source = d_inputs[0] + d_inputs[1] if self.bidirectional else d_inputs[0]
+            if layer and tape.masks is not None:
+                d_source = d_source * tape.masks[layer - 1]
+        d_initial = self._state(carried, schedule, unbatched)
+        return self._as_came(d_source, schedule, unbatched), d_initial, {n: gradients[n] for n in self.parameters}
+
+    def draw_masks(self, T: int, B: int, rng: np.random.Generator) -> Array:
+        """Dropout masks (layers - 1, T, B, directions * H): 0 with probability ``dropout``, else 1 / (1 - dropout)."""
+        kept = rng.random((self.num_layers - 1, T, B, self.directions * self.hidden_size)) >= self.dropout
+        return (kept / (1 - self.dropout) if self.dropout < 1 else np.zeros(kept.shape)).astype(self.dtype)
+
+    @property
+    def _has_dropout(self) -> bool:
+        return self.dropout > 0 and self.num_layers > 1
+
+    def _of_layer(self, layer: int) -> range:
+        return range(layer * self.directions, (layer + 1) * self.directions)
+
+    def _masks(self, masks: Array | None, T: int, B: int) -> Array:
+        shape = (self.num_layers - 1, T, B, self.directions * self.hidden_size)
+        if masks is None:
+            raise ValueError(f"masks: expected an array of shape {shape} for dropout = {self.dropout}, got None")
+        return check_array("masks", masks, "layers - 1, T, B, directions * H", shape, self.dtype)
+
+    def _time_major(
+        self, argument: str, array: object, letters: tuple[str, ...], sizes: tuple[int, ...], unbatched: bool
+    ) -> Array:
+        """Check an array laid out as the user's, and return it as (T, B, …)."""
+        axes = [0, 2] if unbatched else [1, 0, 2] if self.batch_first else [0, 1, 2]
+        shape = tuple(sizes[axis] for axis in axes)
+        checked = check_array(argument, array, ", ".join(letters[axis] for axis in axes), shape, self.dtype)
+        if 0 in checked.shape:
+            raise ValueError(f"{argument}: expected at least one time step and one row, got {checked.shape}")
+        return checked[:, None] if unbatched else checked.swapaxes(0, 1) if self.batch_first else checked
+
+    def _as_came(self, array: Array, schedule: Schedule, unbatched: bool) -> Array:
+        """Rows and axes of a (T, B, …) array back to the user's."""
+        if isinstance(schedule.order, np.ndarray):
+            array = array[:, np.argsort(schedule.order)]
+        return array[:, 0] if unbatched else array.swapaxes(0, 1) if self.batch_first else array
+
+    def _carried(
+        self, argument: str, state: State | None, schedule: Schedule, unbatched: bool
+    ) -> list[tuple[Array, ...]]:
+        """For each sweep, its own copy of its part of a state, (B, H) each, rows in the schedule's order."""
+        sizes = (len(self.sweeps), schedule.B, self.hidden_size)
+        names = [argument.format(name) for name in self.kernel.states]
+        if state is None:
+            parts: tuple[Array, ...] = tuple(np.zeros(sizes, self.dtype) for _ in names)
+        else:
+            parts = state if isinstance(state, tuple) else (state,)
+            if len(parts) != len(names):
+                raise ValueError(f"state: expected ({', '.join(names)}), got {len(parts)} arrays")
+            axes = [0, 2] if unbatched else [0, 1, 2]
+            letters = ", ".join(("layers * directions", "B", "H")[axis] for axis in axes)
+            shape = tuple(sizes[axis] for axis in axes)
+            parts = tuple(check_array(n, p, letters, shape, self.dtype).reshape(sizes) for n, p in zip(names, parts))
+        return [tuple(part[k, schedule.order].copy() for part in parts) for k in range(len(self.sweeps))]
+
+    def _state(self, carried: list[tuple[Array, ...]], schedule: Schedule, unbatched: bool) -> State:
+        """The opposite of ``_carried``."""
+        parts = tuple(np.stack(part) for part in zip(*carried))  # (layers * directions, B, H)
+        if isinstance(schedule.order, np.ndarray):
+            parts = tuple(part[:, np.argsort(schedule.order)] for part in parts)
+        if unbatched:
+            parts = tuple(part[:, 0] for part in parts)
+        return parts if len(parts) > 1 else parts[0]
+
+
+class LSTM(Recurrent):
+    """Long short-term memory: ``torch.nn.LSTM`` with its backward pass derived by hand.
+
+    It takes the arguments of ``Recurrent`` from ``input_size`` on.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *args: Any, **options: Any):
+        super().__init__(LSTMKernel(), input_size, hidden_size, *args, **options)

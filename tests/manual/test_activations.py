@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+from oracles import complex_step, relative_error
+
+from manual.activations import sigmoid, sigmoid_derivative, tanh_derivative
+
+Z = np.random.default_rng(0).normal(0, 2, (3, 4))
+
+
+def test_equation_a1():
+    assert relative_error(sigmoid(Z), 1 / (1 + np.exp(-Z))) < 1e-15
+
+
+def test_equation_a2():
+    assert relative_error(sigmoid_derivative(sigmoid(Z)), complex_step(lambda z: sigmoid(z).sum(), Z)) < 1e-15
+
+
+def test_equation_a3():
+    assert relative_error(tanh_derivative(np.tanh(Z)), complex_step(lambda z: np.tanh(z).sum(), Z)) < 1e-15
+
+
+def test_sigmoid_saturates_without_a_warning():
+    assert np.array_equal(sigmoid(np.array([-1e4, 1e4, -np.inf, np.inf])), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble, np.complex128])
+def test_dtypes_are_kept(dtype):
+    z = Z.astype(dtype)
+    assert sigmoid(z).dtype == sigmoid_derivative(z).dtype == tanh_derivative(z).dtype == dtype

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+import torch
+from oracles import relative_error
+
+from manual.optimizers import SGD, Adam
+
+SHAPES = {"weight": (5, 3), "bias": (4,)}
+CASES = [
+    (SGD, torch.optim.SGD, options)
+    for options in (
+        {},
+        {"momentum": 0.9},
+        {"momentum": 0.7, "nesterov": True},
+        {"weight_decay": 0.1},
+        {"momentum": 0.7, "nesterov": True, "weight_decay": 0.1},
+    )
+] + [
+    (Adam, torch.optim.Adam, options)
+    for options in ({}, {"weight_decay": 0.1}, {"betas": (0.5, 0.7)}, {"eps": 0.1}, {"betas": (0.0, 0.0)})
+]
+
+
+def draw(seed, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=shape).astype(dtype) for name, shape in SHAPES.items()}
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize("lr", [1e-3, 0.1, 10.0])
+@pytest.mark.parametrize("ours, theirs, options", CASES)
+def test_ten_steps_are_torchs(ours, theirs, options, lr, dtype, tolerance):
+    parameters = draw(0, dtype)
+    tensors = {name: torch.tensor(array, requires_grad=True) for name, array in parameters.items()}
+    optimizer, reference = ours(parameters, lr=lr, **options), theirs(list(tensors.values()), lr=lr, **options)
+    for step in range(10):
+        gradients = draw(step + 1, dtype)
+        optimizer.step(gradients)
+        for name, tensor in tensors.items():
+            tensor.grad = torch.tensor(gradients[name])
+        reference.step()
+        for name, tensor in tensors.items():
+            assert relative_error(parameters[name], tensor.detach().numpy()) < tolerance
+            for kind, buffers in optimizer.buffers.items():
+                assert relative_error(buffers[name], reference.state[tensor][kind].numpy()) < tolerance
+
+
+def after_one_step(optimizer, before, **state):
+    """Parameter, buffers and gradient of one step, for the equations to be written out by hand."""
+    parameters, gradients = {"a": before.copy()}, {"a": draw(2)["weight"]}
+    built = optimizer(parameters)
+    for kind, value in state.items():
+        built.buffers[kind]["a"][...] = value
+    built.step(gradients)
+    return parameters["a"], {kind: arrays["a"] for kind, arrays in built.buffers.items()}, gradients["a"]
+
+
+BEFORE, VELOCITY, SQUARE = draw(1)["weight"], draw(3)["weight"], draw(4)["weight"] ** 2
+
+
+def test_equation_u1():
+    after, _, gradient = after_one_step(lambda p: SGD(p, 0.5, weight_decay=0.2), BEFORE)
+    assert relative_error(after, BEFORE - 0.5 * (gradient + 0.2 * BEFORE)) < 1e-15
+
+
+def test_equation_u2():
+    _, buffers, gradient = after_one_step(lambda p: SGD(p, 0.5, momentum=0.9), BEFORE, momentum_buffer=VELOCITY)
+    assert relative_error(buffers["momentum_buffer"], 0.9 * VELOCITY + gradient) < 1e-15
+
+
+def test_equation_u3():
+    after, _, gradient = after_one_step(
+        lambda p: SGD(p, 0.5, momentum=0.9, nesterov=True), BEFORE, momentum_buffer=VELOCITY
+    )
+    assert relative_error(after, BEFORE - 0.5 * (gradient + 0.9 * (0.9 * VELOCITY + gradient))) < 1e-15
+
+
+def test_equation_u4():
+    after, _, gradient = after_one_step(lambda p: SGD(p, 0.5), BEFORE)
+    assert relative_error(after, BEFORE - 0.5 * gradient) < 1e-15
+
+
+def test_equation_u5():
+    _, buffers, gradient = after_one_step(lambda p: Adam(p, 0.5), BEFORE, exp_avg=VELOCITY)
+    assert relative_error(buffers["exp_avg"], 0.9 * VELOCITY + 0.1 * gradient) < 1e-15
+
+
+def test_equation_u6():
+    _, buffers, gradient = after_one_step(lambda p: Adam(p, 0.5), BEFORE, exp_avg_sq=SQUARE)
+    assert relative_error(buffers["exp_avg_sq"], 0.999 * SQUARE + 0.001 * gradient**2) < 1e-14
+
+
+def test_equation_u7():
+    after, buffers, _ = after_one_step(lambda p: Adam(p, 0.5, eps=0.1), BEFORE, exp_avg=VELOCITY, exp_avg_sq=SQUARE)
+    mean, square = buffers["exp_avg"] / (1 - 0.9), buffers["exp_avg_sq"] / (1 - 0.999)
+    assert relative_error(after, BEFORE - 0.5 * mean / (np.sqrt(square) + 0.1)) < 1e-14
+
+
+def test_gradients_are_not_changed():
+    parameters, gradients = draw(0), draw(1)
+    for optimizer in (SGD(parameters, 0.1, 0.9, 0.1, nesterov=True), Adam(parameters, 0.1, weight_decay=0.1)):
+        optimizer.step(gradients)
+    assert all(np.array_equal(gradient, draw(1)[name]) for name, gradient in gradients.items())
+
+
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (lambda p: SGD(p, -1), "lr: expected at least 0, got -1"),
+        (lambda p: Adam(p, float("nan")), "lr: expected at least 0, got nan"),
+        (lambda p: SGD(p, 1, momentum=-0.1), "momentum: expected at least 0, got -0.1"),
+        (lambda p: SGD(p, 1, nesterov=True), "nesterov: expected a momentum above 0, got 0.0"),
+        (lambda p: Adam(p, 1, weight_decay=-1), "weight_decay: expected at least 0, got -1"),
+        (lambda p: Adam(p, 1, betas=(0.9, 1.0)), r"betas: expected two numbers in \[0, 1\), got \(0.9, 1.0\)"),
+        (lambda p: Adam(p, 1, eps=-1), "eps: expected at least 0, got -1"),
+    ],
+)
+def test_a_setting_outside_its_range_is_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build(draw(0))
+
+
+def test_gradients_that_do_not_fit_are_named_and_change_nothing():
+    parameters = draw(0)
+    optimizer = SGD(parameters, 0.1)
+    with pytest.raises(ValueError, match=r"gradients: expected \['bias', 'weight'\], got \['weight'\]"):
+        optimizer.step({"weight": draw(1)["weight"]})
+    with pytest.raises(ValueError, match=r"bias: expected shape .* = \(4,\), got \(1,\)"):
+        optimizer.step(draw(1) | {"bias": np.ones(1)})
+    with pytest.raises(TypeError, match="bias: expected dtype float64, got float32"):
+        optimizer.step(draw(1) | {"bias": draw(1, np.float32)["bias"]})
+    assert all(np.array_equal(parameter, draw(0)[name]) for name, parameter in parameters.items())

@@ -1,0 +1,316 @@
+"""Properties that any correct recurrent layer has, whatever its equations."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import relative_error
+
+from manual import LSTM
+
+sizes = st.integers(1, 5)
+shapes = st.tuples(st.integers(2, 6), sizes, sizes, sizes)  # T, B, D, H
+
+
+def build(D, H, seed=0, **options):
+    return LSTM(D, H, rng=np.random.default_rng(seed), **options)
+
+
+def draw(lstm, T, B, seed=0):
+    """Random arguments for the layer's forward and backward."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(size=shape).astype(lstm.dtype)
+
+    K, H = lstm.num_layers * lstm.directions, lstm.hidden_size
+    return SimpleNamespace(
+        x=normal(T, B, lstm.input_size),
+        state=(normal(K, B, H), normal(K, B, H)),
+        d_output=normal(T, B, lstm.directions * H),
+        d_state=(normal(K, B, H), normal(K, B, H)),
+    )
+
+
+def run(lstm, given, **options):
+    """Everything that forward and backward hand out, by name."""
+    output, (h_n, c_n), tape = lstm.forward(given.x, given.state, **options)
+    d_x, (d_h_0, d_c_0), gradients = lstm.backward(tape, given.d_output, given.d_state)
+    return dict(output=output, h_n=h_n, c_n=c_n, d_x=d_x, d_h_0=d_h_0, d_c_0=d_c_0) | gradients
+
+
+def assert_close(actual, expected, tolerance=1e-13):
+    assert actual.keys() == expected.keys()
+    for name, array in expected.items():
+        assert relative_error(actual[name], array) < tolerance, name
+
+
+def assert_same_bits(actual, expected):
+    assert actual.keys() == expected.keys()
+    for name, array in expected.items():
+        assert np.array_equal(actual[name], array), name
+
+
+@given(shapes, st.data())
+@settings(max_examples=25, deadline=None)
+def test_splitting_a_sequence_changes_nothing(shape, data):
+    """Run in two pieces, with the state carried forward and its gradient carried back."""
+    T, B, D, H = shape
+    lstm = build(D, H)
+    whole = draw(lstm, T, B)
+    cut = data.draw(st.integers(1, T - 1))
+    early, middle, early_tape = lstm.forward(whole.x[:cut], whole.state)
+    late, (h_n, c_n), late_tape = lstm.forward(whole.x[cut:], middle)
+    d_late, d_middle, late_gradients = lstm.backward(late_tape, whole.d_output[cut:], whole.d_state)
+    d_early, (d_h_0, d_c_0), early_gradients = lstm.backward(early_tape, whole.d_output[:cut], d_middle)
+    pieces = dict(
+        output=np.concatenate([early, late]), h_n=h_n, c_n=c_n, d_x=np.concatenate([d_early, d_late]), d_h_0=d_h_0,
+        d_c_0=d_c_0,
+    )  # fmt: skip
+    gradients = {name: gradient + late_gradients[name] for name, gradient in early_gradients.items()}
+    assert_close(pieces | gradients, run(lstm, whole))
+
+
+@given(shapes)
+@settings(max_examples=25, deadline=None)
+def test_rows_are_independent(shape):
+    """One row at a time gives the same, and the weights' gradients are the sum over the rows."""
+    T, B, D, H = shape
+    lstm = build(D, H)
+    batch = draw(lstm, T, B)
+    rows = [
+        run(
+            lstm,
+            SimpleNamespace(
+                x=batch.x[:, b : b + 1],
+                state=tuple(s[:, b : b + 1] for s in batch.state),
+                d_output=batch.d_output[:, b : b + 1],
+                d_state=tuple(d[:, b : b + 1] for d in batch.d_state),
+            ),
+        )
+        for b in range(B)
+    ]
+    together = {
+        name: sum(row[name] for row in rows)
+        if name in lstm.parameters
+        else np.concatenate([row[name] for row in rows], axis=1)
+        for name in rows[0]
+    }
+    assert_close(together, run(lstm, batch))
+
+
+@given(shapes, st.randoms(use_true_random=False))
+@settings(max_examples=25, deadline=None)
+def test_permuting_the_hidden_units_permutes_everything(shape, random):
+    T, B, D, H = shape
+    order = list(range(H))
+    random.shuffle(order)
+    lstm, permuted = build(D, H), build(D, H)
+    batch = draw(lstm, T, B)
+
+    def rows(array):
+        """The gates' blocks of H rows, each in the new order."""
+        return array.reshape(4, H, -1)[:, order].reshape(array.shape)
+
+    def parameters(arrays):
+        return {n: rows(a)[:, order] if n.startswith("weight_hh") else rows(a) for n, a in arrays.items()}
+
+    permuted.parameters = parameters(lstm.parameters)
+    moved = SimpleNamespace(
+        x=batch.x,
+        state=tuple(s[:, :, order] for s in batch.state),
+        d_output=batch.d_output[:, :, order],
+        d_state=tuple(d[:, :, order] for d in batch.d_state),
+    )
+    plain = run(lstm, batch)
+    expected = {n: a if n == "d_x" else a[:, :, order] for n, a in plain.items() if n not in lstm.parameters}
+    expected |= parameters({n: plain[n] for n in lstm.parameters})
+    assert_close(run(permuted, moved), expected)
+
+
+@given(shapes, st.floats(-3, 3).filter(lambda a: abs(a) > 0.1))
+@settings(max_examples=25, deadline=None)
+def test_backward_is_linear_in_what_comes_in(shape, factor):
+    T, B, D, H = shape
+    lstm = build(D, H)
+    first, second = draw(lstm, T, B), draw(lstm, T, B, seed=1)
+    _, _, tape = lstm.forward(first.x, first.state)
+
+    def back(d_output, d_state):
+        d_x, (d_h_0, d_c_0), gradients = lstm.backward(tape, d_output, d_state)
+        return dict(d_x=d_x, d_h_0=d_h_0, d_c_0=d_c_0) | gradients
+
+    a, b = back(first.d_output, first.d_state), back(second.d_output, second.d_state)
+    combined = back(
+        factor * first.d_output + second.d_output,
+        tuple(factor * d + e for d, e in zip(first.d_state, second.d_state)),
+    )
+    for name, gradient in combined.items():
+        scale = np.abs(factor * a[name]).max() + np.abs(b[name]).max()
+        assert np.abs(gradient - (factor * a[name] + b[name])).max() < 1e-13 * scale
+
+
+def test_the_smallest_of_all_layers():
+    lstm = build(1, 1)
+    for array in run(lstm, draw(lstm, 1, 1)).values():
+        assert np.isfinite(array).all()
+        assert np.abs(array).max() > 0
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda a: np.asfortranarray(a),
+        lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
+        lambda a: np.repeat(a, 2, axis=0)[::2],
+        lambda a: a[::-1].copy()[::-1],
+    ],
+    ids=["Fortran order", "every other column", "every other step", "turned round"],
+)
+def test_the_layout_in_memory_does_not_matter(layout):
+    lstm = build(2, 5)
+    plain = draw(lstm, 4, 3)
+    expected = run(lstm, plain)
+    odd = SimpleNamespace(
+        x=layout(plain.x),
+        state=tuple(map(layout, plain.state)),
+        d_output=layout(plain.d_output),
+        d_state=tuple(map(layout, plain.d_state)),
+    )
+    lstm.parameters = {name: layout(array) for name, array in lstm.parameters.items()}
+    assert_close(run(lstm, odd), expected, 1e-15)
+
+
+def test_read_only_arguments_are_taken_and_nothing_is_changed():
+    lstm = build(2, 5)
+    given = draw(lstm, 4, 3)
+    for array in (given.x, *given.state, given.d_output, *given.d_state, *lstm.parameters.values()):
+        array.flags.writeable = False
+    run(lstm, given)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_saturated_gates_raise_no_warning(dtype):
+    lstm = build(2, 5, dtype=dtype)
+    given = draw(lstm, 4, 3)
+    given.x *= 1e4
+    for array in lstm.parameters.values():
+        array *= 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results = run(lstm, given)
+    assert all(np.isfinite(array).all() for array in results.values())
+
+
+def test_backward_twice_on_one_tape_gives_the_same_bits():
+    lstm = build(2, 5, num_layers=2)
+    given = draw(lstm, 4, 3)
+    _, _, tape = lstm.forward(given.x, given.state)
+    first, second = (lstm.backward(tape, given.d_output, given.d_state) for _ in range(2))
+    assert np.array_equal(first[0], second[0])
+    assert_same_bits(second[2], first[2])
+
+
+def test_a_tape_outlives_what_comes_after_it():
+    """No other forward pass, no step of an optimiser and no change to what was handed out reaches into it."""
+    lstm = build(2, 5)
+    given, other = draw(lstm, 4, 3), draw(lstm, 4, 3, seed=1)
+    expected = run(lstm, given)
+    output, state, tape = lstm.forward(given.x, given.state)
+    lstm.forward(other.x, other.state)
+    for array in (output, *state, *lstm.parameters.values()):
+        array += 1
+    d_x, _, gradients = lstm.backward(tape, given.d_output, given.d_state)
+    assert np.array_equal(d_x, expected["d_x"])
+    assert_same_bits(gradients, {name: expected[name] for name in gradients})
+
+
+def test_same_seed_same_bits():
+    first, second, other = build(2, 5, seed=3), build(2, 5, seed=3), build(2, 5, seed=4)
+    assert_same_bits(run(first, draw(first, 4, 3)), run(second, draw(second, 4, 3)))
+    assert not np.array_equal(first.parameters["weight_hh_l0"], other.parameters["weight_hh_l0"])
+
+
+def test_state_and_its_gradient_may_be_left_out():
+    lstm = build(2, 5)
+    given = draw(lstm, 4, 3)
+    zeros = np.zeros((1, 3, 5))
+    output, state, tape = lstm.forward(given.x)
+    explicit, explicit_state, _ = lstm.forward(given.x, (zeros, zeros))
+    assert np.array_equal(output, explicit)
+    assert np.array_equal(state, explicit_state)
+    left_out, with_zeros = lstm.backward(tape, given.d_output), lstm.backward(tape, given.d_output, (zeros, zeros))
+    assert_same_bits(left_out[2], with_zeros[2])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble, np.complex128])
+def test_any_floating_dtype_runs_and_is_kept(dtype):
+    lstm, reference = build(2, 5, dtype=dtype), build(2, 5)
+    reference.parameters = {name: array.real.astype(float) for name, array in lstm.parameters.items()}
+    given = draw(reference, 4, 3)
+    cast = SimpleNamespace(
+        x=given.x.astype(dtype),
+        state=tuple(s.astype(dtype) for s in given.state),
+        d_output=given.d_output.astype(dtype),
+        d_state=tuple(d.astype(dtype) for d in given.d_state),
+    )
+    results = run(lstm, cast)
+    assert all(array.dtype == dtype for array in results.values())
+    assert_close(results, run(reference, given), 1e-6 if dtype == np.float32 else 1e-14)
+
+
+@pytest.mark.parametrize(
+    "change, error, message",
+    [
+        ({"x": np.ones((4, 3))[None, None]}, ValueError, r"x: expected shape \(T, B, D\) = \(any, any, 2\), got"),
+        ({"x": np.ones((4, 3, 7))}, ValueError, r"x: expected shape \(T, B, D\) = \(any, any, 2\), got \(4, 3, 7\)"),
+        ({"x": np.ones((0, 3, 2))}, ValueError, r"x: expected at least one time step and one row, got \(0, 3, 2\)"),
+        ({"x": [[1.0, 2.0]]}, TypeError, r"x: expected a NumPy array of shape \(T, B, D\), got list"),
+        ({"x": np.ones((4, 3, 2), np.float32)}, TypeError, "x: expected dtype float64, got float32"),
+        (
+            {"state": (np.ones((1, 4, 5)), np.ones((1, 3, 5)))},
+            ValueError,
+            r"h_0: expected shape \(layers \* directions, B, H\) = \(1, 3, 5\), got \(1, 4, 5\)",
+        ),
+        ({"state": (np.ones((1, 3, 5)),)}, ValueError, r"state: expected \(h_0, c_0\), got 1 arrays"),
+        (
+            {"state": (np.ones((1, 3, 5)), np.ones((1, 3, 6)))},
+            ValueError,
+            r"c_0: expected shape \(layers \* directions, B, H\) = \(1, 3, 5\), got \(1, 3, 6\)",
+        ),
+        (
+            {"d_output": np.ones((4, 3, 6))},
+            ValueError,
+            r"d_output: expected shape \(T, B, directions \* H\) = \(4, 3, 5\), got \(4, 3, 6\)",
+        ),
+        (
+            {"d_state": (np.ones((1, 3, 5)), np.ones((2, 3, 5)))},
+            ValueError,
+            r"d_c_n: expected shape \(layers \* directions, B, H\) = \(1, 3, 5\), got \(2, 3, 5\)",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_named(change, error, message):
+    lstm = build(2, 5)
+    given = draw(lstm, 4, 3)
+    vars(given).update(change)
+    with pytest.raises(error, match=message):
+        run(lstm, given)
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({"input_size": 0}, ValueError, "input_size: expected at least 1, got 0"),
+        ({"hidden_size": -1}, ValueError, "hidden_size: expected at least 1, got -1"),
+        ({"num_layers": 0}, ValueError, "num_layers: expected at least 1, got 0"),
+        ({"dropout": 1.5}, ValueError, r"dropout: expected a probability in \[0, 1\], got 1.5"),
+        ({"dtype": np.int64}, TypeError, "dtype: expected a floating dtype, got int64"),
+    ],
+)
+def test_a_wrong_option_is_named(options, error, message):
+    with pytest.raises(error, match=message):
+        LSTM(**{"input_size": 2, "hidden_size": 5, "rng": np.random.default_rng(0)} | options)

@@ -1,0 +1,87 @@
+"""What several tests need: random arrays, and gradients by complex steps, which owe nothing to any derivation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+STEP = 1e-100  # nothing is subtracted in a complex step, so it can be as small as one likes
+
+
+def relative_error(actual: np.ndarray, reference: np.ndarray) -> float:
+    assert actual.shape == reference.shape
+    assert np.isfinite(actual).all()
+    return float(np.abs(actual - reference).max() / np.abs(reference).max())
+
+
+def complex_step(function: Callable[[np.ndarray], complex], at: np.ndarray) -> np.ndarray:
+    """The gradient of a function at a real array, one element after the other."""
+    gradient = np.empty(at.shape)
+    for index in np.ndindex(at.shape):
+        moved = at.astype(complex)
+        moved[index] += 1j * STEP
+        gradient[index] = function(moved).imag / STEP
+    return gradient
+
+
+@dataclass
+class Experiment:
+    """A kernel on random arrays, and a loss that weighs everything it hands out with random incoming gradients."""
+
+    kernel: Any
+    x: np.ndarray  # (T, B, D)
+    state: tuple[np.ndarray, ...]  # (B, H) each
+    weights: dict[str, np.ndarray]
+    d_output: np.ndarray  # (T, B, H)
+    d_state: tuple[np.ndarray, ...]
+
+    @classmethod
+    def random(cls, kernel: Any, T: int = 4, B: int = 3, D: int = 2, H: int = 5, seed: int = 0) -> "Experiment":
+        rng = np.random.default_rng(seed)
+        weights = {name: rng.normal(0, 0.7, shape) for name, shape in kernel.parameter_shapes(D, H).items()}
+        x = rng.normal(size=(T, B, D))
+        sizes = {"h": weights["weight_hh"].shape[1]}
+        state, d_state = (tuple(rng.normal(size=(B, sizes.get(name, H))) for name in kernel.states) for _ in range(2))
+        return cls(kernel, x, state, weights, rng.normal(size=(T, B, sizes["h"])), d_state)
+
+    def loss(
+        self,
+        x: np.ndarray | None = None,
+        state: tuple[np.ndarray, ...] | None = None,
+        weights: Mapping[str, np.ndarray] = MappingProxyType({}),
+        probe: Any = None,
+    ) -> complex:
+        """The loss in complex arithmetic, with some of the arrays replaced."""
+        x = self.x if x is None else x
+        weights = {name: array.astype(complex) for name, array in (self.weights | dict(weights)).items()}
+        state = tuple(s.astype(complex) for s in (state or self.state))
+        output, last, _ = self.kernel.forward(x.astype(complex), state, weights, probe)
+        return (output * self.d_output).sum() + sum((s * d).sum() for s, d in zip(last, self.d_state, strict=True))
+
+    def run(self, probe: Any = None) -> tuple[Any, Any]:
+        """What the kernel's forward and backward return."""
+        forward = self.kernel.forward(self.x, self.state, self.weights, probe)
+        return forward, self.kernel.backward(forward[2], self.d_output, self.d_state, probe)
+
+    def recorded(self) -> dict[str, np.ndarray]:
+        """What a probe sees in a forward and a backward pass: by name, (T, B, H)."""
+        seen: dict[str, dict[int, np.ndarray]] = {}
+
+        def record(name: str, t: int, value: np.ndarray) -> np.ndarray:
+            seen.setdefault(name, {})[t] = value.copy()
+            return value
+
+        self.run(record)
+        assert all(sorted(steps) == list(range(len(self.x))) for steps in seen.values())
+        return {name: np.stack([steps[t] for t in range(len(self.x))]) for name, steps in seen.items()}
+
+    def adjoint(self, name: str) -> np.ndarray:
+        """The gradient of the loss with respect to a named intermediate, at every time step: (T, B, H)."""
+        shape = self.recorded()[name].shape
+
+        def loss_moved_by(offset: np.ndarray) -> complex:
+            return self.loss(probe=lambda n, t, value: value + offset[t] if n == name else value)
+
+        return complex_step(loss_moved_by, np.zeros(shape))

@@ -1,0 +1,221 @@
+"""Layers × directions × lengths × dropout × layout over any cell, one time step after the other.
+
+Where ``manual`` cuts sequences of different lengths into rectangles, here a row whose sequence is over, or has not
+begun, simply keeps its state: two ways to the same result, so that each checks the other.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from torch_impl.lstm import LSTMCell
+from torch_impl.tensors import Probe, check_tensor
+
+#: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
+State = Tensor | tuple[Tensor, ...]
+
+
+class Cell(Protocol):
+    """The equations of one time step: what ``lstm.py`` provides."""
+
+    gates: tuple[str, ...]  #: the blocks of rows of the weights, in their order
+    states: tuple[str, ...]  #: what is carried from step to step, the output first
+
+    def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each weight, for input size D and hidden size H."""
+
+    def step(
+        self,
+        x: Tensor,
+        state: tuple[Tensor, ...],
+        weights: Mapping[str, Any],
+        probe: Callable[[str, Tensor], Tensor],
+    ) -> tuple[Tensor, ...]:
+        """From x (B, D) and the state before the step, the state after it."""
+
+
+class Recurrent(nn.Module):
+    """A stack of recurrent layers for autograd to differentiate: what all cells have in common.
+
+    Parameters have the names and shapes of ``torch.nn``'s, so that a ``state_dict`` moves between the two unchanged.
+
+    Args:
+        cell: the equations of one time step.
+        input_size: D.
+        hidden_size: H.
+        num_layers: layers, each reading the outputs of the one before.
+        bias: whether there are biases, two for each layer and direction.
+        batch_first: whether input and output are (B, T, …).
+        dropout: probability with which the outputs of all layers but the last are dropped in training.
+        bidirectional: whether each layer also runs from the end to the beginning.
+        device: of the parameters.
+        dtype: of parameters, arguments and results.
+
+    Raises:
+        ValueError: an option outside its range.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ):
+        super().__init__()
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if size < 1:
+                raise ValueError(f"{name}: expected at least 1, got {size}")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout: expected a probability in [0, 1], got {dropout}")
+        self.cell = cell
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
+        self.directions = 2 if bidirectional else 1
+        bound = hidden_size**-0.5
+        for k in range(num_layers * self.directions):
+            D = input_size if k < self.directions else self.directions * hidden_size
+            for name, shape in cell.parameter_shapes(D, hidden_size).items():
+                if bias or not name.startswith("bias"):
+                    initial = torch.empty(shape, device=device, dtype=dtype).uniform_(-bound, bound)
+                    self.register_parameter(name + self._suffix(k), nn.Parameter(initial))
+
+    def forward(
+        self,
+        input: Tensor,
+        hx: State | None = None,
+        *,
+        lengths: Sequence[int] | Tensor | None = None,
+        masks: Tensor | None = None,
+        probe: Probe | None = None,
+    ) -> tuple[Tensor, State]:
+        """Run a batch of sequences through the stack.
+
+        Args:
+            input: (T, B, D); (B, T, D) if ``batch_first``; (T, D) for one sequence without a batch axis.
+            hx: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), without B where the
+                input has none; zeros if left out.
+            lengths: (B,), how many steps of each row are sequence; the rest is padding.
+            masks: what dropout multiplies with in training, (layers - 1, T, B, directions * H); drawn if left out.
+            probe: called at each named intermediate with its name and the suffix of its layer and direction
+                (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
+
+        Returns:
+            output (T, B, directions * H), laid out as the input is and zero in the padding; the state at each
+            sequence's own end, shaped as the initial one.
+
+        Raises:
+            TypeError: an argument is no tensor, or of another dtype than the parameters.
+            ValueError: an argument's shape differs, or the lengths don't fit.
+        """
+        dtype = next(self.parameters()).dtype
+        unbatched = isinstance(input, Tensor) and input.ndim == 2
+        axes = [0, 2] if unbatched else [1, 0, 2] if self.batch_first else [0, 1, 2]
+        letters = ", ".join("TBD"[axis] for axis in axes)
+        check_tensor("input", input, letters, tuple((-1, -1, self.input_size)[axis] for axis in axes), dtype)
+        source = input[:, None] if unbatched else input.transpose(0, 1) if self.batch_first else input
+        T, B, _ = source.shape
+        if source.numel() == 0:
+            raise ValueError(f"input: expected at least one time step and one row, got {tuple(input.shape)}")
+        if unbatched and lengths is not None:
+            raise ValueError("lengths: expected none for an input of shape (T, D), which has no padding")
+        running = None if lengths is None else _running(lengths, T, B, source.device)
+        initial = self._initial(hx, B, unbatched, source)
+        if running is not None:
+            source = torch.where(running, source, 0)
+
+        final = []
+        for layer in range(self.num_layers):
+            if layer and self.training and self.dropout:
+                source = self._drop(source, masks, layer)
+            outputs = []
+            for k in range(layer * self.directions, (layer + 1) * self.directions):
+                output, last = self._sweep(k, source, tuple(s[k] for s in initial), running, probe)
+                outputs.append(output)
+                final.append(last)
+            source = torch.cat(outputs, dim=2) if self.bidirectional else outputs[0]
+        output = source[:, 0] if unbatched else source.transpose(0, 1) if self.batch_first else source
+        parts = tuple(torch.stack(part) for part in zip(*final))  # (layers * directions, B, H)
+        if unbatched:
+            parts = tuple(part[:, 0] for part in parts)
+        return output, parts if len(parts) > 1 else parts[0]
+
+    def _sweep(
+        self, k: int, source: Tensor, state: tuple[Tensor, ...], running: Tensor | None, probe: Probe | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Layer and direction ``k`` over ``source`` (T, B, D): output (T, B, H) and final state, each (B, H)."""
+        T, suffix, reverse = len(source), self._suffix(k), k % self.directions == 1
+        weights = {
+            name: getattr(self, name + suffix, None)
+            for name in self.cell.parameter_shapes(source.shape[2], self.hidden_size)
+        }
+        outputs = []
+        for t in reversed(range(T)) if reverse else range(T):
+
+            def at_step(name: str, value: Tensor, t: int = t) -> Tensor:
+                if probe is None:
+                    return value
+                return probe(name + suffix, t, value if running is None else torch.where(running[t], value, 0))
+
+            if probe:  # a view, whose adjoint is what this step hands to the step before, and nothing else
+                state = tuple(at_step(f"{name}_prev", s.view_as(s)) for name, s in zip(self.cell.states, state))
+            after = self.cell.step(source[t], state, weights, at_step)
+            if running is None:
+                state, output = after, after[0]
+            else:
+                state = tuple(torch.where(running[t], a, s) for a, s in zip(after, state))
+                output = torch.where(running[t], after[0], 0)
+            outputs.append(output)
+        return torch.stack(outputs[::-1] if reverse else outputs), state
+
+    def _initial(self, hx: State | None, B: int, unbatched: bool, like: Tensor) -> tuple[Tensor, ...]:
+        """The initial state, (layers * directions, B, H) each."""
+        sizes = (self.num_layers * self.directions, B, self.hidden_size)
+        names = [f"{name}_0" for name in self.cell.states]
+        if hx is None:
+            return tuple(like.new_zeros(sizes) for _ in names)
+        parts = hx if isinstance(hx, tuple) else (hx,)
+        if len(parts) != len(names):
+            raise ValueError(f"hx: expected ({', '.join(names)}), got {len(parts)} tensors")
+        axes = [0, 2] if unbatched else [0, 1, 2]
+        letters = ", ".join(("layers * directions", "B", "H")[axis] for axis in axes)
+        shape = tuple(sizes[axis] for axis in axes)
+        return tuple(check_tensor(n, p, letters, shape, like.dtype).reshape(sizes) for n, p in zip(names, parts))
+
+    def _drop(self, source: Tensor, masks: Tensor | None, layer: int) -> Tensor:
+        """Dropout before ``layer``."""
+        if masks is None:
+            return nn.functional.dropout(source, self.dropout)
+        shape = (self.num_layers - 1, *source.shape)
+        return source * check_tensor("masks", masks, "layers - 1, T, B, directions * H", shape, source.dtype)[layer - 1]
+
+    def _suffix(self, k: int) -> str:
+        layer, direction = divmod(k, self.directions)
+        return f"_l{layer}_reverse" if direction else f"_l{layer}"
+
+
+def _running(lengths: Sequence[int] | Tensor, T: int, B: int, device: torch.device) -> Tensor:
+    """Whether a row is running at a step: (T, B, 1).
+
+    Raises:
+        ValueError: ``lengths`` are not B whole numbers from 1 to T.
+    """
+    steps = torch.as_tensor(lengths, device=device)
+    if steps.shape != (B,) or steps.is_floating_point() or not ((steps >= 1) & (steps <= T)).all():
+        raise ValueError(f"lengths: expected B = {B} whole numbers from 1 to T = {T}, got {lengths}")
+    return (torch.arange(T, device=device)[:, None] < steps)[:, :, None]
+
+
+class LSTM(Recurrent):
+    """Long short-term memory with the arguments of ``torch.nn.LSTM``, its equations written out."""
+
+    def __init__(self, input_size: int, hidden_size: int, *args: Any, **options: Any):
+        super().__init__(LSTMCell(), input_size, hidden_size, *args, **options)
