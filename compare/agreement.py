@@ -51,13 +51,13 @@ def difference(name: str, actual: Array, reference: Array, tolerance: float, sca
         return Difference(name, np.inf, tolerance, problem=f"dtype {actual.dtype}, expected {reference.dtype}")
     if not actual.size:
         return Difference(name, np.inf, tolerance, problem="nothing to compare: no elements")
-    with np.errstate(invalid="ignore"):  # inf - inf is nan, and reported as such
+    with np.errstate(invalid="ignore", over="ignore"):  # what comes of either is not finite, and reported as such
         distance = np.abs(actual - reference)
     worst = int(distance.argmax())  # the first nan, if there is one
     index = tuple(map(int, np.unravel_index(worst, actual.shape)))
     values = actual[index].item(), reference[index].item()
     largest, scale = distance[index].item(), max(np.abs(reference).max().item(), scale)
-    if not np.isfinite(largest):
+    if not (np.isfinite(largest) and np.isfinite(scale)):
         return Difference(name, np.inf, tolerance, index, *values, problem="not finite")
     error = 0.0 if largest == 0 else largest / scale if scale else np.inf
     return Difference(name, error, tolerance, index, *values)

@@ -84,7 +84,7 @@ def carry_chains(bits: int) -> Problems:
         (ones, zeros),  # no bit does
         (every_other, every_other),  # made and used up in turn
         (ones - every_fourth, every_fourth),  # ones everywhere, still no carry
-        (ones - every_fourth, one + every_fourth - one * every_fourth),
+        (np.roll(ones - every_fourth, -1), every_fourth),  # made, passed on by two bits, used up by the third
     ]
     a, b = (np.stack(side, axis=1) for side in zip(*pairs))
     a[-1] = b[-1] = 0

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from compare import report, run_folder
 from compare.lockstep import Step
-from compare.training import Settings, train
+from compare.training import CELLS, Settings, train
 from manual import LOSSES
 
 AGREE, DISAGREE, BAD_INPUT = 0, 1, 2
@@ -47,14 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m compare", description="Hold a hand-derived LSTM against autograd.")
+    parser = Parser(prog="python -m compare", description="Hold hand-derived recurrent layers against autograd.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser(
         "train",
         help="train both sides on binary addition in lock-step (the default)",
-        description="Train the hand-derived LSTM and its autograd twin on binary addition, comparing every output, "
-        "loss, gradient, parameter and optimiser buffer at every step. Exit status: 0 they agree, 1 they do not, "
-        "2 bad input.",
+        description="Train hand-derived recurrent layers and their autograd twins on binary addition, comparing every "
+        "output, loss, gradient, parameter and optimiser buffer at every step. Exit status: 0 they agree, 1 they do "
+        "not, 2 bad input.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     default = {field.name: field.default for field in fields(Settings)}
@@ -64,7 +64,10 @@ def _parser() -> Parser:
         kind: dict[str, Any] = {} if isinstance(value, bool) else {"type": type(value)}
         command.add_argument(f"--{name.replace('_', '-')}", default=value, help=meaning, **(kind | more))
 
-    option("hidden_size", "cells of the LSTM")
+    option("cell", "kind of recurrent layer", choices=CELLS)
+    option("hidden_size", "units of each layer and direction")
+    option("layers", "recurrent layers, one above the other")
+    option("bidirectional", "let each layer also run from the last bit to the first", action="store_true")
     option("bits", "length of the numbers that are added")
     option("steps", "training steps")
     option("batch_size", "problems in a batch")

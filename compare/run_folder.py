@@ -62,7 +62,11 @@ def _draw(run: Run, path: Path) -> None:
     losses, errors, drift = figure.subplots(3, 1, sharex=True)
     losses.plot(numbers, [step.loss_manual for step in steps], label="manual", linewidth=3, alpha=0.5)
     losses.plot(numbers, [step.loss_autograd for step in steps], label="autograd", linewidth=1, color="black")
-    losses.set(yscale="log", ylabel="loss", title=f"LSTM, {run.settings.bits} bits, {run.settings.dtype}")
+    losses.set(
+        yscale="log",
+        ylabel="loss",
+        title=f"{run.settings.cell.upper()}, {run.settings.bits} bits, {run.settings.dtype}",
+    )
     losses.legend()
     for group in GROUPS:
         # An error of exactly 0 has no place on a log axis: it is left out.

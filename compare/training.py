@@ -14,6 +14,9 @@ from compare.lockstep import Lockstep, Step
 from compare.trainers import ManualTrainer, TorchTrainer
 from manual.arrays import Array
 
+#: The recurrent cells that a run can train, by the names of the command line.
+CELLS = ("lstm", "gru", "rnn")
+
 #: Sums of up to so many bits are evaluated one and all: 4^(bits - 1) of them.
 EXHAUSTIVE_BITS = 8
 
@@ -22,7 +25,10 @@ EXHAUSTIVE_BITS = 8
 class Settings:
     """What a run can be told; the command line's options of the same names say what they mean."""
 
+    cell: str = "lstm"
     hidden_size: int = 16
+    layers: int = 1
+    bidirectional: bool = False
     bits: int = 8
     steps: int = 1000
     batch_size: int = 64
@@ -36,7 +42,14 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("hidden_size", 1), ("bits", 2), ("steps", 1), ("batch_size", 1), ("seed", 0)):
+        for name, least in (
+            ("hidden_size", 1),
+            ("layers", 1),
+            ("bits", 2),
+            ("steps", 1),
+            ("batch_size", 1),
+            ("seed", 0),
+        ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
 
@@ -92,19 +105,20 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
 def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
     """The manual side, its two opponents, and the autograd side that is left to itself."""
     D, H, O = 2, settings.hidden_size, 1
-    dtype = getattr(torch, settings.dtype)
-    model = manual.Model(
-        manual.LSTM(D, H, dtype=settings.dtype, rng=rng), manual.Linear(H, O, dtype=settings.dtype, rng=rng)
-    )
+    dtype, kind = getattr(torch, settings.dtype), settings.cell.upper()
+    options = {"num_layers": settings.layers, "bidirectional": settings.bidirectional}
+    recurrent = getattr(manual, kind)(D, H, **options, dtype=settings.dtype, rng=rng)
+    model = manual.Model(recurrent, manual.Linear(recurrent.output_size, O, dtype=settings.dtype, rng=rng))
 
-    def torch_side(layer: Any) -> TorchTrainer:
-        module = torch_impl.Model(layer(D, H, dtype=dtype), torch.nn.Linear(H, O, dtype=dtype))
+    def torch_side(package: Any) -> TorchTrainer:
+        layer = getattr(package, kind)(D, H, **options, dtype=dtype)
+        module = torch_impl.Model(layer, torch.nn.Linear(recurrent.output_size, O, dtype=dtype))
         return TorchTrainer(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
 
     return Lockstep(
         ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss),
-        {"autograd": torch_side(torch_impl.LSTM), "nn.LSTM": torch_side(torch.nn.LSTM)},
-        torch_side(torch_impl.LSTM),
+        {"autograd": torch_side(torch_impl), f"nn.{kind}": torch_side(torch.nn)},
+        torch_side(torch_impl),
     )
 
 

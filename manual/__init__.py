@@ -4,6 +4,6 @@ from manual.linear import Linear
 from manual.losses import LOSSES
 from manual.model import Model
 from manual.optimizers import SGD, Adam
-from manual.recurrent import LSTM
+from manual.recurrent import GRU, LSTM, RNN
 
-__all__ = ["LOSSES", "LSTM", "SGD", "Adam", "Linear", "Model"]
+__all__ = ["GRU", "LOSSES", "LSTM", "RNN", "SGD", "Adam", "Linear", "Model"]

@@ -1,8 +1,10 @@
-"""The logistic sigmoid, and the derivatives of sigmoid and tanh in terms of their outputs.
+"""The activations, and their derivatives in terms of their outputs.
 
 A backward pass has the outputs at hand, not the inputs; that is why the derivatives take them.
-Equation numbers (A1) to (A3) are those of DERIVATION.md.
+Equation numbers are those of DERIVATION.md.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -22,3 +24,21 @@ def sigmoid_derivative(s: Array) -> Array:
 def tanh_derivative(a: Array) -> Array:
     """Dtanh/dz where ``a`` = tanh(z): 1 - a², elementwise. Any shape; a new array."""
     return 1 - a * a  # (A3)
+
+
+def relu(z: Array) -> Array:
+    """max(z, 0), elementwise; of a complex z, what has a positive real part. Any shape; a new array."""
+    return np.where(z.real > 0, z, 0)  # (A4)
+
+
+def relu_derivative(a: Array) -> Array:
+    """The derivative of relu where ``a`` = relu(z): 1 where a > 0, else 0, also at the kink. Any shape; a new array."""
+    return (a.real > 0).astype(a.dtype)  # (A5)
+
+
+#: Each activation that a layer can be given by name, and its derivative in terms of its output.
+ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "tanh": (np.tanh, tanh_derivative),
+    "relu": (relu, relu_derivative),
+    "sigmoid": (sigmoid, sigmoid_derivative),
+}

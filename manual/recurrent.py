@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.arrays import Array, Probe, check_array
+from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
+from manual.rnn import RNNKernel
 from manual.sweep import Kernel, Schedule, Sweep
 
 #: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
@@ -24,7 +26,7 @@ class Tape:
 
     schedule: Schedule
     unbatched: bool
-    masks: Array | None  # (layers - 1, T, B, directions * H), rows in the schedule's order
+    masks: Array | None  # (layers - 1, T, B, directions * P), rows in the schedule's order
     sweeps: list[list[Any]]  # what each sweep left
 
 
@@ -77,10 +79,12 @@ class Recurrent:
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.dtype = np.dtype(dtype)
         self.directions = 2 if bidirectional else 1
+        self.state_sizes = kernel.state_sizes(hidden_size)
+        self.output_size = self.directions * next(iter(self.state_sizes.values()))
         self.sweeps = [
             Sweep(
                 kernel,
-                D=input_size if layer == 0 else self.directions * hidden_size,
+                D=self.output_size if layer else input_size,
                 H=hidden_size,
                 suffix=f"_l{layer}_reverse" if reverse else f"_l{layer}",
                 reverse=reverse,
@@ -111,8 +115,8 @@ class Recurrent:
 
         Args:
             x: (T, B, D); (B, T, D) if ``batch_first``; (T, D) for one sequence without a batch axis.
-            state: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), without B where x
-                has none; zeros if left out.
+            state: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), or P in place of
+                H where h is projected, and without B where x has none; zeros if left out.
             lengths: (B,), how many steps of each row are sequence; the rest is padding, which is not read.
             training: whether dropout acts.
             masks: what dropout multiplies with, from ``draw_masks``; called for where dropout acts.
@@ -120,7 +124,7 @@ class Recurrent:
                 (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
 
         Returns:
-            output (T, B, directions * H), laid out as x is and zero in the padding; the state at each sequence's own
+            output (T, B, directions * P), laid out as x is and zero in the padding; the state at each sequence's own
             end, shaped as the initial one; the tape for ``backward``.
 
         Raises:
@@ -168,17 +172,17 @@ class Recurrent:
             TypeError: an argument is no array, or of another dtype than the parameters.
             ValueError: an argument's shape differs.
         """
-        schedule, unbatched, H = tape.schedule, tape.unbatched, self.hidden_size
-        sizes = (schedule.T, schedule.B, self.directions * H)
-        d_output = self._time_major("d_output", d_output, ("T", "B", "directions * H"), sizes, unbatched)
+        schedule, unbatched = tape.schedule, tape.unbatched
+        sizes = (schedule.T, schedule.B, self.output_size)
+        d_output = self._time_major("d_output", d_output, ("T", "B", "directions * P"), sizes, unbatched)
         carried = self._carried("d_{}_n", d_state, schedule, unbatched)
 
         d_source = d_output[:, schedule.order]
         gradients: dict[str, Array] = {}
         for layer in reversed(range(self.num_layers)):
             d_inputs = []
-            for direction, k in enumerate(self._of_layer(layer)):
-                block = d_source[:, :, direction * H : (direction + 1) * H]
+            blocks = np.split(d_source, self.directions, axis=2)
+            for k, block in zip(self._of_layer(layer), blocks):
                 d_input, shares = self.sweeps[k].backward(tape.sweeps[k], block, carried[k], schedule, probe)
                 d_inputs.append(d_input)
                 gradients |= shares
@@ -189,8 +193,8 @@ class Recurrent:
         return self._as_came(d_source, schedule, unbatched), d_initial, {n: gradients[n] for n in self.parameters}
 
     def draw_masks(self, T: int, B: int, rng: np.random.Generator) -> Array:
-        """Dropout masks (layers - 1, T, B, directions * H): 0 with probability ``dropout``, else 1 / (1 - dropout)."""
-        kept = rng.random((self.num_layers - 1, T, B, self.directions * self.hidden_size)) >= self.dropout
+        """Dropout masks (layers - 1, T, B, directions * P): 0 with probability ``dropout``, else 1 / (1 - dropout)."""
+        kept = rng.random((self.num_layers - 1, T, B, self.output_size)) >= self.dropout
         return (kept / (1 - self.dropout) if self.dropout < 1 else np.zeros(kept.shape)).astype(self.dtype)
 
     @property
@@ -201,10 +205,10 @@ class Recurrent:
         return range(layer * self.directions, (layer + 1) * self.directions)
 
     def _masks(self, masks: Array | None, T: int, B: int) -> Array:
-        shape = (self.num_layers - 1, T, B, self.directions * self.hidden_size)
+        shape = (self.num_layers - 1, T, B, self.output_size)
         if masks is None:
             raise ValueError(f"masks: expected an array of shape {shape} for dropout = {self.dropout}, got None")
-        return check_array("masks", masks, "layers - 1, T, B, directions * H", shape, self.dtype)
+        return check_array("masks", masks, "layers - 1, T, B, directions * P", shape, self.dtype)
 
     def _time_major(
         self, argument: str, array: object, letters: tuple[str, ...], sizes: tuple[int, ...], unbatched: bool
@@ -227,19 +231,21 @@ class Recurrent:
         self, argument: str, state: State | None, schedule: Schedule, unbatched: bool
     ) -> list[tuple[Array, ...]]:
         """For each sweep, its own copy of its part of a state, (B, H) each, rows in the schedule's order."""
-        sizes = (len(self.sweeps), schedule.B, self.hidden_size)
-        names = [argument.format(name) for name in self.kernel.states]
+        K, B = len(self.sweeps), schedule.B
         if state is None:
-            parts: tuple[Array, ...] = tuple(np.zeros(sizes, self.dtype) for _ in names)
-        else:
-            parts = state if isinstance(state, tuple) else (state,)
-            if len(parts) != len(names):
-                raise ValueError(f"state: expected ({', '.join(names)}), got {len(parts)} arrays")
-            axes = [0, 2] if unbatched else [0, 1, 2]
-            letters = ", ".join(("layers * directions", "B", "H")[axis] for axis in axes)
-            shape = tuple(sizes[axis] for axis in axes)
-            parts = tuple(check_array(n, p, letters, shape, self.dtype).reshape(sizes) for n, p in zip(names, parts))
-        return [tuple(part[k, schedule.order].copy() for part in parts) for k in range(len(self.sweeps))]
+            state = tuple(np.zeros((K, H) if unbatched else (K, B, H), self.dtype) for H in self.state_sizes.values())
+        parts = state if isinstance(state, tuple) else (state,)
+        names = [argument.format(name) for name in self.state_sizes]
+        if len(parts) != len(names):
+            raise ValueError(f"state: expected ({', '.join(names)}), got {len(parts)} arrays")
+        carried = []
+        for name, part, size in zip(names, parts, self.state_sizes.values()):
+            letter = "H" if size == self.hidden_size else "P"
+            letters = ["layers * directions", letter] if unbatched else ["layers * directions", "B", letter]
+            shape = (K, size) if unbatched else (K, B, size)
+            check_array(name, part, ", ".join(letters), shape, self.dtype)
+            carried.append(part.reshape(K, B, size)[:, schedule.order])
+        return [tuple(part[k].copy() for part in carried) for k in range(K)]
 
     def _state(self, carried: list[tuple[Array, ...]], schedule: Schedule, unbatched: bool) -> State:
         """The opposite of ``_carried``."""
@@ -255,7 +261,53 @@ class LSTM(Recurrent):
     """Long short-term memory: ``torch.nn.LSTM`` with its backward pass derived by hand.
 
     It takes the arguments of ``Recurrent`` from ``input_size`` on.
+
+    Args:
+        proj_size: P, the size that h is projected to; 0 for no projection.
+
+    Raises:
+        ValueError: ``proj_size`` is not below ``hidden_size``.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, *args: Any, **options: Any):
-        super().__init__(LSTMKernel(), input_size, hidden_size, *args, **options)
+    def __init__(self, input_size: int, hidden_size: int, *args: Any, proj_size: int = 0, **options: Any):
+        if proj_size and not 0 < proj_size < hidden_size:
+            raise ValueError(f"proj_size: expected at least 0 and below hidden_size = {hidden_size}, got {proj_size}")
+        super().__init__(LSTMKernel(proj_size), input_size, hidden_size, *args, **options)
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit: ``torch.nn.GRU`` with its backward pass derived by hand.
+
+    It takes the arguments of ``Recurrent`` from ``input_size`` on.
+
+    Args:
+        reset_after: whether the reset gate acts after the matrix product, as in PyTorch, or before it.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *args: Any, reset_after: bool = True, **options: Any):
+        super().__init__(GRUKernel(reset_after), input_size, hidden_size, *args, **options)
+
+
+class RNN(Recurrent):
+    """Elman network: ``torch.nn.RNN`` with its backward pass derived by hand.
+
+    It takes the arguments of ``Recurrent`` from ``input_size`` on, and as ``torch.nn.RNN`` does, the nonlinearity
+    between the number of layers and the rest.
+
+    Args:
+        nonlinearity: ``tanh``, ``relu`` or ``sigmoid``.
+
+    Raises:
+        ValueError: another nonlinearity.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        *args: Any,
+        **options: Any,
+    ):
+        super().__init__(RNNKernel(nonlinearity), input_size, hidden_size, num_layers, *args, **options)

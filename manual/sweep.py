@@ -17,18 +17,20 @@ from manual.arrays import Array, Probe
 
 
 class Kernel(Protocol):
-    """The equations of one layer in one direction: what ``lstm.py`` provides."""
+    """The equations of one layer in one direction: what ``lstm.py``, ``gru.py`` and ``rnn.py`` provide."""
 
     gates: tuple[str, ...]  #: the blocks of rows of the weights, in their order
-    states: tuple[str, ...]  #: what is carried from step to step, the output first
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Name and shape of each weight, for input size D and hidden size H."""
 
+    def state_sizes(self, H: int) -> dict[str, int]:
+        """What is carried from step to step, the output first, and its size."""
+
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
     ) -> tuple[Array, tuple[Array, ...], Any]:
-        """From x (T, B, D) and the initial state: output (T, B, H), final state, tape."""
+        """From x (T, B, D) and the initial state: output (T, B, P), final state, tape."""
 
     def backward(
         self, tape: Any, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
@@ -97,7 +99,7 @@ class Sweep:
         """Run over ``source`` (T, B, D), rows in the schedule's order; ``carried`` goes from initial to final state.
 
         Returns:
-            output (T, B, H), zero in the padding, and a tape for each rectangle.
+            output (T, B, P), zero in the padding, and a tape for each rectangle.
         """
         weights = {name: parameters[name + self.suffix] for name in self.shapes} | self.no_bias
         output = np.zeros((schedule.T, schedule.B, carried[0].shape[1]), source.dtype)

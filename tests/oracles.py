@@ -42,8 +42,8 @@ class Experiment:
         rng = np.random.default_rng(seed)
         weights = {name: rng.normal(0, 0.7, shape) for name, shape in kernel.parameter_shapes(D, H).items()}
         x = rng.normal(size=(T, B, D))
-        sizes = {"h": weights["weight_hh"].shape[1]}
-        state, d_state = (tuple(rng.normal(size=(B, sizes.get(name, H))) for name in kernel.states) for _ in range(2))
+        sizes = kernel.state_sizes(H)
+        state, d_state = (tuple(rng.normal(size=(B, size)) for size in sizes.values()) for _ in range(2))
         return cls(kernel, x, state, weights, rng.normal(size=(T, B, sizes["h"])), d_state)
 
     def loss(

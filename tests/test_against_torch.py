@@ -1,52 +1,209 @@
-"""The hand-derived layer against both opponents: every output and every gradient, all arguments random."""
+"""The hand-derived layers against torch: every output and every gradient, all arguments random.
 
+Opponents are the written-out twin and, where torch has the form, ``torch.nn``'s own layer.
+"""
+
+from dataclasses import dataclass, field
 from itertools import product
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from oracles import relative_error
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import manual
 import torch_impl
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
-SHAPES = [(4, 3, 2, 5), (1, 3, 2, 5), (7, 1, 3, 2), (9, 4, 6, 1), (100, 2, 3, 8)]  # T, B, D, H
+CELLS = {
+    "lstm": ("LSTM", {}),
+    "lstm projected": ("LSTM", {"proj_size": 3}),
+    "gru": ("GRU", {}),
+    "gru, reset before": ("GRU", {"reset_after": False}),
+    "rnn tanh": ("RNN", {}),
+    "rnn relu": ("RNN", {"nonlinearity": "relu"}),
+    "rnn sigmoid": ("RNN", {"nonlinearity": "sigmoid"}),
+}
+TORCH_HAS_NOT = ("gru, reset before", "rnn sigmoid")
 
 
-def both_sides(opponent, shape, dtype, seed=0):
-    """What each side makes of the same weights and arguments, by name."""
-    T, B, D, H = shape
-    rng = np.random.default_rng(seed)
+@dataclass
+class Trial:
+    """One configuration of a layer, random arguments for it, and what each side makes of them."""
 
-    def normal(*size):
-        return rng.normal(size=size).astype(dtype)
+    cell: str
+    options: dict[str, Any] = field(default_factory=dict)
+    shape: tuple[int, int, int, int] = (6, 4, 2, 5)  # T, B, D, H
+    lengths: list[int] | None = None
+    unbatched: bool = False
+    masked: bool = False
+    dtype: str = "float64"
 
-    ours = manual.LSTM(D, H, dtype=dtype, rng=rng)
-    theirs = opponent(D, H, dtype=getattr(torch, dtype))
-    theirs.load_state_dict({name: torch.tensor(array) for name, array in ours.parameters.items()})
-    x, state = normal(T, B, D), (normal(1, B, H), normal(1, B, H))
-    d_output, d_state = normal(T, B, H), (normal(1, B, H), normal(1, B, H))
+    def __post_init__(self):
+        self.kind, own = CELLS[self.cell]
+        T, B, D, H = self.shape
+        rng = np.random.default_rng(sum(self.shape))
+        options = {**own, **self.options}
+        self.build = lambda package, **more: getattr(package, self.kind)(D, H, **options, **more)
+        self.layer = self.build(manual, dtype=self.dtype, rng=rng)
 
-    output, (h_n, c_n), tape = ours.forward(x, state)
-    d_x, (d_h_0, d_c_0), gradients = ours.backward(tape, d_output, d_state)
-    mine = dict(output=output, h_n=h_n, c_n=c_n, d_x=d_x, d_h_0=d_h_0, d_c_0=d_c_0) | gradients
+        def normal(*axes: tuple[str, int]) -> np.ndarray:
+            kept = [size for letter, size in axes if letter != "B" or not self.unbatched]
+            if self.options.get("batch_first") and axes[0][0] == "T" and not self.unbatched:
+                kept[:2] = kept[1::-1]
+            return rng.normal(size=kept).astype(self.dtype)
 
-    tensors = SimpleNamespace(x=torch.tensor(x, requires_grad=True))
-    tensors.h_0, tensors.c_0 = (torch.tensor(s, requires_grad=True) for s in state)
-    output, (h_n, c_n) = theirs(tensors.x, (tensors.h_0, tensors.c_0))
-    torch.autograd.backward([output, h_n, c_n], [torch.tensor(d) for d in (d_output, *d_state)])
-    reference = dict(output=output, h_n=h_n, c_n=c_n) | {f"d_{name}": t.grad for name, t in vars(tensors).items()}
-    reference |= {name: parameter.grad for name, parameter in theirs.named_parameters()}
-    return mine, {name: tensor.detach().numpy() for name, tensor in reference.items()}
+        K = len(self.layer.sweeps)
+        time_major = [("T", T), ("B", B)]
+        self.x = normal(*time_major, ("D", D))
+        self.d_output = normal(*time_major, ("H", self.layer.output_size))
+        states = [[("K", K), ("B", B), ("H", size)] for size in self.layer.state_sizes.values()]
+        self.state, self.d_state = ([normal(*axes) for axes in states] for _ in range(2))
+        self.masks = self.layer.draw_masks(T, B, rng) if self.masked else None
+
+    def by_hand(self) -> dict[str, np.ndarray]:
+        def packed(arrays):
+            return tuple(arrays) if len(arrays) > 1 else arrays[0]
+
+        output, state, tape = self.layer.forward(
+            self.x, packed(self.state), lengths=self.lengths, masks=self.masks, training=self.masked
+        )
+        d_x, d_initial, gradients = self.layer.backward(tape, self.d_output, packed(self.d_state))
+        return self.named(output, state, d_x, d_initial) | gradients
+
+    def by_autograd(self, package) -> dict[str, np.ndarray]:
+        module = self.build(package, dtype=getattr(torch, self.dtype)).train(self.masked)
+        assert list(module.state_dict()) == list(self.layer.parameters)
+        module.load_state_dict({name: torch.tensor(array) for name, array in self.layer.parameters.items()})
+        x = torch.tensor(self.x, requires_grad=True)
+        state = tuple(torch.tensor(s, requires_grad=True) for s in self.state)
+        hx = state if len(state) > 1 else state[0]
+        if package is torch.nn and self.lengths:
+            first = bool(self.options.get("batch_first"))
+            sequences = pack_padded_sequence(x, torch.tensor(self.lengths), first, enforce_sorted=False)
+            output, last = module(sequences, hx)
+            output, _ = pad_packed_sequence(output, first, total_length=self.shape[0])
+        elif package is torch.nn:
+            output, last = module(x, hx)
+        else:
+            masks = None if self.masks is None else torch.tensor(self.masks)
+            output, last = module(x, hx, lengths=self.lengths, masks=masks)
+        outputs = [output, *(last if isinstance(last, tuple) else (last,))]
+        torch.autograd.backward(outputs, [torch.tensor(d) for d in (self.d_output, *self.d_state)])
+        results = self.named(output, last, x.grad, tuple(s.grad for s in state))
+        results |= {name: parameter.grad for name, parameter in module.named_parameters()}
+        return {name: tensor.detach().numpy() for name, tensor in results.items()}
+
+    def named(self, output, state, d_x, d_initial) -> dict[str, Any]:
+        states = state if isinstance(state, tuple) else (state,)
+        d_initials = d_initial if isinstance(d_initial, tuple) else (d_initial,)
+        names = list(self.layer.state_sizes)
+        return (
+            {"output": output, "d_x": d_x}
+            | {f"{name}_n": part for name, part in zip(names, states, strict=True)}
+            | {f"d_{name}_0": part for name, part in zip(names, d_initials, strict=True)}
+        )
+
+    def assert_agrees(self):
+        mine = self.by_hand()
+        for package in (torch_impl,) if self.cell in TORCH_HAS_NOT else (torch_impl, torch.nn):
+            reference = self.by_autograd(package)
+            assert mine.keys() == reference.keys()
+            for name, array in reference.items():
+                assert mine[name].dtype == array.dtype
+                error = relative_error(mine[name], array)
+                assert error < TOLERANCE[self.dtype], (name, error, package.__name__, self)
 
 
-@pytest.mark.parametrize("opponent", [torch_impl.LSTM, torch.nn.LSTM], ids=["written out", "nn.LSTM"])
-@pytest.mark.parametrize("shape, dtype", list(product(SHAPES, TOLERANCE)))
-def test_everything_agrees(opponent, shape, dtype):
-    mine, reference = both_sides(opponent, shape, dtype)
-    assert mine.keys() == reference.keys()
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_whole_product_agrees(cell, layers, bidirectional, dtype):
+    for bias, batch_first, lengths, unbatched in product((True, False), (True, False), (None, [3, 6, 1, 4]), (0, 1)):
+        if not (lengths and unbatched):
+            options = dict(num_layers=layers, bidirectional=bidirectional, bias=bias, batch_first=batch_first)
+            Trial(cell, options, lengths=lengths, unbatched=bool(unbatched), dtype=dtype).assert_agrees()
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_configuration_agrees(data):
+    cell = data.draw(st.sampled_from(list(CELLS)))
+    T, B, D = (data.draw(st.integers(1, 7)) for _ in range(3))
+    H = data.draw(st.integers(4 if cell == "lstm projected" else 1, 7))
+    options = {
+        "num_layers": data.draw(st.integers(1, 3)),
+        "bidirectional": data.draw(st.booleans()),
+        "bias": data.draw(st.booleans()),
+        "batch_first": data.draw(st.booleans()),
+    }
+    lengths = data.draw(st.none() | st.lists(st.integers(1, T), min_size=B, max_size=B))
+    Trial(cell, options, (T, B, D, H), lengths, dtype=data.draw(st.sampled_from(list(TOLERANCE)))).assert_agrees()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("cell", CELLS)
+def test_long_sequences_agree(cell, dtype):
+    Trial(cell, shape=(100, 3, 2, 8), dtype=dtype).assert_agrees()
+
+
+@pytest.mark.parametrize("lengths", [None, [3, 6, 1, 4]])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_dropout_mask_means_the_same_on_both_sides(cell, bidirectional, lengths):
+    options = dict(num_layers=3, bidirectional=bidirectional, dropout=0.4)
+    trial = Trial(cell, options, lengths=lengths, masked=True)
+    mine, reference = trial.by_hand(), trial.by_autograd(torch_impl)
+    without = Trial(cell, options, lengths=lengths).by_hand()
+    assert relative_error(mine["output"], without["output"]) > 1e-3
     for name, array in reference.items():
-        assert mine[name].dtype == array.dtype
-        assert relative_error(mine[name], array) < TOLERANCE[dtype], name
+        assert relative_error(mine[name], array) < 1e-12, name
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell not in TORCH_HAS_NOT])
+def test_dropping_everything_is_what_torch_does_with_probability_1(cell):
+    trial = Trial(cell, dict(num_layers=2, dropout=1.0), masked=True)
+    mine, reference = trial.by_hand(), trial.by_autograd(torch.nn)
+    for name, array in reference.items():
+        assert np.array_equal(mine[name], 0 * array) if not array.any() else relative_error(mine[name], array) < 1e-12
+
+
+@pytest.mark.parametrize("package", [manual, torch_impl], ids=["manual", "torch_impl"])
+@pytest.mark.parametrize("reverse", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_padding_is_not_read(cell, reverse, package):
+    """Neither a result nor a gradient changes, whatever stands in the padding and comes in for it."""
+    lengths = [3, 6, 1, 4]
+    clean, dirty = (Trial(cell, {"bidirectional": reverse, "num_layers": 2}, lengths=lengths) for _ in range(2))
+    for row, length in enumerate(lengths):
+        dirty.x[length:, row] = np.nan
+        dirty.d_output[length:, row] = 1e3
+    results = [t.by_hand() if package is manual else t.by_autograd(package) for t in (clean, dirty)]
+    for name, array in results[0].items():
+        assert np.array_equal(array, results[1][name]), name
+    for row, length in enumerate(lengths):
+        assert not results[1]["output"][length:, row].any()
+        assert not results[1]["d_x"][length:, row].any()
+
+
+@pytest.mark.parametrize("package", [manual, torch_impl], ids=["manual", "torch_impl"])
+@pytest.mark.parametrize(
+    "lengths", [[3, 6, 1], [0, 6, 1, 4], [3, 7, 1, 4], [3.0, 6.0, 1.0, 4.0]], ids=["count", "zero", "long", "float"]
+)
+def test_lengths_that_do_not_fit_are_named(lengths, package):
+    trial = Trial("gru", lengths=lengths)
+    with pytest.raises(ValueError, match=r"lengths: expected B = 4 whole numbers from 1 to T = 6, got \["):
+        trial.by_hand() if package is manual else trial.by_autograd(package)
+
+
+@pytest.mark.parametrize("size", [5, 6, -1])
+@pytest.mark.parametrize("package", [manual, torch_impl], ids=["manual", "torch_impl"])
+def test_a_projection_that_is_none_is_named(package, size):
+    options = {"rng": np.random.default_rng(0)} if package is manual else {}
+    with pytest.raises(ValueError, match=f"proj_size: expected at least 0 and below hidden_size = 5, got {size}"):
+        package.LSTM(2, 5, proj_size=size, **options)

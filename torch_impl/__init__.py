@@ -5,6 +5,6 @@ What torch has under the same name and form is used as it is: ``torch.nn.Linear`
 
 from torch_impl.losses import LOSSES
 from torch_impl.model import Model
-from torch_impl.recurrent import LSTM
+from torch_impl.recurrent import GRU, LSTM, RNN
 
-__all__ = ["LOSSES", "LSTM", "Model"]
+__all__ = ["GRU", "LOSSES", "LSTM", "RNN", "Model"]

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from torch_impl.gru import GRUCell
 from torch_impl.lstm import LSTMCell
+from torch_impl.rnn import RNNCell
 from torch_impl.tensors import Probe, check_tensor
 
 #: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
@@ -18,13 +20,13 @@ State = Tensor | tuple[Tensor, ...]
 
 
 class Cell(Protocol):
-    """The equations of one time step: what ``lstm.py`` provides."""
-
-    gates: tuple[str, ...]  #: the blocks of rows of the weights, in their order
-    states: tuple[str, ...]  #: what is carried from step to step, the output first
+    """The equations of one time step: what ``lstm.py``, ``gru.py`` and ``rnn.py`` provide."""
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Name and shape of each weight, for input size D and hidden size H."""
+
+    def state_sizes(self, H: int) -> dict[str, int]:
+        """What is carried from step to step, the output first, and its size."""
 
     def step(
         self,
@@ -80,9 +82,11 @@ class Recurrent(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.directions = 2 if bidirectional else 1
+        self.state_sizes = cell.state_sizes(hidden_size)
+        self.output_size = self.directions * next(iter(self.state_sizes.values()))
         bound = hidden_size**-0.5
         for k in range(num_layers * self.directions):
-            D = input_size if k < self.directions else self.directions * hidden_size
+            D = input_size if k < self.directions else self.output_size
             for name, shape in cell.parameter_shapes(D, hidden_size).items():
                 if bias or not name.startswith("bias"):
                     initial = torch.empty(shape, device=device, dtype=dtype).uniform_(-bound, bound)
@@ -101,15 +105,15 @@ class Recurrent(nn.Module):
 
         Args:
             input: (T, B, D); (B, T, D) if ``batch_first``; (T, D) for one sequence without a batch axis.
-            hx: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), without B where the
-                input has none; zeros if left out.
+            hx: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), or P in place of H
+                where h is projected, and without B where the input has none; zeros if left out.
             lengths: (B,), how many steps of each row are sequence; the rest is padding.
-            masks: what dropout multiplies with in training, (layers - 1, T, B, directions * H); drawn if left out.
+            masks: what dropout multiplies with in training, (layers - 1, T, B, directions * P); drawn if left out.
             probe: called at each named intermediate with its name and the suffix of its layer and direction
                 (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
 
         Returns:
-            output (T, B, directions * H), laid out as the input is and zero in the padding; the state at each
+            output (T, B, directions * P), laid out as the input is and zero in the padding; the state at each
             sequence's own end, shaped as the initial one.
 
         Raises:
@@ -151,7 +155,7 @@ class Recurrent(nn.Module):
     def _sweep(
         self, k: int, source: Tensor, state: tuple[Tensor, ...], running: Tensor | None, probe: Probe | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Layer and direction ``k`` over ``source`` (T, B, D): output (T, B, H) and final state, each (B, H)."""
+        """Layer and direction ``k`` over ``source`` (T, B, D): output (T, B, P), and the final state."""
         T, suffix, reverse = len(source), self._suffix(k), k % self.directions == 1
         weights = {
             name: getattr(self, name + suffix, None)
@@ -166,7 +170,7 @@ class Recurrent(nn.Module):
                 return probe(name + suffix, t, value if running is None else torch.where(running[t], value, 0))
 
             if probe:  # a view, whose adjoint is what this step hands to the step before, and nothing else
-                state = tuple(at_step(f"{name}_prev", s.view_as(s)) for name, s in zip(self.cell.states, state))
+                state = tuple(at_step(f"{name}_prev", s.view_as(s)) for name, s in zip(self.state_sizes, state))
             after = self.cell.step(source[t], state, weights, at_step)
             if running is None:
                 state, output = after, after[0]
@@ -178,24 +182,26 @@ class Recurrent(nn.Module):
 
     def _initial(self, hx: State | None, B: int, unbatched: bool, like: Tensor) -> tuple[Tensor, ...]:
         """The initial state, (layers * directions, B, H) each."""
-        sizes = (self.num_layers * self.directions, B, self.hidden_size)
-        names = [f"{name}_0" for name in self.cell.states]
+        K = self.num_layers * self.directions
         if hx is None:
-            return tuple(like.new_zeros(sizes) for _ in names)
+            return tuple(like.new_zeros(K, B, size) for size in self.state_sizes.values())
         parts = hx if isinstance(hx, tuple) else (hx,)
-        if len(parts) != len(names):
-            raise ValueError(f"hx: expected ({', '.join(names)}), got {len(parts)} tensors")
-        axes = [0, 2] if unbatched else [0, 1, 2]
-        letters = ", ".join(("layers * directions", "B", "H")[axis] for axis in axes)
-        shape = tuple(sizes[axis] for axis in axes)
-        return tuple(check_tensor(n, p, letters, shape, like.dtype).reshape(sizes) for n, p in zip(names, parts))
+        if len(parts) != len(self.state_sizes):
+            names = ", ".join(f"{name}_0" for name in self.state_sizes)
+            raise ValueError(f"hx: expected ({names}), got {len(parts)} tensors")
+        for (name, size), part in zip(self.state_sizes.items(), parts):
+            letter = "H" if size == self.hidden_size else "P"
+            letters = ["layers * directions", letter] if unbatched else ["layers * directions", "B", letter]
+            shape = (K, size) if unbatched else (K, B, size)
+            check_tensor(f"{name}_0", part, ", ".join(letters), shape, like.dtype)
+        return tuple(part[:, None] if unbatched else part for part in parts)
 
     def _drop(self, source: Tensor, masks: Tensor | None, layer: int) -> Tensor:
         """Dropout before ``layer``."""
         if masks is None:
             return nn.functional.dropout(source, self.dropout)
         shape = (self.num_layers - 1, *source.shape)
-        return source * check_tensor("masks", masks, "layers - 1, T, B, directions * H", shape, source.dtype)[layer - 1]
+        return source * check_tensor("masks", masks, "layers - 1, T, B, directions * P", shape, source.dtype)[layer - 1]
 
     def _suffix(self, k: int) -> str:
         layer, direction = divmod(k, self.directions)
@@ -215,7 +221,42 @@ def _running(lengths: Sequence[int] | Tensor, T: int, B: int, device: torch.devi
 
 
 class LSTM(Recurrent):
-    """Long short-term memory with the arguments of ``torch.nn.LSTM``, its equations written out."""
+    """Long short-term memory with the arguments of ``torch.nn.LSTM``, its equations written out.
 
-    def __init__(self, input_size: int, hidden_size: int, *args: Any, **options: Any):
-        super().__init__(LSTMCell(), input_size, hidden_size, *args, **options)
+    Raises:
+        ValueError: ``proj_size`` is not below ``hidden_size``.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *args: Any, proj_size: int = 0, **options: Any):
+        if proj_size and not 0 < proj_size < hidden_size:
+            raise ValueError(f"proj_size: expected at least 0 and below hidden_size = {hidden_size}, got {proj_size}")
+        super().__init__(LSTMCell(proj_size), input_size, hidden_size, *args, **options)
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit with the arguments of ``torch.nn.GRU``, its equations written out.
+
+    ``reset_after=False`` has the reset gate act before the matrix product.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *args: Any, reset_after: bool = True, **options: Any):
+        super().__init__(GRUCell(reset_after), input_size, hidden_size, *args, **options)
+
+
+class RNN(Recurrent):
+    """Elman network with the arguments of ``torch.nn.RNN``, its equations written out; ``sigmoid`` is allowed, too.
+
+    Raises:
+        ValueError: another nonlinearity.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        *args: Any,
+        **options: Any,
+    ):
+        super().__init__(RNNCell(nonlinearity), input_size, hidden_size, num_layers, *args, **options)

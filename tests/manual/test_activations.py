@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from oracles import complex_step, relative_error
 
-from manual.activations import sigmoid, sigmoid_derivative, tanh_derivative
+from manual.activations import relu, relu_derivative, sigmoid, sigmoid_derivative, tanh_derivative
 
 Z = np.random.default_rng(0).normal(0, 2, (3, 4))
 
@@ -19,6 +19,15 @@ def test_equation_a3():
     assert relative_error(tanh_derivative(np.tanh(Z)), complex_step(lambda z: np.tanh(z).sum(), Z)) < 1e-15
 
 
+def test_equation_a4():
+    assert np.array_equal(relu(Z), np.maximum(Z, 0))
+
+
+def test_equation_a5():
+    assert np.array_equal(relu_derivative(relu(Z)), complex_step(lambda z: relu(z).sum(), Z))
+    assert relu_derivative(np.array(0.0)) == 0
+
+
 def test_sigmoid_saturates_without_a_warning():
     assert np.array_equal(sigmoid(np.array([-1e4, 1e4, -np.inf, np.inf])), [0, 1, 0, 1])
 
@@ -27,3 +36,4 @@ def test_sigmoid_saturates_without_a_warning():
 def test_dtypes_are_kept(dtype):
     z = Z.astype(dtype)
     assert sigmoid(z).dtype == sigmoid_derivative(z).dtype == tanh_derivative(z).dtype == dtype
+    assert relu(z).dtype == relu_derivative(z).dtype == dtype

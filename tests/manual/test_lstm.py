@@ -4,10 +4,17 @@ from oracles import Experiment, complex_step, relative_error
 
 from manual.lstm import LSTMKernel
 
+H = 5
+
 
 @pytest.fixture(scope="module")
 def experiment():
-    return Experiment.random(LSTMKernel())
+    return Experiment.random(LSTMKernel(), H=H)
+
+
+@pytest.fixture(scope="module")
+def projected():
+    return Experiment.random(LSTMKernel(proj_size=3), H=H)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +48,7 @@ WEIGHTS = {"L17": "weight_ih", "L18": "weight_hh", "L19": "bias_ih", "L20": "bia
 
 
 def test_equation_l1(experiment, seen):
-    w = {name: array.reshape(4, 5, -1) for name, array in experiment.weights.items()}
+    w = {name: array.reshape(4, H, -1) for name, array in experiment.weights.items()}
     for k, gate in enumerate("ifgo"):
         expected = np.einsum("tbd,hd->tbh", experiment.x, w["weight_ih"][k])
         expected += np.einsum("tbj,hj->tbh", seen["h_prev"], w["weight_hh"][k])
@@ -72,6 +79,27 @@ def test_weight_equation(number, experiment):
     _, (_, _, gradients) = experiment.run()
     expected = complex_step(lambda w: experiment.loss(weights={name: w}), experiment.weights[name])
     assert relative_error(gradients[name], expected) < 1e-13
+
+
+def test_equation_l21(projected):
+    seen = projected.recorded()
+    assert relative_error(seen["m"], seen["o"] * np.tanh(seen["c"])) < 1e-14
+    assert relative_error(seen["h"], np.einsum("tbh,ph->tbp", seen["m"], projected.weights["weight_hr"])) < 1e-14
+
+
+def test_equation_l22(projected):
+    assert relative_error(projected.recorded()["d_m"], projected.adjoint("m")) < 1e-13
+
+
+def test_equation_l23(projected):
+    _, (_, _, gradients) = projected.run()
+    expected = complex_step(lambda w: projected.loss(weights={"weight_hr": w}), projected.weights["weight_hr"])
+    assert relative_error(gradients["weight_hr"], expected) < 1e-13
+
+
+@pytest.mark.parametrize("name", ADJOINTS.values())
+def test_adjoints_under_projection(name, projected):
+    assert relative_error(projected.recorded()[f"d_{name}"], projected.adjoint(name)) < 1e-13
 
 
 def test_the_state_enters_the_first_step_and_leaves_the_last(experiment, seen):

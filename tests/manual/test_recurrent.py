@@ -284,7 +284,7 @@ def test_any_floating_dtype_runs_and_is_kept(dtype):
         (
             {"d_output": np.ones((4, 3, 6))},
             ValueError,
-            r"d_output: expected shape \(T, B, directions \* H\) = \(4, 3, 5\), got \(4, 3, 6\)",
+            r"d_output: expected shape \(T, B, directions \* P\) = \(4, 3, 5\), got \(4, 3, 6\)",
         ),
         (
             {"d_state": (np.ones((1, 3, 5)), np.ones((2, 3, 5)))},

@@ -1,0 +1,76 @@
+"""A hand-derived layer inside a torch model: its forward and its backward, called by autograd."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from manual.recurrent import Recurrent
+
+
+class HandDerived(nn.Module):
+    """A module that computes, and differentiates, with a layer of ``manual``.
+
+    Its parameters have the layer's names and begin with its values, and are what a torch optimiser trains. It runs on
+    the CPU, in the layer's dtype, and can be differentiated once.
+
+    Args:
+        layer: a ``manual.LSTM``, ``GRU`` or ``RNN``; it is read, and its parameters are written to in each call.
+    """
+
+    def __init__(self, layer: Recurrent):
+        super().__init__()
+        self.layer = layer
+        for name, array in layer.parameters.items():
+            self.register_parameter(name, nn.Parameter(torch.tensor(array)))
+
+    def forward(
+        self,
+        input: Tensor,
+        hx: Tensor | tuple[Tensor, ...] | None = None,
+        lengths: Sequence[int] | None = None,
+        masks: Tensor | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Take and return what the layer takes and returns, as tensors; ``masks`` are its dropout masks.
+
+        Raises:
+            TypeError, ValueError: as the layer's ``forward``.
+        """
+        state = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
+        options = {
+            "lengths": lengths,
+            "training": self.training,
+            "masks": None if masks is None else masks.detach().numpy(),
+        }
+        tensors = (input, *state, *self.parameters())
+        output, *last = _Apply.apply(self.layer, options, len(state), *tensors)  # type: ignore[no-untyped-call]
+        return output, tuple(last) if len(last) > 1 else last[0]
+
+
+class _Apply(Function):
+    """One call: the layer's tape is kept until autograd asks for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, layer: Recurrent, options: dict[str, Any], states: int, *tensors: Tensor) -> Any:
+        x, *rest = (tensor.detach().numpy() for tensor in tensors)
+        for array, value in zip(layer.parameters.values(), rest[states:]):
+            array[...] = value
+        state = tuple(rest[:states]) if states else None
+        output, last, tape = layer.forward(x, state if states != 1 else rest[0], **options)
+        ctx.layer, ctx.tape, ctx.states = layer, tape, states
+        parts = last if isinstance(last, tuple) else (last,)
+        return tuple(torch.tensor(array) for array in (output, *parts))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_output: Tensor, *d_last: Tensor) -> Any:
+        d_state = tuple(d.numpy() for d in d_last)
+        d_x, d_initial, gradients = ctx.layer.backward(
+            ctx.tape, d_output.numpy(), d_state if len(d_state) > 1 else d_state[0]
+        )
+        parts = d_initial if isinstance(d_initial, tuple) else (d_initial,)
+        arrays = [d_x, *parts[: ctx.states], *gradients.values()]
+        return None, None, None, *(torch.tensor(array) for array in arrays)

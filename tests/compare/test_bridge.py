@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import manual
+from compare.bridge import HandDerived
+
+T, B, D, H = 4, 3, 2, 5
+LAYERS = {
+    "lstm": (manual.LSTM, {}),
+    "lstm, stacked both ways": (manual.LSTM, {"num_layers": 2, "bidirectional": True}),
+    "lstm projected": (manual.LSTM, {"proj_size": 3}),
+    "lstm without biases": (manual.LSTM, {"bias": False}),
+    "gru": (manual.GRU, {}),
+    "gru, reset before": (manual.GRU, {"reset_after": False}),
+    "rnn tanh": (manual.RNN, {}),
+    "rnn sigmoid": (manual.RNN, {"nonlinearity": "sigmoid"}),
+}
+
+
+def build(name):
+    kind, options = LAYERS[name]
+    return kind(D, H, rng=np.random.default_rng(0), **options)
+
+
+def draw(layer, B=B):
+    generator = torch.Generator().manual_seed(0)
+    K = len(layer.sweeps)
+    x, *state = (
+        torch.randn(*shape, dtype=torch.float64, generator=generator).requires_grad_()
+        for shape in [(T, B, D), *((K, B, size) for size in layer.state_sizes.values())]
+    )
+    return x, tuple(state)
+
+
+def returned(output, last):
+    return output, *(last if isinstance(last, tuple) else (last,))
+
+
+@pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["full", "lengths"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradcheck_passes(name, lengths):
+    module = HandDerived(build(name))
+    x, state = draw(module.layer)
+
+    names = [name for name, _ in module.named_parameters()]
+
+    def call(x, *rest):
+        hx, parameters = rest[: len(state)], dict(zip(names, rest[len(state) :]))
+        arguments = (x, hx if len(hx) > 1 else hx[0], lengths)
+        return returned(*torch.func.functional_call(module, parameters, arguments))
+
+    parameters = [p.detach().clone().requires_grad_() for p in module.parameters()]
+    assert torch.autograd.gradcheck(call, (x, *state, *parameters))
+
+
+def test_gradcheck_fails_on_a_wrong_derivation(monkeypatch):
+    module = HandDerived(build("lstm"))
+    backward = module.layer.kernel.backward
+
+    def without_half(tape, d_output, d_state, probe=None):
+        d_x, d_initial, gradients = backward(tape, d_output, d_state, probe)
+        return d_x, (d_initial[0], 0.5 * d_initial[1]), gradients
+
+    monkeypatch.setattr(module.layer.kernel, "backward", without_half)
+    x, state = draw(module.layer)
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        torch.autograd.gradcheck(lambda *a: returned(*module(a[0], a[1:])), (x, *state))
+
+
+def test_a_state_left_out_is_zero():
+    module = HandDerived(build("gru"))
+    x, _ = draw(module.layer)
+    assert torch.equal(module(x)[0], module(x, torch.zeros(1, B, H, dtype=torch.float64))[0])
+
+
+def test_a_torch_model_around_it_trains():
+    torch.manual_seed(0)
+    layer = manual.GRU(D, H, rng=np.random.default_rng(0))
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = HandDerived(layer)
+            self.readout = nn.Linear(H, 1, dtype=torch.float64)
+
+        def forward(self, x):
+            return self.readout(self.recurrent(x)[0])
+
+    model = Model()
+    x, _ = draw(layer, B=16)
+    target = x.detach().cumsum(dim=0)[..., :1].tanh()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x.detach()), target)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_dropout_masks_reach_the_layer():
+    layer = manual.RNN(D, H, num_layers=2, dropout=0.5, rng=np.random.default_rng(0))
+    module = HandDerived(layer)
+    x, _ = draw(layer)
+    masks = torch.tensor(layer.draw_masks(T, B, np.random.default_rng(1)))
+    trained, _ = module(x, masks=masks)
+    assert torch.equal(trained, module(x, masks=masks)[0])
+    assert not torch.allclose(trained, module.eval()(x)[0])
+    with pytest.raises(ValueError, match="masks: expected an array of shape"):
+        module.train()(x)
