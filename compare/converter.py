@@ -9,14 +9,11 @@ from typing import Protocol
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as to_bytes
 from torch import nn
 
 from compare.files import replacing
 from manual.arrays import Array
-
-#: The only layout of weight files there is: PyTorch's names, gates stacked along the rows, two biases.
-LAYOUT = "torch"
 
 
 class HasParameters(Protocol):
@@ -55,9 +52,9 @@ def save(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
         manual_model: where the parameters come from.
         gates: the blocks of rows of the recurrent weights, in their order.
     """
+    arrays = {name: np.ascontiguousarray(array) for name, array in manual_model.parameters.items()}
     with replacing(path) as beside:
-        metadata = {"layout": LAYOUT, "gates": " ".join(gates)}
-        save_file({n: np.ascontiguousarray(a) for n, a in manual_model.parameters.items()}, beside, metadata)
+        beside.write_bytes(to_bytes(arrays, {"layout": _layout(gates)}))
 
 
 def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> None:
@@ -72,13 +69,16 @@ def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except SafetensorError as error:
-        raise ValueError(f"{path}: expected a safetensors file: {error}") from None
-    if metadata.get("layout") != LAYOUT:
-        raise ValueError(f"{path}: expected layout {LAYOUT!r}, got {metadata.get('layout')!r}")
-    if metadata.get("gates") != " ".join(gates):
-        raise ValueError(f"{path}: expected gates {' '.join(gates)!r}, got {metadata.get('gates')!r}")
+    except (SafetensorError, IsADirectoryError, TypeError) as error:  # TypeError: a dtype that NumPy lacks
+        raise ValueError(f"{path}: expected a safetensors file of NumPy dtypes: {error}") from None
+    if metadata.get("layout") != _layout(gates):
+        raise ValueError(f"{path}: expected layout {_layout(gates)!r}, got {metadata.get('layout')!r}")
     _copy(arrays, manual_model.parameters)
+
+
+def _layout(gates: tuple[str, ...]) -> str:
+    """What a file says of its layout, in one entry: of several, safetensors would write them in any order."""
+    return f"torch: {' '.join(gates)}"
 
 
 def _copy(source: dict[str, Array], target: dict[str, Array]) -> None:

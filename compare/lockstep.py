@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,7 @@ class Lockstep:
         self.steps: list[Step] = []
         self.worst: dict[tuple[str, str], Finding] = {}  # by opponent and tensor
         self.deaths: list[str] = []
+        self.stuck = False  # a gradient is of a form that no optimiser takes
         self.seconds: dict[str, list[float]] = {"manual": [], "autograd": [], "comparing": []}
         self.scales: dict[tuple[str, str], float] = {}  # by group and layer
         self.first_batch: tuple[Array, Array] | None = None
@@ -87,6 +89,11 @@ class Lockstep:
                 self._compare(name, "loss", {"loss": ours.loss}, {"loss": their.loss}, errors)
                 self._compare(name, "gradient", ours.gradients, their.gradients, errors)
 
+        if _forms(ours.gradients) != _forms(self.manual.parameters):
+            self.stuck = True
+            self.deaths.append("manual: its gradients are not of the parameters' form, so no step can be taken")
+            self.steps.append(Step(float(ours.loss), float(ours.loss), errors, np.inf))
+            return self.steps[-1]
         with self._clock("manual"):
             self.manual.update(ours.gradients)
         for opponent in self.opponents.values():
@@ -169,3 +176,8 @@ class Lockstep:
         start = perf_counter()
         yield
         self.seconds[what][-1] += perf_counter() - start
+
+
+def _forms(arrays: Mapping[str, Array]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and dtype of each."""
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()}

@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from compare import fault_report
 from compare.agreement import place
 from compare.binary_addition import Problems
 from compare.training import Run
@@ -16,22 +17,27 @@ def show(run: Run, console: Console) -> None:
     """Print everything that a run found."""
     console.print(_agreement_table(run), "")
     console.print(_accuracy_table(run), "")
-    console.print(_sums(*run.examples), highlight=False)
+    console.print(_sums(*run.examples), highlight=False, soft_wrap=True)
     console.print(_times(run), highlight=False)
+    if not run.checked.localisation.agrees:
+        fault_report.show(run.checked, console)
     console.print(verdict(run), highlight=False, soft_wrap=True)
 
 
 def verdict(run: Run) -> str:
     """One line: whether the sides agree, and if not, what is wrong."""
-    lockstep = run.lockstep
+    lockstep, equations = run.lockstep, run.checked.localisation
     compared = f"{len(lockstep.steps):,} steps in {run.settings.dtype}"
-    if lockstep.agrees:
+    if run.agrees:
         share = max(finding.difference.used for finding in lockstep.worst.values())
-        return f"[bold green]AGREE[/]: {compared}, at most {share:.2%} of the tolerance used"
+        each = f"{len(equations.forced)} intermediates and gradients each by itself"
+        return f"[bold green]AGREE[/]: {compared}, and {each}; at most {share:.2%} of the tolerance used"
     wrong = dict.fromkeys(
         f"{f.group} {f.difference.name}".strip() for f in lockstep.worst.values() if not f.difference.agrees
     )
-    return f"[bold red]DISAGREE[/]: {compared}; " + "; ".join([*wrong, *lockstep.deaths])
+    return f"[bold red]DISAGREE[/]: {compared}; " + "; ".join(
+        [*fault_report.titles(run.checked), *wrong, *lockstep.deaths]
+    )
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from compare import fault_report
 from compare.converter import save
 from compare.files import replacing
 from compare.lockstep import GROUPS
@@ -16,7 +17,10 @@ from compare.training import Run
 
 
 def write(run: Run, folder: Path) -> None:
-    """Write ``summary.json``, ``steps.csv``, ``weights.safetensors`` (the manual side's) and ``agreement.png``."""
+    """Write ``summary.json``, ``steps.csv``, ``weights.safetensors`` (the manual side's) and ``agreement.png``.
+
+    Where an equation is wrong, also ``faults.png``.
+    """
     with replacing(folder / "summary.json") as path:
         path.write_text(json.dumps(_summary(run), indent=2) + "\n")
     with replacing(folder / "steps.csv") as path, path.open("w", newline="") as file:
@@ -27,6 +31,8 @@ def write(run: Run, folder: Path) -> None:
     save(folder / "weights.safetensors", run.lockstep.manual.model, run.gates)
     with replacing(folder / "agreement.png") as path:
         _draw(run, path)
+    if not run.checked.localisation.agrees:
+        fault_report.draw(run.checked, folder / "faults.png")
 
 
 def _summary(run: Run) -> dict[str, Any]:
@@ -35,7 +41,7 @@ def _summary(run: Run) -> dict[str, Any]:
     trained, *longer = run.accuracies
     accuracies = {"accuracy": trained} | {f"accuracy_{accuracy.bits}": accuracy for accuracy in longer}
     summary = {
-        "verdict": "agree" if lockstep.agrees else "disagree",
+        "verdict": "agree" if run.agrees else "disagree",
         **asdict(run.settings),
         "versions": {name: version(name) for name in ("numpy", "torch")},
         "tolerance": lockstep.tolerance,
@@ -45,6 +51,7 @@ def _summary(run: Run) -> dict[str, Any]:
             for f in lockstep.worst.values()
             if not f.difference.agrees
         ],
+        "faults": fault_report.titles(run.checked),
         "deaths": lockstep.deaths,
         "drift": lockstep.steps[-1].drift,
         **{name: {"manual": a.manual, "autograd": a.autograd} for name, a in accuracies.items()},

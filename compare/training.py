@@ -10,6 +10,7 @@ import torch
 import manual
 import torch_impl
 from compare.binary_addition import Problems, batches, carry_chains, every_problem, random_problems
+from compare.check import Checked, check_layer
 from compare.lockstep import Lockstep, Step
 from compare.trainers import ManualTrainer, TorchTrainer
 from manual.arrays import Array
@@ -42,6 +43,11 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name}: expected a finite number of at least 0, got {getattr(self, name)}")
+        if self.optimizer != "sgd" and (self.momentum or self.nesterov):
+            raise ValueError(f"momentum, nesterov: expected only with optimizer sgd, got optimizer {self.optimizer}")
         for name, least in (
             ("hidden_size", 1),
             ("layers", 1),
@@ -70,8 +76,14 @@ class Run:
 
     settings: Settings
     lockstep: Lockstep
+    checked: Checked  # every equation of the recurrent layers by itself
     accuracies: list[Accuracy]  # the trained length first, then 64 and 1,024 bits
     examples: tuple[Problems, Array]  # a few sums, and the manual side's logits for them
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the sides agreed at every step, and every equation by itself."""
+        return self.lockstep.agrees and self.checked.localisation.agrees
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -89,7 +101,11 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
     lockstep = _set_up(settings, weights)
     for x, y in batches(data, settings.bits, settings.batch_size, settings.steps, settings.dtype):
         on_step(lockstep.step(x, y))
+        if lockstep.stuck:
+            break
     lockstep.finish()
+    twin = lockstep.autograd.module.get_submodule("recurrent")
+    checked = check_layer(lockstep.manual.model.recurrent, twin, settings.cell, seed=settings.seed)
 
     trained = every_problem if settings.bits <= EXHAUSTIVE_BITS else lambda bits: _sample(unseen, bits, 16384)
     sets = [trained(settings.bits), _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
@@ -97,6 +113,7 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
     return Run(
         settings,
         lockstep,
+        checked,
         [_accuracy(lockstep, problems, settings.dtype) for problems in sets],
         (examples, lockstep.manual.logits(examples.inputs(settings.dtype))),
     )

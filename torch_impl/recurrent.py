@@ -169,9 +169,10 @@ class Recurrent(nn.Module):
                     return value
                 return probe(name + suffix, t, value if running is None else torch.where(running[t], value, 0))
 
+            before = state
             if probe:  # a view, whose adjoint is what this step hands to the step before, and nothing else
-                state = tuple(at_step(f"{name}_prev", s.view_as(s)) for name, s in zip(self.state_sizes, state))
-            after = self.cell.step(source[t], state, weights, at_step)
+                before = tuple(at_step(f"{name}_prev", s.view_as(s)) for name, s in zip(self.state_sizes, state))
+            after = self.cell.step(source[t], before, weights, at_step)
             if running is None:
                 state, output = after, after[0]
             else:

@@ -1,0 +1,61 @@
+"""``check``: somebody's own derivation against autograd."""
+
+import argparse
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from compare import fault_report
+from compare.commands import AGREE, DISAGREE, PIPED_WIDTH
+from compare.sandbox import check_within
+
+HELP = "say which equation of a derivation in a file is wrong"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the file and what it is checked against."""
+    parser.description = (
+        "Hold the derivation in FILE against autograd, first as it runs, then with the reference fed back at each "
+        "probe, so that exactly the wrong equations show. `python -m compare new FILE` writes a file to begin with. "
+        "Exit status: 0 it agrees, 1 it does not, 2 bad input."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the derivation")
+    parser.add_argument(
+        "--reference",
+        metavar="FILE:CLASS",
+        help="a torch module to check against, where FILE has INPUTS in the place of CELL",
+    )
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="how long the file may run")
+    parser.add_argument("--seed", type=int, default=0, help="of the random weights and arguments")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    now = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    parser.add_argument("--out", type=Path, metavar="DIR", default=now, help="folder for faults.png")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, and say what is wrong."""
+    if not options.timeout > 0:
+        raise ValueError(f"timeout: expected more than 0 seconds, got {options.timeout:g}")
+    if options.seed < 0:
+        raise ValueError(f"seed: expected at least 0, got {options.seed}")
+    reference = None
+    if options.reference is not None:
+        file, colon, name = options.reference.rpartition(":")
+        if not (file and colon and name):
+            raise ValueError(f"reference: expected FILE:CLASS, got {options.reference}")
+        reference = Path(file), name
+    checked = check_within(options.timeout, options.file, reference, options.seed)
+    if options.json:
+        print(json.dumps(fault_report.as_json(checked), indent=2))
+    else:
+        console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+        fault_report.show(checked, console)
+    if checked.localisation.agrees:
+        return AGREE
+    fault_report.draw(checked, options.out / "faults.png")
+    if not options.json:
+        print(f"Drawn in {options.out / 'faults.png'}")
+    return DISAGREE

@@ -1,0 +1,116 @@
+"""The equation behind each name: its number in ``manual/DERIVATION.md``, and what it says.
+
+The names are those of the probes, of the gradients of inputs (``d_x``), and of the parameters, whose equation is that
+of their gradient.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Equation:
+    """Its number, empty if it has none, and its right-hand side."""
+
+    number: str
+    formula: str
+
+
+_READOUT_OF_STATE = {
+    "h_prev": Equation("", "the h that the step before handed on"),
+    "output": Equation("", "h of every step"),
+    "h_n": Equation("", "h of the last step"),
+    "d_h_0": Equation("", "d_h_prev of the first step"),
+}
+
+EQUATIONS: dict[str, dict[str, Equation]] = {
+    "lstm": {
+        **_READOUT_OF_STATE,
+        "c_prev": Equation("", "the c that the step before handed on"),
+        "c_n": Equation("", "c of the last step"),
+        "d_c_0": Equation("", "d_c_prev of the first step"),
+        **{f"z_{gate}": Equation("L1", f"W_i{gate} x + b_i{gate} + W_h{gate} h_prev + b_h{gate}") for gate in "ifgo"},
+        "i": Equation("L2", "σ(z_i)"),
+        "f": Equation("L3", "σ(z_f)"),
+        "g": Equation("L4", "tanh(z_g)"),
+        "o": Equation("L5", "σ(z_o)"),
+        "c": Equation("L6", "f ∘ c_prev + i ∘ g"),
+        "h": Equation("L7", "o ∘ tanh(c)"),
+        "d_h": Equation("L8", "d_output + d_h_prev of the step after, at the last step + d_h_n"),
+        "d_c": Equation("L9", "d_c_prev of the step after, at the last step d_c_n, + d_h ∘ o ∘ (1 - tanh²(c))"),
+        "d_z_i": Equation("L10", "d_c ∘ g ∘ i (1 - i)"),
+        "d_z_f": Equation("L11", "d_c ∘ c_prev ∘ f (1 - f)"),
+        "d_z_g": Equation("L12", "d_c ∘ i ∘ (1 - g²)"),
+        "d_z_o": Equation("L13", "d_h ∘ tanh(c) ∘ o (1 - o)"),
+        "d_c_prev": Equation("L14", "d_c ∘ f"),
+        "d_h_prev": Equation("L15", "W_hhᵀ d_z"),
+        "d_x": Equation("L16", "W_ihᵀ d_z"),
+        "weight_ih": Equation("L17", "Σ d_z xᵀ"),
+        "weight_hh": Equation("L18", "Σ d_z h_prevᵀ"),
+        "weight": Equation("L17, L18", "Σ d_z [x, h_prev]ᵀ"),
+        "bias_ih": Equation("L19", "Σ d_z"),
+        "bias": Equation("L19", "Σ d_z"),
+        "bias_hh": Equation("L20", "Σ d_z"),
+        "m": Equation("L7", "o ∘ tanh(c)"),
+        "d_m": Equation("L22", "W_hrᵀ d_h"),
+        "weight_hr": Equation("L23", "Σ d_h mᵀ"),
+    },
+    "gru": {
+        **_READOUT_OF_STATE,
+        **{f"z_{gate}": Equation("G1", f"W_i{gate} x + b_i{gate} + W_h{gate} h_prev + b_h{gate}") for gate in "rz"},
+        "r": Equation("G2", "σ(z_r)"),
+        "z": Equation("G3", "σ(z_z)"),
+        "q": Equation("G4", "W_hn h_prev + b_hn"),
+        "z_n": Equation("G5", "W_in x + b_in + r ∘ q"),
+        "n": Equation("G6", "tanh(z_n)"),
+        "h": Equation("G7", "(1 - z) ∘ n + z ∘ h_prev"),
+        "d_h": Equation("G8", "d_output + d_h_prev of the step after, at the last step + d_h_n"),
+        "d_z_z": Equation("G9", "d_h ∘ (h_prev - n) ∘ z (1 - z)"),
+        "d_z_n": Equation("G10", "d_h ∘ (1 - z) ∘ (1 - n²)"),
+        "d_q": Equation("G11", "d_z_n ∘ r"),
+        "d_z_r": Equation("G12", "d_z_n ∘ q ∘ r (1 - r)"),
+        "d_h_prev": Equation("G13", "d_h ∘ z + W_hrᵀ d_z_r + W_hzᵀ d_z_z + W_hnᵀ d_q"),
+        "d_x": Equation("G14", "W_ihᵀ d_z"),
+        "weight_ih": Equation("G15", "Σ d_z xᵀ"),
+        "weight_hh": Equation("G16", "Σ (d_z_r, d_z_z, d_q) h_prevᵀ"),
+        "weight": Equation("G15, G16", "Σ d_z xᵀ beside Σ (d_z_r, d_z_z, d_q) h_prevᵀ"),
+        "bias_ih": Equation("G17", "Σ d_z"),
+        "bias": Equation("G17", "Σ d_z"),
+        "bias_hh": Equation("G18", "Σ (d_z_r, d_z_z, d_q)"),
+    },
+    "rnn": {
+        **_READOUT_OF_STATE,
+        "z_h": Equation("R1", "W_ih x + b_ih + W_hh h_prev + b_hh"),
+        "h": Equation("R2", "φ(z_h)"),
+        "d_h": Equation("R3", "d_output + d_h_prev of the step after, at the last step + d_h_n"),
+        "d_z_h": Equation("R4", "d_h ∘ φ'(z_h)"),
+        "d_h_prev": Equation("R5", "W_hhᵀ d_z_h"),
+        "d_x": Equation("R6", "W_ihᵀ d_z_h"),
+        "weight_ih": Equation("R7", "Σ d_z_h xᵀ"),
+        "weight_hh": Equation("R8", "Σ d_z_h h_prevᵀ"),
+        "weight": Equation("R7, R8", "Σ d_z_h [x, h_prev]ᵀ"),
+        "bias_ih": Equation("R9", "Σ d_z_h"),
+        "bias": Equation("R9", "Σ d_z_h"),
+        "bias_hh": Equation("R10", "Σ d_z_h"),
+    },
+}
+
+EQUATIONS["gru, reset before"] = EQUATIONS["gru"] | {
+    "q": Equation("G19", "r ∘ h_prev"),
+    "z_n": Equation("G20", "W_in x + b_in + W_hn q + b_hn"),
+    "d_q": Equation("G21", "W_hnᵀ d_z_n"),
+    "d_z_r": Equation("G22", "d_q ∘ h_prev ∘ r (1 - r)"),
+    "d_h_prev": Equation("G23", "d_h ∘ z + W_hrᵀ d_z_r + W_hzᵀ d_z_z + d_q ∘ r"),
+    "weight_hh": Equation("G24", "Σ (d_z_r h_prevᵀ, d_z_z h_prevᵀ, d_z_n qᵀ)"),
+    "weight": Equation("G15, G24", "Σ d_z xᵀ beside Σ (d_z_r h_prevᵀ, d_z_z h_prevᵀ, d_z_n qᵀ)"),
+    "bias_hh": Equation("G25", "Σ d_z"),
+}
+
+
+def equation(cell: str, name: str) -> Equation:
+    """The equation of a name, which may end in a layer and direction, a gate, or both; none for an unknown one."""
+    table = EQUATIONS.get(cell, {})
+    bare = re.sub(r"_l\d+(_reverse)?$", "", name)
+    if bare not in table:
+        bare = bare.rpartition("_")[0]  # a parameter of one gate: weight_ih_f
+    return table.get(bare, Equation("", ""))

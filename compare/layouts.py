@@ -1,0 +1,131 @@
+"""How others lay out the weights of a recurrent layer, described as data, and the way to PyTorch's layout and back.
+
+PyTorch stacks the gates along the rows of weight_ih (gates * H, D) and weight_hh (gates * H, H) and has two biases.
+Others put one matrix per gate, transpose it, join it to act on [x, h], or have one bias, one number per gate, or none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from manual.arrays import Array
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout of weights.
+
+    Args:
+        gates: the gates in the order in which they are stacked, as in ``"i f g o"``.
+        stacked: whether the gates are stacked in one array or have arrays of their own, ``weight_ih_f`` and so on.
+        columns: whether weights are (D, H), as in ``x @ W``, and not (H, D).
+        joined: ``"xh"`` or ``"hx"`` where one matrix ``weight`` acts on x and h side by side, else ``""``.
+        biases: 2 for ``bias_ih`` and ``bias_hh``; 1 for one ``bias``; 0 for none; ``"scalar"`` for one number per
+            gate, each a ``bias`` of shape (1,).
+
+    Raises:
+        ValueError: an argument is none of these.
+    """
+
+    gates: str = "i f g o"
+    stacked: bool = True
+    columns: bool = False
+    joined: str = ""
+    biases: int | str = 2
+
+    def __post_init__(self) -> None:
+        if self.joined not in ("", "xh", "hx"):
+            raise ValueError(f"joined: expected '', 'xh' or 'hx', got {self.joined!r}")
+        if self.biases not in (0, 1, 2, "scalar"):
+            raise ValueError(f"biases: expected 0, 1, 2 or 'scalar', got {self.biases!r}")
+
+    def check_gates(self, gates: tuple[str, ...]) -> None:
+        """Make sure that this layout is one for a cell with these gates.
+
+        Raises:
+            ValueError: it orders others.
+        """
+        if tuple(self.gates.split()) not in permutations(gates):
+            raise ValueError(f"gates: expected {' '.join(gates)!r} in any order, got {self.gates!r}")
+
+    def draw(self, D: int, H: int, rng: np.random.Generator, scale: float = 0.5) -> dict[str, Array]:
+        """Random weights in this layout, normally distributed."""
+        gates = self.gates.split()
+        blank = {
+            "weight_ih": np.zeros((len(gates) * H, D)),
+            "weight_hh": np.zeros((len(gates) * H, H)),
+            "bias_ih": np.zeros(len(gates) * H),
+            "bias_hh": np.zeros(len(gates) * H),
+        }
+        shapes = {name: array.shape for name, array in self.from_torch(blank, tuple(gates)).items()}
+        return {name: rng.normal(0, scale, shape) for name, shape in shapes.items()}
+
+    def to_torch(self, arrays: Mapping[str, Array], gates: tuple[str, ...]) -> dict[str, Array]:
+        """The same weights in PyTorch's layout, ``gates`` in PyTorch's order. Copies.
+
+        A second bias that this layout lacks is zero.
+        """
+        blocks: dict[str, list[Array]] = {"weight_ih": [], "weight_hh": [], "bias_ih": [], "bias_hh": []}
+        for gate in gates:
+            own = self._of_gate(arrays, gate, len(gates))
+            weights = {name: array.T if self.columns else array for name, array in own.items() if "weight" in name}
+            H = next(iter(weights.values())).shape[0]
+            if self.joined:
+                joined = weights["weight"]
+                D = joined.shape[1] - H
+                x_part, h_part = (slice(D), slice(D, None)) if self.joined == "xh" else (slice(H, None), slice(H))
+                weights = {"weight_ih": joined[:, x_part], "weight_hh": joined[:, h_part]}
+            bias = own.get("bias_ih", own.get("bias", np.zeros(1)))
+            blocks["weight_ih"].append(weights["weight_ih"])
+            blocks["weight_hh"].append(weights["weight_hh"])
+            blocks["bias_ih"].append(np.broadcast_to(bias, H))
+            blocks["bias_hh"].append(own.get("bias_hh", np.zeros(H, bias.dtype)))
+        return {name: np.concatenate(parts) for name, parts in blocks.items()}
+
+    def from_torch(self, arrays: Mapping[str, Array], gates: tuple[str, ...]) -> dict[str, Array]:
+        """Gradients in PyTorch's layout, ``gates`` in PyTorch's order, as gradients in this one. Copies.
+
+        Of weights it is the opposite of ``to_torch``, unless biases are scalar, whose gradient is a sum.
+        """
+        H = len(arrays["bias_ih"]) // len(gates)
+        by_gate: dict[str, list[Array]] = {}
+        for gate in self.gates.split():
+            k = gates.index(gate)
+            own = {name: array[k * H : (k + 1) * H] for name, array in arrays.items()}
+            weights = {name: own[name] for name in ("weight_ih", "weight_hh")}
+            if self.joined:
+                order = ("weight_ih", "weight_hh") if self.joined == "xh" else ("weight_hh", "weight_ih")
+                weights = {"weight": np.concatenate([own[name] for name in order], axis=1)}
+            biases: dict[int | str, dict[str, Array]] = {
+                0: {},
+                1: {"bias": own["bias_ih"]},
+                2: {"bias_ih": own["bias_ih"], "bias_hh": own["bias_hh"]},
+                "scalar": {"bias": own["bias_ih"].sum(keepdims=True)},
+            }
+            parts = {name: array.T if self.columns else array for name, array in weights.items()}
+            for name, array in (parts | biases[self.biases]).items():
+                by_gate.setdefault(name, []).append(array)
+        if self.stacked:
+            return {n: np.concatenate(parts, axis=self._axis(n)) for n, parts in by_gate.items()}
+        return {f"{n}_{g}": p.copy() for n, parts in by_gate.items() for g, p in zip(self.gates.split(), parts)}
+
+    def _of_gate(self, arrays: Mapping[str, Array], gate: str, count: int) -> dict[str, Array]:
+        """One gate's own arrays, under the names that they have without the gate."""
+        if not self.stacked:
+            suffix = f"_{gate}"
+            return {name.removesuffix(suffix): array for name, array in arrays.items() if name.endswith(suffix)}
+        k = self.gates.split().index(gate)
+        return {name: np.split(array, count, axis=self._axis(name))[k] for name, array in arrays.items()}
+
+    def _axis(self, name: str) -> int:
+        """Along which the gates are stacked."""
+        return 1 if self.columns and "weight" in name else 0
+
+    def blocks(self, name: str, array: Array) -> dict[str, Array]:
+        """A gradient in this layout cut up by gate, by the gates' names."""
+        gates = self.gates.split()
+        if not self.stacked:
+            return {name.rpartition("_")[2]: array}
+        return dict(zip(gates, np.split(array, len(gates), axis=self._axis(name))))

@@ -1,0 +1,96 @@
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+import manual
+import torch_impl
+from compare.lockstep import Lockstep
+from compare.trainers import ManualTrainer, TorchTrainer
+from compare.training import Run, Settings, train
+
+D, H, O = 2, 5, 1
+
+
+@pytest.fixture(autouse=True)
+def one_thread_and_the_same_initial_weights():
+    torch.set_num_threads(1)
+    torch.manual_seed(7)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20)
+
+
+@pytest.fixture
+def batch(rng) -> tuple[np.ndarray, np.ndarray]:
+    T, B = 7, 3
+    return rng.normal(size=(T, B, D)), rng.integers(0, 2, (T, B, O)).astype(float)
+
+
+@pytest.fixture
+def manual_model() -> Callable[..., manual.Model]:
+    def make(seed: int = 0, hidden_size: int = H, dtype: str = "float64") -> manual.Model:
+        rng = np.random.default_rng(seed)
+        lstm = manual.LSTM(D, hidden_size, dtype=dtype, rng=rng)
+        return manual.Model(lstm, manual.Linear(hidden_size, O, dtype=dtype, rng=rng))
+
+    return make
+
+
+@pytest.fixture
+def torch_model() -> Callable[..., torch_impl.Model]:
+    def make(layer: type = torch_impl.LSTM, hidden_size: int = H, dtype: torch.dtype = torch.float64):
+        readout = torch.nn.Linear(hidden_size, O, dtype=dtype)
+        return torch_impl.Model(layer(D, hidden_size, dtype=dtype), readout)
+
+    return make
+
+
+@pytest.fixture
+def manual_trainer(manual_model) -> Callable[..., ManualTrainer]:
+    def make(optimizer: type = manual.Adam, loss: str = "bce", seed: int = 0, **options: float) -> ManualTrainer:
+        model = manual_model(seed)
+        return ManualTrainer(model, optimizer(model.parameters, **({"lr": 0.05} | options)), loss)
+
+    return make
+
+
+@pytest.fixture
+def torch_trainer(torch_model) -> Callable[..., TorchTrainer]:
+    def make(
+        optimizer: type = torch.optim.Adam, loss: str = "bce", layer: type = torch_impl.LSTM, **options: float
+    ) -> TorchTrainer:
+        module = torch_model(layer)
+        return TorchTrainer(module, optimizer(module.parameters(), **({"lr": 0.05} | options)), loss)
+
+    return make
+
+
+@pytest.fixture
+def lockstep(manual_trainer, torch_trainer) -> Callable[..., Lockstep]:
+    def make(optimizer: str = "Adam", loss: str = "bce", **options: float) -> Lockstep:
+        def opponent(layer: type) -> TorchTrainer:
+            return torch_trainer(getattr(torch.optim, optimizer), loss, layer, **options)
+
+        return Lockstep(
+            manual_trainer(getattr(manual, optimizer), loss, **options),
+            {"autograd": opponent(torch_impl.LSTM), "nn.LSTM": opponent(torch.nn.LSTM)},
+            opponent(torch_impl.LSTM),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_run() -> Run:
+    return train(Settings(hidden_size=3, bits=5, steps=4, batch_size=6, seed=1))
+
+
+@pytest.fixture
+def run(finished_run) -> Run:
+    """A finished run of its own for each test, for it to make of it what it likes."""
+    return copy.deepcopy(finished_run)

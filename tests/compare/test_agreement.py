@@ -1,0 +1,253 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compare.agreement import TOLERANCES, compare, difference, place
+
+TOLERANCE = 1e-12
+GATES = ("i", "f", "g", "o")
+NAN, INF = np.nan, np.inf
+
+shapes = st.lists(st.integers(1, 5), min_size=0, max_size=3).map(tuple)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def draw(seed: int, shape: tuple[int, ...] = (3, 4, 2)) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def test_tolerances_are_the_designs():
+    assert TOLERANCES == {"float64": 1e-12, "float32": 1e-5}
+
+
+@given(seeds, shapes)
+@settings(max_examples=30, deadline=None)
+def test_an_array_agrees_with_its_own_copy_without_error(seed, shape):
+    array = draw(seed, shape)
+    found = difference("a", array.copy(), array, TOLERANCE)
+    assert found.agrees and found.error == 0 and found.used == 0 and not found.problem
+
+
+@given(seeds, shapes, st.data())
+@settings(max_examples=50, deadline=None)
+def test_error_index_and_values_are_those_of_the_perturbed_element(seed, shape, data):
+    reference = draw(seed, shape)
+    index = data.draw(st.tuples(*(st.integers(0, size - 1) for size in shape)))
+    actual = reference.copy()
+    actual[index] += 0.25
+    found = difference("a", actual, reference, TOLERANCE)
+    assert found.index == index
+    assert (found.actual, found.reference) == (actual[index], reference[index])
+    assert found.error == pytest.approx(0.25 / np.abs(reference).max(), rel=1e-12)
+    assert found.used == found.error / TOLERANCE
+    assert not found.agrees
+
+
+def test_the_worst_of_several_differences_is_reported():
+    reference = draw(1)
+    actual = reference.copy()
+    actual[0, 1, 1] += 1e-3
+    actual[2, 3, 0] -= 4e-3
+    actual[1, 0, 1] += 2e-3
+    assert difference("a", actual, reference, TOLERANCE).index == (2, 3, 0)
+
+
+@given(seeds, st.floats(1e-100, 1e100))
+@settings(max_examples=30, deadline=None)
+def test_the_error_does_not_depend_on_the_unit_of_measurement(seed, unit):
+    actual, reference = draw(seed), draw(seed + 1)
+    whole = difference("a", actual, reference, TOLERANCE).error
+    assert difference("a", actual * unit, reference * unit, TOLERANCE).error == pytest.approx(whole, rel=1e-12)
+
+
+def test_the_error_is_relative_to_the_reference_and_not_to_the_other_side():
+    assert difference("a", np.array([3.0, 1.0]), np.array([2.0, 1.0]), TOLERANCE).error == 0.5
+    assert difference("a", np.array([2.0, 1.0]), np.array([3.0, 1.0]), TOLERANCE).error == 1 / 3
+
+
+def test_the_scale_is_that_of_the_largest_magnitude_be_it_negative():
+    assert difference("a", np.array([-8.0, 2.0]), np.array([-8.0, 1.0]), TOLERANCE).error == 1 / 8
+
+
+@pytest.mark.parametrize("times, agrees", [(0.9, True), (1.1, False)])
+def test_the_tolerance_divides_what_agrees_from_what_does_not(times, agrees):
+    reference = draw(2)
+    actual = reference.copy()
+    actual[1, 2, 1] += times * 1e-5 * np.abs(reference).max()
+    found = difference("a", actual, reference, 1e-5)
+    assert found.agrees is agrees
+    assert found.used == pytest.approx(times, rel=1e-6)
+
+
+def test_an_error_of_exactly_the_tolerance_agrees():
+    assert difference("a", np.array([4.0, 1.5]), np.array([4.0, 1.0]), 0.125).agrees
+    assert not difference("a", np.array([4.0, 1.5]), np.array([4.0, 1.0]), 0.1249).agrees
+
+
+def test_a_larger_scale_takes_the_place_of_the_references():
+    actual, reference = np.array([2.0, 1.5]), np.array([2.0, 1.0])
+    assert difference("a", actual, reference, TOLERANCE, scale=10.0).error == 0.05
+
+
+def test_a_smaller_scale_does_not():
+    actual, reference = np.array([2.0, 1.5]), np.array([2.0, 1.0])
+    assert difference("a", actual, reference, TOLERANCE, scale=0.1).error == 0.25
+
+
+@pytest.mark.parametrize(
+    "shape, other",
+    [
+        ((3, 1), (3, 4)),
+        ((1, 4), (3, 4)),
+        ((4,), (3, 4)),
+        ((1, 3, 4), (3, 4)),
+        ((4, 3), (3, 4)),
+        ((), (1,)),
+        ((12,), (3, 4)),
+    ],
+)
+def test_nothing_is_broadcast_transposed_or_flattened_to_fit(shape, other):
+    actual, reference = np.full(shape, 0.7), np.full(other, 0.7)
+    for one, two in ((actual, reference), (reference, actual)):
+        found = difference("a", one, two, TOLERANCE)
+        assert not found.agrees and found.error == INF
+        assert found.problem == f"shape {one.shape}, expected {two.shape}"
+
+
+def test_another_dtype_is_a_problem_though_the_values_are_equal():
+    reference = draw(3).astype(np.float32)
+    found = difference("a", reference.astype(np.float64), reference, TOLERANCE)
+    assert not found.agrees and found.error == INF
+    assert found.problem == "dtype float64, expected float32"
+
+
+@pytest.mark.parametrize(
+    "ours, theirs", [(NAN, 0.3), (0.3, NAN), (NAN, NAN), (INF, 0.3), (0.3, INF), (INF, INF), (-INF, -INF), (INF, -INF)]
+)
+def test_what_is_not_finite_on_either_side_or_on_both_is_a_problem(ours, theirs):
+    actual = draw(4)
+    reference = actual.copy()
+    actual[1, 2, 0], reference[1, 2, 0] = ours, theirs
+    found = difference("a", actual, reference, TOLERANCE)
+    assert not found.agrees and found.error == INF and found.used == INF
+    assert found.problem == "not finite"
+    assert found.index == (1, 2, 0)
+    np.testing.assert_equal((found.actual, found.reference), (ours, theirs))
+
+
+def test_nan_is_found_beside_a_larger_difference():
+    actual = draw(5)
+    reference = actual.copy()
+    actual[0, 0, 0] += 1e9
+    actual[2, 1, 1] = NAN
+    assert difference("a", actual, reference, TOLERANCE).index == (2, 1, 1)
+
+
+def test_nan_is_a_problem_whatever_the_scale():
+    assert not difference("a", np.array([NAN]), np.array([NAN]), TOLERANCE, scale=1e300).agrees
+
+
+def test_an_infinite_scale_lets_nothing_pass():
+    found = difference("a", np.array([1.0]), np.array([2.0]), TOLERANCE, scale=INF)
+    assert not found.agrees and found.error == INF and found.problem == "not finite"
+
+
+def test_finite_values_too_far_apart_for_their_difference_are_a_problem_without_a_warning():
+    assert not difference("a", np.array([1e308]), np.array([-1e308]), TOLERANCE).agrees
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 4, 2)])
+def test_empty_arrays_have_nothing_to_compare(shape):
+    found = difference("a", np.empty(shape), np.empty(shape), TOLERANCE)
+    assert not found.agrees and found.error == INF
+    assert found.problem == "nothing to compare: no elements"
+
+
+def test_anything_is_infinitely_far_from_a_reference_of_zeros():
+    actual = np.zeros((3, 2))
+    actual[2, 1] = 1e-300
+    found = difference("a", actual, np.zeros((3, 2)), TOLERANCE)
+    assert not found.agrees and found.error == INF and found.index == (2, 1)
+
+
+def test_zeros_differ_from_any_other_reference_by_the_whole_of_it():
+    assert difference("a", np.zeros((3, 4, 2)), draw(6), TOLERANCE).error == 1
+
+
+def test_compare_keeps_the_references_order_and_puts_what_it_lacks_last():
+    one = draw(7)
+    found = compare({"x": one, "b": one, "a": one}, {"b": one, "a": one}, TOLERANCE)
+    assert [difference.name for difference in found] == ["b", "a", "x"]
+
+
+def test_a_name_missing_on_our_side_is_a_problem():
+    found = {d.name: d for d in compare({"a": draw(8)}, {"a": draw(8), "b": draw(9)}, TOLERANCE)}
+    assert found["a"].agrees
+    assert not found["b"].agrees and found["b"].error == INF and found["b"].problem == "missing"
+
+
+def test_a_name_missing_in_the_reference_is_a_problem():
+    found = {d.name: d for d in compare({"a": draw(8), "b": draw(9)}, {"a": draw(8)}, TOLERANCE)}
+    assert found["a"].agrees
+    assert not found["b"].agrees and found["b"].error == INF
+    assert found["b"].problem == "missing in the reference"
+
+
+def test_nothing_compared_is_a_problem():
+    (found,) = compare({}, {}, TOLERANCE)
+    assert not found.agrees and found.error == INF and found.problem == "nothing was compared"
+
+
+def test_only_the_tensor_that_differs_is_found_to_differ():
+    reference = {name: draw(seed) for seed, name in enumerate("abc")}
+    actual = {name: array.copy() for name, array in reference.items()}
+    actual["b"][2, 0, 1] *= 1 + 1e-9
+    assert [found.name for found in compare(actual, reference, TOLERANCE) if not found.agrees] == ["b"]
+
+
+def test_compare_takes_each_tensors_scale_from_its_name():
+    reference = {"a": np.array([2.0]), "b": np.array([2.0])}
+    actual = {"a": np.array([3.0]), "b": np.array([3.0])}
+    errors = [found.error for found in compare(actual, reference, TOLERANCE, {"b": 8.0})]
+    assert errors == [0.5, 0.125]
+
+
+def test_comparing_changes_neither_side():
+    actual, reference = draw(10), draw(11)
+    copies = actual.copy(), reference.copy()
+    compare({"a": actual}, {"a": reference}, TOLERANCE, {"a": 1e3})
+    np.testing.assert_array_equal((actual, reference), copies)
+
+
+@pytest.mark.parametrize(
+    "name, index, shape, words",
+    [
+        ("weight_ih_l0", (0, 1), (12, 2), "gate i, unit 0, input 1"),
+        ("recurrent.weight_ih_l0", (7, 1), (12, 2), "gate g, unit 1, input 1"),
+        ("recurrent.weight_hh_l0", (11, 2), (12, 3), "gate o, unit 2, from unit 2"),
+        ("recurrent.weight_hh_l1_reverse", (3, 0), (12, 3), "gate f, unit 0, from unit 0"),
+        ("recurrent.bias_ih_l0", (5,), (12,), "gate f, unit 2"),
+        ("exp_avg_sq of recurrent.bias_hh_l0", (6,), (12,), "gate g, unit 0"),
+        ("readout.weight", (0, 4), (1, 5), "output 0, from unit 4"),
+        ("exp_avg of readout.bias", (0,), (1,), "output 0"),
+        ("logits", (7, 3, 0), (8, 4, 1), "step 7, row 3, unit 0"),
+        ("loss", (), (), ""),
+    ],
+)
+def test_place_says_where_an_element_stands(name, index, shape, words):
+    assert place(name, index, shape, GATES) == words
+
+
+def test_place_names_the_gates_that_it_is_given():
+    assert place("weight_hh_l0", (4, 1), (6, 2), ("r", "z", "n")) == "gate n, unit 0, from unit 1"
+
+
+@pytest.mark.parametrize("gate", range(4))
+def test_the_place_of_a_perturbed_gate_names_that_gate(gate):
+    H = 3
+    reference = draw(12, (4 * H, H))
+    actual = reference.copy()
+    actual[gate * H + 2, 1] += 1e-3
+    found = difference("weight_hh_l0", actual, reference, TOLERANCE)
+    assert place(found.name, found.index, reference.shape, GATES) == f"gate {GATES[gate]}, unit 2, from unit 1"

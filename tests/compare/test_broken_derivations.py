@@ -1,0 +1,164 @@
+import json
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from compare.cli import main
+
+#: Where the command takes up what a file defines.
+USED_AS = {
+    "lstm": {"LSTMKernel": "manual.recurrent.LSTMKernel"},
+    "linear": {"Linear": "manual.Linear"},
+    "losses": {"LOSSES": "manual.LOSSES"},
+    "optimizers": {"Adam": "manual.Adam", "SGD": "manual.SGD"},
+}
+
+W_IH, W_HH = "recurrent.weight_ih_l0", "recurrent.weight_hh_l0"
+B_IH, B_HH = "recurrent.bias_ih_l0", "recurrent.bias_hh_l0"
+LSTM = [W_IH, W_HH, B_IH, B_HH]
+READOUT = ["readout.weight", "readout.bias"]
+ALL = [*LSTM, *READOUT]
+
+
+def gradients(names):
+    return {f"gradient {name}" for name in names}
+
+
+def parameters(names):
+    return {f"parameter {name}" for name in names}
+
+
+def buffers(*kinds):
+    return {f"optimizer {kind} of {name}" for kind in kinds for name in ALL}
+
+
+OUTPUTS = {"output logits", "loss loss"}
+MOMENTUM = ("--optimizer", "sgd", "--momentum", "0.9")
+
+# For each fault: the file, the text, what takes its place, what must then disagree and nothing else; further options.
+FAULTS = {
+    # forward
+    "a bias is left out":
+        ("lstm", '(weights["bias_ih"] + weights["bias_hh"])', 'weights["bias_ih"]', OUTPUTS | gradients(ALL)),
+    "a bias is added twice":
+        ("lstm", '(weights["bias_ih"] +', '(2 * weights["bias_ih"] +', OUTPUTS | gradients(ALL)),
+    "tanh is applied twice":
+        ("lstm", "tanh_c[t] = np.tanh(c)", "tanh_c[t] = np.tanh(np.tanh(c))", OUTPUTS | gradients(ALL)),
+    "a gate has another's activation":
+        ("lstm", "g[...] = np.tanh(g)", "g[...] = sigmoid(g)", OUTPUTS | gradients(ALL)),
+    # backward through the gates
+    "sigma' of the input gate is left out":
+        ("lstm", " * sigmoid_derivative(i)", "", gradients(LSTM)),
+    "sigma' of the forget gate is left out":
+        ("lstm", " * sigmoid_derivative(f)", "", gradients(LSTM)),
+    "tanh' of the candidate is left out":
+        ("lstm", " * tanh_derivative(g)", "", gradients(LSTM)),
+    "sigma' of the output gate is left out":
+        ("lstm", " * sigmoid_derivative(o)", "", gradients(LSTM)),
+    "the candidate has a sigmoid's derivative":
+        ("lstm", "tanh_derivative(g)", "sigmoid_derivative(g)", gradients(LSTM)),
+    "tanh' is taken at the cell":
+        ("lstm", "tanh_derivative(tanh_c)", "tanh_derivative(np.arctanh(tanh_c))", gradients(LSTM)),
+    "tanh' at the cell's tanh is left out":
+        ("lstm", " * tanh_derivative(tanh_c)", "", gradients(LSTM)),
+    "two gates are swapped":
+        ("lstm", "d_z_i, d_z_f, d_z_g, d_z_o = blocks", "d_z_f, d_z_i, d_z_g, d_z_o = blocks", gradients(LSTM)),
+    "the output gate uses another delta":
+        ("lstm", "d_z_o[...] = d_m * tanh_c", "d_z_o[...] = d_c * tanh_c", gradients(LSTM)),
+    "the forget gate reads the cell after the step":
+        ("lstm", "d_c * tape.c_prev[t]", "d_c * (f * tape.c_prev[t] + i * g)", gradients(LSTM)),
+    # backward through time
+    "d_c = instead of +=":
+        ("lstm", "d_c = d_c_prev + d_m", "d_c = d_m", gradients(LSTM)),
+    "the cell carry is dropped":
+        ("lstm", "d_c_prev = d_c * f", "d_c_prev = 0 * d_c", gradients(LSTM)),
+    "the cell carry lacks the forget gate":
+        ("lstm", "d_c_prev = d_c * f", "d_c_prev = d_c", gradients(LSTM)),
+    "the hidden carry is dropped":
+        ("lstm", "d_h = d_output[t] + d_h_prev", "d_h = d_output[t]", gradients(LSTM)),
+    "the recurrent matrix is transposed":
+        ("lstm", 'd_z[t] @ tape.weights["weight_hh"]',
+         'd_z[t] @ tape.weights["weight_hh"].reshape(4, P, P).swapaxes(1, 2).reshape(4 * P, P)', gradients(LSTM)),
+    # gradients of the weights
+    "input weights from the last step only":
+        ("lstm", "rows.T @ tape.x.reshape(T * B, -1)", "d_z[-1].T @ tape.x[-1]", gradients([W_IH])),
+    "recurrent weights read the state off by one":
+        ("lstm", "rows.T @ tape.h_prev.reshape", "rows.T @ tape.m.reshape", gradients([W_HH])),
+    "the input bias is not summed over time":
+        ("lstm", '"bias_ih": rows.sum(', '"bias_ih": d_z[-1].sum(', gradients([B_IH])),
+    "the recurrent bias is not summed over time":
+        ("lstm", '"bias_hh": rows.sum(', '"bias_hh": d_z[-1].sum(', gradients([B_HH])),
+    "one gate's bias takes another's delta":
+        ("lstm", '"bias_hh": rows.sum(axis=0)', '"bias_hh": np.roll(rows.sum(axis=0), P)', gradients([B_HH])),
+    # readout
+    "the readout's bias does not learn":
+        ("linear", '"bias": rows.sum(axis=0)', '"bias": 0 * rows.sum(axis=0)', gradients(["readout.bias"])),
+    "the readout's weights from the last step only":
+        ("linear", "rows.T @ tape.reshape(-1, H)", "d_y[-1].T @ tape[-1]", gradients(["readout.weight"])),
+    "the readout hands back the wrong sign":
+        ("linear", "return d_y @ weight", "return -d_y @ weight", gradients(LSTM)),
+    # losses
+    "the loss's gradient is not averaged":
+        ("losses", "- y * s_of_minus_z) / z.size", "- y * s_of_minus_z)", gradients(ALL)),
+    "the loss is summed":
+        ("losses", "np.mean(np.maximum(z, 0)", "np.sum(np.maximum(z, 0)", {"loss loss"}),
+    "the squared error's sigma' is left out":
+        ("losses", " * sigmoid_derivative(s)", "", gradients(ALL), "--loss", "mse"),
+    "the squared error's 2 is left out":
+        ("losses", "2 * (s - y)", "(s - y)", gradients(ALL), "--loss", "mse"),
+    # optimisers
+    "Adam's mean is not corrected":
+        ("optimizers", " / (1 - beta1**self.steps)", "", parameters(ALL)),
+    "Adam's square is not corrected":
+        ("optimizers", " / (1 - beta2**self.steps) ** 0.5", "", parameters(ALL)),
+    "Adam's epsilon is left out":
+        ("optimizers", " + self.eps)", ")", parameters(ALL)),
+    "Adam's mean decays at the wrong rate":
+        ("optimizers", "mean += (1 - beta1)", "mean += (1 - beta2)", buffers("exp_avg") | parameters(ALL)),
+    "Adam's square decays at the wrong rate":
+        ("optimizers", "square *= beta2", "square *= beta1", buffers("exp_avg_sq") | parameters(ALL)),
+    "the weights do not decay":
+        ("optimizers", "+ self.weight_decay * parameter", "", buffers("momentum_buffer") | parameters(ALL), *MOMENTUM),
+    "the momentum is damped":
+        ("optimizers", "velocity += gradient", "velocity += (1 - self.momentum) * gradient",
+         buffers("momentum_buffer") | parameters(ALL), *MOMENTUM),
+    "Nesterov looks ahead too far":
+        ("optimizers", "+ self.momentum * velocity", "+ velocity", parameters(ALL), *MOMENTUM, "--nesterov"),
+}  # fmt: skip
+
+
+def disagreements(folder, monkeypatch, options) -> tuple[int, set[str], set[str]]:
+    """What a short run exits with, what it lists as compared and in disagreement, and the opponents it does so with."""
+    monkeypatch.setattr("compare.run_folder._draw", lambda run, path: path.touch())
+    small = ["--steps", "3", "--hidden-size", "3", "--bits", "5", "--batch-size", "4", "--weight-decay", "0.01"]
+    code = main([*small, "--out", str(folder), "--quiet", *options])
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["verdict"] == ("disagree" if code else "agree")
+    listed = summary["disagreements"]
+    return code, {f"{d['compared']} {d['tensor']}" for d in listed}, {d["against"] for d in listed}
+
+
+@pytest.mark.parametrize("options", sorted({tuple(row[4:]) for row in FAULTS.values()}))
+def test_the_derivation_as_it_stands_agrees(tmp_path, monkeypatch, options):
+    assert disagreements(tmp_path, monkeypatch, options) == (0, set(), set())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_derivation_is_found_in_the_tensors_it_touches_and_no_others(tmp_path, monkeypatch, capsys, fault):
+    file, old, new, expected, *options = FAULTS[fault]
+    path = Path(import_module(f"manual.{file}").__file__)
+    source = path.read_text()
+    assert source.count(old) == 1, "the table is to follow the source"
+    broken = ModuleType("broken")
+    exec(compile(source.replace(old, new), path, "exec"), vars(broken))
+    for name, place in USED_AS[file].items():
+        monkeypatch.setattr(place, getattr(broken, name))
+
+    code, found, opponents = disagreements(tmp_path, monkeypatch, options)
+    assert code == 1
+    assert found == expected
+    assert opponents == {"autograd", "nn.LSTM"}
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in expected)

@@ -1,0 +1,230 @@
+import csv
+import io
+import json
+import re
+import runpy
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compare.cli import main
+from compare.training import Settings
+
+SMALL = ["--steps", "3", "--hidden-size", "3", "--bits", "4", "--batch-size", "6"]
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    """An empty folder to work in, a terminal's settings left out, and no time spent on the figure."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("compare.run_folder._draw", lambda run, path: path.touch())
+
+
+def status(*arguments: str) -> int:
+    try:
+        return main(list(arguments))
+    except SystemExit as left:
+        return left.code
+
+
+def test_agreement_is_0(capsys):
+    assert status(*SMALL) == 0
+    assert "AGREE" in capsys.readouterr().out
+
+
+def test_disagreement_is_1(capsys):
+    assert status(*SMALL, "--learning-rate", "0") == 1
+    assert "DISAGREE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--hidden-size", "0"], "hidden_size: expected at least 1, got 0"),
+        (["--hidden-size", "many"], "argument --hidden-size: invalid int value: 'many'"),
+        (["--bits", "1"], "bits: expected at least 2, got 1"),
+        (["--bits", "2.5"], "argument --bits: invalid int value: '2.5'"),
+        (["--steps", "0"], "steps: expected at least 1, got 0"),
+        (["--batch-size", "-3"], "batch_size: expected at least 1, got -3"),
+        (["--seed", "-1"], "seed: expected at least 0, got -1"),
+        (["--learning-rate", "-0.1"], "learning_rate: expected a finite number of at least 0, got -0.1"),
+        (["--learning-rate", "nan"], "learning_rate: expected a finite number of at least 0, got nan"),
+        (["--learning-rate", "fast"], "argument --learning-rate: invalid float value: 'fast'"),
+        (["--weight-decay", "-1"], "weight_decay: expected a finite number of at least 0, got -1.0"),
+        (["--optimizer", "sgd", "--momentum", "-1"], "momentum: expected a finite number of at least 0, got -1.0"),
+        (["--optimizer", "sgd", "--nesterov"], "nesterov: expected a momentum above 0, got 0.0"),
+        (["--learning-rate", "inf"], "learning_rate: expected a finite number of at least 0, got inf"),
+        (["--momentum", "0.9"], "momentum, nesterov: expected only with optimizer sgd, got optimizer adam"),
+        (["--optimizer", "lion"], "argument --optimizer: invalid choice: 'lion'"),
+        (["--loss", "hinge"], "argument --loss: invalid choice: 'hinge'"),
+        (["--dtype", "float16"], "argument --dtype: invalid choice: 'float16'"),
+        (["--speed", "9"], "unrecognized arguments: --speed 9"),
+        (["dance"], "unrecognized arguments: dance"),
+        (["--out"], "argument --out: expected one argument"),
+    ],
+)
+def test_bad_input_is_2_and_one_line_that_names_it(capsys, tmp_path, arguments, words):
+    assert status(*arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and not list(tmp_path.rglob("summary.json"))
+    (line,) = printed.err.splitlines()
+    assert line.startswith("python -m compare") and words in line
+
+
+@pytest.mark.parametrize("below", ["", "folder"])
+def test_a_place_that_cannot_be_written_to_is_2_before_any_work(capsys, tmp_path, monkeypatch, below):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("compare.commands.train.train", None)
+    assert status(*SMALL, "--out", str(tmp_path / "file" / below)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"out: expected a folder that can be written to, got {tmp_path / 'file' / below}" in line
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that not even root can write to")
+def test_a_folder_that_is_there_but_takes_no_files_is_2_before_any_work(capsys, monkeypatch):
+    monkeypatch.setattr("compare.commands.train.train", None)
+    assert status(*SMALL, "--out", "/proc/self") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "out: expected a folder that can be written to, got /proc/self" in line
+
+
+def test_the_results_go_below_runs_unless_told_otherwise(tmp_path):
+    assert status(*SMALL, "--quiet") == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}", folder.name)
+    assert (folder / "summary.json").is_file()
+
+
+def test_the_folder_asked_for_is_made_and_filled(tmp_path, capsys):
+    assert status(*SMALL, "--out", "some/where") == 0
+    names = {path.name for path in (tmp_path / "some" / "where").iterdir()}
+    assert names == {"summary.json", "steps.csv", "weights.safetensors", "agreement.png"}
+    assert capsys.readouterr().out.splitlines()[-1] == "Written to some/where"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_summary_says_what_was_asked_for_and_what_came_of_it(tmp_path):
+    options = ["--loss", "mse", "--dtype", "float32", "--seed", "5", "--optimizer", "sgd", "--momentum", "0.5"]
+    options += ["--nesterov", "--learning-rate", "0.2", "--weight-decay", "0.01"]
+    assert status(*SMALL, *options, "--out", ".") == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    settings = Settings(
+        hidden_size=3, bits=4, steps=3, batch_size=6, loss="mse", dtype="float32", seed=5, optimizer="sgd",
+        momentum=0.5, nesterov=True, learning_rate=0.2, weight_decay=0.01,
+    )  # fmt: skip
+    assert {name: summary[name] for name in asdict(settings)} == asdict(settings)
+    assert summary["verdict"] == "agree"
+    assert {"numpy", "torch"} <= summary["versions"].keys()
+    assert list(summary["worst"]) == ["output", "loss", "gradient", "parameter", "optimizer"]
+    assert all(0 <= error < 1e-5 for error in summary["worst"].values())
+    for name in ("accuracy", "accuracy_1024"):
+        assert summary[name].keys() == {"manual", "autograd"}
+        assert all(0 <= share <= 1 for share in summary[name].values())
+    assert 0 <= summary["drift"] < 1e-5
+
+
+def test_there_is_a_row_for_each_step(tmp_path):
+    status(*SMALL, "--steps", "7", "--out", ".")
+    with (tmp_path / "steps.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows] == ["step", *"1234567"]
+    assert np.isfinite([[float(cell) for cell in row] for row in rows[1:]]).all()
+
+
+def test_the_figure_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    assert status(*SMALL, "--quiet", "--out", str(tmp_path)) == 0
+    assert (tmp_path / "agreement.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_the_same_seed_gives_the_same_files_and_another_seed_others(tmp_path):
+    for folder, seed in (("one", "3"), ("two", "3"), ("other", "4")):
+        status(*SMALL, "--seed", seed, "--out", folder, "--quiet")
+    for name in ("weights.safetensors", "steps.csv"):
+        one, two, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two", "other"))
+        assert one == two != other
+
+
+def test_train_is_what_is_done_when_no_command_is_given(tmp_path):
+    status(*SMALL, "--out", "default", "--quiet")
+    status("train", *SMALL, "--out", "named", "--quiet")
+    default, named = ((tmp_path / folder / "weights.safetensors").read_bytes() for folder in ("default", "named"))
+    assert default == named
+
+
+def test_no_arguments_at_all_train_with_the_defaults(monkeypatch):
+    def only_look(settings, advance):
+        assert settings == Settings()
+        raise InterruptedError
+
+    monkeypatch.setattr("compare.commands.train.train", only_look)
+    with pytest.raises(InterruptedError):
+        main([])
+
+
+def test_defaults_are_those_of_the_task():
+    default = Settings()
+    assert (default.bits, default.hidden_size, default.dtype, default.seed) == (8, 16, "float64", 0)
+
+
+def test_help_shows_every_option_with_its_default(capsys):
+    assert status("train", "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, value in asdict(Settings()).items():
+        assert re.search(rf"--{name.replace('_', '-')} [^(]*\(default: {re.escape(str(value))}\)", text), name
+    assert re.search(r"--out DIR [^(]*\(default: runs/", text)
+    assert "Exit status: 0 they agree, 1 they do not, 2 bad input" in text
+
+
+def test_help_without_a_command_names_the_commands(capsys):
+    assert status("--help") == 0
+    assert "train both sides on binary addition" in capsys.readouterr().out
+
+
+def test_quiet_prints_the_verdict_and_nothing_else(capsys):
+    assert status(*SMALL, "--quiet") == 0
+    printed = capsys.readouterr()
+    assert re.fullmatch(r"AGREE: 3 steps in float64, and 42 .*; at most [\d.]+% of the tolerance used\n", printed.out)
+    assert printed.err == ""
+
+
+def test_a_long_verdict_is_still_one_line(capsys, monkeypatch):
+    monkeypatch.setattr("manual.optimizers.Adam._update", lambda self, name, parameter, gradient: None)
+    assert status(*SMALL, "--quiet") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert len(line) > 300 and "parameter readout.bias" in line
+
+
+def test_without_a_terminal_there_is_no_progress_bar(capsys):
+    status(*SMALL)
+    assert capsys.readouterr().err == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("quiet, shown", [([], True), (["--quiet"], False)])
+def test_on_a_terminal_there_is_one_unless_it_is_to_be_quiet(monkeypatch, quiet, shown):
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "150")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    status(*SMALL, *quiet)
+    text = terminal.getvalue()
+    assert ("3/3" in text and "loss 0." in text and "worst disagreement" in text) is shown
+
+
+def test_the_module_leaves_with_the_status(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["compare", *SMALL, "--bits", "1"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("compare", run_name="__main__")
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "python -m compare: bits: expected at least 2, got 1\n"

@@ -1,0 +1,298 @@
+import json
+import struct
+from collections.abc import Callable
+from contextlib import contextmanager
+from itertools import permutations
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+import manual
+import torch_impl
+from compare.agreement import compare as compare_arrays
+from compare.converter import load, save, to_manual, to_torch
+
+GATES = ("i", "f", "g", "o")
+RIGHT = {"layout": "torch: i f g o"}
+
+
+def bits(arrays: dict[str, np.ndarray]) -> dict[str, tuple]:
+    return {name: (array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()}
+
+
+def arrays_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().numpy() for name, tensor in module.named_parameters()}
+
+
+@contextmanager
+def refused(words: str, parameters: Callable[[], dict[str, np.ndarray]]):
+    """What happens here is to be refused in these words, and to leave the parameters as they were."""
+    before = bits(parameters())
+    with pytest.raises(ValueError) as error:
+        yield
+    assert words in str(error.value)
+    assert bits(parameters()) == before
+
+
+def awkward(model: manual.Model) -> manual.Model:
+    """The model with values in it that any arithmetic on the way would lose."""
+    tiny = np.finfo(model.recurrent.dtype).smallest_subnormal
+    model.parameters["recurrent.weight_hh_l0"][0, :3] = -0.0, tiny, 1 / 3
+    return model
+
+
+def spoiled(parameters: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Parameters that no model should take, by what is wrong with them: in the last tensor, so that all others fit."""
+    last = "readout.bias"
+    rest = {name: array for name, array in parameters.items() if name != last}
+    return {
+        "missing: ['readout.bias']": rest,
+        "unknown: ['readout.scale']": parameters | {"readout.scale": parameters[last]},
+        "missing: ['readout.bias']; unknown: ['readout.Bias']": rest | {"readout.Bias": parameters[last]},
+        "readout.bias: expected shape (1,), got (2,)": rest | {last: np.repeat(parameters[last], 2)},
+        "readout.bias: expected shape (1,), got ()": rest | {last: parameters[last][0]},
+        "readout.bias: expected shape (1,), got (1, 1)": rest | {last: parameters[last][None]},
+        "readout.bias: expected dtype float64, got float32": rest | {last: parameters[last].astype(np.float32)},
+    }
+
+
+FAULTS = list(spoiled({"readout.bias": np.array([0.4])}))
+
+
+@pytest.mark.parametrize("layer", [torch_impl.LSTM, torch.nn.LSTM])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_weights_arrive_in_torch_bit_for_bit(manual_model, torch_model, layer, dtype):
+    model, module = awkward(manual_model(1, dtype=dtype)), torch_model(layer, dtype=getattr(torch, dtype))
+    to_torch(model, module)
+    assert bits(arrays_of(module)) == bits(model.parameters)
+
+
+@pytest.mark.parametrize("layer", [torch_impl.LSTM, torch.nn.LSTM])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_weights_come_back_bit_for_bit(manual_model, torch_model, layer, dtype):
+    original, module = awkward(manual_model(1, dtype=dtype)), torch_model(layer, dtype=getattr(torch, dtype))
+    to_torch(original, module)
+    other = manual_model(2, dtype=dtype)
+    to_manual(module, other)
+    assert bits(other.parameters) == bits(original.parameters)
+
+
+def test_layers_by_themselves_are_converted_as_well(rng):
+    shape = {"num_layers": 2, "bidirectional": True}
+    layer, module = manual.LSTM(3, 4, rng=rng, **shape), torch.nn.LSTM(3, 4, dtype=torch.float64, **shape)
+    to_torch(layer, module)
+    assert bits(arrays_of(module)) == bits(layer.parameters)
+
+
+def test_the_module_does_not_follow_a_later_change_of_the_manual_model(manual_model, torch_model):
+    model, module = manual_model(1), torch_model()
+    to_torch(model, module)
+    before = bits(arrays_of(module))
+    for array in model.parameters.values():
+        array += 1
+    assert bits(arrays_of(module)) == before
+
+
+def test_the_manual_model_does_not_follow_a_later_change_of_the_module(manual_model, torch_model):
+    model, module = manual_model(1), torch_model()
+    to_manual(module, model)
+    before = bits(model.parameters)
+    with torch.no_grad():
+        for tensor in module.parameters():
+            tensor.add_(1)
+    assert bits(model.parameters) == before
+
+
+def test_weights_are_written_into_the_arrays_and_tensors_that_are_there(manual_model, torch_model):
+    # An optimiser holds on to them: to replace them would be to train other weights than those that are used.
+    model, module = manual_model(1), torch_model()
+    arrays, tensors = dict(model.parameters), dict(module.named_parameters())
+    to_torch(model, module)
+    to_manual(module, model)
+    assert all(model.parameters[name] is array for name, array in arrays.items())
+    assert all(tensor is tensors[name] for name, tensor in module.named_parameters())
+
+
+def test_a_change_in_place_is_carried_over_by_converting_again(manual_model, torch_model):
+    model, module = manual_model(1), torch_model()
+    to_torch(model, module)
+    model.parameters["recurrent.bias_hh_l0"][3] = 0.77
+    to_torch(model, module)
+    assert module.recurrent.bias_hh_l0[3].item() == 0.77
+    assert bits(arrays_of(module)) == bits(model.parameters)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_does_not_fit_the_module_is_refused_and_nothing_copied(manual_model, torch_model, fault):
+    module = torch_model()
+    with refused(fault, lambda: arrays_of(module)):
+        to_torch(SimpleNamespace(parameters=spoiled(manual_model(1).parameters)[fault]), module)
+
+
+def test_what_does_not_fit_the_manual_model_is_refused_and_nothing_copied(manual_model, torch_model):
+    model, module = manual_model(1), torch_model()
+    module.readout = torch.nn.Linear(5, 2, dtype=torch.float64)
+    with refused("readout.weight: expected shape (1, 5), got (2, 5)", lambda: model.parameters):
+        to_manual(module, model)
+
+
+def test_a_module_without_biases_is_refused(rng):
+    layer = manual.LSTM(3, 4, rng=rng)
+    with refused("missing: ['bias_hh_l0', 'bias_ih_l0']", lambda: layer.parameters):
+        to_manual(torch.nn.LSTM(3, 4, bias=False, dtype=torch.float64), layer)
+
+
+def test_a_module_of_another_precision_is_refused(manual_model, torch_model):
+    with pytest.raises(ValueError, match="expected dtype float64, got float32"):
+        to_manual(torch_model(dtype=torch.float32), manual_model(1))
+    with pytest.raises(ValueError, match="expected dtype float32, got float64"):
+        to_torch(manual_model(1), torch_model(dtype=torch.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_weights_come_back_from_a_file_bit_for_bit(manual_model, tmp_path, dtype):
+    original, other = awkward(manual_model(1, dtype=dtype)), manual_model(2, dtype=dtype)
+    save(tmp_path / "weights", original, GATES)
+    load(tmp_path / "weights", other, GATES)
+    assert bits(other.parameters) == bits(original.parameters)
+
+
+def test_arrays_in_another_memory_order_are_saved_as_what_they_are(manual_model, tmp_path):
+    model = manual_model(1)
+    fortran = SimpleNamespace(parameters={name: np.asfortranarray(a) for name, a in model.parameters.items()})
+    save(tmp_path / "weights", fortran, GATES)
+    other = manual_model(2)
+    load(tmp_path / "weights", other, GATES)
+    assert bits(other.parameters) == bits(model.parameters)
+
+
+def test_the_same_weights_make_the_same_file_each_time(manual_model, tmp_path):
+    for k in range(8):
+        save(tmp_path / str(k), manual_model(1), GATES)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+def test_any_reader_of_the_format_gets_the_same_arrays(manual_model, tmp_path):
+    save(tmp_path / "weights", manual_model(1), GATES)
+    assert bits(load_file(tmp_path / "weights")) == bits(manual_model(1).parameters)
+
+
+def test_the_file_says_how_it_is_laid_out_to_whoever_reads_the_format(manual_model, tmp_path):
+    save(tmp_path / "weights", manual_model(1), GATES)
+    content = (tmp_path / "weights").read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    assert header["__metadata__"] == RIGHT
+    assert header["recurrent.weight_ih_l0"]["shape"] == [20, 2]
+    assert header["recurrent.weight_ih_l0"]["dtype"] == "F64"
+
+
+@pytest.mark.parametrize("metadata", [{"layout": "keras"}, {"gates": "i f g o"}, None])
+def test_an_unknown_layout_is_refused_and_nothing_copied(manual_model, tmp_path, metadata):
+    save_file(manual_model(1).parameters, tmp_path / "weights", metadata)
+    model = manual_model(2)
+    with refused("expected layout 'torch: i f g o', got", lambda: model.parameters):
+        load(tmp_path / "weights", model, GATES)
+
+
+@pytest.mark.parametrize("gates", ["i f o g", "r z n"])
+def test_other_gates_are_refused_and_nothing_copied(manual_model, tmp_path, gates):
+    metadata = {"layout": f"torch: {gates}"}
+    save_file(manual_model(1).parameters, tmp_path / "weights", metadata)
+    model = manual_model(2)
+    with refused(f"expected layout 'torch: i f g o', got 'torch: {gates}'", lambda: model.parameters):
+        load(tmp_path / "weights", model, GATES)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_file_that_does_not_fit_the_model_is_refused_and_nothing_copied(manual_model, tmp_path, fault):
+    arrays = {name: np.asarray(array) for name, array in spoiled(manual_model(1).parameters)[fault].items()}
+    save_file(arrays, tmp_path / "weights", RIGHT)
+    model = manual_model(2)
+    with refused(fault, lambda: model.parameters):
+        load(tmp_path / "weights", model, GATES)
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights at all", b"\x80\x04\x95pickled", b"\xff" * 100])
+def test_what_is_no_safetensors_file_is_refused(manual_model, tmp_path, content):
+    (tmp_path / "weights").write_bytes(content)
+    with pytest.raises(ValueError, match="weights: expected a safetensors file"):
+        load(tmp_path / "weights", manual_model(1), GATES)
+
+
+def test_a_file_that_was_cut_off_is_refused_and_nothing_copied(manual_model, tmp_path):
+    path = tmp_path / "weights"
+    save(path, manual_model(1), GATES)
+    path.write_bytes(path.read_bytes()[:-1])
+    model = manual_model(2)
+    with refused("expected a safetensors file", lambda: model.parameters):
+        load(path, model, GATES)
+
+
+def test_a_missing_file_is_named(manual_model, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load(tmp_path / "nowhere", manual_model(1), GATES)
+
+
+def test_an_interrupted_save_leaves_the_old_file(manual_model, tmp_path, monkeypatch):
+    path, old = tmp_path / "weights", manual_model(1)
+    save(path, old, GATES)
+
+    def half(path, content):
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+        patch.setattr(Path, "write_bytes", half)
+        save(path, manual_model(2), GATES)
+    assert list(tmp_path.iterdir()) == [path]
+    other = manual_model(3)
+    load(path, other, GATES)
+    assert bits(other.parameters) == bits(old.parameters)
+
+
+def outputs_differ(manual_model, torch_model, batch, rearrange) -> bool:
+    """Whether the comparison tells the model from ``torch.nn.LSTM`` with the gate blocks of its weights rearranged."""
+    x, _ = batch
+    model, module = manual_model(1), torch_model(torch.nn.LSTM)
+    weights = dict(model.parameters)
+    for name in model.recurrent.parameters:
+        weights[f"recurrent.{name}"] = np.concatenate(rearrange(name, np.split(weights[f"recurrent.{name}"], 4)))
+    to_torch(SimpleNamespace(parameters=weights), module)
+    theirs = {"output": module(torch.from_numpy(x))[0].detach().numpy()}
+    (found,) = compare_arrays({"output": model.forward(x)[0]}, theirs, 1e-12)
+    return not found.agrees
+
+
+def test_weights_that_are_not_rearranged_give_the_same_output(manual_model, torch_model, batch):
+    assert not outputs_differ(manual_model, torch_model, batch, lambda name, blocks: blocks)
+
+
+ORDERS = {"".join(GATES[gate] for gate in order): order for order in permutations(range(4)) if order != (0, 1, 2, 3)}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_a_wrong_gate_order_is_detected(manual_model, torch_model, batch, order):
+    assert outputs_differ(manual_model, torch_model, batch, lambda name, blocks: [blocks[gate] for gate in order])
+
+
+@pytest.mark.parametrize("tensor", ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_a_wrong_gate_order_in_one_tensor_is_detected(manual_model, torch_model, batch, tensor, order):
+    def permute(name, blocks):
+        return [blocks[gate] for gate in order] if name == tensor else blocks
+
+    assert outputs_differ(manual_model, torch_model, batch, permute)
+
+
+@pytest.mark.parametrize("gate", range(4), ids=GATES)
+def test_a_transposed_recurrent_matrix_is_detected_in_each_gate(manual_model, torch_model, batch, gate):
+    def transpose(name, blocks):
+        return [block.T if name == "weight_hh_l0" and k == gate else block for k, block in enumerate(blocks)]
+
+    assert outputs_differ(manual_model, torch_model, batch, transpose)

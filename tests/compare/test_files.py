@@ -1,0 +1,77 @@
+import os
+import stat
+
+import pytest
+
+from compare.files import replacing
+
+
+def test_the_file_appears_with_what_was_written_and_nothing_else_is_left(tmp_path):
+    with replacing(tmp_path / "file") as beside:
+        beside.write_text("new")
+    assert (tmp_path / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_until_the_block_ends_the_old_content_stands(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with replacing(path) as beside:
+        beside.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def test_an_error_in_the_block_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="half way"), replacing(path) as beside:
+        beside.write_text("ne")
+        raise RuntimeError("half way")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_in_the_block_creates_no_file(tmp_path):
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "file") as beside:
+        beside.write_text("ne")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_before_anything_is_written_is_the_one_that_is_raised(tmp_path):
+    with pytest.raises(RuntimeError, match="at once"), replacing(tmp_path / "file"):
+        raise RuntimeError("at once")
+
+
+def test_what_is_written_stands_in_the_same_folder_for_a_rename_to_be_atomic(tmp_path):
+    with replacing(tmp_path / "file") as beside:
+        beside.write_text("new")
+        assert beside.parent == tmp_path
+        assert beside.name != "file"
+        inode = beside.stat().st_ino
+    assert (tmp_path / "file").stat().st_ino == inode
+
+
+def test_missing_folders_are_made(tmp_path):
+    with replacing(tmp_path / "a" / "b" / "file") as beside:
+        beside.write_text("new")
+    assert (tmp_path / "a" / "b" / "file").read_text() == "new"
+
+
+def test_two_processes_write_to_different_places(tmp_path, monkeypatch):
+    with replacing(tmp_path / "file") as ours:
+        ours.write_text("ours")
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with replacing(tmp_path / "file") as theirs:
+            assert theirs != ours
+            theirs.write_text("theirs")
+    assert (tmp_path / "file").read_text() == "ours"
+
+
+def test_the_permissions_are_those_of_any_new_file(tmp_path):
+    (tmp_path / "other").touch()
+    with replacing(tmp_path / "file") as beside:
+        beside.touch()
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "other")]
+    assert modes[0] == modes[1]
