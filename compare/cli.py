@@ -4,9 +4,9 @@ import argparse
 import sys
 from typing import NoReturn
 
-from compare.commands import BAD_INPUT, check, new, train
+from compare.commands import BAD_INPUT, accuracy, check, new, train
 
-COMMANDS = {"train": train, "check": check, "new": new}
+COMMANDS = {"train": train, "check": check, "new": new, "accuracy": accuracy}
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,0 +1,100 @@
+"""Who is nearer the truth? Each side in float32 and float64 against the hand-derived equations in long double.
+
+That two sides agree within a tolerance leaves open which of them is the better one. Errors are in ulps, units in the
+last place: the distance between neighbouring numbers of the dtype at the tensor's largest element.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import manual
+import torch_impl
+from compare.derivations import Layer, Problem, call_recurrent, layer_problem, reference
+from manual.arrays import Array
+
+#: Names of the sides, the hand-derived one first; of torch's own the module's name follows.
+SIDES = ("manual", "autograd", "nn")
+
+
+@dataclass(frozen=True)
+class Error:
+    """How far one side's tensor is from the truth, in ulps: the worst element, and the root of the mean square."""
+
+    dtype: str
+    T: int
+    tensor: str
+    side: str
+    worst: float
+    rms: float
+
+
+def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], seed: int) -> list[Error]:
+    """Run all sides on random problems of each length.
+
+    Args:
+        cell: ``lstm``, ``gru`` or ``rnn``.
+        hidden_size: H.
+        batch_size: B.
+        lengths: the numbers T of time steps.
+        seed: of weights and arguments.
+
+    Raises:
+        ValueError: the machine has no long double that is wider than float64.
+    """
+    if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
+        raise ValueError("accuracy: expected a long double wider than float64, but this machine has none")
+    D, kind = 4, cell.upper()
+    found = []
+    for dtype in ("float32", "float64"):
+        for T in lengths:
+            rng = np.random.default_rng(seed)
+            layer = getattr(manual, kind)(D, hidden_size, dtype=dtype, rng=rng)
+            problem = layer_problem(layer, T, batch_size, rng)
+            wide = getattr(manual, kind)(D, hidden_size, dtype=np.longdouble, rng=rng)
+            truth = Layer(wide).solve(_cast(problem, np.longdouble), None).tensors()
+            answers = [Layer(layer).solve(problem, None)]
+            for package in (torch_impl, torch.nn):
+                module = getattr(package, kind)(D, hidden_size, dtype=getattr(torch, dtype))
+                call = call_recurrent(module) if package is torch_impl else _call_nn(module)
+                answers.append(reference(module, problem, call).answer)
+            found += [
+                _error(dtype, T, name, side, tensor, truth[name])
+                for side, answer in zip(SIDES, answers, strict=True)
+                for name, tensor in answer.tensors().items()
+            ]
+    return found
+
+
+def ratio_to_manual(errors: list[Error], dtype: str, side: str) -> float:
+    """The geometric mean, over tensors and lengths, of a side's root mean square error over the manual side's."""
+    by_side = {
+        name: np.array([error.rms for error in errors if (error.dtype, error.side) == (dtype, name)])
+        for name in ("manual", side)
+    }
+    known = (by_side["manual"] > 0) & (by_side[side] > 0)
+    return float(np.exp(np.mean(np.log(by_side[side][known] / by_side["manual"][known]))))
+
+
+def _error(dtype: str, T: int, name: str, side: str, tensor: Array, truth: Array) -> Error:
+    ulp = np.spacing(np.abs(truth).max().astype(dtype))
+    distance = (np.abs(tensor.astype(np.longdouble) - truth) / ulp).astype(float)
+    return Error(dtype, T, name, side, float(distance.max()), float(np.sqrt(np.mean(distance**2))))
+
+
+def _cast(problem: Problem, dtype: type) -> Problem:
+    """The same numbers in a wider dtype."""
+    parts = (problem.parameters, problem.inputs, problem.d_outputs)
+    return Problem(*({name: array.astype(dtype) for name, array in arrays.items()} for arrays in parts))
+
+
+def _call_nn(module: torch.nn.Module) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """How ``reference`` calls one of torch's own layers, which take no probe."""
+
+    def call(x: torch.Tensor, *state: torch.Tensor, probe: object) -> tuple[torch.Tensor, ...]:
+        output, last = module(x, state if len(state) > 1 else state[0])
+        return output, *(last if isinstance(last, tuple) else (last,))
+
+    return call

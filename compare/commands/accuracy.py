@@ -1,0 +1,72 @@
+"""``accuracy``: which side is nearer the truth."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from compare.accuracy import SIDES, measure, ratio_to_manual
+from compare.commands import AGREE, PIPED_WIDTH
+from compare.training import CELLS
+
+HELP = "measure each side's error against long double"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes."""
+    parser.description = (
+        "Run the hand-derived layer, its written-out twin and torch's own in float32 and float64 against the "
+        "hand-derived equations in long double, and tabulate the error of each in ulps of the tensor's largest "
+        "element: the root mean square, and after the slash the worst."
+    )
+    parser.add_argument("--cell", choices=CELLS, default="lstm", help="kind of recurrent layer")
+    parser.add_argument("--hidden-size", type=int, default=16, help="units")
+    parser.add_argument("--batch-size", type=int, default=8, help="rows")
+    parser.add_argument("--lengths", type=int, nargs="+", default=[8, 64, 512], help="numbers of time steps")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and arguments")
+    parser.add_argument("--json", action="store_true", help="print the errors as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, and print a table for each dtype."""
+    for name in ("hidden_size", "batch_size"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"{name}: expected at least 1, got {getattr(options, name)}")
+    if min(options.lengths) < 1:
+        raise ValueError(f"lengths: expected at least 1, got {min(options.lengths)}")
+    if options.seed < 0:
+        raise ValueError(f"seed: expected at least 0, got {options.seed}")
+    errors = measure(options.cell, options.hidden_size, options.batch_size, options.lengths, options.seed)
+    if options.json:
+        print(json.dumps([asdict(error) for error in errors], indent=2))
+        return AGREE
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    of = {(e.dtype, e.T, e.tensor, e.side): e for e in errors}
+    titles = {side: f"nn.{options.cell.upper()}" if side == "nn" else side for side in SIDES}
+    for dtype in ("float32", "float64"):
+        table = Table(title=f"{dtype}: error in ulps, root mean square / worst", title_justify="left", box=None)
+        table.add_column("tensor", no_wrap=True)
+        for T in options.lengths:
+            for side in SIDES:
+                table.add_column(
+                    f"{titles[side]}\nT = {T}" if side == SIDES[0] else f"{titles[side]}\n",
+                    justify="right",
+                    no_wrap=True,
+                )
+        for tensor in dict.fromkeys(error.tensor for error in errors):
+            cells = [of[dtype, T, tensor, side] for T in options.lengths for side in SIDES]
+            table.add_row(tensor, *(f"{cell.rms:.2f}/{cell.worst:.1f}" for cell in cells))
+        console.print(table)
+        for side in SIDES[1:]:
+            ratio = ratio_to_manual(errors, dtype, side)
+            nearer = "manual" if ratio > 1 else titles[side]
+            console.print(
+                f"{dtype}: the error of {titles[side]} is {ratio:.2f} times manual's (geometric mean over the table): "
+                f"{nearer} is nearer the truth\n",
+                highlight=False,
+                soft_wrap=True,
+            )
+    return AGREE

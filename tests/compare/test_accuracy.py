@@ -1,0 +1,49 @@
+import json
+
+import numpy as np
+import pytest
+
+from compare.accuracy import SIDES, Error, measure, ratio_to_manual
+from compare.cli import main
+
+pytestmark = pytest.mark.skipif(
+    np.finfo(np.longdouble).eps >= np.finfo(float).eps, reason="needs a long double wider than float64"
+)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_all_sides_are_within_a_few_ulps(cell):
+    errors = measure(cell, hidden_size=5, batch_size=3, lengths=[2, 9], seed=0)
+    assert {error.side for error in errors} == set(SIDES)
+    assert {error.T for error in errors} == {2, 9}
+    assert len({(e.dtype, e.T, e.tensor, e.side) for e in errors}) == len(errors)
+    assert all(0 <= error.rms <= error.worst < 50 for error in errors)
+    assert all(
+        max(e.worst for e in errors if (e.dtype, e.side) == key) > 0.2 for key in {(e.dtype, e.side) for e in errors}
+    )
+
+
+def test_the_ratio_is_the_geometric_mean():
+    errors = [Error("float32", 1, t, side, 9.0, rms) for side, rms in (("manual", 0.5), ("nn", 2.0)) for t in "ab"]
+    errors += [Error("float32", 2, "a", "manual", 9.0, 1.0), Error("float32", 2, "a", "nn", 9.0, 0.5)]
+    assert ratio_to_manual(errors, "float32", "nn") == pytest.approx((4 * 4 * 0.5) ** (1 / 3))
+
+
+def test_the_command_prints_both_dtypes_and_says_who_is_nearer(capsys):
+    assert main(["accuracy", "--hidden-size", "5", "--batch-size", "3", "--lengths", "2", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("is nearer the truth") == 4
+    assert "weight_hh_l0" in printed
+    assert "T = 3" in printed
+
+
+def test_the_command_prints_json(capsys):
+    assert main(["accuracy", "--cell", "rnn", "--hidden-size", "5", "--lengths", "2", "--json"]) == 0
+    assert {entry["dtype"] for entry in json.loads(capsys.readouterr().out)} == {"float32", "float64"}
+
+
+@pytest.mark.parametrize("option", ["--hidden-size", "--batch-size", "--lengths"])
+def test_a_size_below_1_is_named(option, capsys):
+    assert main(["accuracy", option, "0"]) == 2
+    name = option.removeprefix("--").replace("-", "_")
+    assert capsys.readouterr().err == f"python -m compare: {name}: expected at least 1, got 0\n"

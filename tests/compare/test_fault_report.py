@@ -1,0 +1,80 @@
+"""``check`` and ``new`` as a user runs them: what they print, draw and return."""
+
+import json
+
+import pytest
+from derived import write
+
+from compare.cli import main
+
+
+@pytest.fixture
+def wrong(tmp_path):
+    changes = [("d_c * c_prev * f * (1 - f)", "d_c * c_prev"), ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]")]
+    return write(tmp_path / "mine.py", "lstm", *changes)
+
+
+def test_new_then_check(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    assert main(["new", str(path), "--cell", "gru"]) == 0
+    assert f"python -m compare check {path}" in capsys.readouterr().out
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err.endswith("probe 'd_h': still to be filled in\n")
+
+
+def test_new_overwrites_nothing(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text("mine")
+    assert main(["new", str(path)]) == 2
+    assert "file: expected a place that is free" in capsys.readouterr().err
+    assert path.read_text() == "mine"
+
+
+def test_agreement_is_one_line_and_0(tmp_path, capsys):
+    assert main(["check", str(write(tmp_path / "mine.py", "rnn")), "--out", str(tmp_path / "out")]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"AGREE: {tmp_path / 'mine.py'}: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys):
+    assert main(["check", str(wrong), "--out", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr().out
+    for words in (
+        "(L11) d_z_f  gate f  steps 0-5, rows 0-2",
+        "ought to be d_c ∘ c_prev ∘ f (1 - f)",
+        "looks like: σ' is left out",
+        "(L17) weight_ih  gates i f g o",
+        "looks like: only the first step is in the sum",
+        "wrong: (L11) d_z_f, (L17) weight_ih (as the code runs, ",
+    ):
+        assert words in printed
+    table = [line for line in printed.splitlines() if line.startswith("d_z_i ")]
+    chained, forced = table[0].split("|")
+    assert "e" in chained  # as the code runs, a mistake in the one gate reaches the other
+    assert forced.split() == ["·"] * 6
+    assert (tmp_path / "out" / "faults.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_says_the_same(wrong, tmp_path, capsys):
+    assert main(["check", str(wrong), "--json", "--out", str(tmp_path / "out")]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["verdict"] == "disagree"
+    assert {fault["equation"] for fault in said["faults"]} == {"L11", "L17"}
+    fault = next(fault for fault in said["faults"] if fault["name"] == "d_z_f")
+    assert (fault["gate"], fault["steps"], fault["rows"]) == ("f", [0, 1, 2, 3, 4, 5], [0, 1, 2])
+    assert fault["hint"] == "σ' is left out"
+    assert said["forced"]["d_z_i"] < 1e-12 < said["chained"]["d_z_i"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--timeout", "0"], "timeout: expected more than 0 seconds, got 0"),
+        (["--seed", "-1"], "seed: expected at least 0, got -1"),
+        (["--reference", "module.py"], "reference: expected FILE:CLASS, got module.py"),
+    ],
+)
+def test_a_wrong_option_is_named(arguments, message, wrong, capsys):
+    assert main(["check", str(wrong), *arguments]) == 2
+    assert capsys.readouterr().err == f"python -m compare: {message}\n"

@@ -1,0 +1,64 @@
+"""The starter files filled in, as a user would: what goes into each ``...``, and files made of it."""
+
+from pathlib import Path
+
+STARTERS = Path(__file__).parent.parent / "compare" / "starters"
+
+FILLED = {
+    "lstm": [
+        ('probe("d_h", t, ...)', 'probe("d_h", t, d_output[t] + d_h_prev)'),
+        ('probe("d_c", t, ...)', 'probe("d_c", t, d_c_prev + d_h * o * (1 - np.tanh(c) ** 2))'),
+        ('probe("d_z_i", t, ...)', 'probe("d_z_i", t, d_c * g * i * (1 - i))'),
+        ('probe("d_z_f", t, ...)', 'probe("d_z_f", t, d_c * c_prev * f * (1 - f))'),
+        ('probe("d_z_g", t, ...)', 'probe("d_z_g", t, d_c * i * (1 - g * g))'),
+        ('probe("d_z_o", t, ...)', 'probe("d_z_o", t, d_h * np.tanh(c) * o * (1 - o))'),
+        ('probe("d_c_prev", t, ...)', 'probe("d_c_prev", t, d_c * f)'),
+        (
+            'probe("d_h_prev", t, ...)',
+            'probe("d_h_prev", t, sum(d_z[k] @ p[f"weight_hh_{k}"].T for k in "ifgo"))',
+        ),
+        ("d_x[t] = ...", 'd_x[t] = sum(d_z[k] @ p[f"weight_ih_{k}"].T for k in "ifgo")'),
+        ('[f"weight_ih_{gate}"] += ...', '[f"weight_ih_{gate}"] += x.T @ d_z[gate]'),
+        ('[f"weight_hh_{gate}"] += ...', '[f"weight_hh_{gate}"] += h_prev.T @ d_z[gate]'),
+        ('[f"bias_{gate}"] += ...', '[f"bias_{gate}"] += d_z[gate].sum(axis=0)'),
+    ],
+    "gru": [
+        ('probe("d_h", t, ...)', 'probe("d_h", t, d_output[t] + d_h_prev)'),
+        ('probe("d_z_z", t, ...)', 'probe("d_z_z", t, d_h * (h_prev - n) * z * (1 - z))'),
+        ('probe("d_z_n", t, ...)', 'probe("d_z_n", t, d_h * (1 - z) * (1 - n * n))'),
+        ('probe("d_q", t, ...)', 'probe("d_q", t, d_z_n * r)'),
+        ('probe("d_z_r", t, ...)', 'probe("d_z_r", t, d_z_n * q * r * (1 - r))'),
+        (
+            'probe("d_h_prev", t, ...)',
+            'probe("d_h_prev", t, d_h * z + d_z_r @ p["weight_hh_r"].T + d_z_z @ p["weight_hh_z"].T'
+            ' + d_q @ p["weight_hh_n"].T)',
+        ),
+        (
+            "d_x[t] = ...",
+            'd_x[t] = d_z_r @ p["weight_ih_r"].T + d_z_z @ p["weight_ih_z"].T + d_z_n @ p["weight_ih_n"].T',
+        ),
+        ('[f"weight_ih_{gate}"] += ...', '[f"weight_ih_{gate}"] += x.T @ d_from_x'),
+        ('[f"weight_hh_{gate}"] += ...', '[f"weight_hh_{gate}"] += h_prev.T @ d_from_h'),
+        ('[f"bias_ih_{gate}"] += ...', '[f"bias_ih_{gate}"] += d_from_x.sum(axis=0)'),
+        ('[f"bias_hh_{gate}"] += ...', '[f"bias_hh_{gate}"] += d_from_h.sum(axis=0)'),
+    ],
+    "rnn": [
+        ('probe("d_h", t, ...)', 'probe("d_h", t, d_output[t] + d_h_prev)'),
+        ('probe("d_z_h", t, ...)', 'probe("d_z_h", t, d_h * (1 - h * h))'),
+        ('probe("d_h_prev", t, ...)', 'probe("d_h_prev", t, d_z_h @ p["weight_hh"].T)'),
+        ("d_x[t] = ...", 'd_x[t] = d_z_h @ p["weight_ih"].T'),
+        ('["weight_ih"] += ...', '["weight_ih"] += x.T @ d_z_h'),
+        ('["weight_hh"] += ...', '["weight_hh"] += h_prev.T @ d_z_h'),
+        ('["bias"] += ...', '["bias"] += d_z_h.sum(axis=0)'),
+    ],
+}
+
+
+def write(path: Path, cell: str, *changes: tuple[str, str]) -> Path:
+    """The filled-in starter of a cell with some changes, each of a text that occurs once; returns the path."""
+    text = (STARTERS / f"{cell}.py").read_text()
+    for old, new in [*FILLED[cell], *changes]:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
