@@ -1,6 +1,7 @@
 """The activations, and their derivatives in terms of their outputs.
 
-A backward pass has the outputs at hand, not the inputs; that is why the derivatives take them.
+A backward pass has the outputs at hand, not the inputs; that is why the derivatives take them. Results are new arrays
+unless ``out`` says where they are to go, which may be where an argument is.
 Equation numbers are those of DERIVATION.md.
 """
 
@@ -11,33 +12,52 @@ import numpy as np
 from manual.arrays import Array
 
 
-def sigmoid(z: Array) -> Array:
-    """σ(z) = 1 / (1 + e^-z), elementwise, written with tanh so that no z overflows. Any shape; a new array."""
-    return 0.5 * (1 + np.tanh(0.5 * z))  # (A1)
+def sigmoid(z: Array, out: Array | None = None) -> Array:
+    """σ(z) = 1 / (1 + e^-z), elementwise, written with tanh so that no z overflows. Any shape."""
+    return np.multiply(0.5, 1 + np.tanh(0.5 * z), out)  # (A1)
 
 
-def sigmoid_derivative(s: Array) -> Array:
-    """dσ/dz where ``s`` = σ(z): s (1 - s), elementwise. Any shape; a new array."""
-    return s * (1 - s)  # (A2)
+def sigmoid_derivative(s: Array, out: Array | None = None) -> Array:
+    """dσ/dz where ``s`` = σ(z): s (1 - s), elementwise. Any shape."""
+    return np.multiply(s, 1 - s, out)  # (A2)
 
 
-def tanh_derivative(a: Array) -> Array:
-    """Dtanh/dz where ``a`` = tanh(z): 1 - a², elementwise. Any shape; a new array."""
-    return 1 - a * a  # (A3)
+def tanh_derivative(a: Array, out: Array | None = None) -> Array:
+    """Dtanh/dz where ``a`` = tanh(z): 1 - a², elementwise. Any shape."""
+    return np.subtract(1, np.multiply(a, a, out), out)  # (A3)
 
 
-def relu(z: Array) -> Array:
-    """max(z, 0), elementwise; of a complex z, what has a positive real part. Any shape; a new array."""
-    return np.where(z.real > 0, z, 0)  # (A4)
+def relu(z: Array, out: Array | None = None) -> Array:
+    """max(z, 0), elementwise; of a complex z, what has a positive real part. Any shape."""
+    return _put(np.where(z.real > 0, z, 0), out)  # (A4)
 
 
-def relu_derivative(a: Array) -> Array:
-    """The derivative of relu where ``a`` = relu(z): 1 where a > 0, else 0, also at the kink. Any shape; a new array."""
-    return (a.real > 0).astype(a.dtype)  # (A5)
+def relu_derivative(a: Array, out: Array | None = None) -> Array:
+    """The derivative of relu where ``a`` = relu(z): 1 where a > 0, else 0, also at the kink. Any shape."""
+    return _put((a.real > 0).astype(a.dtype), out)  # (A5)
+
+
+def _put(array: Array, out: Array | None) -> Array:
+    if out is None:
+        return array
+    np.copyto(out, array)
+    return out
+
+
+def by_sigmoid(p: Array, s: Array, out: Array) -> None:
+    """The derivative of a product ``p`` = s v by z, where ``s`` = σ(z): p (1 - s). One shape for all three."""
+    np.multiply(p, s, out)
+    np.subtract(p, out, out)  # (F2)
+
+
+def by_tanh(p: Array, s: Array, v: Array, out: Array) -> None:
+    """The derivative of a product ``p`` = s v by z, where ``v`` = tanh(z): s (1 - v²). One shape for all four."""
+    np.multiply(p, v, out)
+    np.subtract(s, out, out)  # (F3)
 
 
 #: Each activation that a layer can be given by name, and its derivative in terms of its output.
-ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "tanh": (np.tanh, tanh_derivative),
     "relu": (relu, relu_derivative),
     "sigmoid": (sigmoid, sigmoid_derivative),

@@ -26,6 +26,8 @@ def check_array(argument: str, array: object, letters: str, sizes: tuple[int, ..
         TypeError: it is no ndarray, or one of another dtype.
         ValueError: its shape differs.
     """
+    if isinstance(array, np.ndarray) and array.shape == sizes and array.dtype == dtype:
+        return array
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{argument}: expected a NumPy array of shape ({letters}), got {type(array).__name__}")
     if array.dtype != dtype:

@@ -12,17 +12,27 @@ class Linear:
     Args:
         in_features: size H of the last axis of h.
         out_features: size O of the last axis of y.
+        bias: whether there is a bias.
         dtype: of parameters, arguments and results.
         rng: what the initial parameters are drawn from.
     """
 
-    def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike = np.float64, rng: np.random.Generator):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float64,
+        rng: np.random.Generator,
+    ):
         bound = 1 / np.sqrt(in_features)
         self.dtype = np.dtype(dtype)
         self.parameters: dict[str, Array] = {
             "weight": rng.uniform(-bound, bound, (out_features, in_features)).astype(dtype),
-            "bias": rng.uniform(-bound, bound, out_features).astype(dtype),
         }
+        if bias:
+            self.parameters["bias"] = rng.uniform(-bound, bound, out_features).astype(dtype)
 
     def forward(self, h: Array) -> tuple[Array, Array]:
         """From h (T, B, H): y (T, B, O), and the tape, which is h itself.
@@ -30,12 +40,12 @@ class Linear:
         Raises:
             TypeError, ValueError: h is no array of that shape and of the parameters' dtype.
         """
-        weight, bias = self.parameters["weight"], self.parameters["bias"]
+        weight = self.parameters["weight"]
         check_array("h", h, "T, B, H", (-1, -1, weight.shape[1]), self.dtype)
-        return h @ weight.T + bias, h  # (Y1)
+        return h @ weight.T + self.parameters.get("bias", 0), h  # (Y1)
 
     def backward(self, tape: Array, d_y: Array) -> tuple[Array, dict[str, Array]]:
-        """From d_y (T, B, O): d_h (T, B, H), and the gradients of weight (O, H) and bias (O,).
+        """From d_y (T, B, O): d_h (T, B, H), and the gradients of weight (O, H) and, if there is one, bias (O,).
 
         Raises:
             TypeError, ValueError: d_y is no array of that shape and of the parameters' dtype.
@@ -48,4 +58,4 @@ class Linear:
             "weight": rows.T @ tape.reshape(-1, H),  # (Y3)
             "bias": rows.sum(axis=0),  # (Y4)
         }
-        return d_y @ weight, gradients  # d_h is (Y2)
+        return d_y @ weight, {name: gradients[name] for name in self.parameters}  # d_h is (Y2)

@@ -4,8 +4,7 @@ Layer k reads the outputs of layer k - 1, those of both directions side by side 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,14 +13,14 @@ from manual.arrays import Array, Probe, check_array
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
 from manual.rnn import RNNKernel
+from manual.shards import Sharded
 from manual.sweep import Kernel, Schedule, Sweep
 
 #: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
 State = Array | tuple[Array, ...]
 
 
-@dataclass(frozen=True)
-class Tape:
+class Tape(NamedTuple):
     """What the backward pass of a stack needs of its forward pass."""
 
     schedule: Schedule
@@ -47,6 +46,8 @@ class Recurrent:
         bidirectional: whether each layer also runs from the end to the beginning.
         dtype: of parameters, arguments and results; any floating dtype of NumPy's, complex ones included.
         rng: what the initial parameters are drawn from.
+        threads: how many share the rows of a batch, where there is enough to share. Above 1, start Python with
+            ``OPENBLAS_NUM_THREADS=1``: a BLAS with threads of its own would have them wait for each other.
 
     Raises:
         ValueError: an option outside its range.
@@ -66,15 +67,17 @@ class Recurrent:
         *,
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator,
+        threads: int = 1,
     ):
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "threads": threads}
+        for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name}: expected at least 1, got {size}")
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout: expected a probability in [0, 1], got {dropout}")
         if not np.issubdtype(dtype, np.inexact):
             raise TypeError(f"dtype: expected a floating dtype, got {np.dtype(dtype)}")
-        self.kernel = kernel
+        self.kernel = Sharded(kernel, threads) if threads > 1 else kernel
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.dtype = np.dtype(dtype)
@@ -83,7 +86,7 @@ class Recurrent:
         self.output_size = self.directions * next(iter(self.state_sizes.values()))
         self.sweeps = [
             Sweep(
-                kernel,
+                self.kernel,
                 D=self.output_size if layer else input_size,
                 H=hidden_size,
                 suffix=f"_l{layer}_reverse" if reverse else f"_l{layer}",
@@ -110,6 +113,7 @@ class Recurrent:
         training: bool = True,
         masks: Array | None = None,
         probe: Probe | None = None,
+        out: Tape | None = None,
     ) -> tuple[Array, State, Tape]:
         """Run a batch of sequences through the stack.
 
@@ -122,6 +126,8 @@ class Recurrent:
             masks: what dropout multiplies with, from ``draw_masks``; called for where dropout acts.
             probe: called at each named intermediate with its name and the suffix of its layer and direction
                 (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
+            out: the tape of an earlier run, which is written over and no longer good: the new tape takes its memory
+                wherever their sizes are equal. In a loop this saves the allocation of megabytes.
 
         Returns:
             output (T, B, directions * P), laid out as x is and zero in the padding; the state at each sequence's own
@@ -134,24 +140,32 @@ class Recurrent:
         unbatched = isinstance(x, np.ndarray) and x.ndim == 2
         if unbatched and lengths is not None:
             raise ValueError("lengths: expected none for an x of shape (T, D), which has no padding")
-        x = self._time_major("x", x, ("T", "B", "D"), (-1, -1, self.input_size), unbatched)
+        x = self._time_major("x", x, "T, B, D", (-1, -1, self.input_size), unbatched)
         T, B, _ = x.shape
+        if out is not None and not isinstance(out, Tape):
+            raise TypeError(f"out: expected the tape of an earlier run, got {type(out).__name__}")
         schedule = Schedule.of(lengths, T, B)
-        masks = self._masks(masks, T, B)[:, :, schedule.order] if training and self._has_dropout else None
-        carried = self._carried("{}_0", state, schedule, unbatched)
+        masks = self._masks(masks, schedule) if training and self._has_dropout else None
+        initial = self._by_sweep("{}_0", state, schedule, unbatched)
 
-        source, tapes = x[:, schedule.order], []
+        source, final, tapes = schedule.sorted(x), [], []
         for layer in range(self.num_layers):
             if layer and masks is not None:
                 source = source * masks[layer - 1]
             outputs = []
             for k in self._of_layer(layer):
-                output, tape = self.sweeps[k].forward(source, carried[k], self.parameters, schedule, probe)
+                output, last, tape = self.sweeps[k].forward(
+                    source, initial[k], self.parameters, schedule, probe, out.sweeps[k] if out else ()
+                )
                 outputs.append(output)
+                final.append(last)
                 tapes.append(tape)
             source = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[0]
-        final = self._state(carried, schedule, unbatched)
-        return self._as_came(source, schedule, unbatched), final, Tape(schedule, unbatched, masks, tapes)
+        return (
+            self._as_came(source, schedule, unbatched),
+            self._state(final, schedule, unbatched),
+            Tape(schedule, unbatched, masks, tapes),
+        )
 
     def backward(
         self, tape: Tape, d_output: Array, d_state: State | None = None, probe: Probe | None = None
@@ -174,23 +188,27 @@ class Recurrent:
         """
         schedule, unbatched = tape.schedule, tape.unbatched
         sizes = (schedule.T, schedule.B, self.output_size)
-        d_output = self._time_major("d_output", d_output, ("T", "B", "directions * P"), sizes, unbatched)
-        carried = self._carried("d_{}_n", d_state, schedule, unbatched)
+        d_output = self._time_major("d_output", d_output, "T, B, directions * P", sizes, unbatched)
+        d_final = self._by_sweep("d_{}_n", d_state, schedule, unbatched)
 
-        d_source = d_output[:, schedule.order]
+        d_source, d_initial = schedule.sorted(d_output), d_final.copy()
         gradients: dict[str, Array] = {}
         for layer in reversed(range(self.num_layers)):
             d_inputs = []
-            blocks = np.split(d_source, self.directions, axis=2)
-            for k, block in zip(self._of_layer(layer), blocks):
-                d_input, shares = self.sweeps[k].backward(tape.sweeps[k], block, carried[k], schedule, probe)
+            for k, block in zip(self._of_layer(layer), self._directions(d_source)):
+                d_input, d_initial[k], shares = self.sweeps[k].backward(
+                    tape.sweeps[k], block, d_final[k], schedule, probe
+                )
                 d_inputs.append(d_input)
                 gradients |= shares
             d_source = d_inputs[0] + d_inputs[1] if self.bidirectional else d_inputs[0]
             if layer and tape.masks is not None:
                 d_source = d_source * tape.masks[layer - 1]
-        d_initial = self._state(carried, schedule, unbatched)
-        return self._as_came(d_source, schedule, unbatched), d_initial, {n: gradients[n] for n in self.parameters}
+        return (
+            self._as_came(d_source, schedule, unbatched),
+            self._state(d_initial, schedule, unbatched),
+            {name: gradients[name] for name in self.parameters},
+        )
 
     def draw_masks(self, T: int, B: int, rng: np.random.Generator) -> Array:
         """Dropout masks (layers - 1, T, B, directions * P): 0 with probability ``dropout``, else 1 / (1 - dropout)."""
@@ -204,54 +222,62 @@ class Recurrent:
     def _of_layer(self, layer: int) -> range:
         return range(layer * self.directions, (layer + 1) * self.directions)
 
-    def _masks(self, masks: Array | None, T: int, B: int) -> Array:
-        shape = (self.num_layers - 1, T, B, self.output_size)
+    def _directions(self, array: Array) -> list[Array]:
+        """What in a (T, B, directions * P) array belongs to each direction."""
+        return np.split(array, 2, axis=2) if self.bidirectional else [array]
+
+    def _masks(self, masks: Array | None, schedule: Schedule) -> Array:
+        """Dropout masks, checked, rows in the schedule's order."""
+        shape = (self.num_layers - 1, schedule.T, schedule.B, self.output_size)
         if masks is None:
             raise ValueError(f"masks: expected an array of shape {shape} for dropout = {self.dropout}, got None")
-        return check_array("masks", masks, "layers - 1, T, B, directions * P", shape, self.dtype)
+        check_array("masks", masks, "layers - 1, T, B, directions * P", shape, self.dtype)
+        return np.stack([schedule.sorted(mask) for mask in masks])
 
-    def _time_major(
-        self, argument: str, array: object, letters: tuple[str, ...], sizes: tuple[int, ...], unbatched: bool
-    ) -> Array:
+    def _time_major(self, argument: str, array: object, letters: str, sizes: tuple[int, ...], unbatched: bool) -> Array:
         """Check an array laid out as the user's, and return it as (T, B, …)."""
-        axes = [0, 2] if unbatched else [1, 0, 2] if self.batch_first else [0, 1, 2]
-        shape = tuple(sizes[axis] for axis in axes)
-        checked = check_array(argument, array, ", ".join(letters[axis] for axis in axes), shape, self.dtype)
-        if 0 in checked.shape:
+        if unbatched:
+            letters, sizes = letters.replace("B, ", ""), (sizes[0], sizes[2])
+        elif self.batch_first:
+            letters, sizes = letters.replace("T, B", "B, T"), (sizes[1], sizes[0], sizes[2])
+        checked = check_array(argument, array, letters, sizes, self.dtype)
+        if not checked.size:
             raise ValueError(f"{argument}: expected at least one time step and one row, got {checked.shape}")
         return checked[:, None] if unbatched else checked.swapaxes(0, 1) if self.batch_first else checked
 
     def _as_came(self, array: Array, schedule: Schedule, unbatched: bool) -> Array:
         """Rows and axes of a (T, B, …) array back to the user's."""
-        if isinstance(schedule.order, np.ndarray):
-            array = array[:, np.argsort(schedule.order)]
+        array = schedule.unsorted(array)
         return array[:, 0] if unbatched else array.swapaxes(0, 1) if self.batch_first else array
 
-    def _carried(
+    def _by_sweep(
         self, argument: str, state: State | None, schedule: Schedule, unbatched: bool
     ) -> list[tuple[Array, ...]]:
-        """For each sweep, its own copy of its part of a state, (B, H) each, rows in the schedule's order."""
+        """For each sweep its part of a state, (B, H) each, rows in the schedule's order."""
         K, B = len(self.sweeps), schedule.B
         if state is None:
-            state = tuple(np.zeros((K, H) if unbatched else (K, B, H), self.dtype) for H in self.state_sizes.values())
-        parts = state if isinstance(state, tuple) else (state,)
-        names = [argument.format(name) for name in self.state_sizes]
-        if len(parts) != len(names):
-            raise ValueError(f"state: expected ({', '.join(names)}), got {len(parts)} arrays")
-        carried = []
-        for name, part, size in zip(names, parts, self.state_sizes.values()):
-            letter = "H" if size == self.hidden_size else "P"
-            letters = ["layers * directions", letter] if unbatched else ["layers * directions", "B", letter]
-            shape = (K, size) if unbatched else (K, B, size)
-            check_array(name, part, ", ".join(letters), shape, self.dtype)
-            carried.append(part.reshape(K, B, size)[:, schedule.order])
-        return [tuple(part[k].copy() for part in carried) for k in range(K)]
+            parts = [np.zeros((K, B, size), self.dtype) for size in self.state_sizes.values()]
+        else:
+            given = state if isinstance(state, tuple) else (state,)
+            if len(given) != len(self.state_sizes):
+                names = ", ".join(argument.format(name) for name in self.state_sizes)
+                raise ValueError(f"state: expected ({names}), got {len(given)} arrays")
+            parts = []
+            for (name, size), part in zip(self.state_sizes.items(), given):
+                letters = f"layers * directions, {'' if unbatched else 'B, '}{'H' if size == self.hidden_size else 'P'}"
+                shape = (K, size) if unbatched else (K, B, size)
+                check_array(argument.format(name), part, letters, shape, self.dtype)
+                parts.append(schedule.sorted(part[:, None] if unbatched else part))
+        return list(zip(*parts))
 
-    def _state(self, carried: list[tuple[Array, ...]], schedule: Schedule, unbatched: bool) -> State:
-        """The opposite of ``_carried``."""
-        parts = tuple(np.stack(part) for part in zip(*carried))  # (layers * directions, B, H)
-        if isinstance(schedule.order, np.ndarray):
-            parts = tuple(part[:, np.argsort(schedule.order)] for part in parts)
+    def _state(self, of_sweeps: list[tuple[Array, ...]], schedule: Schedule, unbatched: bool) -> State:
+        """The opposite of ``_by_sweep``."""
+        if len(of_sweeps) == 1:
+            parts = tuple(part[None] for part in of_sweeps[0])
+        else:
+            parts = tuple(np.stack(part) for part in zip(*of_sweeps))  # (layers * directions, B, H)
+        if not schedule.whole:
+            parts = tuple(schedule.unsorted(part) for part in parts)
         if unbatched:
             parts = tuple(part[:, 0] for part in parts)
         return parts if len(parts) > 1 else parts[0]

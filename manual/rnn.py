@@ -1,26 +1,32 @@
 """One Elman RNN layer, in one direction, over a whole sequence: forward, and directly below it backward.
 
 Legend: T time steps, B batch rows, D input size, H hidden size; z_h pre-activation; h hidden; d_a is the gradient of
-the loss with respect to a. Equation numbers are those of DERIVATION.md.
+the loss with respect to a. Equation numbers are those of DERIVATION.md. The last argument of add, multiply, … is
+where the result goes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy import add, copyto, dot, matmul, multiply
 
+from manual import blocks
 from manual.activations import ACTIVATIONS
 from manual.arrays import Array, Probe
+from manual.blocks import through
 
 
-@dataclass(frozen=True)
-class Tape:
-    """What the backward pass needs of the forward pass."""
+class Tape(blocks.Tape):
+    """The one block of every step, which stands first for z and then for h, and views of them."""
 
-    x: Array  # (T, B, D)
-    h_prev: Array  # (T, B, H), what each step was given
-    h: Array  # (T, B, H)
-    weights: dict[str, Array]
+    def __init__(self, form: tuple[Any, ...]):
+        super().__init__(form, gates=1, sigmoids=0, moved=0, quantities=1, adjoints=1)
+        self.steps = list(zip(self.h_prev, self.blocks[:, 0], self.h_prev[1:]))
+        self.back = [
+            (self.blocks[span, 0], rows[:, :, 0], list(zip(range(len(self.d_z))[span], rows[:, :, 0]))[::-1])
+            for span, _, _, rows in self.spans
+        ]
 
 
 class RNNKernel:
@@ -49,30 +55,45 @@ class RNNKernel:
         return {"h": H}
 
     def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
+        self,
+        x: Array,
+        state: tuple[Array, ...],
+        weights: Mapping[str, Array],
+        probe: Probe | None = None,
+        out: object = None,
     ) -> tuple[Array, tuple[Array, ...], Tape]:
         """Run the sequence ``x`` (T, B, D) from the ``state`` (h_0,), (B, H).
 
-        ``weights``: weight_ih (H, D), weight_hh (H, H), bias_ih (H,), bias_hh (H,).
+        ``weights``: weight_ih (H, D), weight_hh (H, H), bias_ih (H,), bias_hh (H,). ``out``: an earlier run's tape, to
+        be written over if its sizes are this run's.
 
         Returns:
             output (T, B, H), the state (h_n,) after the last step, and the tape.
         """
-        (h,) = state
-        W_hh = weights["weight_hh"].T.copy()
-        # The input's share of (R1), and both biases, for all time steps in one product. (T, B, H)
-        z = x @ weights["weight_ih"].T + (weights["bias_ih"] + weights["bias_hh"])
-        h_prev, output = np.empty_like(z), np.empty_like(z)
-        for t in range(len(x)):
-            h_prev[t] = probe("h_prev", t, h) if probe else h
-            z[t] += h_prev[t] @ W_hh  # (R1) (B, H)
+        T, B, D = x.shape
+        H = len(weights["weight_hh"])
+        form = T, B, D, H, H, x.dtype
+        tape = out if isinstance(out, Tape) and out.form == form else Tape(form)
+        tape.load(x, state[0], weights, weights["bias_ih"] + weights["bias_hh"])
+
+        x_1, w_x, z_x = tape.input_product
+        matmul(x_1, w_x, z_x)  # the input's share of (R1), and both biases, for all time steps at once
+        product, w_h, z_h_out = tape.recurrent_product()
+        z_h, activation = tape.z_h[0], self.activation
+        output = np.zeros((T, B, H), x.dtype)
+        for t, (h_prev, h, h_next) in enumerate(tape.steps):
             if probe:
-                z[t] = probe("z_h", t, z[t])
-            h = output[t] = self.activation(z[t])  # (R2)
+                through(probe, t, h_prev=h_prev)
+            product(h_prev, w_h, z_h_out)
+            add(h, z_h, h)  # (R1) (B, H)
             if probe:
-                h = output[t] = probe("h", t, h)
-        tape = Tape(x.copy(), h_prev, output.copy(), {name: array.copy() for name, array in weights.items()})
-        return output, (h.copy(),), tape
+                through(probe, t, z_h=h)
+            activation(h, h)  # (R2)
+            if probe:
+                through(probe, t, h=h)
+            copyto(h_next, h)
+            output[t] = h
+        return output, (tape.h_prev[T].copy(),), tape
 
     def backward(
         self, tape: Tape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
@@ -82,24 +103,28 @@ class RNNKernel:
         Returns:
             d_x (T, B, D), (d_h_0,), and the gradients, with the names and shapes of the weights.
         """
-        T, B, H = d_output.shape
-        d_z = np.empty_like(d_output)
-        (d_h_prev,) = d_state  # what step t hands to the step before: here, to the last
-        for t in reversed(range(T)):
-            d_h = d_output[t] + d_h_prev  # (R3) (B, H)
-            if probe:
-                d_h = probe("d_h", t, d_h)
-            d_z[t] = d_h * self.derivative(tape.h[t])  # (R4)
-            if probe:
-                d_z[t] = probe("d_z_h", t, d_z[t])
-            d_h_prev = d_z[t] @ tape.weights["weight_hh"]  # (R5)
-            if probe:
-                d_h_prev = probe("d_h_prev", t, d_h_prev)
-        rows = d_z.reshape(T * B, H)
+        T, B, D, H, _, _ = tape.form
+        weight_hh = tape.weight_hh
+        d_h = np.array(d_state[0], order="C")  # what step t hands to the step before: here, to the last
+        for h, h_by_z, steps in tape.back:
+            self.derivative(h, h_by_z)  # it waits for no gradient: of several steps at once, (n, B, H)
+            for t, d_z in steps:
+                add(d_h, d_output[t], d_h)  # (R3) (B, H)
+                if probe:
+                    through(probe, t, d_h=d_h)
+                multiply(d_h, d_z, d_z)  # (R4)
+                if probe:
+                    through(probe, t, d_z_h=d_z)
+                dot(d_z, weight_hh, d_h)  # (R5)
+                if probe:
+                    through(probe, t, d_h_prev=d_h)
+
+        d_z, M = tape.d_z.reshape(T * B, H), T * B  # what is left are products over all steps and rows at once
+        d_w_x = dot(d_z.T, tape.x_1.reshape(M, D + 1))  # (F4) (H, D + 1)
         gradients = {
-            "weight_ih": rows.T @ tape.x.reshape(T * B, -1),  # (R7) (H, D)
-            "weight_hh": rows.T @ tape.h_prev.reshape(T * B, H),  # (R8) (H, H)
-            "bias_ih": rows.sum(axis=0),  # (R9) (H,)
-            "bias_hh": rows.sum(axis=0),  # (R10) (H,)
+            "weight_ih": d_w_x[:, :D].copy(),  # (R7) (H, D)
+            "weight_hh": dot(d_z.T, tape.h_prev[:T].reshape(M, H)),  # (R8) (H, H)
+            "bias_ih": d_w_x[:, D].copy(),  # (R9) (H,)
+            "bias_hh": d_w_x[:, D].copy(),  # (R10) (H,)
         }
-        return d_z @ tape.weights["weight_ih"], (d_h_prev,), gradients  # d_x is (R6)
+        return dot(d_z, tape.weight_ih).reshape(T, B, D), (d_h,), gradients  # d_x is (R6)

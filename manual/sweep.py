@@ -7,7 +7,7 @@ no gradient can leak from it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,9 +28,14 @@ class Kernel(Protocol):
         """What is carried from step to step, the output first, and its size."""
 
     def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
+        self,
+        x: Array,
+        state: tuple[Array, ...],
+        weights: Mapping[str, Array],
+        probe: Probe | None = None,
+        out: Any = None,
     ) -> tuple[Array, tuple[Array, ...], Any]:
-        """From x (T, B, D) and the initial state: output (T, B, P), final state, tape."""
+        """From x (T, B, D) and the initial state: output (T, B, P), final state, tape, for which ``out`` is memory."""
 
     def backward(
         self, tape: Any, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
@@ -59,8 +64,21 @@ class Schedule:
 
     T: int
     B: int
-    order: Array | slice  #: the rows from the longest to the shortest
+    order: Array | None  #: the rows from the longest to the shortest; None where they are as they came
     rectangles: list[Rectangle]
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is nothing but one rectangle, so that there is no padding."""
+        return self.order is None
+
+    def sorted(self, array: Array) -> Array:
+        """A (T, B, …) array with its rows from the longest to the shortest."""
+        return array if self.order is None else array[:, self.order]
+
+    def unsorted(self, array: Array) -> Array:
+        """The opposite of ``sorted``."""
+        return array if self.order is None else array[:, np.argsort(self.order)]
 
     @classmethod
     def of(cls, lengths: Sequence[int] | Array | None, T: int, B: int) -> "Schedule":
@@ -70,7 +88,7 @@ class Schedule:
             ValueError: ``lengths`` are not B whole numbers from 1 to T.
         """
         if lengths is None:
-            return cls(T, B, slice(None), [Rectangle(0, T, B)])
+            return cls(T, B, None, [Rectangle(0, T, B)])
         steps = np.asarray(lengths)
         if steps.shape != (B,) or not np.issubdtype(steps.dtype, np.integer) or not ((steps >= 1) & (steps <= T)).all():
             raise ValueError(f"lengths: expected B = {B} whole numbers from 1 to T = {T}, got {lengths}")
@@ -86,68 +104,91 @@ class Sweep:
         self.kernel, self.suffix, self.reverse = kernel, suffix, reverse
         shapes = kernel.parameter_shapes(D, H)
         self.shapes = {name: shape for name, shape in shapes.items() if bias or not name.startswith("bias")}
+        self.names = [(name, name + suffix) for name in self.shapes]  # the kernel's and the stack's
         self.no_bias = {name: np.zeros(shapes[name], dtype) for name in shapes.keys() - self.shapes.keys()}
 
     def forward(
         self,
         source: Array,
-        carried: tuple[Array, ...],
+        state: tuple[Array, ...],
         parameters: Mapping[str, Array],
         schedule: Schedule,
         probe: Probe | None,
-    ) -> tuple[Array, list[Any]]:
-        """Run over ``source`` (T, B, D), rows in the schedule's order; ``carried`` goes from initial to final state.
+        out: Sequence[Any] = (),
+    ) -> tuple[Array, tuple[Array, ...], list[Any]]:
+        """Run over ``source`` (T, B, D) from ``state``, rows in the schedule's order.
+
+        ``out`` are the tapes of an earlier run, to be written over where their sizes fit.
 
         Returns:
-            output (T, B, P), zero in the padding, and a tape for each rectangle.
+            output (T, B, P), zero in the padding, the final state, and a tape for each rectangle.
         """
-        weights = {name: parameters[name + self.suffix] for name in self.shapes} | self.no_bias
-        output = np.zeros((schedule.T, schedule.B, carried[0].shape[1]), source.dtype)
-        tapes = []
-        for rectangle in reversed(schedule.rectangles) if self.reverse else schedule.rectangles:
-            index = rectangle.index(self.reverse)
-            state = tuple(s[index[1]] for s in carried)
-            output[index], state, tape = self.kernel.forward(
-                source[index], state, weights, self._scoped(probe, schedule, index)
+        weights = {name: parameters[full] for name, full in self.names} | self.no_bias
+        if schedule.whole:
+            index = schedule.rectangles[0].index(self.reverse)
+            output, state, tape = self.kernel.forward(
+                source[::-1] if self.reverse else source,
+                state,
+                weights,
+                self._scoped(probe, schedule, index),
+                out[0] if out else None,
             )
-            for s, last in zip(carried, state):
+            return output[::-1] if self.reverse else output, state, [tape]
+        state = tuple(s.copy() for s in state)
+        output = np.zeros((schedule.T, schedule.B, state[0].shape[1]), source.dtype)
+        tapes = []
+        rectangles = reversed(schedule.rectangles) if self.reverse else schedule.rectangles
+        for rectangle, old in zip(rectangles, chain(out, repeat(None))):
+            index = rectangle.index(self.reverse)
+            running = tuple(s[index[1]] for s in state)
+            output[index], running, tape = self.kernel.forward(
+                source[index], running, weights, self._scoped(probe, schedule, index), old
+            )
+            for s, last in zip(state, running):
                 s[index[1]] = last
             tapes.append(tape)
-        return output, tapes
+        return output, state, tapes
 
     def backward(
         self,
         tapes: list[Any],
         d_output: Array,
-        carried: tuple[Array, ...],
+        d_state: tuple[Array, ...],
         schedule: Schedule,
         probe: Probe | None,
-    ) -> tuple[Array, dict[str, Array]]:
-        """The way back; ``carried`` goes from the gradient of the final state to that of the initial one.
+    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+        """The way back of a run that left ``tapes``.
 
         Returns:
-            d_source (T, B, D), zero in the padding, and the gradients of the parameters.
+            d_source (T, B, D), zero in the padding, the gradient of the initial state, and those of the parameters.
         """
-        D = self.shapes["weight_ih"][1]
-        d_source = np.zeros((schedule.T, schedule.B, D), d_output.dtype)
+        if schedule.whole:
+            index = schedule.rectangles[0].index(self.reverse)
+            d_source, d_state, gradients = self.kernel.backward(
+                tapes[0], d_output[::-1] if self.reverse else d_output, d_state, self._scoped(probe, schedule, index)
+            )
+            named = {full: gradients[name] for name, full in self.names}
+            return d_source[::-1] if self.reverse else d_source, d_state, named
+        d_state = tuple(d.copy() for d in d_state)
+        d_source = np.zeros((schedule.T, schedule.B, self.shapes["weight_ih"][1]), d_output.dtype)
         total: dict[str, Array] = {}
         rectangles = schedule.rectangles if self.reverse else reversed(schedule.rectangles)
         for rectangle, tape in zip(rectangles, reversed(tapes)):
             index = rectangle.index(self.reverse)
-            d_state = tuple(d[index[1]] for d in carried)
-            d_source[index], d_state, gradients = self.kernel.backward(
-                tape, d_output[index], d_state, self._scoped(probe, schedule, index)
+            d_running = tuple(d[index[1]] for d in d_state)
+            d_source[index], d_running, gradients = self.kernel.backward(
+                tape, d_output[index], d_running, self._scoped(probe, schedule, index)
             )
-            for d, first in zip(carried, d_state):
+            for d, first in zip(d_state, d_running):
                 d[index[1]] = first
-            total = {name: total[name] + gradients[name] if total else gradients[name] for name in self.shapes}
-        return d_source, {name + self.suffix: gradient for name, gradient in total.items()}
+            total = {full: total[full] + gradients[n] if total else gradients[n] for n, full in self.names}
+        return d_source, d_state, total
 
     def _scoped(self, probe: Probe | None, schedule: Schedule, index: tuple[slice, slice]) -> Probe | None:
         """The probe as the kernel may call it: it sees the whole batch at the true time, under the full name."""
         if probe is None:
             return None
-        times, rows = range(schedule.T)[index[0]], np.arange(schedule.B)[schedule.order][index[1]]
+        times, rows = range(schedule.T)[index[0]], schedule.sorted(np.arange(schedule.B)[None])[0][index[1]]
 
         def scoped(name: str, t: int, value: Array) -> Array:
             batch = np.zeros((schedule.B, value.shape[1]), value.dtype)

@@ -115,7 +115,11 @@ class Trial:
             assert mine.keys() == reference.keys()
             for name, array in reference.items():
                 assert mine[name].dtype == array.dtype
-                error = relative_error(mine[name], array)
+                assert mine[name].shape == array.shape
+                # The arguments, where rounding begins, are of size 1. What is much smaller, as a sum that happens to
+                # cancel or the output of relus that are all dead, has no scale of its own.
+                scale = max(np.abs(array).max(), 0.1)
+                error = np.abs(mine[name] - array).max() / scale
                 assert error < TOLERANCE[self.dtype], (name, error, package.__name__, self)
 
 

@@ -41,57 +41,61 @@ MOMENTUM = ("--optimizer", "sgd", "--momentum", "0.9")
 FAULTS = {
     # forward
     "a bias is left out":
-        ("lstm", '(weights["bias_ih"] + weights["bias_hh"])', 'weights["bias_ih"]', OUTPUTS | gradients(ALL)),
+        ("lstm", 'weights["bias_ih"] + weights["bias_hh"]', 'weights["bias_ih"]', OUTPUTS | gradients(ALL)),
     "a bias is added twice":
-        ("lstm", '(weights["bias_ih"] +', '(2 * weights["bias_ih"] +', OUTPUTS | gradients(ALL)),
+        ("lstm", 'weights["bias_ih"] +', '2 * weights["bias_ih"] +', OUTPUTS | gradients(ALL)),
     "tanh is applied twice":
-        ("lstm", "tanh_c[t] = np.tanh(c)", "tanh_c[t] = np.tanh(np.tanh(c))", OUTPUTS | gradients(ALL)),
+        ("lstm", "tanh(c, tanh_c)", "tanh(tanh(c), tanh_c)", OUTPUTS | gradients(ALL)),
     "a gate has another's activation":
-        ("lstm", "g[...] = np.tanh(g)", "g[...] = sigmoid(g)", OUTPUTS | gradients(ALL)),
+        ("lstm", "tanh(z, z)", "z[G] = np.arctanh(0.5 + 0.5 * tanh(0.5 * z[G])); tanh(z, z)", OUTPUTS | gradients(ALL)),
     # backward through the gates
     "sigma' of the input gate is left out":
-        ("lstm", " * sigmoid_derivative(i)", "", gradients(LSTM)),
+        ("lstm", "by_sigmoid(s[NEW : KEPT + 1], s[I : F + 1], local[:2])",
+         "local[0] = s[G]; by_sigmoid(s[KEPT], s[F], local[1])", gradients(LSTM)),
     "sigma' of the forget gate is left out":
-        ("lstm", " * sigmoid_derivative(f)", "", gradients(LSTM)),
+        ("lstm", "by_sigmoid(s[NEW : KEPT + 1], s[I : F + 1], local[:2])",
+         "by_sigmoid(s[NEW], s[I], local[0]); local[1] = s[C_PREV]", gradients(LSTM)),
     "tanh' of the candidate is left out":
-        ("lstm", " * tanh_derivative(g)", "", gradients(LSTM)),
+        ("lstm", "by_tanh(s[NEW], s[I], s[G], local[2])", "local[2] = s[I]", gradients(LSTM)),
     "sigma' of the output gate is left out":
-        ("lstm", " * sigmoid_derivative(o)", "", gradients(LSTM)),
+        ("lstm", "by_sigmoid(m_by_c, s[O], local[3])", "local[3] = s[TANH_C]", gradients(LSTM)),
     "the candidate has a sigmoid's derivative":
-        ("lstm", "tanh_derivative(g)", "sigmoid_derivative(g)", gradients(LSTM)),
+        ("lstm", "by_tanh(s[NEW], s[I], s[G], local[2])", "by_sigmoid(s[NEW], s[G], local[2])", gradients(LSTM)),
     "tanh' is taken at the cell":
-        ("lstm", "tanh_derivative(tanh_c)", "tanh_derivative(np.arctanh(tanh_c))", gradients(LSTM)),
+        ("lstm", "by_tanh(m_by_c, s[O], s[TANH_C], m_by_c)",
+         "m_by_c[...] = s[O] * (1 - np.arctanh(s[TANH_C]) ** 2)", gradients(LSTM)),
     "tanh' at the cell's tanh is left out":
-        ("lstm", " * tanh_derivative(tanh_c)", "", gradients(LSTM)),
+        ("lstm", "by_tanh(m_by_c, s[O], s[TANH_C], m_by_c)", "m_by_c[...] = s[O]", gradients(LSTM)),
     "two gates are swapped":
-        ("lstm", "d_z_i, d_z_f, d_z_g, d_z_o = blocks", "d_z_f, d_z_i, d_z_g, d_z_o = blocks", gradients(LSTM)),
+        ("lstm", "s[I : F + 1], local[:2])", "s[I : F + 1], local[1::-1])", gradients(LSTM)),
     "the output gate uses another delta":
-        ("lstm", "d_z_o[...] = d_m * tanh_c", "d_z_o[...] = d_c * tanh_c", gradients(LSTM)),
+        ("lstm", "multiply(d_m, d_z_o, d_z_o)", "multiply(d_c, d_z_o, d_z_o)", gradients(LSTM)),
     "the forget gate reads the cell after the step":
-        ("lstm", "d_c * tape.c_prev[t]", "d_c * (f * tape.c_prev[t] + i * g)", gradients(LSTM)),
+        ("lstm", "multiply(d_c, d_z_f, d_z_f)",
+         "multiply(d_c, tape.blocks[t + 1, C_PREV] * f * (1 - f), d_z_f)", gradients(LSTM)),
     # backward through time
     "d_c = instead of +=":
-        ("lstm", "d_c = d_c_prev + d_m", "d_c = d_m", gradients(LSTM)),
+        ("lstm", "add(d_c, d_c_by_m, d_c)", "copyto(d_c, d_c_by_m)", gradients(LSTM)),
     "the cell carry is dropped":
-        ("lstm", "d_c_prev = d_c * f", "d_c_prev = 0 * d_c", gradients(LSTM)),
+        ("lstm", "multiply(d_c, f, d_c)", "multiply(d_c, 0, d_c)", gradients(LSTM)),
     "the cell carry lacks the forget gate":
-        ("lstm", "d_c_prev = d_c * f", "d_c_prev = d_c", gradients(LSTM)),
+        ("lstm", "multiply(d_c, f, d_c)", "pass", gradients(LSTM)),
     "the hidden carry is dropped":
-        ("lstm", "d_h = d_output[t] + d_h_prev", "d_h = d_output[t]", gradients(LSTM)),
+        ("lstm", "add(d_h, d_output[t], d_h)", "copyto(d_h, d_output[t])", gradients(LSTM)),
     "the recurrent matrix is transposed":
-        ("lstm", 'd_z[t] @ tape.weights["weight_hh"]',
-         'd_z[t] @ tape.weights["weight_hh"].reshape(4, P, P).swapaxes(1, 2).reshape(4 * P, P)', gradients(LSTM)),
+        ("lstm", "dot(d_z, weight_hh, d_h)",
+         "dot(d_z, weight_hh.reshape(4, H, H).swapaxes(1, 2).reshape(4 * H, H), d_h)", gradients(LSTM)),
     # gradients of the weights
     "input weights from the last step only":
-        ("lstm", "rows.T @ tape.x.reshape(T * B, -1)", "d_z[-1].T @ tape.x[-1]", gradients([W_IH])),
+        ("lstm", "d_w_x[:, :D].copy()", "dot(tape.d_z[-1].T, tape.x_1[-1, 0, :, :D])", gradients([W_IH])),
     "recurrent weights read the state off by one":
-        ("lstm", "rows.T @ tape.h_prev.reshape", "rows.T @ tape.m.reshape", gradients([W_HH])),
+        ("lstm", "tape.h_prev[:T]", "tape.h_prev[1:]", gradients([W_HH])),
     "the input bias is not summed over time":
-        ("lstm", '"bias_ih": rows.sum(', '"bias_ih": d_z[-1].sum(', gradients([B_IH])),
+        ("lstm", '"bias_ih": d_w_x[:, D].copy()', '"bias_ih": tape.d_z[-1].sum(axis=0)', gradients([B_IH])),
     "the recurrent bias is not summed over time":
-        ("lstm", '"bias_hh": rows.sum(', '"bias_hh": d_z[-1].sum(', gradients([B_HH])),
+        ("lstm", '"bias_hh": d_w_x[:, D].copy()', '"bias_hh": tape.d_z[-1].sum(axis=0)', gradients([B_HH])),
     "one gate's bias takes another's delta":
-        ("lstm", '"bias_hh": rows.sum(axis=0)', '"bias_hh": np.roll(rows.sum(axis=0), P)', gradients([B_HH])),
+        ("lstm", '"bias_hh": d_w_x[:, D].copy()', '"bias_hh": np.roll(d_w_x[:, D], H)', gradients([B_HH])),
     # readout
     "the readout's bias does not learn":
         ("linear", '"bias": rows.sum(axis=0)', '"bias": 0 * rows.sum(axis=0)', gradients(["readout.bias"])),

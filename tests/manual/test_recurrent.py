@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import relative_error
 
-from manual import LSTM
+from manual import GRU, LSTM
 
 sizes = st.integers(1, 5)
 shapes = st.tuples(st.integers(2, 6), sizes, sizes, sizes)  # T, B, D, H
@@ -228,6 +228,52 @@ def test_a_tape_outlives_what_comes_after_it():
     assert_same_bits(gradients, {name: expected[name] for name in gradients})
 
 
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}], ids=["plain", "stacked both ways"])
+@pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["full", "lengths"])
+def test_an_old_tape_s_memory_serves_again(options, lengths):
+    lstm = build(2, 5, **options)
+    first, second = draw(lstm, 4, 3), draw(lstm, 4, 3, seed=1)
+    _, _, old = lstm.forward(first.x, first.state, lengths=lengths)
+    memory = old.sweeps[0][0]
+    output, state, tape = lstm.forward(second.x, second.state, lengths=lengths, out=old)
+    assert tape.sweeps[0][0] is memory
+    expected, expected_state, new = lstm.forward(second.x, second.state, lengths=lengths)
+    assert new.sweeps[0][0] is not memory
+    assert np.array_equal(output, expected)
+    assert np.array_equal(state, expected_state)
+    reused, fresh = (lstm.backward(t, second.d_output, second.d_state) for t in (tape, new))
+    assert_same_bits(reused[2], fresh[2])
+    assert np.array_equal(reused[0], fresh[0])
+
+
+def test_what_was_handed_out_stays_when_a_tape_s_memory_serves_again():
+    lstm = build(2, 5)
+    first, second = draw(lstm, 4, 3), draw(lstm, 4, 3, seed=1)
+
+    def both(given, out):
+        output, state, tape = lstm.forward(given.x, given.state, out=out)
+        d_x, d_state, gradients = lstm.backward(tape, given.d_output, given.d_state)
+        return dict(output=output, h=state[0], c=state[1], d_x=d_x, d_h=d_state[0], d_c=d_state[1]) | gradients, tape
+
+    handed_out, tape = both(first, None)
+    before = {name: array.copy() for name, array in handed_out.items()}
+    both(second, tape)
+    assert_same_bits(handed_out, before)
+
+
+def test_a_tape_of_other_sizes_or_of_another_cell_is_left_alone():
+    lstm, gru = build(2, 5), GRU(2, 5, rng=np.random.default_rng(0))
+    given, longer = draw(lstm, 4, 3), draw(lstm, 6, 3)
+    expected = run(lstm, given)
+    _, _, long_tape = lstm.forward(longer.x, longer.state)
+    _, _, gru_tape = gru.forward(given.x)
+    for old in (long_tape, gru_tape):
+        assert_same_bits(run(lstm, given, out=old), expected)
+    assert np.array_equal(lstm.backward(long_tape, longer.d_output, longer.d_state)[0], run(lstm, longer)["d_x"])
+    with pytest.raises(TypeError, match="out: expected the tape of an earlier run, got dict"):
+        lstm.forward(given.x, out={})
+
+
 def test_same_seed_same_bits():
     first, second, other = build(2, 5, seed=3), build(2, 5, seed=3), build(2, 5, seed=4)
     assert_same_bits(run(first, draw(first, 4, 3)), run(second, draw(second, 4, 3)))
@@ -307,6 +353,7 @@ def test_a_wrong_argument_is_named(change, error, message):
         ({"input_size": 0}, ValueError, "input_size: expected at least 1, got 0"),
         ({"hidden_size": -1}, ValueError, "hidden_size: expected at least 1, got -1"),
         ({"num_layers": 0}, ValueError, "num_layers: expected at least 1, got 0"),
+        ({"threads": 0}, ValueError, "threads: expected at least 1, got 0"),
         ({"dropout": 1.5}, ValueError, r"dropout: expected a probability in \[0, 1\], got 1.5"),
         ({"dtype": np.int64}, TypeError, "dtype: expected a floating dtype, got int64"),
     ],
