@@ -86,17 +86,18 @@ class FileDerivation:
     """The derivation in a user's file: its ``forward(p, *inputs, probe)`` and ``backward(p, tape, *d_outputs, probe)``.
 
     Args:
+        name: of the file, as the user wrote it.
         module: the file, loaded.
 
     Raises:
         ValueError: a function is missing.
     """
 
-    def __init__(self, module: ModuleType):
-        for name in ("forward", "backward"):
-            if not callable(getattr(module, name, None)):
-                raise ValueError(f"{module.__file__}: expected a function {name}, got none")
-        self.module = module
+    def __init__(self, name: str, module: ModuleType):
+        for function in ("forward", "backward"):
+            if not callable(getattr(module, function, None)):
+                raise ValueError(f"{name}: expected a function {function}, got none")
+        self.name, self.module = name, module
 
     def solve(self, problem: Problem, probe: Probe | None) -> Answer:
         """Run both passes, on copies of all that is passed in."""
@@ -157,7 +158,7 @@ def check_file(path: Path, reference_class: tuple[Path, str] | None = None, seed
             raises passes through.
     """
     module = load(path)
-    derivation = FileDerivation(module)
+    derivation = FileDerivation(str(path), module)
     rng = np.random.default_rng(seed)
     if reference_class is not None:
         return _check_against(derivation, *reference_class, rng)
@@ -211,7 +212,7 @@ def _check_cell(derivation: FileDerivation, cell: str, rng: np.random.Generator)
         x=inputs["x"],
         d_state={name: d_outputs[f"{name}_n"][None] for name in states},
     )
-    return Checked(str(file.__file__), witness.cell, found, [hint(fault, witness) for fault in found.faults])
+    return Checked(derivation.name, witness.cell, found, [hint(fault, witness) for fault in found.faults])
 
 
 def _check_against(derivation: FileDerivation, path: Path, name: str, rng: np.random.Generator) -> Checked:
@@ -219,7 +220,7 @@ def _check_against(derivation: FileDerivation, path: Path, name: str, rng: np.ra
     file = derivation.module
     shapes = getattr(file, "INPUTS", None)
     if not isinstance(shapes, dict) or not shapes:
-        raise ValueError(f"INPUTS: expected the shapes of the inputs by name in {file.__file__}, got {shapes!r}")
+        raise ValueError(f"INPUTS: expected the shapes of the inputs by name in {derivation.name}, got {shapes!r}")
     module_class = getattr(load(path), name, None)
     if not (isinstance(module_class, type) and issubclass(module_class, nn.Module)):
         raise ValueError(f"--reference: expected a torch module {name} in {path}, got {module_class!r}")
@@ -230,7 +231,7 @@ def _check_against(derivation: FileDerivation, path: Path, name: str, rng: np.ra
     outputs = returned if isinstance(returned, tuple) else (returned,)
     names = getattr(file, "OUTPUTS", tuple(f"output {k}" for k in range(len(outputs))))
     if len(names) != len(outputs):
-        raise ValueError(f"OUTPUTS: expected {len(outputs)} names in {file.__file__}, got {names!r}")
+        raise ValueError(f"OUTPUTS: expected {len(outputs)} names in {derivation.name}, got {names!r}")
     problem = Problem(parameters, inputs, {n: rng.normal(size=tuple(o.shape)) for n, o in zip(names, outputs)})
     right = reference(module, problem)
 
@@ -241,4 +242,4 @@ def _check_against(derivation: FileDerivation, path: Path, name: str, rng: np.ra
     x = next(iter(inputs.values()))
     gradients = right.answer.gradients
     witness = Witness("", (), right.record, parameters, gradients, lambda g: g, blocks, x, {})
-    return Checked(str(file.__file__), "", found, [hint(fault, witness) for fault in found.faults])
+    return Checked(derivation.name, "", found, [hint(fault, witness) for fault in found.faults])

@@ -4,9 +4,9 @@ import argparse
 import sys
 from typing import NoReturn
 
-from compare.commands import BAD_INPUT, accuracy, check, new, train
+from compare.commands import BAD_INPUT, accuracy, check, new, score, train
 
-COMMANDS = {"train": train, "check": check, "new": new, "accuracy": accuracy}
+COMMANDS = {"train": train, "check": check, "new": new, "accuracy": accuracy, "score": score}
 
 
 class Parser(argparse.ArgumentParser):

@@ -155,7 +155,7 @@ def _table(checked: Checked) -> Table:
     """What differs as the code runs, and whether it still does with the reference fed back, step by step."""
     found = checked.localisation
     table = Table(
-        title="Relative error by time step, as the code runs and, after the bar, with the reference fed back",
+        title="Relative error by time step: as the code runs | with the reference fed back",
         title_justify="left",
         box=None,
         pad_edge=False,

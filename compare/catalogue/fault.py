@@ -1,0 +1,41 @@
+"""What a fault of the catalogue is."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Injected:
+    """A fault, and what a checker that works has to say of it.
+
+    Args:
+        cell: whose it is, a key of ``equations.EQUATIONS``.
+        title: the mistake in words.
+        file: the file of ``manual`` that it is made in.
+        old: the text it replaces, which occurs once.
+        new: the text it puts there.
+        wrong: the names that have to be found wrong, and no others: of an intermediate or tensor, and for some gates of
+            a parameter only, ``bias_hh[i o]``.
+        hint: what one of the hints has to contain.
+        steps: the time steps it shows at; empty for all.
+        rows: the rows it shows in; empty for all.
+        options: of the layer.
+        lengths: of the rows, where they differ.
+    """
+
+    cell: str
+    title: str
+    file: str
+    old: str
+    new: str
+    wrong: tuple[str, ...]
+    hint: str = ""
+    steps: tuple[int, ...] = ()
+    rows: tuple[int, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    lengths: tuple[int, ...] | None = None
+
+
+def after(line: str, more: str) -> str:
+    """A line of code with more code behind it, and without its comment."""
+    return f"{line.partition('  #')[0]}; {more}"

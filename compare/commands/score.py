@@ -1,0 +1,53 @@
+"""``score``: how many of the known faults the checker catches and names rightly."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from compare.catalogue import FAULTS
+from compare.commands import AGREE, DISAGREE, PIPED_WIDTH
+from compare.equations import equation
+from compare.scoring import score
+
+HELP = "put each known fault into the source and see whether it is caught and named"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the form of the output."""
+    parser.description = (
+        "Put each fault of the catalogue into a copy of the real source, one at a time, and check the result. A fault "
+        "is caught if anything differs, and named rightly if exactly the equations it broke are found wrong, at the "
+        "steps and in the rows it broke. Exit status: 0 all are named rightly, 1 not all."
+    )
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score all faults, and print a line for each."""
+    scored = [score(fault) for fault in FAULTS]
+    all_named = all(entry.caught and entry.named for entry in scored)
+    if options.json:
+        print(json.dumps([asdict(entry) for entry in scored], indent=2))
+        return AGREE if all_named else DISAGREE
+    table = Table(box=None, pad_edge=False)
+    for column in ("cell", "fault", "caught", "named", "as"):
+        table.add_column(column)
+    for entry in scored:
+        numbers = {equation(entry.injected.cell, name.partition("[")[0]).number or name for name in entry.found}
+        said = f"({', '.join(sorted(numbers))}) {entry.hints[0] if entry.hints else ''}".rstrip()
+        marks = [
+            Text("yes" if good else "NO", style="green" if good else "bold red") for good in (entry.caught, entry.named)
+        ]
+        table.add_row(entry.injected.cell.partition(",")[0], entry.injected.title, *marks, said)
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH + 20)
+    console.print(table)
+    for cell in ("lstm", "gru", "rnn"):
+        own = [entry for entry in scored if entry.injected.cell.partition(",")[0] == cell]
+        caught, named = (sum(getattr(entry, what) for entry in own) for what in ("caught", "named"))
+        print(f"{cell}: {caught} of {len(own)} caught, {named} of {len(own)} named rightly")
+    return AGREE if all_named else DISAGREE
