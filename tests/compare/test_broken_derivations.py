@@ -133,6 +133,42 @@ FAULTS = {
 }  # fmt: skip
 
 
+#: What no step of a training run can show, since it starts from zeros and asks for no gradient of its inputs: the
+#: text, what takes its place, and how the check of each equation by itself names it.
+UNSEEN_IN_TRAINING = {
+    "the gradient of x is doubled":
+        ("dot(d_z, tape.weight_ih)", "2 * dot(d_z, tape.weight_ih)", ["(L16) d_x"]),
+    "the gradient of c_0 is not handed out":
+        ("(d_h, d_c), gradients", "(d_h, 0 * d_c), gradients", ["d_c_0"]),
+    "the gradient of c_n is ignored":
+        ("for s, local, m_by_c, steps in tape.back:", "d_c[...] = 0\n        for s, local, m_by_c, steps in tape.back:",
+         ["(L9) d_c_l0"]),
+    "the initial hidden state is ignored":
+        ("tape.load(x, state[0],", "tape.load(x, 0 * state[0],", ["h_prev_l0"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", UNSEEN_IN_TRAINING)
+def test_an_equation_that_training_does_not_use_is_checked_all_the_same(tmp_path, monkeypatch, capsys, fault):
+    old, new, named = UNSEEN_IN_TRAINING[fault]
+    with_broken("lstm", old, new, monkeypatch)
+    assert disagreements(tmp_path, monkeypatch, []) == (1, set(), set())
+    assert json.loads((tmp_path / "summary.json").read_text())["faults"] == named
+    assert (tmp_path / "faults.png").read_bytes().startswith(b"\x89PNG")
+    assert f"DISAGREE: 3 steps in float64; {'; '.join(named)}" in capsys.readouterr().out
+
+
+def with_broken(file, old, new, monkeypatch):
+    """Have the command use a file of ``manual`` in which one text stands for another."""
+    path = Path(import_module(f"manual.{file}").__file__)
+    source = path.read_text()
+    assert source.count(old) == 1, "the table is to follow the source"
+    broken = ModuleType("broken")
+    exec(compile(source.replace(old, new), path, "exec"), vars(broken))
+    for name, place in USED_AS[file].items():
+        monkeypatch.setattr(place, getattr(broken, name))
+
+
 def disagreements(folder, monkeypatch, options) -> tuple[int, set[str], set[str]]:
     """What a short run exits with, what it lists as compared and in disagreement, and the opponents it does so with."""
     monkeypatch.setattr("compare.run_folder._draw", lambda run, path: path.touch())
@@ -152,14 +188,7 @@ def test_the_derivation_as_it_stands_agrees(tmp_path, monkeypatch, options):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_broken_derivation_is_found_in_the_tensors_it_touches_and_no_others(tmp_path, monkeypatch, capsys, fault):
     file, old, new, expected, *options = FAULTS[fault]
-    path = Path(import_module(f"manual.{file}").__file__)
-    source = path.read_text()
-    assert source.count(old) == 1, "the table is to follow the source"
-    broken = ModuleType("broken")
-    exec(compile(source.replace(old, new), path, "exec"), vars(broken))
-    for name, place in USED_AS[file].items():
-        monkeypatch.setattr(place, getattr(broken, name))
-
+    with_broken(file, old, new, monkeypatch)
     code, found, opponents = disagreements(tmp_path, monkeypatch, options)
     assert code == 1
     assert found == expected
