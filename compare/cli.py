@@ -4,9 +4,17 @@ import argparse
 import sys
 from typing import NoReturn
 
-from compare.commands import BAD_INPUT, accuracy, check, new, score, train
+from compare.commands import BAD_INPUT, accuracy, audit, check, new, recipes, score, train
 
-COMMANDS = {"train": train, "check": check, "new": new, "accuracy": accuracy, "score": score}
+COMMANDS = {
+    "train": train,
+    "check": check,
+    "new": new,
+    "accuracy": accuracy,
+    "recipes": recipes,
+    "audit": audit,
+    "score": score,
+}
 
 
 class Parser(argparse.ArgumentParser):

@@ -16,8 +16,10 @@ from manual.arrays import Array
 def show(run: Run, console: Console) -> None:
     """Print everything that a run found."""
     console.print(_agreement_table(run), "")
-    console.print(_accuracy_table(run), "")
-    console.print(_sums(*run.examples), highlight=False, soft_wrap=True)
+    if run.accuracies:
+        console.print(_accuracy_table(run), "")
+    if run.examples:
+        console.print(_sums(*run.examples), highlight=False, soft_wrap=True)
     console.print(_times(run), highlight=False)
     if not run.checked.localisation.agrees:
         fault_report.show(run.checked, console)

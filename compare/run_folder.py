@@ -38,8 +38,8 @@ def write(run: Run, folder: Path) -> None:
 def _summary(run: Run) -> dict[str, Any]:
     """What a script would ask of a run. Numbers that are not finite are written as strings, for JSON has none."""
     lockstep = run.lockstep
-    trained, *longer = run.accuracies
-    accuracies = {"accuracy": trained} | {f"accuracy_{accuracy.bits}": accuracy for accuracy in longer}
+    names = ("accuracy", *(f"accuracy_{accuracy.bits}" for accuracy in run.accuracies[1:]))
+    accuracies = dict(zip(names, run.accuracies))
     summary = {
         "verdict": "agree" if run.agrees else "disagree",
         **asdict(run.settings),
@@ -72,7 +72,7 @@ def _draw(run: Run, path: Path) -> None:
     losses.set(
         yscale="log",
         ylabel="loss",
-        title=f"{run.settings.cell.upper()}, {run.settings.bits} bits, {run.settings.dtype}",
+        title=run.settings.title,
     )
     losses.legend()
     for group in GROUPS:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import manual
-import torch_impl
 from compare.converter import to_torch
+from compare.objectives import Objective, objective
 from manual.arrays import Array
 
 
@@ -28,13 +28,14 @@ class ManualTrainer:
 
     Args:
         model: what is trained.
-        optimizer: what changes the model's parameters.
-        loss: a name in ``manual.LOSSES``.
+        optimizer: what changes the model's parameters, or those of them that are to learn.
+        loss: an objective, or its name.
     """
 
-    def __init__(self, model: manual.Model, optimizer: manual.SGD | manual.Adam, loss: str):
+    def __init__(self, model: manual.Model, optimizer: manual.SGD | manual.Adam, loss: str | Objective):
         self.model, self.optimizer = model, optimizer
-        self.loss, self.d_loss = manual.LOSSES[loss]
+        chosen = objective(loss) if isinstance(loss, str) else loss
+        self.loss, self.d_loss = chosen.value, chosen.gradient
 
     def run(self, x: Array, y: Array) -> Pass:
         """Forward and backward over x (T, B, D) with targets y (T, B, 1)."""
@@ -45,7 +46,7 @@ class ManualTrainer:
 
     def update(self, gradients: dict[str, Array]) -> None:
         """One step of the optimiser."""
-        self.optimizer.step(gradients)
+        self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
 
     def logits(self, x: Array) -> Array:
         """The model's answer to x (T, B, D): (T, B, 1)."""
@@ -67,18 +68,19 @@ class TorchTrainer:
 
     Args:
         module: what is trained.
-        optimizer: what changes the module's parameters.
-        loss: a name in ``torch_impl.LOSSES``.
+        optimizer: what changes the module's parameters, or those of them that are to learn.
+        loss: an objective, or its name.
     """
 
-    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str):
-        self.module, self.optimizer, self.loss = module, optimizer, torch_impl.LOSSES[loss]
+    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
+        self.module, self.optimizer = module, optimizer
+        self.loss = (objective(loss) if isinstance(loss, str) else loss).torch_value
         self.tensors = dict(module.named_parameters())
         self.parameters = {name: tensor.detach().numpy() for name, tensor in self.tensors.items()}
 
     def run(self, x: Array, y: Array) -> Pass:
         """Forward and backward over x (T, B, D) with targets y (T, B, 1)."""
-        self.optimizer.zero_grad()
+        self.module.zero_grad()
         logits, _ = self.module(torch.from_numpy(x))
         loss = self.loss(logits, torch.from_numpy(y))
         torch.autograd.backward(loss)

@@ -12,6 +12,7 @@ import torch_impl
 from compare.binary_addition import Problems, batches, carry_chains, every_problem, random_problems
 from compare.check import Checked, check_layer
 from compare.lockstep import Lockstep, Step
+from compare.recipes import Recipe
 from compare.trainers import ManualTrainer, TorchTrainer
 from manual.arrays import Array
 
@@ -59,6 +60,11 @@ class Settings:
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
 
+    @property
+    def title(self) -> str:
+        """For a figure."""
+        return f"{self.cell.upper()}, {self.bits} bits, {self.dtype}"
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -74,11 +80,11 @@ class Accuracy:
 class Run:
     """A finished run."""
 
-    settings: Settings
+    settings: Settings | Recipe
     lockstep: Lockstep
     checked: Checked  # every equation of the recurrent layers by itself
-    accuracies: list[Accuracy]  # the trained length first, then 64 and 1,024 bits
-    examples: tuple[Problems, Array]  # a few sums, and the manual side's logits for them
+    accuracies: list[Accuracy]  # the trained length first, then 64 and 1,024 bits; none where nothing is added
+    examples: tuple[Problems, Array] | None  # a few sums, and the manual side's logits for them
 
     @property
     def agrees(self) -> bool:
@@ -114,7 +120,7 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
         settings,
         lockstep,
         checked,
-        [_accuracy(lockstep, problems, settings.dtype) for problems in sets],
+        [accuracy(lockstep, problems, settings.dtype) for problems in sets],
         (examples, lockstep.manual.logits(examples.inputs(settings.dtype))),
     )
 
@@ -152,7 +158,8 @@ def _sample(rng: np.random.Generator, bits: int, count: int) -> Problems:
     return random_problems(rng, bits, count) + carry_chains(bits)
 
 
-def _accuracy(lockstep: Lockstep, problems: Problems, dtype: str) -> Accuracy:
+def accuracy(lockstep: Lockstep, problems: Problems, dtype: str) -> Accuracy:
+    """How many of the problems each side gets right."""
     bits, count = problems.total.shape
     x = problems.inputs(dtype)
     return Accuracy(

@@ -2,8 +2,10 @@
 
 import argparse
 import sys
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -15,7 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from compare import report, run_folder
 from compare.commands import AGREE, DISAGREE, PIPED_WIDTH
 from compare.lockstep import Step
-from compare.training import CELLS, Settings, train
+from compare.recipe_training import train_recipe
+from compare.recipes import RECIPES, Recipe
+from compare.training import CELLS, Run, Settings, train
 from manual import LOSSES
 
 HELP = "train both sides on binary addition in lock-step (the default)"
@@ -33,7 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     def option(name: str, meaning: str, **more: Any) -> None:
         value = default[name]
         kind: dict[str, Any] = {} if isinstance(value, bool) else {"type": type(value)}
-        parser.add_argument(f"--{name.replace('_', '-')}", default=value, help=meaning, **(kind | more))
+        # No default of the parser's own: so one can tell what was asked for, which a recipe may not allow.
+        meaning = f"{meaning} (default: {value})"
+        parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=meaning, **(kind | more))
 
     option("cell", "kind of recurrent layer", choices=CELLS)
     option("hidden_size", "units of each layer and direction")
@@ -50,6 +56,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     option("loss", "binary cross-entropy on logits, or mean squared error of sigmoid outputs", choices=tuple(LOSSES))
     option("dtype", "of everything", choices=("float64", "float32"))
     option("seed", "of the initial weights and the problems")
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="train a write-up's system as it should be, printing what its author prints; of the options above only "
+        "--steps and --seed go with it; `python -m compare recipes` lists them",
+    )
     now = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     parser.add_argument("--out", type=Path, metavar="DIR", default=now, help="folder for the results")
     parser.add_argument("--quiet", action="store_true", help="print the verdict only")
@@ -57,7 +70,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, report, and leave a folder behind."""
-    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+    given = {field.name: getattr(options, field.name) for field in fields(Settings) if hasattr(options, field.name)}
+    settings = _recipe(options.recipe, given) if "recipe" in options else Settings(**given)
     try:  # before the work, whose results would otherwise have nowhere to go
         options.out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=options.out).close()
@@ -74,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         TimeRemainingColumn(),
         TextColumn("loss {task.fields[loss]:.5f}  worst disagreement {task.fields[worst]:.1e}"),
         console=errors,
-        disable=options.quiet or not errors.is_terminal,
+        disable=options.quiet or "recipe" in options or not errors.is_terminal,
         transient=True,
     )
     with progress:
@@ -86,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
             worst = max(worst, *step.errors.values())
             progress.update(task, advance=1, loss=step.loss_manual, worst=worst)
 
-        finished = train(settings, advance)
+        finished = _train(settings, advance, options.quiet)
     run_folder.write(finished, options.out)
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     if options.quiet:
@@ -95,3 +109,20 @@ def run(options: argparse.Namespace) -> int:
         report.show(finished, console)
         console.print(f"Written to {options.out}", highlight=False, soft_wrap=True)
     return AGREE if finished.agrees else DISAGREE
+
+
+def _recipe(name: str, given: dict[str, Any]) -> Recipe:
+    """A recipe, with what may be changed about it."""
+    if name not in RECIPES:
+        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
+    for option, value in given.items():
+        if option not in ("steps", "seed"):
+            raise ValueError(f"{option}: expected to be left out beside --recipe, which says what it is, got {value}")
+    return replace(RECIPES[name], **given)
+
+
+def _train(settings: Settings | Recipe, advance: Callable[[Step], None], quiet: bool) -> Run:
+    """Train as told; a recipe prints what its author would."""
+    if isinstance(settings, Settings):
+        return train(settings, advance)
+    return train_recipe(settings, advance, (lambda line: None) if quiet else partial(print, flush=True))

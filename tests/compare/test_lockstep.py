@@ -227,6 +227,15 @@ def test_a_readout_of_zeros_is_a_dead_model(lockstep):
     )
 
 
+def test_inputs_that_are_all_zero_are_no_death(lockstep, batch):
+    x, y = batch
+    run = lockstep()
+    assert not run.manual.run(0 * x, y).gradients["recurrent.weight_ih_l0"].any()
+    run.step(x, y)
+    run.step(0 * x, y)
+    assert not run.deaths and run.agrees
+
+
 def test_one_vanished_gradient_is_a_death_and_is_told_once(lockstep):
     run = lockstep()
     original = run.manual.run

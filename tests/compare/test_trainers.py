@@ -5,6 +5,7 @@ import torch
 import manual
 import torch_impl
 from compare.agreement import compare
+from compare.trainers import ManualTrainer, TorchTrainer
 
 NAMES = [
     "recurrent.weight_ih_l0",
@@ -157,3 +158,19 @@ def test_a_parameter_that_autograd_does_not_reach_has_no_gradient(torch_trainer,
     trainer = torch_trainer()
     trainer.module.readout.bias.requires_grad_(False)
     assert list(trainer.run(*batch).gradients) == NAMES[:-1]
+
+
+@pytest.mark.parametrize("side", ["manual", "torch"])
+def test_only_what_the_optimiser_holds_learns_and_its_gradients_do_not_pile_up(side, manual_model, torch_model, batch):
+    held = NAMES[0]
+    if side == "manual":
+        model = manual_model()
+        trainer = ManualTrainer(model, manual.SGD({held: model.parameters[held]}, lr=0.1), "bce")
+    else:
+        module = torch_model()
+        trainer = TorchTrainer(module, torch.optim.SGD([dict(module.named_parameters())[held]], lr=0.1), "bce")
+    before = copied(trainer.parameters)
+    first = copied(trainer.run(*batch).gradients)
+    assert same(trainer.run(*batch).gradients, first)
+    trainer.update(first)
+    assert {name for name in NAMES if not np.array_equal(trainer.parameters[name], before[name])} == {held}

@@ -56,3 +56,16 @@ def test_a_wrong_shape_is_named(linear):
 def test_a_wrong_dtype_is_named(linear):
     with pytest.raises(TypeError, match="h: expected dtype float64, got float32"):
         linear.forward(H_IN.astype(np.float32))
+
+
+def test_without_a_bias_it_is_a_product_with_the_same_gradients_but_the_bias_s(linear):
+    bare = Linear(H, O, bias=False, rng=np.random.default_rng(1))
+    assert list(bare.parameters) == ["weight"]
+    np.testing.assert_array_equal(bare.parameters["weight"], linear.parameters["weight"])
+    y, tape = bare.forward(H_IN)
+    np.testing.assert_array_equal(y, H_IN @ bare.parameters["weight"].T)
+    d_h, gradients = bare.backward(tape, D_Y)
+    expected_d_h, expected = linear.backward(linear.forward(H_IN)[1], D_Y)
+    assert list(gradients) == ["weight"]
+    np.testing.assert_array_equal(d_h, expected_d_h)
+    np.testing.assert_array_equal(gradients["weight"], expected["weight"])

@@ -1,0 +1,67 @@
+"""``recipes``: what ``train --recipe`` can train."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from compare.commands import AGREE, PIPED_WIDTH
+from compare.layouts import Layout
+from compare.recipes import RECIPES, Recipe
+
+HELP = "list the write-ups' systems that train --recipe can train"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the list can be told."""
+    parser.description = "List the systems of public write-ups that `train --recipe NAME` trains, as they should be."
+    parser.add_argument("--json", action="store_true", help="print everything about them as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the list."""
+    if options.json:
+        print(json.dumps({name: asdict(recipe) for name, recipe in RECIPES.items()}, indent=2, ensure_ascii=False))
+        return AGREE
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("name", "units", "start", "weights", "loss", "rate", "problems"):
+        table.add_column(column, justify="right" if column in ("units", "rate", "problems") else "left")
+    for recipe in RECIPES.values():
+        table.add_row(
+            recipe.name,
+            str(recipe.hidden_size),
+            str(recipe.start),
+            escape(_weights(recipe.layout)),
+            _loss(recipe),
+            f"{recipe.learning_rate:g}",
+            f"{recipe.steps:,}",
+        )
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console.print(table, highlight=False)
+    console.print()
+    for recipe in RECIPES.values():
+        console.print(f"{recipe.name}: {recipe.source}. Wanted: {recipe.wanted}.", highlight=False, soft_wrap=True)
+    return AGREE
+
+
+def _weights(layout: Layout) -> str:
+    """A layout in a few words."""
+    shape = "x W" if layout.columns else "W x"
+    if layout.joined:
+        shape = f"W [{', '.join(layout.joined)}]"
+    biases = {0: "no bias", 1: "one bias", 2: "two biases", "scalar": "a number as bias"}[layout.biases]
+    return f"{shape}, {biases}"
+
+
+def _loss(recipe: Recipe) -> str:
+    """The write-up's loss in a few words."""
+    return {
+        "bce": "cross-entropy, summed",
+        "mse": "½ (p - y)², summed",
+        "squares": "½ |h - y|², averaged",
+        "last": "sum of the last h",
+    }[recipe.loss]

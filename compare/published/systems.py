@@ -1,0 +1,230 @@
+"""Every published system: where it is from, its layout of weights, its backward pass and its departures.
+
+What lies outside of the layer is treated alike in all: a system's backward pass is given d_output, the gradient of the
+loss with respect to each h. The losses and readouts before it are right in every write-up, so nothing is said of them
+here; the recipes in ``recipes.py`` have them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import manual
+import torch_impl
+from compare.check import Checked
+from compare.derivations import Answer, Arrays, Layer, Problem, Reference, reference
+from compare.hints import hint
+from compare.layouts import Layout
+from compare.localise import localise
+from compare.published import departures as d
+from compare.published import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
+from compare.published.departures import Departing, Departure
+from compare.published.passes import CELLS, Backward, Gradients
+from compare.witness import Witness
+from manual.arrays import Array, Probe
+from manual.recurrent import Recurrent
+
+#: The gates of a cell in PyTorch's order.
+GATES = {"lstm": ("i", "f", "g", "o"), "rnn": ("h",)}
+
+
+@dataclass(frozen=True)
+class System:
+    """A published system, as a ``Derivation`` in its own layout of weights.
+
+    ``source`` is title and author; ``dormant`` are those of its departures that do no harm as the program runs.
+    """
+
+    name: str
+    source: str
+    cell: str
+    layout: Layout
+    backward: Backward
+    departures: tuple[Departure, ...]
+    dormant: tuple[Departure, ...] = ()
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """In PyTorch's order."""
+        return GATES[self.cell]
+
+    def solve(self, problem: Problem, probe: Probe | None = None) -> Answer:
+        """The forward pass, and the published backward pass. Of the inputs no gradient is published."""
+        tape = CELLS[self.cell][0](self.weights(problem), problem.inputs["x"], probe)
+        gradients = self.backward(tape, problem.d_outputs["output"], probe)
+        return Answer({"output": tape.h}, {}, self.express(gradients))
+
+    def weights(self, problem: Problem) -> Arrays:
+        """A problem's parameters in the layout of ``passes.py``."""
+        arrays = self.layout.to_torch(problem.parameters, self.gates)
+        return {"weight_ih": arrays["weight_ih"], "weight_hh": arrays["weight_hh"], "bias": arrays["bias_ih"]}
+
+    def express(self, gradients: Gradients) -> Arrays:
+        """Gradients in the layout of ``passes.py`` as gradients in the system's."""
+        weights = {name: array for name, array in gradients.items() if name != "bias"}
+        both = {"bias_ih": gradients["bias"], "bias_hh": gradients["bias"]}
+        return self.layout.from_torch(weights | both, self.gates)
+
+    def problem(self, rng: np.random.Generator, T: int, B: int, D: int, H: int) -> Problem:
+        """Random weights in the system's layout, a random x and a random d_output."""
+        d_output = rng.normal(size=(T, B, H))
+        return Problem(self.layout.draw(D, H, rng), {"x": rng.normal(size=(T, B, D))}, {"output": d_output})
+
+
+def departing(system: System, problem: Problem, departures: Iterable[Departure], d_c_n: Array | None = None) -> Answer:
+    """What our layer in ``manual`` answers where it is made to depart from the true gradient in these ways.
+
+    ``d_c_n`` (B, H) comes in at the last c, zero if left out: no published program is given one.
+    """
+    weights, x, d_output = system.weights(problem), problem.inputs["x"], problem.d_outputs["output"]
+    _, B, D = x.shape
+    layer = _layer(system.cell, D, d_output.shape[2])
+    state = {f"{name}_0": np.zeros((1, B, size)) for name, size in layer.state_sizes.items()}
+    d_state = {f"{name}_n": np.zeros((1, B, size)) for name, size in layer.state_sizes.items()}
+    if d_c_n is not None:
+        d_state["c_n"] = d_c_n[None]
+    ours = Problem(_suffixed(weights), {"x": x} | state, {"output": d_output} | d_state)
+    probe = Departing(departures, weights, x, d_output)
+    answer = Layer(layer).solve(ours, probe)
+    bare = {name.removesuffix("_l0"): array for name, array in answer.gradients.items()}
+    gradients = probe.gradients(
+        {"weight_ih": bare["weight_ih"], "weight_hh": bare["weight_hh"], "bias": bare["bias_ih"]}
+    )
+    return Answer({"output": answer.outputs["output"]}, {}, system.express(gradients))
+
+
+def truth(system: System, problem: Problem) -> Reference:
+    """What autograd says, under the names and in the layout of the system."""
+    x, d_output = problem.inputs["x"], problem.d_outputs["output"]
+    options = {"nonlinearity": "sigmoid"} if system.cell == "rnn" else {}
+    module = getattr(torch_impl, system.cell.upper())(x.shape[2], d_output.shape[2], dtype=torch.float64, **options)
+
+    def call(x: torch.Tensor, probe: object) -> torch.Tensor:
+        output, _ = module(x, probe=probe)
+        return output
+
+    right = reference(module, Problem(_suffixed(system.weights(problem)), problem.inputs, problem.d_outputs), call)
+    record = {(name.removesuffix("_l0"), t): value for (name, t), value in right.record.items()}
+    gradients = system.layout.from_torch(
+        {name.removesuffix("_l0"): array for name, array in right.answer.gradients.items()}, system.gates
+    )
+    return Reference(record, Answer(right.answer.outputs, {}, gradients))
+
+
+def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int = 4, H: int = 5) -> Checked:
+    """Let the localiser find what is wrong with a system, on random weights and arguments."""
+    problem = system.problem(np.random.default_rng(seed), T, B, D, H)
+    right = truth(system, problem)
+    found = localise(system, problem, right, system.gates, system.layout.blocks)
+
+    def express(gradients: Arrays) -> Arrays:
+        return system.layout.from_torch(gradients, system.gates)
+
+    witness = Witness(
+        cell=system.cell,
+        gates=system.gates,
+        record=right.record,
+        parameters=system.layout.to_torch(problem.parameters, system.gates),
+        gradients=right.answer.gradients,
+        express=express,
+        blocks=system.layout.blocks,
+        x=problem.inputs["x"],
+        d_state={"h": np.zeros((1, B, H)), "c": np.zeros((1, B, H))},
+    )
+    return Checked(system.source, system.cell, found, [hint(fault, witness) for fault in found.faults])
+
+
+def _layer(cell: str, D: int, H: int) -> Recurrent:
+    """One of ``manual``'s layers, whose parameters are yet to be set."""
+    rng = np.random.default_rng(0)
+    if cell == "rnn":
+        return manual.RNN(D, H, nonlinearity="sigmoid", rng=rng)
+    return manual.LSTM(D, H, rng=rng)
+
+
+def _suffixed(weights: Arrays) -> dict[str, Array]:
+    """Under the names of a first layer with two biases, the second zero."""
+    return {
+        "weight_ih_l0": weights["weight_ih"],
+        "weight_hh_l0": weights["weight_hh"],
+        "bias_ih_l0": weights["bias"],
+        "bias_hh_l0": np.zeros_like(weights["bias"]),
+    }
+
+
+_CARRIES = (d.nothing_through_h, d.nothing_through_c)
+_LAYER = (d.nothing_through_c, d.last_input_only, d.last_error_only)
+
+#: The systems that have a backward pass, by name.
+SYSTEMS = {
+    system.name: system
+    for system in (
+        System(
+            "no-bias LSTM",
+            "RNN及LSTM的matlab实现, the LSTM",
+            "lstm",
+            Layout("i f o g", stacked=False, columns=True, biases=0),
+            no_bias_lstm.backward,
+            (
+                *_CARRIES,
+                d.tanh_slope_at_c,
+                d.slope_of_h,
+                d.slope_of_weights_i,
+                d.slope_of_weights_f,
+                d.slope_of_weights_g,
+                d.slope_of_weights_o,
+            ),
+        ),
+        System(
+            "scalar-bias LSTM",
+            "LSTM简单例子(MATLAB code)",
+            "lstm",
+            Layout("i f o g", stacked=False, columns=True, biases=1),
+            scalar_bias_lstm.backward,
+            (*_CARRIES, d.tanh_slope_at_c),
+        ),
+        System(
+            "LSTM class",
+            "LSTM神经网络 - MATLAB实现",
+            "lstm",
+            Layout("f i g o", stacked=False, biases=1),
+            lstm_class.backward,
+            (d.share_of_f, d.share_of_i, d.share_of_g, d.share_of_o, d.own_share_not_through_c, d.earlier_forget_gate),
+            dormant=(d.earlier_forget_gate,),
+        ),
+        System(
+            "LSTM layer, program",
+            "零基础入门深度学习(6), hanbingtao, the program",
+            "lstm",
+            Layout("f i o g", stacked=False, biases=1),
+            lstm_layer.backward,
+            (*_LAYER, d.bias_i_from_f, d.bias_o_from_f),
+        ),
+        System(
+            "LSTM layer, equations",
+            "零基础入门深度学习(6), hanbingtao, the equations",
+            "lstm",
+            Layout("f i o g", stacked=False, biases=1),
+            lstm_layer.backward_of_the_equations,
+            (*_LAYER, d.square_of_difference),
+        ),
+        System(
+            "RNN, MATLAB",
+            "RNN及LSTM的matlab实现, the RNN",
+            "rnn",
+            Layout("h", stacked=False, columns=True, biases=0),
+            rnn.backward,
+            (),
+        ),
+        System(
+            "RNN, Python",
+            "Anyone Can Learn To Code an LSTM-RNN in Python, Andrew Trask",
+            "rnn",
+            Layout("h", stacked=False, columns=True, biases=0),
+            rnn.backward,
+            (),
+        ),
+    )
+}

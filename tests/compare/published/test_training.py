@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import manual
+from compare.binary_addition import every_problem
+from compare.published.passes import CELLS, lstm_backward, lstm_forward
+from compare.published.systems import SYSTEMS
+from compare.published.training import Runs, drawn, exact, incoming, samples, train
+from compare.recipe_training import set_up
+from compare.recipes import RECIPES
+from compare.tasks import Addition
+from manual.activations import sigmoid
+
+SMALL = replace(RECIPES["no-bias-lstm"], hidden_size=3)
+
+
+@pytest.mark.parametrize("name", ["scalar-bias-lstm", "no-bias-lstm", "trask-rnn", "lstm-class"])
+def test_training_side_by_side_is_training_in_lock_step(name):
+    """The same weights as the manual side has after as many problems of the same recipe."""
+    recipe, steps = RECIPES[name], 7
+    lockstep = set_up(recipe, (generators := recipe.generators())[0])
+    for x, y in recipe.task.batches(generators[1], steps):
+        lockstep.step(x, y)
+    runs = Runs(recipe, [recipe.seed, recipe.seed + 1], CELLS[recipe.cell][1], steps)
+    for number in range(steps):
+        losses = runs.step(number)
+    parameters = lockstep.manual.parameters
+    for key in ("weight_ih", "weight_hh"):
+        np.testing.assert_allclose(runs.weights[key][0], parameters[f"recurrent.{key}_l0"], rtol=0, atol=1e-13)
+    if recipe.layout.biases:
+        np.testing.assert_allclose(runs.weights["bias"][0], parameters["recurrent.bias_ih_l0"], rtol=0, atol=1e-13)
+    else:
+        assert not runs.weights["bias"].any()
+    if recipe.readout:
+        np.testing.assert_allclose(runs.readout[0], parameters["readout.weight"], rtol=0, atol=1e-13)
+    else:
+        np.testing.assert_allclose(losses[0], lockstep.steps[-1].loss_manual, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name, delta",
+    [
+        ("no-bias-lstm", lambda p, y: p - y),
+        ("trask-rnn", lambda p, y: (p - y) * p * (1 - p)),
+    ],
+)
+def test_the_delta_of_the_output_is_the_published_one(name, delta):
+    recipe = RECIPES[name]
+    weights, readout = drawn(recipe)
+    x, y = samples(recipe, 5)
+    tape = CELLS[recipe.cell][0](weights, x)
+    p = sigmoid(tape.h @ readout.T)
+    d_output, d_readout, _ = incoming(recipe, tape, y, readout)
+    np.testing.assert_allclose(d_output, delta(p, y) @ readout, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(d_readout, (delta(p, y) * tape.h).sum(axis=(0, 1))[None], rtol=1e-10, atol=1e-14)
+
+
+def test_the_error_of_the_class_is_the_published_one():
+    recipe = RECIPES["lstm-class"]
+    weights, readout = drawn(recipe)
+    x, y = samples(recipe, 4)
+    tape = lstm_forward(weights, x)
+    d_output, _, losses = incoming(recipe, tape, y, readout)
+    np.testing.assert_allclose(d_output, (tape.h - y) / 15, rtol=1e-12)
+    np.testing.assert_allclose(losses * 4, 0.5 * ((tape.h - y) ** 2).sum() / 15, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["scalar-bias-lstm", "matlab-rnn"])
+def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
+    recipe = replace(RECIPES[name], hidden_size=3)
+    curve = train(recipe, CELLS[recipe.cell][1], [0, 1], 300, [300])
+    problems = every_problem(8)
+    for k, found in enumerate(exact(recipe, curve.weights, curve.readout)):
+        kind = manual.RNN if recipe.cell == "rnn" else manual.LSTM
+        layer = kind(2, 3, rng=np.random.default_rng(0), **recipe.options)
+        layer.parameters["weight_ih_l0"][...] = curve.weights["weight_ih"][k]
+        layer.parameters["weight_hh_l0"][...] = curve.weights["weight_hh"][k]
+        layer.parameters["bias_ih_l0"][...] = curve.weights["bias"][k]
+        layer.parameters["bias_hh_l0"][...] = 0
+        h, _, _ = layer.forward(problems.inputs(np.float64))
+        assert found == problems.solved(h @ curve.readout[k].T)
+        assert found == curve.values[-1, k]
+
+
+def test_weights_that_are_no_numbers_get_nothing_right():
+    weights, readout = drawn(SMALL)
+    stacked = {name: np.stack([array, array]) for name, array in weights.items()}
+    stacked["weight_hh"][1] = np.nan
+    right = exact(SMALL, stacked, np.stack([readout, readout]))
+    assert right[1] == 0
+
+
+def test_a_run_sees_its_own_problems_in_their_order():
+    runs = Runs(SMALL, [4, 5], lstm_backward, 6)
+    for k, seed in enumerate((4, 5)):
+        _, data = (recipe := replace(SMALL, seed=seed)).generators()
+        for number, (x, y) in enumerate(recipe.task.batches(data, 6)):
+            assert np.array_equal(runs.x[:, k, number], x[:, 0]) and np.array_equal(runs.y[:, k, number], y[:, 0])
+
+
+def test_marks_beyond_the_end_are_left_out_and_the_true_gradient_learns_what_the_published_does_not():
+    marks = (5, 2_000, 10_000)
+    true, published = (
+        train(RECIPES["no-bias-lstm"], backward, [0], 2_000, marks)
+        for backward in (lstm_backward, SYSTEMS["no-bias LSTM"].backward)
+    )
+    assert true.marks == (5, 2_000) and true.values.shape == (2, 1)
+    assert true.values[-1, 0] > 0.8 > 0.1 > published.values[-1, 0]
+
+
+@pytest.mark.parametrize(
+    "name, problems, least",
+    [
+        ("scalar-bias-lstm", 1_000, 0.9),
+        ("concatenated-lstm", 2_000, 0.5),
+        ("matlab-rnn", 8_000, 0.5),
+        ("trask-rnn", 9_000, 0.9),
+    ],
+)
+def test_each_recipe_for_sums_learns_them(name, problems, least):
+    recipe = RECIPES[name]
+    assert isinstance(recipe.task, Addition)
+    curve = train(recipe, CELLS[recipe.cell][1], [0, 1], problems, (20, problems))
+    assert curve.values[0].max() < 0.1 and curve.values[1].max() > least
