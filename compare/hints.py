@@ -61,7 +61,8 @@ def _mistakes(fault: Fault, witness: Witness) -> Iterator[tuple[str, Callable[[]
     for name, array in witness.gradients.items():
         for gate, block in witness.blocks(name, array).items():
             if (name, gate) != (fault.name, fault.gate):
-                yield f"it equals {name} {gate}".strip(), lambda block=block: block
+                label = name if name.endswith(f"_{gate}") else f"{name} {gate}".strip()
+                yield f"it equals {label}", lambda block=block: block
     if fault.reference.ndim == 2:
         yield "transposed", lambda: fault.reference.T
     if witness.cell in INTERMEDIATES:

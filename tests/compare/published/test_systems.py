@@ -103,7 +103,7 @@ HINTS = {
         "d_h": "d_output is missing",
         "d_c": CARRY,
         **{f"weight_ih {gate}": "only the last step is in the sum" for gate in "ifgo"},
-        **{f"bias {gate}": "it equals bias_f f" for gate in "io"},
+        **{f"bias {gate}": "it equals bias_f" for gate in "io"},
     },
     "LSTM layer, equations": {
         "d_h": "d_output is missing",
