@@ -167,3 +167,12 @@ def test_examples_are_a_few_sums_of_the_trained_length_with_the_manual_sides_ans
 
 def test_the_gates_are_the_kernels(run):
     assert run.gates == ("i", "f", "g", "o")
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": 2}, {"bidirectional": True}], ids=["one layer", "two", "both ways"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_every_cell_agrees_and_learns_to_add(cell, options):
+    run = train(Settings(cell=cell, bits=5, steps=150, batch_size=32, **options))
+    assert run.agrees
+    assert run.accuracies[0].manual > 0.95
+    assert run.accuracies[0].autograd > 0.95
