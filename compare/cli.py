@@ -4,13 +4,14 @@ import argparse
 import sys
 from typing import NoReturn
 
-from compare.commands import BAD_INPUT, accuracy, audit, check, new, recipes, score, train
+from compare.commands import BAD_INPUT, accuracy, audit, bench, check, new, recipes, score, train
 
 COMMANDS = {
     "train": train,
     "check": check,
     "new": new,
     "accuracy": accuracy,
+    "bench": bench,
     "recipes": recipes,
     "audit": audit,
     "score": score,

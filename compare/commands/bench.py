@@ -1,0 +1,122 @@
+"""``bench``: the hand-derived layers against others, timed."""
+
+import argparse
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from compare import bench_report, benchmark
+from compare.benchmark import SIZES, Measured, Plan
+from compare.commands import AGREE, DISAGREE, PIPED_WIDTH
+from compare.contenders import CONTENDERS, GATES, Case
+
+HELP = "time the hand-derived layers against autograd and others"
+
+#: The sizes of GRU and RNN, and of the quick form, by their places in ``SIZES``; of the task, as T, B, D, H.
+OTHER_CELLS, QUICK = (0, 2, 5), (0, 2, 5)
+STEP = (8, 64, 2, 16)
+
+#: What varies in a sweep while the rest stays, (T, B, D, H); and with --quick.
+SWEEPS = {
+    "H": ((16, 32, 16), (16, 32, 64, 128, 256, 512)),
+    "B": ((16, 16, 64), (1, 4, 16, 64, 256)),
+    "T": ((16, 16, 64), (2, 8, 32, 128, 512)),
+}
+QUICK_SWEEPS = {"H": (16, 64, 256), "B": (1, 16, 256), "T": (2, 16, 128)}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a benchmark can be told."""
+    parser.description = (
+        "Time forward and backward of a layer, and a training step on binary addition, by hand and by others. Each "
+        "contender runs in a process of its own on the same cores; what they compute is compared before it is timed; "
+        "they take turns. Exit status: 0 they agree, 1 they do not, 2 bad input. Without --quick this takes long."
+    )
+    parser.add_argument("--quick", action="store_true", help="three sizes, few rounds, float64, one thread")
+    parser.add_argument(
+        "--contenders", nargs="+", metavar="NAME", help=f"some of {', '.join(CONTENDERS)} (default: all installed)"
+    )
+    parser.add_argument("--cells", nargs="+", choices=tuple(GATES), default=list(GATES), help="kinds of layer")
+    parser.add_argument("--sizes", nargs="+", metavar="T,B,D,H", help="sizes of layers, in the place of the usual ones")
+    parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), help="default: both")
+    parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="default: 1 and as many as there are cores")
+    parser.add_argument("--rounds", type=int, help="turns that each contender gets, at most (15, quick 5)")
+    parser.add_argument("--seconds", type=float, help="after which no further round begins in a case (20, quick 1)")
+    parser.add_argument("--no-steps", action="store_true", help="leave out the training step")
+    parser.add_argument("--no-sweeps", action="store_true", help="leave out how the time grows with H, B and T")
+    now = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    parser.add_argument("--out", type=Path, metavar="DIR", default=now, help="folder for bench.json, .csv and .png")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print, write."""
+    names = options.contenders or [name for name in benchmark.installed() if not options.quick or name != "compiled"]
+    benchmark.check_contenders(names)
+    names = ["manual", *dict.fromkeys(name for name in names if name != "manual")]
+    plan = _plan(options)
+    cases = _cases(options)
+    try:  # before the work, whose results would otherwise have nowhere to go
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"out: expected a folder that can be written to, got {options.out}: {error.strerror}"
+        ) from None
+    errors = Console(stderr=True)
+    done: list[Measured] = []
+
+    def tell(one: Measured) -> None:
+        done.append(one)
+        if errors.is_terminal:
+            errors.print(f"{len(done)} of {len(cases)}: {one.case.cell} {one.case.size} {one.case.dtype}")
+
+    found = benchmark.machine()
+    measured = benchmark.run(cases, names, plan, tell)
+    bench_report.write(found, measured, options.out)
+    bench_report.show(found, measured, Console(width=None if sys.stdout.isatty() else max(PIPED_WIDTH, 160)))
+    print(f"Written to {options.out}")
+    return AGREE if all(one.agrees for one in measured) else DISAGREE
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    rounds, seconds, turn = (5, 1.0, 0.005) if options.quick else (15, 20.0, 0.02)
+    plan = Plan(options.rounds or rounds, options.seconds or seconds, turn)
+    for name in ("rounds", "seconds"):
+        if getattr(plan, name) <= 0:
+            raise ValueError(f"{name}: expected more than 0, got {getattr(plan, name)}")
+    return plan
+
+
+def _cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
+    """All cases, each with the letter of its sweep, if it belongs to one."""
+    cores = len(benchmark.available_cores())
+    threads = options.threads or ([1] if options.quick else sorted({1, cores}))
+    if not all(1 <= count <= cores for count in threads):
+        raise ValueError(f"threads: expected numbers from 1 to the {cores} cores there are, got {threads}")
+    dtypes = options.dtypes or (["float64"] if options.quick else ["float64", "float32"])
+    cases = []
+    for count in threads:
+        for dtype in dtypes:
+            for cell in options.cells:
+                places = OTHER_CELLS if cell != "LSTM" else QUICK if options.quick else range(len(SIZES))
+                sizes = [_size(text) for text in options.sizes] if options.sizes else [SIZES[k] for k in places]
+                cases += [(Case("layer", cell, *size, dtype, count), "") for size in sizes]
+            if not options.no_steps:
+                cases.append((Case("step", "LSTM", *STEP, dtype, count), ""))
+    if not options.no_sweeps:
+        for letter, (fixed, values) in SWEEPS.items():
+            for value in QUICK_SWEEPS[letter] if options.quick else values:
+                letters = dict(zip([other for other in "TBDH" if other != letter], fixed)) | {letter: value}
+                cases.append((Case("layer", "LSTM", **letters, dtype=dtypes[0], threads=threads[0]), letter))
+    return cases
+
+
+def _size(text: str) -> tuple[int, int, int, int]:
+    try:
+        T, B, D, H = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"sizes: expected T,B,D,H as in 8,64,2,16, got {text!r}") from None
+    if min(T, B, D, H) < 1:
+        raise ValueError(f"sizes: expected T, B, D and H of at least 1, got {text!r}")
+    return T, B, D, H
