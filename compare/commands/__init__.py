@@ -6,6 +6,3 @@ status. A ``ValueError`` that it raises is printed as one line, and the status i
 
 #: Exit statuses.
 AGREE, DISAGREE, BAD_INPUT = 0, 1, 2
-
-#: Columns of the tables where no terminal says how many there are.
-PIPED_WIDTH = 120

@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 
 from compare.accuracy import SIDES, measure, ratio_to_manual
-from compare.commands import AGREE, PIPED_WIDTH
+from compare.commands import AGREE
+from compare.commands.output import console
 from compare.training import CELLS
 
 HELP = "measure each side's error against long double"
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(error) for error in errors], indent=2))
         return AGREE
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    screen = console()
     of = {(e.dtype, e.T, e.tensor, e.side): e for e in errors}
     titles = {side: f"nn.{options.cell.upper()}" if side == "nn" else side for side in SIDES}
     for dtype in ("float32", "float64"):
@@ -59,11 +58,11 @@ def run(options: argparse.Namespace) -> int:
         for tensor in dict.fromkeys(error.tensor for error in errors):
             cells = [of[dtype, T, tensor, side] for T in options.lengths for side in SIDES]
             table.add_row(tensor, *(f"{cell.rms:.2f}/{cell.worst:.1f}" for cell in cells))
-        console.print(table)
+        screen.print(table)
         for side in SIDES[1:]:
             ratio = ratio_to_manual(errors, dtype, side)
             nearer = "manual" if ratio > 1 else titles[side]
-            console.print(
+            screen.print(
                 f"{dtype}: the error of {titles[side]} is {ratio:.2f} times manual's (geometric mean over the table): "
                 f"{nearer} is nearer the truth\n",
                 highlight=False,

@@ -3,14 +3,12 @@
 import argparse
 import json
 import sys
-from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import torch
-from rich.console import Console
 
-from compare.commands import AGREE, PIPED_WIDTH
+from compare.commands import AGREE
+from compare.commands.output import add_out, console, make_ready
 from compare.published import audit_report
 from compare.published.audit import audit
 
@@ -29,18 +27,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="train on a twentieth of the problems, from two starts")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    now = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    parser.add_argument("--out", type=Path, metavar="DIR", default=now, help="folder for audit.png and audit.json")
+    add_out(parser, "folder for audit.png and audit.json")
 
 
 def run(options: argparse.Namespace) -> int:
     """Audit, print, draw."""
-    try:  # before the work, whose results would otherwise have nowhere to go
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"out: expected a folder that can be written to, got {options.out}: {error.strerror}"
-        ) from None
+    make_ready(options.out)
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     quiet = options.json or not sys.stderr.isatty()
     share, starts = QUICK if options.quick else (1.0, 5)
@@ -50,6 +42,6 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(text)
         return AGREE
-    audit_report.show(found, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
+    audit_report.show(found, console())
     print(f"Written to {options.out}")
     return AGREE

@@ -1,15 +1,13 @@
 """``bench``: the hand-derived layers against others, timed."""
 
 import argparse
-import sys
-from datetime import datetime
-from pathlib import Path
 
 from rich.console import Console
 
 from compare import bench_report, benchmark
 from compare.benchmark import SIZES, Measured, Plan
-from compare.commands import AGREE, DISAGREE, PIPED_WIDTH
+from compare.commands import AGREE, DISAGREE
+from compare.commands.output import add_out, console, make_ready
 from compare.contenders import CONTENDERS, GATES, Case
 
 HELP = "time the hand-derived layers against autograd and others"
@@ -46,8 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, help="after which no further round begins in a case (20, quick 1)")
     parser.add_argument("--no-steps", action="store_true", help="leave out the training step")
     parser.add_argument("--no-sweeps", action="store_true", help="leave out how the time grows with H, B and T")
-    now = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    parser.add_argument("--out", type=Path, metavar="DIR", default=now, help="folder for bench.json, .csv and .png")
+    add_out(parser, "folder for bench.json, .csv and .png")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,12 +54,7 @@ def run(options: argparse.Namespace) -> int:
     names = ["manual", *dict.fromkeys(name for name in names if name != "manual")]
     plan = _plan(options)
     cases = _cases(options)
-    try:  # before the work, whose results would otherwise have nowhere to go
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"out: expected a folder that can be written to, got {options.out}: {error.strerror}"
-        ) from None
+    make_ready(options.out)
     errors = Console(stderr=True)
     done: list[Measured] = []
 
@@ -74,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     found = benchmark.machine()
     measured = benchmark.run(cases, names, plan, tell)
     bench_report.write(found, measured, options.out)
-    bench_report.show(found, measured, Console(width=None if sys.stdout.isatty() else max(PIPED_WIDTH, 160)))
+    bench_report.show(found, measured, console(160))
     print(f"Written to {options.out}")
     return AGREE if all(one.agrees for one in measured) else DISAGREE
 

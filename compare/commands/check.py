@@ -2,14 +2,11 @@
 
 import argparse
 import json
-import sys
-from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
-
 from compare import fault_report
-from compare.commands import AGREE, DISAGREE, PIPED_WIDTH
+from compare.commands import AGREE, DISAGREE
+from compare.commands.output import add_out, console, make_ready
 from compare.sandbox import check_within
 
 HELP = "say which equation of a derivation in a file is wrong"
@@ -31,8 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="how long the file may run")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights and arguments")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    now = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    parser.add_argument("--out", type=Path, metavar="DIR", default=now, help="folder for faults.png")
+    add_out(parser, "folder for faults.png")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,10 +47,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(fault_report.as_json(checked), indent=2))
     else:
-        console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-        fault_report.show(checked, console)
+        screen = console()
+        fault_report.show(checked, screen)
     if checked.localisation.agrees:
         return AGREE
+    make_ready(options.out)
     fault_report.draw(checked, options.out / "faults.png")
     if not options.json:
         print(f"Drawn in {options.out / 'faults.png'}")

@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from compare.commands import AGREE, PIPED_WIDTH
+from compare.commands import AGREE
+from compare.commands.output import console
 from compare.layouts import Layout
 from compare.recipes import RECIPES, Recipe
 
@@ -40,11 +39,11 @@ def run(options: argparse.Namespace) -> int:
             f"{recipe.learning_rate:g}",
             f"{recipe.steps:,}",
         )
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    console.print(table, highlight=False)
-    console.print()
+    screen = console()
+    screen.print(table, highlight=False)
+    screen.print()
     for recipe in RECIPES.values():
-        console.print(f"{recipe.name}: {recipe.source}. Wanted: {recipe.wanted}.", highlight=False, soft_wrap=True)
+        screen.print(f"{recipe.name}: {recipe.source}. Wanted: {recipe.wanted}.", highlight=False, soft_wrap=True)
     return AGREE
 
 

@@ -2,15 +2,14 @@
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from compare.catalogue import FAULTS
-from compare.commands import AGREE, DISAGREE, PIPED_WIDTH
+from compare.commands import AGREE, DISAGREE
+from compare.commands.output import console
 from compare.equations import equation
 from compare.scoring import score
 
@@ -44,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
             Text("yes" if good else "NO", style="green" if good else "bold red") for good in (entry.caught, entry.named)
         ]
         table.add_row(entry.injected.cell.partition(",")[0], entry.injected.title, *marks, said)
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH + 20)
-    console.print(table)
+    screen = console(140)
+    screen.print(table)
     for cell in ("lstm", "gru", "rnn"):
         own = [entry for entry in scored if entry.injected.cell.partition(",")[0] == cell]
         caught, named = (sum(getattr(entry, what) for entry in own) for what in ("caught", "named"))

@@ -1,13 +1,9 @@
 """``train``: both sides learn binary addition in lock-step."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
-from datetime import datetime
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -15,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from compare import report, run_folder
-from compare.commands import AGREE, DISAGREE, PIPED_WIDTH
+from compare.commands import AGREE, DISAGREE
+from compare.commands.output import add_out, console, make_ready
 from compare.lockstep import Step
 from compare.recipe_training import train_recipe
 from compare.recipes import RECIPES, Recipe
@@ -63,8 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="train a write-up's system as it should be, printing what its author prints; of the options above only "
         "--steps and --seed go with it; `python -m compare recipes` lists them",
     )
-    now = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    parser.add_argument("--out", type=Path, metavar="DIR", default=now, help="folder for the results")
+    add_out(parser, "folder for the results")
     parser.add_argument("--quiet", action="store_true", help="print the verdict only")
 
 
@@ -72,13 +68,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, report, and leave a folder behind."""
     given = {field.name: getattr(options, field.name) for field in fields(Settings) if hasattr(options, field.name)}
     settings = _recipe(options.recipe, given) if "recipe" in options else Settings(**given)
-    try:  # before the work, whose results would otherwise have nowhere to go
-        options.out.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=options.out).close()
-    except OSError as error:
-        raise ValueError(
-            f"out: expected a folder that can be written to, got {options.out}: {error.strerror}"
-        ) from None
+    make_ready(options.out)
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     errors = Console(stderr=True)
     progress = Progress(
@@ -102,12 +92,12 @@ def run(options: argparse.Namespace) -> int:
 
         finished = _train(settings, advance, options.quiet)
     run_folder.write(finished, options.out)
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    screen = console()
     if options.quiet:
-        console.print(report.verdict(finished), highlight=False, soft_wrap=True)
+        screen.print(report.verdict(finished), highlight=False, soft_wrap=True)
     else:
-        report.show(finished, console)
-        console.print(f"Written to {options.out}", highlight=False, soft_wrap=True)
+        report.show(finished, screen)
+        screen.print(f"Written to {options.out}", highlight=False, soft_wrap=True)
     return AGREE if finished.agrees else DISAGREE
 
 
