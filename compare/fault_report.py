@@ -20,28 +20,23 @@ from manual.arrays import Array
 
 def show(checked: Checked, console: Console) -> None:
     """Print what is wrong, and where; or that nothing is."""
-    found = checked.localisation
-    compared = f"{len(found.forced)} intermediates and gradients compared at {found.tolerance:.0e}"
-    if found.agrees:
-        worst = max(errors.max() for errors in found.chained.values())
-        console.print(
-            f"[bold green]AGREE[/]: {checked.subject}: {compared}, worst {worst:.1e}", highlight=False, soft_wrap=True
-        )
-        return
-    for words in _paragraphs(checked):
-        console.print(words, soft_wrap=True)
-    console.print(_table(checked))
+    if not checked.localisation.agrees:
+        for words in _paragraphs(checked):
+            console.print(words, soft_wrap=True)
+        console.print(_table(checked))
     console.print(verdict(checked), highlight=False, soft_wrap=True)
 
 
 def verdict(checked: Checked) -> str:
     """One line."""
     found = checked.localisation
+    if found.agrees:
+        compared = f"{len(found.forced)} intermediates and gradients compared at {found.tolerance:.0e}"
+        worst = max(errors.max() for errors in found.chained.values())
+        return f"[bold green]AGREE[/]: {checked.subject}: {compared}, worst {worst:.1e}"
     wrong = titles(checked)
     differing = sum((errors > found.tolerance).any() for errors in found.chained.values())
     chained = f"as the code runs, {differing} of {len(found.chained)} things differ"
-    if found.agrees:
-        return f"[bold green]AGREE[/]: {checked.subject}"
     if not wrong:
         return f"[bold red]DISAGREE[/]: {checked.subject}: {chained}, but no equation by itself"
     return f"[bold red]DISAGREE[/]: {checked.subject}: wrong: {', '.join(wrong)} ({chained})"
