@@ -10,13 +10,12 @@ from torch import Tensor, nn
 import manual
 import torch_impl
 from compare.binary_addition import every_problem
-from compare.check import check_layer
 from compare.lockstep import Lockstep, Step
 from compare.objectives import objective
 from compare.recipes import Recipe
 from compare.tasks import Addition
 from compare.trainers import ManualTrainer, TorchTrainer
-from compare.training import Run, accuracy
+from compare.training import Run, accuracy, check_equations
 from manual.arrays import Array, Probe
 from manual.recurrent import State
 
@@ -83,9 +82,7 @@ def train_recipe(
         if lockstep.stuck:
             break
     lockstep.finish()
-    checked = check_layer(
-        lockstep.manual.model.recurrent, _torch_layer(recipe, torch_impl), recipe.cell, seed=recipe.seed
-    )
+    checked = check_equations(lockstep, _torch_layer(recipe, torch_impl), recipe)
     if not isinstance(recipe.task, Addition):
         return Run(recipe, lockstep, checked, [], None)
     examples = recipe.task.problems(np.random.default_rng(recipe.seed), 3)

@@ -21,7 +21,7 @@ def show(run: Run, console: Console) -> None:
     if run.examples:
         console.print(_sums(*run.examples), highlight=False, soft_wrap=True)
     console.print(_times(run), highlight=False)
-    if not run.checked.localisation.agrees:
+    if run.shows_faults:
         fault_report.show(run.checked, console)
     console.print(verdict(run), highlight=False, soft_wrap=True)
 

@@ -31,7 +31,7 @@ def write(run: Run, folder: Path) -> None:
     save(folder / "weights.safetensors", run.lockstep.manual.model, run.gates)
     with replacing(folder / "agreement.png") as path:
         _draw(run, path)
-    if not run.checked.localisation.agrees:
+    if run.shows_faults:
         fault_report.draw(run.checked, folder / "faults.png")
 
 

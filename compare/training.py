@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 import manual
 import torch_impl
 from compare.binary_addition import Problems, batches, carry_chains, every_problem, random_problems
 from compare.check import Checked, check_layer
+from compare.localise import Localisation
 from compare.lockstep import Lockstep, Step
 from compare.recipes import Recipe
 from compare.trainers import ManualTrainer, TorchTrainer
@@ -92,6 +94,11 @@ class Run:
         return self.lockstep.agrees and self.checked.localisation.agrees
 
     @property
+    def shows_faults(self) -> bool:
+        """Whether there are equations to show: some were checked, and something is wrong with them."""
+        return bool(self.checked.localisation.chained) and not self.checked.localisation.agrees
+
+    @property
     def gates(self) -> tuple[str, ...]:
         """The blocks of rows of the recurrent weights."""
         return self.lockstep.manual.model.recurrent.kernel.gates
@@ -110,8 +117,7 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
         if lockstep.stuck:
             break
     lockstep.finish()
-    twin = lockstep.autograd.module.get_submodule("recurrent")
-    checked = check_layer(lockstep.manual.model.recurrent, twin, settings.cell, seed=settings.seed)
+    checked = check_equations(lockstep, lockstep.autograd.module.get_submodule("recurrent"), settings)
 
     trained = every_problem if settings.bits <= EXHAUSTIVE_BITS else lambda bits: _sample(unseen, bits, 16384)
     sets = [trained(settings.bits), _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
@@ -156,6 +162,16 @@ def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:
 def _sample(rng: np.random.Generator, bits: int, count: int) -> Problems:
     """Random problems, and those that are hardest on the memory."""
     return random_problems(rng, bits, count) + carry_chains(bits)
+
+
+def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Settings | Recipe) -> Checked:
+    """Check every equation of the manual side's layer by itself; none where its gradients are not of a form to compare.
+
+    ``twin``: the same layer in ``torch_impl``.
+    """
+    if lockstep.stuck:
+        return Checked("", settings.cell, Localisation(lockstep.tolerance, {}, {}, []), [])
+    return check_layer(lockstep.manual.model.recurrent, twin, settings.cell, seed=settings.seed)
 
 
 def accuracy(lockstep: Lockstep, problems: Problems, dtype: str) -> Accuracy:

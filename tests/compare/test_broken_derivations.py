@@ -148,6 +148,16 @@ UNSEEN_IN_TRAINING = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("more", [".T.copy()", ".astype(np.float32)"], ids=["transposed", "another dtype"])
+def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, monkeypatch, capsys, more):
+    product = "dot(d_z.T, tape.h_prev[:T].reshape(M, P))"
+    with_broken("lstm", product, product + more, monkeypatch)
+    assert disagreements(tmp_path, monkeypatch, []) == (1, {f"gradient {W_HH}"}, {"autograd", "nn.LSTM"})
+    printed = capsys.readouterr().out
+    assert f"gradient {W_HH}" in printed
+    assert "no step can be taken" in printed
+
+
 @pytest.mark.parametrize("fault", UNSEEN_IN_TRAINING)
 def test_an_equation_that_training_does_not_use_is_checked_all_the_same(tmp_path, monkeypatch, capsys, fault):
     old, new, named = UNSEEN_IN_TRAINING[fault]
