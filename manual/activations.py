@@ -8,6 +8,7 @@ Equation numbers are those of DERIVATION.md.
 from collections.abc import Callable
 
 import numpy as np
+from numpy import multiply, subtract
 
 from manual.arrays import Array
 
@@ -46,14 +47,14 @@ def _put(array: Array, out: Array | None) -> Array:
 
 def by_sigmoid(p: Array, s: Array, out: Array) -> None:
     """The derivative of a product ``p`` = s v by z, where ``s`` = σ(z): p (1 - s). One shape for all three."""
-    np.multiply(p, s, out)
-    np.subtract(p, out, out)  # (F2)
+    multiply(p, s, out)
+    subtract(p, out, out)  # (F2)
 
 
 def by_tanh(p: Array, s: Array, v: Array, out: Array) -> None:
     """The derivative of a product ``p`` = s v by z, where ``v`` = tanh(z): s (1 - v²). One shape for all four."""
-    np.multiply(p, v, out)
-    np.subtract(s, out, out)  # (F3)
+    multiply(p, v, out)
+    subtract(s, out, out)  # (F3)
 
 
 #: Each activation that a layer can be given by name, and its derivative in terms of its output.

@@ -14,37 +14,65 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy import add, concatenate, copyto, dot, matmul, multiply, subtract, tanh
+from numpy import add, concatenate, copyto, multiply, subtract, tanh
 
 from manual import blocks
 from manual.activations import by_sigmoid, by_tanh
 from manual.arrays import Array, Probe
 from manual.blocks import through
+from manual.products import ByGate, OverGates, over_time
 
-#: The blocks of a step: the gates, each standing first for its pre-activation; q; r ∘ q and z ∘ (h_prev - n), which
-#: the gates r and z let through.
-R, Z, N, Q, RESET, UPDATE = range(6)
+#: The blocks of a step: the gates, each standing first for its pre-activation; what the gates r and z let through,
+#: r ∘ q or, as q itself, r ∘ h_prev, and z ∘ (h_prev - n); q before it is let through; and h.
+R, Z, N, RESET, UPDATE, Q, HIDDEN = range(7)
 
 #: The blocks of d_z lie so that n r z, what the input's side needs, are neighbours, and so are r z q, the other side's.
 D_N, D_R, D_Z, D_Q = range(4)
 
 
 class Tape(blocks.Tape):
-    """All blocks of all steps, and views of them."""
+    """All blocks of all steps, the weights, and views."""
 
-    def __init__(self, form: tuple[Any, ...]):
-        super().__init__(form, gates=3, sigmoids=2, moved=0, quantities=6, adjoints=4)
-        T, B, _, H, _, dtype = form
-        s, d_z = self.blocks, self.d_z
-        self.bias_hn = np.zeros((B, H), dtype)
-        views = s[:, :N], s[:, R], s[:, Z], s[:, N], s[:, Q], s[:, RESET], s[:, UPDATE], self.h_prev[1:]
-        self.steps = list(zip(self.h_prev, *views))  # as the loop of forward names them
-        self.back = []  # as the loops of backward name them
-        for span, local, by_row, rows in self.spans:
-            by_gate = local.swapaxes(0, 1)  # (4, n, B, H), n r z q
-            sides = d_z[span, :, H : 3 * H], d_z[span, :, H:]  # of d_z: r z, and r z q
-            steps = zip(range(T)[span], *by_gate, s[span, R], s[span, Z], by_row, rows, *sides)
-            self.back.append((s[span].swapaxes(0, 1), by_gate, list(steps)[::-1]))
+    def __init__(self, form: tuple[Any, ...], reset_after: bool):
+        super().__init__(form, quantities=7, adjoints=4)
+        self.reset_after = reset_after
+        T, B, D, H, _, dtype = form
+        before, s, d_z = self.blocks[:-1], self.blocks[1:], self.d_z
+        self.pre_activations = ByGate(2, B, D + 1 + H, H, dtype)  # r z
+        self.candidate_x = ByGate(1, B, D + 1, H, dtype)
+        self.candidate_h = ByGate(1, B, 1 + H if reset_after else H, H, dtype)
+        self.z_h = np.zeros((B, H), dtype)  # W_hn q
+        q = s[:, Q if reset_after else RESET]
+        self.steps = list(  # as the loop of forward names them
+            zip(
+                self.x_1_h,
+                self.x_1_h[:, :, : D + 1],
+                self.x_1_h[:, :, D:],
+                self.h_prev,
+                before[:, HIDDEN],
+                self.pre_activations.blocks(s[:, :N]),
+                self.candidate_x.blocks(s[:, N:RESET]),
+                self.candidate_h.blocks(q[:, None]),
+                s[:, :N],
+                s[:, R],
+                s[:, Z],
+                s[:, N],
+                q,
+                s[:, RESET],
+                s[:, UPDATE],
+                s[:, HIDDEN],
+                self.h_prev[1:],
+            )
+        )
+        self.to_h_prev = OverGates(3 if reset_after else 2, B, H, H, dtype)
+        self.to_q = OverGates(1, B, H, H, dtype)
+        self.to_x = OverGates(3, B, H, D, dtype, steps=T)
+        self.d_z_to_x = self.to_x.factor(d_z[:D_Q])
+        self.local = np.zeros((3, B, H), dtype)  # local derivatives of a step
+        to_h_prev = d_z[D_R:] if reset_after else d_z[D_R:D_Q]
+        factors = [self.to_h_prev.factor(to_h_prev[:, t : t + 1]) for t in range(T)]
+        views = s[:, RESET:Q], s[:, :N], s[:, R], s[:, Z], s[:, N]
+        self.back = list(zip(range(T), *views, *d_z, factors))[::-1]  # as the loop of backward names them
 
 
 class GRUKernel:
@@ -86,24 +114,37 @@ class GRUKernel:
         T, B, D = x.shape
         H = weights["weight_hh"].shape[1]
         form = T, B, D, H, H, x.dtype
-        tape = out if isinstance(out, Tape) and out.form == form else Tape(form)
-        bias = weights["bias_ih"] + weights["bias_hh"]
+        if isinstance(out, Tape) and (out.form, out.reset_after) == (form, self.reset_after):
+            tape = out
+        else:
+            tape = Tape(form, self.reset_after)
+        tape.load(x, state[0])
+        tape.blocks[0, HIDDEN] = state[0]
+        W_ih, b_ih, W_hh, b_hh = (weights[name] for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh"))
+        rz, n = slice(2 * H), slice(2 * H, None)
+        bias = (b_ih + b_hh)[:, None]
+        tape.pre_activations.load(W_ih[rz], bias[rz], W_hh[rz])
+        tape.pre_activations.entries *= tape.half  # (F1)
         if self.reset_after:  # b_hn is not added to b_in: it stands within q
-            bias[2 * H :] = weights["bias_ih"][2 * H :]
-            tape.bias_hn[...] = weights["bias_hh"][2 * H :]
-        tape.load(x, state[0], weights, bias)
+            tape.candidate_x.load(W_ih[n], b_ih[n, None])
+            tape.candidate_h.load(b_hh[n, None], W_hh[n])
+            tape.to_h_prev.load(W_hh)
+        else:
+            tape.candidate_x.load(W_ih[n], bias[n])
+            tape.candidate_h.load(W_hh[n])
+            tape.to_h_prev.load(W_hh[rz])
+            tape.to_q.load(W_hh[n])
+        tape.to_x.load(concatenate((W_ih[n], W_ih[rz])))
 
-        x_1, w_x, z_x = tape.input_product
-        matmul(x_1, w_x, z_x)  # the input's share of (G1) and of (G5) or (G20), for all time steps at once
-        product, w_h, z_h_out = tape.recurrent_product(slice(0, 3 if self.reset_after else 2))
-        product_n, w_hn, z_h_n_out = tape.recurrent_product(slice(2, 3))
-        z_h_rz, z_h_n, bias_hn, half = tape.z_h[:2], tape.z_h[2], tape.bias_hn, tape.half
-        output = np.zeros((T, B, H), x.dtype)
-        for t, (h_prev, r_z, r, z, n, q, reset, update, h) in enumerate(tape.steps):
+        product, product_n = tape.pre_activations.multiply, tape.candidate_x.multiply
+        W_rz, W_xn, W_hn = tape.pre_activations.weights, tape.candidate_x.weights, tape.candidate_h.weights
+        z_h, z_h_out, half = tape.z_h, tape.candidate_h.blocks(tape.z_h[None]), tape.half
+        for t, views in enumerate(tape.steps):
+            x_1_h, x_1, one_h, row, h_prev, rz_out, n_out, q_out, r_z, r, z, n, q, reset, update, h, next_row = views
             if probe:
-                through(probe, t, h_prev=h_prev)
-            product(h_prev, w_h, z_h_out)
-            add(r_z, z_h_rz, r_z)  # (G1) (2, B, H)
+                through(probe, t, h_prev=row)
+                h_prev = row
+            product(x_1_h, W_rz, rz_out)  # (G1) (2, B, H), halved
             if probe:
                 multiply(r_z, 2, r_z)
                 through(probe, t, z_r=r, z_z=z)
@@ -113,8 +154,9 @@ class GRUKernel:
             add(r_z, half, r_z)
             if probe:
                 through(probe, t, r=r, z=z)
+            product_n(x_1, W_xn, n_out)  # the input's share of (G5) or (G20)
             if self.reset_after:
-                add(z_h_n, bias_hn, q)  # (G4) (B, H)
+                product_n(one_h, W_hn, q_out)  # (G4) (B, H)
                 if probe:
                     through(probe, t, q=q)
                 multiply(r, q, reset)
@@ -123,8 +165,8 @@ class GRUKernel:
                 multiply(r, h_prev, q)  # (G19)
                 if probe:
                     through(probe, t, q=q)
-                product_n(q, w_hn, z_h_n_out)
-                add(n, z_h_n, n)  # (G20)
+                product_n(q, W_hn, z_h_out)
+                add(n, z_h, n)  # (G20)
             if probe:
                 through(probe, t, z_n=n)
             tanh(n, n)  # (G6)
@@ -135,8 +177,8 @@ class GRUKernel:
             add(n, update, h)  # (G7)
             if probe:
                 through(probe, t, h=h)
-            output[t] = h
-        return output, (tape.h_prev[T].copy(),), tape
+            copyto(next_row, h)
+        return tape.blocks[1:, HIDDEN].copy(), (tape.blocks[T, HIDDEN].copy(),), tape
 
     def backward(
         self, tape: Tape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
@@ -147,66 +189,56 @@ class GRUKernel:
             d_x (T, B, D), (d_h_0,), and the gradients, with the names and shapes of the weights.
         """
         T, B, D, H, _, dtype = tape.form
-        W_hh, W_rz, W_n = tape.weight_hh, tape.weight_hh[: 2 * H], tape.weight_hh[2 * H :]
         d_h = np.array(d_state[0], order="C")  # what step t hands to the step before: here, to the last
         d_h_product, one = np.zeros((B, H), dtype), np.array(1, dtype)
-        for s, local, steps in tape.back:
-            # Local derivatives wait for no gradient: those of h = n + z (h_prev - n) = (1 - z) n + z h_prev, and of
-            # what the reset gate lets through, r q, or q = r h_prev. (n, B, H) each
-            by_sigmoid(s[UPDATE], s[Z], local[D_Z])  # of h by z_z
-            subtract(one, s[Z], local[D_Q])  # 1 - z, for a moment
-            multiply(local[D_Q], s[N], local[D_N])
-            by_tanh(local[D_N], local[D_Q], s[N], local[D_N])  # of h by z_n
-            by_sigmoid(s[RESET if self.reset_after else Q], s[R], local[D_R])  # by z_r
-            for t, d_z_n, d_z_r, d_z_z, d_q, r, z, d_z_by_row, d_z_rows, d_rz, d_rzq in steps:
-                add(d_h, d_output[t], d_h)  # (G8) (B, H)
-                if probe:
-                    through(probe, t, d_h=d_h)
-                multiply(d_h, d_z_z, d_z_z)  # (G9)
-                multiply(d_h, d_z_n, d_z_n)  # (G10)
-                if probe:
-                    through(probe, t, d_z_z=d_z_z, d_z_n=d_z_n)
-                if self.reset_after:
-                    multiply(d_z_n, r, d_q)  # (G11)
-                else:
-                    dot(d_z_n, W_n, d_q)  # (G21)
-                if probe:
-                    through(probe, t, d_q=d_q)
-                multiply(d_z_n if self.reset_after else d_q, d_z_r, d_z_r)  # (G12) or (G22)
-                if probe:
-                    through(probe, t, d_z_r=d_z_r)
-                if B > 1:
-                    copyto(d_z_rows, d_z_by_row)
-                if self.reset_after:
-                    matmul(d_rzq, W_hh, d_h_product)
-                else:
-                    matmul(d_rz, W_rz, d_h_product)
-                    multiply(d_q, r, d_q)
-                    add(d_h_product, d_q, d_h_product)
-                multiply(d_h, z, d_h)
-                add(d_h, d_h_product, d_h)  # (G13) or (G23)
-                if probe:
-                    through(probe, t, d_h_prev=d_h)
+        to_h_prev, to_q, by_r_z = tape.to_h_prev, tape.to_q, tape.local[:2]
+        by_r, h_by_z, h_by_n = tape.local
+        for t, reset_update, r_z, r, z, n, d_z_n, d_z_r, d_z_z, d_q, d_z in tape.back:
+            # Local derivatives: those of h = n + z (h_prev - n) = (1 - z) n + z h_prev, and of what the reset gate
+            # lets through, r q, or q = r h_prev
+            by_sigmoid(reset_update, r_z, by_r_z)  # by z_r, and of h by z_z
+            subtract(one, z, d_q)  # 1 - z, for a moment
+            multiply(d_q, n, h_by_n)
+            by_tanh(h_by_n, d_q, n, h_by_n)  # of h by z_n
+            add(d_h, d_output[t], d_h)  # (G8) (B, H)
+            if probe:
+                through(probe, t, d_h=d_h)
+            multiply(d_h, h_by_z, d_z_z)  # (G9)
+            multiply(d_h, h_by_n, d_z_n)  # (G10)
+            if probe:
+                through(probe, t, d_z_z=d_z_z, d_z_n=d_z_n)
+            if self.reset_after:
+                multiply(d_z_n, r, d_q)  # (G11)
+            else:
+                to_q(d_z_n, d_q)  # (G21)
+            if probe:
+                through(probe, t, d_q=d_q)
+            multiply(d_z_n if self.reset_after else d_q, by_r, d_z_r)  # (G12) or (G22)
+            if probe:
+                through(probe, t, d_z_r=d_z_r)
+            to_h_prev(d_z, d_h_product)
+            if not self.reset_after:
+                multiply(d_q, r, d_q)
+                add(d_h_product, d_q, d_h_product)
+            multiply(d_h, z, d_h)
+            add(d_h, d_h_product, d_h)  # (G13) or (G23)
+            if probe:
+                through(probe, t, d_h_prev=d_h)
 
-        M = T * B  # what is left are products over all steps and rows at once
-        h_prev, d_z = tape.h_prev[:T].reshape(M, H), tape.d_z.reshape(M, 4 * H)
-        d_nrz, d_n, d_rz, d_rzq = d_z[:, : 3 * H], d_z[:, :H], d_z[:, H : 3 * H], d_z[:, H:]
-        W_nrz = concatenate([tape.weight_ih[2 * H :], tape.weight_ih[: 2 * H]])
-        d_x = matmul(d_nrz, W_nrz).reshape(T, B, D)  # (G14)
-        d_w_x = matmul(d_nrz.T, tape.x_1.reshape(M, D + 1))  # (F4) (3H, D + 1), n r z
-        d_w_x = concatenate([d_w_x[H:], d_w_x[:H]])  # r z n
-        d_bias = d_w_x[:, D]
+        d_z, x_1_h = tape.d_z, tape.x_1_h[:T]  # what is left are products over all steps and rows at once
+        d_w_rz = over_time(d_z[D_R:D_Q], x_1_h)  # (F4) (2H, D + 1 + H)
+        d_w_n = over_time(d_z[:D_R], x_1_h[:, :, : D + 1])  # (H, D + 1)
         if self.reset_after:
-            d_weight_hh = matmul(d_rzq.T, h_prev)  # (G16) (3H, H)
-            d_bias_hh = concatenate([d_bias[: 2 * H], d_z[:, 3 * H :].sum(axis=0)])  # (G18) (3H,)
+            d_w_q = over_time(d_z[D_Q:], x_1_h[:, :, D:])  # (H, 1 + H)
+            d_bias_hn, d_weight_hn = d_w_q[:, 0], d_w_q[:, 1:]
         else:
-            q = tape.blocks[:T, Q].reshape(M, H)
-            d_weight_hh = concatenate([matmul(d_rz.T, h_prev), matmul(d_n.T, q)])  # (G24) (3H, H)
-            d_bias_hh = d_bias.copy()  # (G25) (3H,)
+            d_bias_hn, d_weight_hn = d_w_n[:, D], over_time(d_z[:D_R], tape.blocks[1:, RESET])
         gradients = {
-            "weight_ih": d_w_x[:, :D].copy(),  # (G15) (3H, D)
-            "weight_hh": d_weight_hh,
-            "bias_ih": d_bias.copy(),  # (G17) (3H,)
-            "bias_hh": d_bias_hh,
+            "weight_ih": concatenate((d_w_rz[:, :D], d_w_n[:, :D])),  # (G15) (3H, D)
+            "weight_hh": concatenate((d_w_rz[:, D + 1 :], d_weight_hn)),  # (G16) or (G24) (3H, H)
+            "bias_ih": concatenate((d_w_rz[:, D], d_w_n[:, D])),  # (G17) (3H,)
+            "bias_hh": concatenate((d_w_rz[:, D], d_bias_hn)),  # (G18) or (G25) (3H,)
         }
-        return d_x, (d_h,), gradients
+        d_x = np.empty((T * B, D), dtype)
+        tape.to_x(tape.d_z_to_x, d_x)  # (G14)
+        return d_x.reshape(T, B, D), (d_h,), gradients

@@ -10,52 +10,71 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy import add, copyto, dot, matmul, multiply, tanh
+from numpy import add, copyto, dot, multiply, tanh
 
 from manual import blocks
 from manual.activations import by_sigmoid, by_tanh
 from manual.arrays import Array, Probe
 from manual.blocks import through
+from manual.products import ByGate, OverGates, over_time
 
-#: The blocks of a step. A gate's stands first for its pre-activation, then for the gate. All sigmoids are neighbours,
-#: and so are the factors of the two products that c is the sum of: (i f) ∘ (g c_prev) = (new kept).
-O, I, F, G, C_PREV, NEW, KEPT, TANH_C = range(8)
+#: The blocks of a step; a gate's stands first for its pre-activation, then for the gate. Neighbours are what is done at
+#: one go: all gates, all sigmoids, the sigmoids o i f and the products m, new, kept that they are factors of, and the
+#: factors of two of these products, o i and tanh(c) g.
+TANH_C, G, O, I, F, M, NEW, KEPT, C = range(9)
 
 
 class Tape(blocks.Tape):
-    """All blocks of all steps, and views of them."""
+    """All blocks of all steps, the weights, and views."""
 
     def __init__(self, form: tuple[Any, ...]):
-        super().__init__(form, gates=4, sigmoids=3, moved=1, quantities=8, adjoints=4)
-        T, B, _, H, P, dtype = form
-        s, h = self.blocks, self.h_prev[1:]
-        self.weight_hr = np.zeros((P, H), dtype)  # of use under projection only, as the next two are
-        self.d_h = np.zeros((T, B, P), dtype)
-        self.m = np.zeros((T, B, H), dtype) if P < H else h
+        super().__init__(form, quantities=9, adjoints=4)
+        T, B, D, H, P, dtype = form
+        self.pre_activations = ByGate(4, B, D + 1 + P, H, dtype)
+        self.to_h_prev = OverGates(4, B, H, P, dtype)
+        self.to_x = OverGates(4, B, H, D, dtype, steps=T)
+        self.d_z_to_x = self.to_x.factor(self.d_z)
+        self.weight_hr = np.zeros((P, H), dtype)  # of use under projection only
+        self.d_h = np.zeros((T if P < H else 0, B, P), dtype)
+        before, s = self.blocks[:-1], self.blocks[1:]
+        self.h = np.zeros((T, B, P), dtype) if P < H else s[:, M]
+        z = s[:, G:M]
         self.steps = list(  # as the loop of forward names them
             zip(
+                self.x_1_h,
                 self.h_prev,
-                s[:, :G],  # sigmoids
-                s[:, :C_PREV],  # z, all gates
-                s[:, I:G],  # i f
-                s[:, G:NEW],  # g c_prev
-                s[:, NEW:TANH_C],  # new kept
+                before[:, C],
+                self.pre_activations.blocks(z),
+                z,
+                s[:, O:M],  # sigmoids
+                s[:, I],
+                s[:, F],
+                s[:, G],
+                s[:, O],
                 s[:, NEW],
                 s[:, KEPT],
-                s[:, C_PREV],
-                s[1:, C_PREV],  # c: what the step after finds as its c_prev
+                s[:, C],
                 s[:, TANH_C],
-                s[:, O],
-                self.m,
-                h,
+                s[:, M],
+                self.h,
+                self.h_prev[1:],
             )
         )
-        self.m_by_c = np.zeros((max(len(local) for _, local, _, _ in self.spans), B, H), dtype)
-        self.back = []  # as the loops of backward name them
-        for span, local, by_row, rows in self.spans:
-            by_gate = local.swapaxes(0, 1)  # (4, n, B, H), gates i f g o
-            steps = zip(range(T)[span], *by_gate, self.m_by_c, s[span, F], by_row, rows, self.d_z[span])
-            self.back.append((s[span].swapaxes(0, 1), by_gate, self.m_by_c[: len(local)], list(steps)[::-1]))
+        self.local = np.zeros((5, B, H), dtype)  # local derivatives of a step
+        factors = [self.to_h_prev.factor(self.d_z[:, t : t + 1]) for t in range(T)]
+        self.back = list(  # as the loop of backward names them
+            zip(
+                range(T),
+                s[:, M:C],  # m new kept
+                s[:, O:M],  # o i f
+                s[:, M:KEPT],  # m new
+                s[:, O:F],  # o i
+                s[:, TANH_C:O],  # tanh(c) g
+                s[:, F],
+                *self.d_z,
+                factors,
+            )
+        )[::-1]
 
 
 class LSTMKernel:
@@ -102,34 +121,41 @@ class LSTMKernel:
         """
         T, B, D = x.shape
         rows, P = weights["weight_hh"].shape
-        form = T, B, D, rows // 4, P, x.dtype
+        H = rows // 4
+        form = T, B, D, H, P, x.dtype
         tape = out if isinstance(out, Tape) and out.form == form else Tape(form)
-        tape.load(x, state[0], weights, weights["bias_ih"] + weights["bias_hh"])
-        tape.blocks[0, C_PREV] = state[1]
+        tape.load(x, state[0])
+        tape.blocks[0, C] = state[1]
+        bias = weights["bias_ih"] + weights["bias_hh"]
+        tape.pre_activations.load(weights["weight_ih"], bias[:, None], weights["weight_hh"], first=2)  # g o i f
+        tape.pre_activations.entries[1:] *= tape.half  # (F1)
+        tape.to_h_prev.load(weights["weight_hh"])
+        tape.to_x.load(weights["weight_ih"])
         if self.proj_size:
             tape.weight_hr[...] = weights["weight_hr"]
 
-        x_1, w_x, z_x = tape.input_product
-        matmul(x_1, w_x, z_x)  # the input's share of (L1), and both biases, for all time steps at once
-        product, w_h, z_h_out = tape.recurrent_product()
-        z_h, half, W_hr = tape.z_h, tape.half, tape.weight_hr.T
-        output = np.zeros((T, B, P), x.dtype)
+        product, W, half, W_hr = (
+            tape.pre_activations.multiply,
+            tape.pre_activations.weights,
+            tape.half,
+            tape.weight_hr.T,
+        )
         for t, views in enumerate(tape.steps):
-            h_prev, sigmoids, z, i_f, g_c_prev, new_kept, new, kept, c_prev, c, tanh_c, o, m, h = views
+            x_1_h, h_prev, c_prev, z_out, z, sigmoids, i, f, g, o, new, kept, c, tanh_c, m, h, next_row = views
             if probe:
                 through(probe, t, h_prev=h_prev, c_prev=c_prev)
-            product(h_prev, w_h, z_h_out)
-            add(z, z_h, z)  # (L1) (4, B, H)
+            product(x_1_h, W, z_out)  # (L1) (4, B, H), of the sigmoids halved
             if probe:
                 multiply(sigmoids, 2, sigmoids)
-                through(probe, t, z_i=z[I], z_f=z[F], z_g=z[G], z_o=z[O])
+                through(probe, t, z_i=i, z_f=f, z_g=g, z_o=o)
                 multiply(sigmoids, half, sigmoids)
             tanh(z, z)  # (L4), and with the next two lines (L2), (L3), (L5)
             multiply(sigmoids, half, sigmoids)
             add(sigmoids, half, sigmoids)
             if probe:
-                through(probe, t, i=z[I], f=z[F], g=z[G], o=z[O])
-            multiply(i_f, g_c_prev, new_kept)
+                through(probe, t, i=i, f=f, g=g, o=o)
+            multiply(i, g, new)
+            multiply(f, c_prev, kept)
             add(new, kept, c)  # (L6) (B, H)
             if probe:
                 through(probe, t, c=c)
@@ -141,8 +167,8 @@ class LSTMKernel:
                 dot(m, W_hr, h)  # (L21) (B, P)
             if probe:
                 through(probe, t, h=h)
-            output[t] = h
-        return output, (tape.h_prev[T].copy(), tape.blocks[T, C_PREV].copy()), tape
+            copyto(next_row, h)
+        return tape.h.copy(), (tape.h[-1].copy(), tape.blocks[T, C].copy()), tape
 
     def backward(
         self, tape: Tape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
@@ -153,50 +179,47 @@ class LSTMKernel:
             d_x (T, B, D), (d_h_0, d_c_0), and the gradients, with the names and shapes of the weights.
         """
         T, B, D, H, P, dtype = tape.form
-        weight_hh = tape.weight_hh
         d_h, d_c = (np.array(d, order="C") for d in d_state)  # what step t hands to the step before: here, to the last
         d_m = np.zeros((B, H), dtype) if self.proj_size else d_h
-        for s, local, m_by_c, steps in tape.back:
-            # Local derivatives wait for no gradient: those of c = i g + f c_prev and of m = o tanh(c). (n, B, H) each
-            by_sigmoid(s[NEW : KEPT + 1], s[I : F + 1], local[:2])  # of c by z_i and z_f
-            by_tanh(s[NEW], s[I], s[G], local[2])  # of c by z_g
-            multiply(s[O], s[TANH_C], m_by_c)  # m
-            by_sigmoid(m_by_c, s[O], local[3])  # of m by z_o
-            by_tanh(m_by_c, s[O], s[TANH_C], m_by_c)  # of m by c
-            for t, d_z_i, d_z_f, d_z_g, d_z_o, d_c_by_m, f, d_z_by_row, d_z_rows, d_z in steps:
-                add(d_h, d_output[t], d_h)  # (L8) (B, P)
+        to_h_prev, by_sigmoids, by_tanhs = tape.to_h_prev, tape.local[:3], tape.local[3:]
+        m_by_o, c_by_i, c_by_f, m_by_c, c_by_g = tape.local
+        for t, m_new_kept, o_i_f, m_new, o_i, tanh_c_g, f, d_z_i, d_z_f, d_z_g, d_z_o, d_z in tape.back:
+            # Local derivatives: those of c = i g + f c_prev and of m = o tanh(c)
+            by_sigmoid(m_new_kept, o_i_f, by_sigmoids)  # of m by z_o, of c by z_i and by z_f
+            by_tanh(m_new, o_i, tanh_c_g, by_tanhs)  # of m by c, of c by z_g
+            add(d_h, d_output[t], d_h)  # (L8) (B, P)
+            if probe:
+                through(probe, t, d_h=d_h)
+            if self.proj_size:
+                tape.d_h[t] = d_h
+                dot(d_h, tape.weight_hr, d_m)  # (L22) (B, H)
                 if probe:
-                    through(probe, t, d_h=d_h)
-                if self.proj_size:
-                    tape.d_h[t] = d_h
-                    dot(d_h, tape.weight_hr, d_m)  # (L22) (B, H)
-                    if probe:
-                        through(probe, t, d_m=d_m)
-                multiply(d_m, d_z_o, d_z_o)  # (L13)
-                multiply(d_m, d_c_by_m, d_c_by_m)
-                add(d_c, d_c_by_m, d_c)  # (L9)
-                if probe:
-                    through(probe, t, d_c=d_c)
-                multiply(d_c, d_z_i, d_z_i)  # (L10)
-                multiply(d_c, d_z_f, d_z_f)  # (L11)
-                multiply(d_c, d_z_g, d_z_g)  # (L12)
-                if probe:
-                    through(probe, t, d_z_i=d_z_i, d_z_f=d_z_f, d_z_g=d_z_g, d_z_o=d_z_o)
-                if B > 1:
-                    copyto(d_z_rows, d_z_by_row)
-                multiply(d_c, f, d_c)  # (L14)
-                dot(d_z, weight_hh, d_h)  # (L15)
-                if probe:
-                    through(probe, t, d_c_prev=d_c, d_h_prev=d_h)
+                    through(probe, t, d_m=d_m)
+            multiply(d_m, m_by_o, d_z_o)  # (L13)
+            multiply(d_m, m_by_c, m_by_c)
+            add(d_c, m_by_c, d_c)  # (L9)
+            if probe:
+                through(probe, t, d_c=d_c)
+            multiply(d_c, c_by_i, d_z_i)  # (L10)
+            multiply(d_c, c_by_f, d_z_f)  # (L11)
+            multiply(d_c, c_by_g, d_z_g)  # (L12)
+            if probe:
+                through(probe, t, d_z_i=d_z_i, d_z_f=d_z_f, d_z_g=d_z_g, d_z_o=d_z_o)
+            multiply(d_c, f, d_c)  # (L14)
+            to_h_prev(d_z, d_h)  # (L15)
+            if probe:
+                through(probe, t, d_c_prev=d_c, d_h_prev=d_h)
 
-        d_z, M = tape.d_z.reshape(T * B, 4 * H), T * B  # what is left are products over all steps and rows at once
-        d_w_x = dot(d_z.T, tape.x_1.reshape(M, D + 1))  # (F4) (4H, D + 1)
+        d_w = over_time(tape.d_z, tape.x_1_h[:T])  # (F4) (4H, D + 1 + P)
         gradients = {
-            "weight_ih": d_w_x[:, :D].copy(),  # (L17) (4H, D)
-            "weight_hh": dot(d_z.T, tape.h_prev[:T].reshape(M, P)),  # (L18) (4H, P)
-            "bias_ih": d_w_x[:, D].copy(),  # (L19) (4H,)
-            "bias_hh": d_w_x[:, D].copy(),  # (L20) (4H,)
+            "weight_ih": d_w[:, :D].copy(),  # (L17) (4H, D)
+            "weight_hh": d_w[:, D + 1 :].copy(),  # (L18) (4H, P)
+            "bias_ih": d_w[:, D].copy(),  # (L19) (4H,)
+            "bias_hh": d_w[:, D].copy(),  # (L20) (4H,)
         }
         if self.proj_size:
-            gradients["weight_hr"] = dot(tape.d_h.reshape(M, P).T, tape.m.reshape(M, H))  # (L23) (P, H)
-        return dot(d_z, tape.weight_ih).reshape(T, B, D), (d_h, d_c), gradients  # d_x is (L16)
+            m = tape.blocks[1:, M].reshape(T * B, H)
+            gradients["weight_hr"] = dot(tape.d_h.reshape(T * B, P).T, m)  # (L23) (P, H)
+        d_x = np.empty((T * B, D), dtype)
+        tape.to_x(tape.d_z_to_x, d_x)  # (L16)
+        return d_x.reshape(T, B, D), (d_h, d_c), gradients

@@ -9,24 +9,28 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy import add, copyto, dot, matmul, multiply
+from numpy import add, copyto, multiply
 
 from manual import blocks
 from manual.activations import ACTIVATIONS
 from manual.arrays import Array, Probe
 from manual.blocks import through
+from manual.products import ByGate, OverGates, over_time
 
 
 class Tape(blocks.Tape):
-    """The one block of every step, which stands first for z and then for h, and views of them."""
+    """The one block of every step, which stands first for z and then for h, the weights, and views."""
 
     def __init__(self, form: tuple[Any, ...]):
-        super().__init__(form, gates=1, sigmoids=0, moved=0, quantities=1, adjoints=1)
-        self.steps = list(zip(self.h_prev, self.blocks[:, 0], self.h_prev[1:]))
-        self.back = [
-            (self.blocks[span, 0], rows[:, :, 0], list(zip(range(len(self.d_z))[span], rows[:, :, 0]))[::-1])
-            for span, _, _, rows in self.spans
-        ]
+        super().__init__(form, quantities=1, adjoints=1)
+        T, B, D, H, _, dtype = form
+        self.pre_activation = ByGate(1, B, D + 1 + H, H, dtype)
+        self.to_h_prev = OverGates(1, B, H, H, dtype)
+        self.to_x = OverGates(1, B, H, D, dtype, steps=T)
+        self.h = self.blocks[1:, 0]
+        views = self.x_1_h, self.h_prev, self.pre_activation.blocks(self.blocks[1:]), self.h, self.h_prev[1:]
+        self.steps = list(zip(*views))  # as the loop of forward names them
+        self.back = list(enumerate(self.d_z[0]))[::-1]  # as the loop of backward names them
 
 
 class RNNKernel:
@@ -74,26 +78,24 @@ class RNNKernel:
         H = len(weights["weight_hh"])
         form = T, B, D, H, H, x.dtype
         tape = out if isinstance(out, Tape) and out.form == form else Tape(form)
-        tape.load(x, state[0], weights, weights["bias_ih"] + weights["bias_hh"])
+        tape.load(x, state[0])
+        bias = weights["bias_ih"] + weights["bias_hh"]
+        tape.pre_activation.load(weights["weight_ih"], bias[:, None], weights["weight_hh"])
+        tape.to_h_prev.load(weights["weight_hh"])
+        tape.to_x.load(weights["weight_ih"])
 
-        x_1, w_x, z_x = tape.input_product
-        matmul(x_1, w_x, z_x)  # the input's share of (R1), and both biases, for all time steps at once
-        product, w_h, z_h_out = tape.recurrent_product()
-        z_h, activation = tape.z_h[0], self.activation
-        output = np.zeros((T, B, H), x.dtype)
-        for t, (h_prev, h, h_next) in enumerate(tape.steps):
+        product, W, activation = tape.pre_activation.multiply, tape.pre_activation.weights, self.activation
+        for t, (x_1_h, h_prev, z_out, h, h_next) in enumerate(tape.steps):
             if probe:
                 through(probe, t, h_prev=h_prev)
-            product(h_prev, w_h, z_h_out)
-            add(h, z_h, h)  # (R1) (B, H)
+            product(x_1_h, W, z_out)  # (R1) (B, H)
             if probe:
                 through(probe, t, z_h=h)
             activation(h, h)  # (R2)
             if probe:
                 through(probe, t, h=h)
             copyto(h_next, h)
-            output[t] = h
-        return output, (tape.h_prev[T].copy(),), tape
+        return tape.h.copy(), (tape.h[-1].copy(),), tape
 
     def backward(
         self, tape: Tape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
@@ -103,28 +105,28 @@ class RNNKernel:
         Returns:
             d_x (T, B, D), (d_h_0,), and the gradients, with the names and shapes of the weights.
         """
-        T, B, D, H, _, _ = tape.form
-        weight_hh = tape.weight_hh
+        T, B, D, H, _, dtype = tape.form
+        to_h_prev = tape.to_h_prev
         d_h = np.array(d_state[0], order="C")  # what step t hands to the step before: here, to the last
-        for h, h_by_z, steps in tape.back:
-            self.derivative(h, h_by_z)  # it waits for no gradient: of several steps at once, (n, B, H)
-            for t, d_z in steps:
-                add(d_h, d_output[t], d_h)  # (R3) (B, H)
-                if probe:
-                    through(probe, t, d_h=d_h)
-                multiply(d_h, d_z, d_z)  # (R4)
-                if probe:
-                    through(probe, t, d_z_h=d_z)
-                dot(d_z, weight_hh, d_h)  # (R5)
-                if probe:
-                    through(probe, t, d_h_prev=d_h)
+        self.derivative(tape.h, tape.d_z[0])  # of h by z: it waits for no gradient, so of all steps at once
+        for t, d_z in tape.back:
+            add(d_h, d_output[t], d_h)  # (R3) (B, H)
+            if probe:
+                through(probe, t, d_h=d_h)
+            multiply(d_h, d_z, d_z)  # (R4)
+            if probe:
+                through(probe, t, d_z_h=d_z)
+            to_h_prev(d_z, d_h)  # (R5)
+            if probe:
+                through(probe, t, d_h_prev=d_h)
 
-        d_z, M = tape.d_z.reshape(T * B, H), T * B  # what is left are products over all steps and rows at once
-        d_w_x = dot(d_z.T, tape.x_1.reshape(M, D + 1))  # (F4) (H, D + 1)
+        d_w = over_time(tape.d_z, tape.x_1_h[:T])  # (F4) (H, D + 1 + H)
         gradients = {
-            "weight_ih": d_w_x[:, :D].copy(),  # (R7) (H, D)
-            "weight_hh": dot(d_z.T, tape.h_prev[:T].reshape(M, H)),  # (R8) (H, H)
-            "bias_ih": d_w_x[:, D].copy(),  # (R9) (H,)
-            "bias_hh": d_w_x[:, D].copy(),  # (R10) (H,)
+            "weight_ih": d_w[:, :D].copy(),  # (R7) (H, D)
+            "weight_hh": d_w[:, D + 1 :].copy(),  # (R8) (H, H)
+            "bias_ih": d_w[:, D].copy(),  # (R9) (H,)
+            "bias_hh": d_w[:, D].copy(),  # (R10) (H,)
         }
-        return dot(d_z, tape.weight_ih).reshape(T, B, D), (d_h,), gradients  # d_x is (R6)
+        d_x = np.empty((T * B, D), dtype)
+        tape.to_x(tape.d_z[0].reshape(T * B, H), d_x)  # (R6)
+        return d_x.reshape(T, B, D), (d_h,), gradients

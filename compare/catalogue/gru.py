@@ -7,16 +7,15 @@ from compare.catalogue.fault import Injected, after
 G5 = "multiply(r, q, reset)\n                add(n, reset, n)  # (G5)"
 G7 = "add(n, update, h)  # (G7)"
 G8 = "add(d_h, d_output[t], d_h)  # (G8) (B, H)"
-G9 = "multiply(d_h, d_z_z, d_z_z)  # (G9)"
-G10 = "multiply(d_h, d_z_n, d_z_n)  # (G10)"
+G9 = "multiply(d_h, h_by_z, d_z_z)  # (G9)"
+G10 = "multiply(d_h, h_by_n, d_z_n)  # (G10)"
 G11 = "multiply(d_z_n, r, d_q)  # (G11)"
-G12 = "multiply(d_z_n if self.reset_after else d_q, d_z_r, d_z_r)  # (G12) or (G22)"
+G12 = "multiply(d_z_n if self.reset_after else d_q, by_r, d_z_r)  # (G12) or (G22)"
 G13 = "add(d_h, d_h_product, d_h)  # (G13) or (G23)"
 KEEP = "multiply(d_h, z, d_h)"
-G15 = "d_w_x[:, :D].copy(),  # (G15) (3H, D)"
-G16 = "d_weight_hh = matmul(d_rzq.T, h_prev)  # (G16) (3H, H)"
-G17 = "d_bias.copy(),  # (G17) (3H,)"
-G18 = "concatenate([d_bias[: 2 * H], d_z[:, 3 * H :].sum(axis=0)])  # (G18) (3H,)"
+G16 = "concatenate((d_w_rz[:, D + 1 :], d_weight_hn)),  # (G16) or (G24) (3H, H)"
+G17 = "concatenate((d_w_rz[:, D], d_w_n[:, D])),  # (G17) (3H,)"
+G18 = "concatenate((d_w_rz[:, D], d_bias_hn)),  # (G18) or (G25) (3H,)"
 
 
 def _gru(title: str, old: str, new: str, *wrong: str, hint: str = "", **more: Any) -> Injected:
@@ -47,15 +46,15 @@ GRU: list[Injected] = [
     ),
     _gru(
         "the candidate's second bias is forgotten",
-        'tape.bias_hn[...] = weights["bias_hh"][2 * H :]',
-        "tape.bias_hn[...] = 0",
+        "tape.candidate_h.load(b_hh[n, None], W_hh[n])",
+        "tape.candidate_h.load(0 * b_hh[n, None], W_hh[n])",
         "q",
         hint="bias_hh is missing",
     ),
     _gru("the output's gradient is left out", G8, "add(d_h, 0, d_h)", "d_h", hint="d_output is missing"),
     _gru("= for += in d_h", G8, "copyto(d_h, d_output[t])", "d_h", hint="what the step after hands back is missing"),
     _gru(
-        "σ' is left out of the update gate", G9, "multiply(d_h, d_z_z / (1 - z) / z, d_z_z)", "d_z_z", hint="left out"
+        "σ' is left out of the update gate", G9, "multiply(d_h, h_by_z / (1 - z) / z, d_z_z)", "d_z_z", hint="left out"
     ),
     _gru(
         "the candidate is forgotten in the update gate's adjoint",
@@ -67,12 +66,12 @@ GRU: list[Injected] = [
     _gru(
         "the candidate's adjoint has z for 1 - z",
         G10,
-        "multiply(d_h, d_z_n / (1 - z) * z, d_z_n)",
+        "multiply(d_h, h_by_n / (1 - z) * z, d_z_n)",
         "d_z_n",
         hint="z in the place of 1 - z",
     ),
     _gru(
-        "the candidate's adjoint lacks 1 - z", G10, "multiply(d_h, d_z_n / (1 - z), d_z_n)", "d_z_n", hint="is missing"
+        "the candidate's adjoint lacks 1 - z", G10, "multiply(d_h, h_by_n / (1 - z), d_z_n)", "d_z_n", hint="is missing"
     ),
     _gru("the reset gate is left out on the way to q", G11, "copyto(d_q, d_z_n)", "d_q", hint="∘ r is missing"),
     _gru(
@@ -82,7 +81,7 @@ GRU: list[Injected] = [
         "d_z_r",
         hint="h_prev in the place of q",
     ),
-    _gru("the reset gate's adjoint has the wrong sign", G12, "multiply(d_z_n, -d_z_r, d_z_r)", "d_z_r", hint="sign"),
+    _gru("the reset gate's adjoint has the wrong sign", G12, "multiply(d_z_n, -by_r, d_z_r)", "d_z_r", hint="sign"),
     _gru("the old state hands nothing back", KEEP, "d_h[...] = 0", "d_h_prev", hint="d_h ∘ z is missing"),
     _gru(
         "the old state hands back 1 - z", KEEP, "multiply(d_h, 1 - z, d_h)", "d_h_prev", hint="1 - z in the place of z"
@@ -91,21 +90,21 @@ GRU: list[Injected] = [
     _gru(
         "the candidate's recurrent weights see d_z_n",
         G16,
-        "d_weight_hh = matmul(concatenate([d_rz, d_n], axis=1).T, h_prev)",
+        "concatenate((d_w_rz[:, D + 1 :], over_time(d_z[:D_R], tape.h_prev[:T]))),",
         "weight_hh[n]",
         hint="with d_z_n in the place of d_q",
     ),
     _gru(
         "the candidate's second bias is taken for its first",
         G18,
-        "d_bias.copy()",
+        "concatenate((d_w_rz[:, D], d_w_n[:, D])),",
         "bias_hh[n]",
         hint="it equals bias_ih_l0 n",
     ),
     _gru(
         "a bias is not summed over time",
         G17,
-        "concatenate([d_rz, d_n], axis=1)[-B:].sum(axis=0),",
+        "d_z[:, -1].sum(axis=1)[[D_R, D_Z, D_N]].reshape(-1),",
         "bias_ih",
         hint="last",
     ),
@@ -120,22 +119,22 @@ GRU: list[Injected] = [
     ),
     _before(
         "the recurrent matrix is transposed on the way to q",
-        "dot(d_z_n, W_n, d_q)  # (G21)",
-        "dot(d_z_n, W_n.T, d_q)",
+        "tape.to_q.load(W_hh[n])",
+        "tape.to_q.load(W_hh[n].T)",
         "d_q",
         hint="the recurrent matrix is transposed",
     ),
     _before(
         "the reset gate is left out of what is handed back",
-        "multiply(d_q, r, d_q)\n                    add",
+        "multiply(d_q, r, d_q)\n                add",
         "add",
         "d_h_prev",
         hint="∘ r is missing",
     ),
     _before(
         "the candidate's recurrent weights see h_prev, not q",
-        "matmul(d_n.T, q)",
-        "matmul(d_n.T, h_prev)",
+        "over_time(d_z[:D_R], tape.blocks[1:, RESET])",
+        "over_time(d_z[:D_R], tape.h_prev[:T])",
         "weight_hh[n]",
     ),
 ]

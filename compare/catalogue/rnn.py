@@ -4,11 +4,11 @@ from typing import Any
 
 from compare.catalogue.fault import Injected, after
 
-BIAS = 'weights["bias_ih"] + weights["bias_hh"])'
+BIAS = 'weights["bias_ih"] + weights["bias_hh"]'
 R2 = "activation(h, h)  # (R2)"
 R3 = "add(d_h, d_output[t], d_h)  # (R3) (B, H)"
 R4 = "multiply(d_h, d_z, d_z)  # (R4)"
-R5 = "dot(d_z, weight_hh, d_h)  # (R5)"
+R5 = "to_h_prev(d_z, d_h)  # (R5)"
 
 
 def _rnn(title: str, old: str, new: str, *wrong: str, hint: str = "", **more: Any) -> Injected:
@@ -16,7 +16,7 @@ def _rnn(title: str, old: str, new: str, *wrong: str, hint: str = "", **more: An
 
 
 RNN: list[Injected] = [
-    _rnn("the second bias is forgotten", BIAS, 'weights["bias_ih"])', "z_h", hint="bias_hh is missing"),
+    _rnn("the second bias is forgotten", BIAS, 'weights["bias_ih"]', "z_h", hint="bias_hh is missing"),
     _rnn("tanh is applied twice", R2, "activation(h, h); activation(h, h)", "h", hint="the activation is there twice"),
     _rnn("tanh is left out", R2, "pass", "h", hint="the activation is left out"),
     _rnn("the output's gradient is left out", R3, "add(d_h, 0, d_h)", "d_h", hint="d_output is missing"),
@@ -26,17 +26,17 @@ RNN: list[Injected] = [
     _rnn(
         "σ' in the place of tanh'",
         R4,
-        "multiply(d_h, tape.blocks[t, 0] * (1 - tape.blocks[t, 0]), d_z)",
+        "multiply(d_h, tape.h[t] * (1 - tape.h[t]), d_z)",
         "d_z_h",
         hint="σ' in the place of tanh'",
     ),
     _rnn("the sign is wrong", R4, "multiply(d_h, -d_z, d_z)", "d_z_h", hint="sign"),
     _rnn("the carry is dropped", R5, "d_h[...] = 0", "d_h_prev", hint="zero"),
-    _rnn("the carry skips tanh'", R5, "dot(d_h.copy(), weight_hh, d_h)", "d_h_prev", hint="d_h in the place of d_z_h"),
+    _rnn("the carry skips tanh'", R5, "to_h_prev(d_h.copy(), d_h)", "d_h_prev", hint="d_h in the place of d_z_h"),
     _rnn(
         "the recurrent matrix is transposed on the way back",
-        R5,
-        "dot(d_z, weight_hh.T, d_h)",
+        'tape.to_h_prev.load(weights["weight_hh"])',
+        'tape.to_h_prev.load(weights["weight_hh"].T)',
         "d_h_prev",
         hint="transposed",
     ),

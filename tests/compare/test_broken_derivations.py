@@ -15,6 +15,9 @@ USED_AS = {
     "optimizers": {"Adam": "manual.Adam", "SGD": "manual.SGD"},
 }
 
+BY_TANH = "by_tanh(m_new, o_i, tanh_c_g, by_tanhs)"
+LAST_BIAS = "tape.d_z[:, -1].sum(axis=1).reshape(-1)"
+
 W_IH, W_HH = "recurrent.weight_ih_l0", "recurrent.weight_hh_l0"
 B_IH, B_HH = "recurrent.bias_ih_l0", "recurrent.bias_hh_l0"
 LSTM = [W_IH, W_HH, B_IH, B_HH]
@@ -47,35 +50,34 @@ FAULTS = {
     "tanh is applied twice":
         ("lstm", "tanh(c, tanh_c)", "tanh(tanh(c), tanh_c)", OUTPUTS | gradients(ALL)),
     "a gate has another's activation":
-        ("lstm", "tanh(z, z)", "z[G] = np.arctanh(0.5 + 0.5 * tanh(0.5 * z[G])); tanh(z, z)", OUTPUTS | gradients(ALL)),
+        ("lstm", "tanh(z, z)", "g[...] = np.arctanh(0.5 + 0.5 * tanh(0.5 * g)); tanh(z, z)", OUTPUTS | gradients(ALL)),
     # backward through the gates
     "sigma' of the input gate is left out":
-        ("lstm", "by_sigmoid(s[NEW : KEPT + 1], s[I : F + 1], local[:2])",
-         "local[0] = s[G]; by_sigmoid(s[KEPT], s[F], local[1])", gradients(LSTM)),
+        ("lstm", "multiply(d_c, c_by_i, d_z_i)", "multiply(d_c, tanh_c_g[1], d_z_i)", gradients(LSTM)),
     "sigma' of the forget gate is left out":
-        ("lstm", "by_sigmoid(s[NEW : KEPT + 1], s[I : F + 1], local[:2])",
-         "by_sigmoid(s[NEW], s[I], local[0]); local[1] = s[C_PREV]", gradients(LSTM)),
+        ("lstm", "multiply(d_c, c_by_f, d_z_f)", "multiply(d_c, tape.blocks[t, C], d_z_f)", gradients(LSTM)),
     "tanh' of the candidate is left out":
-        ("lstm", "by_tanh(s[NEW], s[I], s[G], local[2])", "local[2] = s[I]", gradients(LSTM)),
+        ("lstm", "multiply(d_c, c_by_g, d_z_g)", "multiply(d_c, o_i[1], d_z_g)", gradients(LSTM)),
     "sigma' of the output gate is left out":
-        ("lstm", "by_sigmoid(m_by_c, s[O], local[3])", "local[3] = s[TANH_C]", gradients(LSTM)),
+        ("lstm", "multiply(d_m, m_by_o, d_z_o)", "multiply(d_m, tanh_c_g[0], d_z_o)", gradients(LSTM)),
     "the candidate has a sigmoid's derivative":
-        ("lstm", "by_tanh(s[NEW], s[I], s[G], local[2])", "by_sigmoid(s[NEW], s[G], local[2])", gradients(LSTM)),
+        ("lstm", BY_TANH, f"{BY_TANH}; by_sigmoid(m_new[1], tanh_c_g[1], c_by_g)", gradients(LSTM)),
     "tanh' is taken at the cell":
-        ("lstm", "by_tanh(m_by_c, s[O], s[TANH_C], m_by_c)",
-         "m_by_c[...] = s[O] * (1 - np.arctanh(s[TANH_C]) ** 2)", gradients(LSTM)),
+        ("lstm", BY_TANH,
+         f"{BY_TANH}; m_by_c[...] = o_i[0] * (1 - tape.blocks[t + 1, C] ** 2)", gradients(LSTM)),
     "tanh' at the cell's tanh is left out":
-        ("lstm", "by_tanh(m_by_c, s[O], s[TANH_C], m_by_c)", "m_by_c[...] = s[O]", gradients(LSTM)),
+        ("lstm", BY_TANH, f"{BY_TANH}; m_by_c[...] = o_i[0]", gradients(LSTM)),
     "two gates are swapped":
-        ("lstm", "s[I : F + 1], local[:2])", "s[I : F + 1], local[1::-1])", gradients(LSTM)),
+        ("lstm", "c_by_i, c_by_f, m_by_c, c_by_g = tape.local",
+         "c_by_f, c_by_i, m_by_c, c_by_g = tape.local", gradients(LSTM)),
     "the output gate uses another delta":
-        ("lstm", "multiply(d_m, d_z_o, d_z_o)", "multiply(d_c, d_z_o, d_z_o)", gradients(LSTM)),
+        ("lstm", "multiply(d_m, m_by_o, d_z_o)", "multiply(d_c, m_by_o, d_z_o)", gradients(LSTM)),
     "the forget gate reads the cell after the step":
-        ("lstm", "multiply(d_c, d_z_f, d_z_f)",
-         "multiply(d_c, tape.blocks[t + 1, C_PREV] * f * (1 - f), d_z_f)", gradients(LSTM)),
+        ("lstm", "multiply(d_c, c_by_f, d_z_f)",
+         "multiply(d_c, tape.blocks[t + 1, C] * f * (1 - f), d_z_f)", gradients(LSTM)),
     # backward through time
     "d_c = instead of +=":
-        ("lstm", "add(d_c, d_c_by_m, d_c)", "copyto(d_c, d_c_by_m)", gradients(LSTM)),
+        ("lstm", "add(d_c, m_by_c, d_c)", "copyto(d_c, m_by_c)", gradients(LSTM)),
     "the cell carry is dropped":
         ("lstm", "multiply(d_c, f, d_c)", "multiply(d_c, 0, d_c)", gradients(LSTM)),
     "the cell carry lacks the forget gate":
@@ -83,19 +85,19 @@ FAULTS = {
     "the hidden carry is dropped":
         ("lstm", "add(d_h, d_output[t], d_h)", "copyto(d_h, d_output[t])", gradients(LSTM)),
     "the recurrent matrix is transposed":
-        ("lstm", "dot(d_z, weight_hh, d_h)",
-         "dot(d_z, weight_hh.reshape(4, H, H).swapaxes(1, 2).reshape(4 * H, H), d_h)", gradients(LSTM)),
+        ("lstm", 'to_h_prev.load(weights["weight_hh"])',
+         'to_h_prev.load(weights["weight_hh"].reshape(4, H, H).swapaxes(1, 2).reshape(4 * H, H))', gradients(LSTM)),
     # gradients of the weights
     "input weights from the last step only":
-        ("lstm", "d_w_x[:, :D].copy()", "dot(tape.d_z[-1].T, tape.x_1[-1, 0, :, :D])", gradients([W_IH])),
+        ("lstm", "d_w[:, :D].copy()", "over_time(tape.d_z[:, -1:], tape.x_1_h[T - 1 : T, :, :D])", gradients([W_IH])),
     "recurrent weights read the state off by one":
-        ("lstm", "tape.h_prev[:T]", "tape.h_prev[1:]", gradients([W_HH])),
+        ("lstm", "d_w[:, D + 1 :].copy()", "over_time(tape.d_z, tape.h_prev[1:])", gradients([W_HH])),
     "the input bias is not summed over time":
-        ("lstm", '"bias_ih": d_w_x[:, D].copy()', '"bias_ih": tape.d_z[-1].sum(axis=0)', gradients([B_IH])),
+        ("lstm", '"bias_ih": d_w[:, D].copy()', f'"bias_ih": {LAST_BIAS}', gradients([B_IH])),
     "the recurrent bias is not summed over time":
-        ("lstm", '"bias_hh": d_w_x[:, D].copy()', '"bias_hh": tape.d_z[-1].sum(axis=0)', gradients([B_HH])),
+        ("lstm", '"bias_hh": d_w[:, D].copy()', f'"bias_hh": {LAST_BIAS}', gradients([B_HH])),
     "one gate's bias takes another's delta":
-        ("lstm", '"bias_hh": d_w_x[:, D].copy()', '"bias_hh": np.roll(d_w_x[:, D], H)', gradients([B_HH])),
+        ("lstm", '"bias_hh": d_w[:, D].copy()', '"bias_hh": np.roll(d_w[:, D], H)', gradients([B_HH])),
     # readout
     "the readout's bias does not learn":
         ("linear", '"bias": rows.sum(axis=0)', '"bias": 0 * rows.sum(axis=0)', gradients(["readout.bias"])),
@@ -137,20 +139,19 @@ FAULTS = {
 #: text, what takes its place, and how the check of each equation by itself names it.
 UNSEEN_IN_TRAINING = {
     "the gradient of x is doubled":
-        ("dot(d_z, tape.weight_ih)", "2 * dot(d_z, tape.weight_ih)", ["(L16) d_x"]),
+        ("d_x.reshape(T, B, D), (d_h", "2 * d_x.reshape(T, B, D), (d_h", ["(L16) d_x"]),
     "the gradient of c_0 is not handed out":
         ("(d_h, d_c), gradients", "(d_h, 0 * d_c), gradients", ["d_c_0"]),
     "the gradient of c_n is ignored":
-        ("for s, local, m_by_c, steps in tape.back:", "d_c[...] = 0\n        for s, local, m_by_c, steps in tape.back:",
-         ["(L9) d_c_l0"]),
+        ("for t, m_new_kept,", "d_c[...] = 0\n        for t, m_new_kept,", ["(L9) d_c_l0"]),
     "the initial hidden state is ignored":
-        ("tape.load(x, state[0],", "tape.load(x, 0 * state[0],", ["h_prev_l0"]),
+        ("tape.load(x, state[0])", "tape.load(x, 0 * state[0])", ["h_prev_l0"]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("more", [".T.copy()", ".astype(np.float32)"], ids=["transposed", "another dtype"])
 def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, monkeypatch, capsys, more):
-    product = "dot(d_z.T, tape.h_prev[:T].reshape(M, P))"
+    product = "d_w[:, D + 1 :].copy()"
     with_broken("lstm", product, product + more, monkeypatch)
     assert disagreements(tmp_path, monkeypatch, []) == (1, {f"gradient {W_HH}"}, {"autograd", "nn.LSTM"})
     printed = capsys.readouterr().out

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from oracles import Experiment, relative_error
+
+from manual import products
+from manual.gru import GRUKernel
+from manual.lstm import LSTMKernel
+from manual.products import ByGate, OverGates, over_time, tile_width
+from manual.rnn import RNNKernel
+
+KERNELS = {
+    "lstm": LSTMKernel(),
+    "lstm projected": LSTMKernel(proj_size=4),
+    "gru": GRUKernel(),
+    "gru, reset before": GRUKernel(reset_after=False),
+    "rnn": RNNKernel(),
+}
+T, D, H, G = 7, 3, 6, 4
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request):
+    return KERNELS[request.param]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles of two columns, and sums over parts of two steps, also where there is little to multiply."""
+    monkeypatch.setattr(products, "UNPACKED", 150)
+    monkeypatch.setattr(products, "WIDTHS", (2,))
+    monkeypatch.setattr(products, "NARROW", 2)
+    monkeypatch.setattr(products, "LONG", 5)
+
+
+def adjoints(rng, B):
+    """(G, T, B, H), as a tape keeps them."""
+    return rng.normal(size=(T, G, 1, H)).swapaxes(0, 1) if B == 1 else rng.normal(size=(G, T, B, H))
+
+
+@pytest.mark.parametrize(
+    ("rows", "inner", "columns", "width"),
+    [
+        (64, 35, 32, 32),  # all at once
+        (64, 193, 128, 64),
+        (64, 385, 256, 32),
+        (32, 769, 512, 32),
+        (256, 200, 48, 16),  # no 64 and no 32 divide 48
+        (256, 67, 64, 32),
+        (512, 600, 512, 512),  # no tile is narrow enough
+        (512, 600, 50, 50),  # nothing divides 50
+    ],
+)
+def test_tile_width(rows, inner, columns, width):
+    assert tile_width(rows, inner, columns) == width
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize("B", [1, 5])
+def test_by_gate(B, tiled, rng, request):
+    """The weights of all gates, gates from the third on before the others, in whole gates and in tiles."""
+    if tiled:
+        request.getfixturevalue("small_tiles")
+    gates = ByGate(G, B, D + 8, H, np.float64)
+    assert gates.entries.shape == (G, D + 8, *((3, 2) if tiled and B > 1 else (1, H)))
+    w, more, rows = rng.normal(size=(G * H, D)), rng.normal(size=(G * H, 8)), rng.normal(size=(B, D + 8))
+    gates.load(w, more, first=2)
+    z = np.zeros((G, B, H))
+    gates.multiply(rows, gates.weights, gates.blocks(z))
+    expected = (rows @ np.hstack([w, more]).T).reshape(B, G, H).swapaxes(0, 1)
+    assert relative_error(z, np.roll(expected, -2, axis=0)) < 1e-14
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize("gates", [slice(0, 4), slice(1, 4), slice(2, 3)])
+@pytest.mark.parametrize("B", [1, 5])
+def test_over_gates(B, gates, tiled, rng, request):
+    """For all steps and for one, of all gates, of some and of one."""
+    if tiled:
+        request.getfixturevalue("small_tiles")
+    d_z = adjoints(rng, B)[gates]
+    n, N = len(d_z), 8
+    w = rng.normal(size=(n * H, N))
+    expected = np.einsum("gtbh,ghn->tbn", d_z, w.reshape(n, H, N))
+    of_all, of_step = OverGates(n, B, H, N, np.float64, steps=T), OverGates(n, B, H, N, np.float64)
+    assert tiled == (getattr(of_all, "share_tiles", np.empty((1, 1, 1))).shape[-3] > 1) or of_all.in_rows
+    for over_gates, steps in ((of_all, slice(None)), (of_step, slice(2, 3))):
+        over_gates.load(w)
+        out = np.zeros((len(range(T)[steps]) * B, N))
+        over_gates(over_gates.factor(d_z[:, steps]), out)
+        assert relative_error(out, expected[steps].reshape(-1, N)) < 1e-14
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize("B", [1, 3, 5, 70])
+def test_over_time(B, tiled, rng, request):
+    if tiled:
+        request.getfixturevalue("small_tiles")
+    d_z, rows = adjoints(rng, B), rng.normal(size=(T, B, 9))
+    expected = np.einsum("gtbh,tbk->ghk", d_z, rows[:, :, 2:])
+    assert relative_error(over_time(d_z, rows[:, :, 2:]).reshape(expected.shape), expected) < 1e-14
+
+
+def test_equation_f4(kernel):
+    """The sum over steps and rows of d_z times x, of d_z alone, and of d_z times h_prev."""
+    experiment = Experiment.random(kernel)
+    seen, (_, (_, _, gradients)) = experiment.recorded(), experiment.run()
+    d_z = np.concatenate([seen[f"d_z_{gate}"] for gate in kernel.gates], axis=2)
+    assert relative_error(gradients["weight_ih"], np.einsum("tbg,tbd->gd", d_z, experiment.x)) < 1e-14
+    assert relative_error(gradients["bias_ih"], np.einsum("tbg->g", d_z)) < 1e-14
+    if isinstance(kernel, LSTMKernel | RNNKernel):
+        assert relative_error(gradients["weight_hh"], np.einsum("tbg,tbd->gd", d_z, seen["h_prev"])) < 1e-14
+
+
+def test_tiles_change_nothing_but_the_order_of_sums(kernel, request):
+    experiment = Experiment.random(kernel, T=T, B=5, D=4, H=H)
+    forward, backward = experiment.run()
+    request.getfixturevalue("small_tiles")
+    tiled_forward, tiled_backward = experiment.run()
+    for whole, tiled in (
+        (forward[0], tiled_forward[0]),
+        (backward[0], tiled_backward[0]),
+        *((backward[2][name], gradient) for name, gradient in tiled_backward[2].items()),
+        *zip(backward[1], tiled_backward[1], strict=True),
+    ):
+        assert relative_error(tiled, whole) < 1e-14
+    assert not np.array_equal(backward[2]["weight_ih"], tiled_backward[2]["weight_ih"])
