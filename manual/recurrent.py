@@ -84,6 +84,11 @@ class Recurrent:
         self.directions = 2 if bidirectional else 1
         self.state_sizes = kernel.state_sizes(hidden_size)
         self.output_size = self.directions * next(iter(self.state_sizes.values()))
+        self._initial = [f"{name}_0" for name in self.state_sizes]
+        self._d_final = [f"d_{name}_n" for name in self.state_sizes]
+        self._state_letters = [
+            f"layers * directions, B, {'H' if size == hidden_size else 'P'}" for size in self.state_sizes.values()
+        ]
         self.sweeps = [
             Sweep(
                 self.kernel,
@@ -146,7 +151,7 @@ class Recurrent:
             raise TypeError(f"out: expected the tape of an earlier run, got {type(out).__name__}")
         schedule = Schedule.of(lengths, T, B)
         masks = self._masks(masks, schedule) if training and self._has_dropout else None
-        initial = self._by_sweep("{}_0", state, schedule, unbatched)
+        initial = self._by_sweep(self._initial, state, schedule, unbatched)
 
         source, final, tapes = schedule.sorted(x), [], []
         for layer in range(self.num_layers):
@@ -189,7 +194,7 @@ class Recurrent:
         schedule, unbatched = tape.schedule, tape.unbatched
         sizes = (schedule.T, schedule.B, self.output_size)
         d_output = self._time_major("d_output", d_output, "T, B, directions * P", sizes, unbatched)
-        d_final = self._by_sweep("d_{}_n", d_state, schedule, unbatched)
+        d_final = self._by_sweep(self._d_final, d_state, schedule, unbatched)
 
         d_source, d_initial = schedule.sorted(d_output), d_final.copy()
         gradients: dict[str, Array] = {}
@@ -251,23 +256,23 @@ class Recurrent:
         return array[:, 0] if unbatched else array.swapaxes(0, 1) if self.batch_first else array
 
     def _by_sweep(
-        self, argument: str, state: State | None, schedule: Schedule, unbatched: bool
+        self, names: list[str], state: State | None, schedule: Schedule, unbatched: bool
     ) -> list[tuple[Array, ...]]:
         """For each sweep its part of a state, (B, H) each, rows in the schedule's order."""
         K, B = len(self.sweeps), schedule.B
         if state is None:
-            parts = [np.zeros((K, B, size), self.dtype) for size in self.state_sizes.values()]
-        else:
-            given = state if isinstance(state, tuple) else (state,)
-            if len(given) != len(self.state_sizes):
-                names = ", ".join(argument.format(name) for name in self.state_sizes)
-                raise ValueError(f"state: expected ({names}), got {len(given)} arrays")
-            parts = []
-            for (name, size), part in zip(self.state_sizes.items(), given):
-                letters = f"layers * directions, {'' if unbatched else 'B, '}{'H' if size == self.hidden_size else 'P'}"
-                shape = (K, size) if unbatched else (K, B, size)
-                check_array(argument.format(name), part, letters, shape, self.dtype)
-                parts.append(schedule.sorted(part[:, None] if unbatched else part))
+            return list(zip(*(np.zeros((K, B, size), self.dtype) for size in self.state_sizes.values())))
+        given = state if isinstance(state, tuple) else (state,)
+        if len(given) != len(names):
+            raise ValueError(f"state: expected ({', '.join(names)}), got {len(given)} arrays")
+        parts = []
+        for name, letters, size, part in zip(names, self._state_letters, self.state_sizes.values(), given):
+            if unbatched:
+                check_array(name, part, letters.replace("B, ", ""), (K, size), self.dtype)
+                part = part[:, None]
+            else:
+                check_array(name, part, letters, (K, B, size), self.dtype)
+            parts.append(schedule.sorted(part))
         return list(zip(*parts))
 
     def _state(self, of_sweeps: list[tuple[Array, ...]], schedule: Schedule, unbatched: bool) -> State:

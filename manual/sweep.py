@@ -6,9 +6,8 @@ no gradient can leak from it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, pairwise, repeat
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -43,23 +42,21 @@ class Kernel(Protocol):
         """From the gradients of what forward returned: those of x, of the initial state and of the weights."""
 
 
-@dataclass(frozen=True)
-class Rectangle:
+class Rectangle(NamedTuple):
     """The steps ``start`` to ``stop`` of the time axis, at all of which the first ``rows`` rows are running."""
 
     start: int
     stop: int
     rows: int
 
-    def index(self, reverse: bool) -> tuple[slice, slice]:
+    def window(self, reverse: bool) -> tuple[slice, slice]:
         """Where it lies in a (T, B, …) array, its time axis turned round for the reverse direction."""
         if reverse:
             return slice(self.stop - 1, self.start - 1 if self.start else None, -1), slice(self.rows)
         return slice(self.start, self.stop), slice(self.rows)
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(NamedTuple):
     """Which rows of a batch run when."""
 
     T: int
@@ -125,7 +122,7 @@ class Sweep:
         """
         weights = {name: parameters[full] for name, full in self.names} | self.no_bias
         if schedule.whole:
-            index = schedule.rectangles[0].index(self.reverse)
+            index = schedule.rectangles[0].window(self.reverse)
             output, state, tape = self.kernel.forward(
                 source[::-1] if self.reverse else source,
                 state,
@@ -139,7 +136,7 @@ class Sweep:
         tapes = []
         rectangles = reversed(schedule.rectangles) if self.reverse else schedule.rectangles
         for rectangle, old in zip(rectangles, chain(out, repeat(None))):
-            index = rectangle.index(self.reverse)
+            index = rectangle.window(self.reverse)
             running = tuple(s[index[1]] for s in state)
             output[index], running, tape = self.kernel.forward(
                 source[index], running, weights, self._scoped(probe, schedule, index), old
@@ -163,7 +160,7 @@ class Sweep:
             d_source (T, B, D), zero in the padding, the gradient of the initial state, and those of the parameters.
         """
         if schedule.whole:
-            index = schedule.rectangles[0].index(self.reverse)
+            index = schedule.rectangles[0].window(self.reverse)
             d_source, d_state, gradients = self.kernel.backward(
                 tapes[0], d_output[::-1] if self.reverse else d_output, d_state, self._scoped(probe, schedule, index)
             )
@@ -174,7 +171,7 @@ class Sweep:
         total: dict[str, Array] = {}
         rectangles = schedule.rectangles if self.reverse else reversed(schedule.rectangles)
         for rectangle, tape in zip(rectangles, reversed(tapes)):
-            index = rectangle.index(self.reverse)
+            index = rectangle.window(self.reverse)
             d_running = tuple(d[index[1]] for d in d_state)
             d_source[index], d_running, gradients = self.kernel.backward(
                 tape, d_output[index], d_running, self._scoped(probe, schedule, index)

@@ -22,7 +22,7 @@ def test_the_rectangles_cover_each_running_step_once_and_nothing_else(lengths, r
     schedule = Schedule.of(lengths, 9, len(lengths))
     covered = np.zeros((9, len(lengths)), int)
     for rectangle in schedule.rectangles:
-        covered[rectangle.index(reverse)] += 1
+        covered[rectangle.window(reverse)] += 1
     expected = np.arange(9)[:, None] < np.array(lengths)[schedule.order]
     assert np.array_equal(covered, expected)
 
