@@ -13,8 +13,9 @@ import numpy as np
 
 from manual.arrays import Array, Probe
 
-#: Units a shard works on in each step, at least. With fewer, threads wait for the interpreter more than they compute.
-UNITS = 4096
+#: Bytes of a block that a shard works on in each step, at least. With fewer, threads wait for the interpreter more than
+#: they compute.
+BYTES = 12 << 10
 
 
 class Sharded:
@@ -42,7 +43,7 @@ class Sharded:
     ) -> tuple[Array, tuple[Array, ...], Any]:
         """As the kernel's; the tape is a list with that of each shard."""
         B = x.shape[1]
-        n = 1 if probe else max(1, min(self.threads, B, B * state[-1].shape[1] // UNITS))
+        n = 1 if probe else max(1, min(self.threads, B, state[-1].nbytes // BYTES))
         shards = _cut(B, n)
         tapes = out if isinstance(out, list) and len(out) == n else [None] * n
         if n == 1:

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    rounds, seconds, turn = (5, 1.0, 0.005) if options.quick else (15, 20.0, 0.02)
+    rounds, seconds, turn = (5, 1.0, 0.005) if options.quick else (15, 20.0, 0.1)
     plan = Plan(options.rounds or rounds, options.seconds or seconds, turn)
     for name in ("rounds", "seconds"):
         if getattr(plan, name) <= 0:

@@ -16,7 +16,7 @@ T, B, D, H = 4, 7, 2, 5
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(shards, "UNITS", 2 * H)
+    monkeypatch.setattr(shards, "BYTES", 8 * 2 * H)
 
 
 @pytest.fixture(params=CELLS)
@@ -71,7 +71,7 @@ def test_a_probe_on_the_way_back_only_is_refused(layers):
 
 
 def test_a_small_batch_is_not_cut(layers, monkeypatch):
-    monkeypatch.setattr(shards, "UNITS", B * H)
+    monkeypatch.setattr(shards, "BYTES", 8 * B * H)
     _, tape = results(layers[1])
     assert len(tape.sweeps[0][0]) == 1
 
