@@ -40,8 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sizes", nargs="+", metavar="T,B,D,H", help="sizes of layers, in the place of the usual ones")
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), help="default: both")
     parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="default: 1 and as many as there are cores")
-    parser.add_argument("--rounds", type=int, help="turns that each contender gets, at most (15, quick 5)")
-    parser.add_argument("--seconds", type=float, help="after which no further round begins in a case (20, quick 1)")
+    parser.add_argument("--rounds", type=int, help="turns that each contender gets, at most (9, quick 5)")
+    parser.add_argument("--seconds", type=float, help="after which no further round begins in a case (15, quick 1)")
     parser.add_argument("--no-steps", action="store_true", help="leave out the training step")
     parser.add_argument("--no-sweeps", action="store_true", help="leave out how the time grows with H, B and T")
     add_out(parser, "folder for bench.json, .csv and .png")
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    rounds, seconds, turn = (5, 1.0, 0.005) if options.quick else (15, 20.0, 0.1)
+    rounds, seconds, turn = (5, 1.0, 0.005) if options.quick else (9, 15.0, 0.1)
     plan = Plan(options.rounds or rounds, options.seconds or seconds, turn)
     for name in ("rounds", "seconds"):
         if getattr(plan, name) <= 0:
