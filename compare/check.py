@@ -17,6 +17,7 @@ from torch import nn
 import torch_impl
 from compare.agreement import TOLERANCES
 from compare.derivations import Answer, Layer, Problem, Reference, call_recurrent, layer_problem, reference
+from compare.equations import form_of
 from compare.hints import hint
 from compare.layouts import Layout
 from compare.localise import Localisation, localise
@@ -200,7 +201,7 @@ def _check_cell(derivation: FileDerivation, cell: str, rng: np.random.Generator)
     right = Reference(right.record, Answer(answer.outputs, answer.d_inputs, express(answer.gradients)))
     found = localise(derivation, theirs, right, gates, layout.blocks)
     witness = Witness(
-        cell=cell if getattr(file, "OPTIONS", {}).get("reset_after", True) else "gru, reset before",
+        cell=form_of(cell, getattr(file, "OPTIONS", {}).get("reset_after", True)),
         gates=gates,
         record=right.record,
         parameters=canonical,

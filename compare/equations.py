@@ -107,6 +107,11 @@ EQUATIONS["gru, reset before"] = EQUATIONS["gru"] | {
 }
 
 
+def form_of(cell: str, reset_after: bool) -> str:
+    """The key of a cell in ``EQUATIONS``: a GRU whose reset gate acts before the product has one of its own."""
+    return cell if reset_after else "gru, reset before"
+
+
 def equation(cell: str, name: str) -> Equation:
     """The equation of a name, which may end in a layer and direction, a gate, or both; none for an unknown one."""
     table = EQUATIONS.get(cell, {})

@@ -2,7 +2,8 @@
 
 The input's product with its weights for all steps; for each step the state's product on the way and the adjoint's on
 the way back, which wait for each other; and one product each for the gradients of both weights and of the input.
-Each is laid out both ways, rows or columns for the batch, and whichever is faster counts.
+Each is laid out both ways, rows or columns for the batch, with NumPy also in tiles as ``manual.products`` has them, and
+whichever is fastest counts.
 """
 
 from collections.abc import Callable
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from compare.contenders import GATES, Case, Result, Work
+from manual.products import LONG, UNPACKED, tile_width
 
 Shape = tuple[int, int]
+Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of two factors and of their product
 
 
 def products(case: Case) -> list[tuple[int, Shape, Shape]]:
@@ -31,13 +34,13 @@ def products(case: Case) -> list[tuple[int, Shape, Shape]]:
 
 
 def with_numpy(case: Case) -> Work:
-    """With the BLAS of NumPy."""
+    """With the BLAS of NumPy, in one piece or in pieces that it need not repack."""
     rng = np.random.default_rng(0)
 
-    def draw(shape: Shape, columns: bool) -> Any:
-        return np.asarray(rng.normal(size=shape), case.dtype, order="F" if columns else "C")
+    def draw(shape: tuple[int, ...]) -> Any:
+        return rng.normal(size=shape).astype(case.dtype)
 
-    return _faster(case, draw, lambda a, b, out: np.matmul(a, b, out=out))
+    return _fastest(case, lambda *shapes: [*whole(*shapes), *in_pieces(*shapes)], draw, np.matmul)
 
 
 def with_torch(case: Case) -> Work:
@@ -47,19 +50,43 @@ def with_torch(case: Case) -> Work:
     torch.set_num_threads(case.threads)
     dtype = getattr(torch, case.dtype)
 
-    def draw(shape: Shape, columns: bool) -> Any:
-        return torch.randn(shape[::-1], dtype=dtype).T if columns else torch.randn(shape, dtype=dtype)
+    def draw(shape: tuple[int, ...]) -> Any:
+        return torch.randn(shape, dtype=dtype)
 
-    return _faster(case, draw, lambda a, b, out: torch.matmul(a, b, out=out))
+    return _fastest(case, whole, draw, lambda a, b, out: torch.matmul(a, b, out=out))
 
 
-def _faster(case: Case, draw: Callable[[Shape, bool], Any], multiply: Callable[[Any, Any, Any], Any]) -> Work:
-    """The products in the layout that takes less time."""
+def whole(first: Shape, second: Shape) -> list[Shapes]:
+    """Factors and result of the product as it is, and with all of them transposed."""
+    (M, K), (_, N) = first, second
+    return [((m, K), (K, n), (m, n)) for m, n in ((M, N), (N, M))]
+
+
+def in_pieces(first: Shape, second: Shape) -> list[Shapes]:
+    """The same as stacks: of parts of the inner axis, whose results are left unadded, and of tiles of columns."""
+    stacks: list[Shapes] = []
+    for (m, K), _, (_, n) in whole(first, second):
+        for parts in (1, 2, 4, 8, 16, 32):
+            inner = K // parts
+            width = tile_width(m, inner, n)
+            if K % parts == 0 and inner >= min(K, LONG) and m * inner * width <= UNPACKED:
+                tiles = n // width
+                stacks.append(((parts, 1, m, inner), (parts, tiles, inner, width), (parts, tiles, m, width)))
+    return stacks
+
+
+def _fastest(
+    case: Case,
+    forms: Callable[[Shape, Shape], list[Shapes]],
+    draw: Callable[[tuple[int, ...]], Any],
+    multiply: Callable[[Any, Any, Any], Any],
+) -> Work:
+    """Each product in the form that takes the least time."""
     chosen = []
     for times, first, second in products(case):
         timed = []
-        for columns in (False, True):
-            arrays = draw(first, columns), draw(second, columns), draw((first[0], second[1]), columns)
+        for shapes in forms(first, second):
+            arrays = [draw(shape) for shape in shapes]
             elapsed = []
             for _ in range(4):
                 start = perf_counter()

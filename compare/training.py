@@ -12,6 +12,7 @@ import manual
 import torch_impl
 from compare.binary_addition import Problems, batches, carry_chains, every_problem, random_problems
 from compare.check import Checked, check_layer
+from compare.equations import form_of
 from compare.localise import Localisation
 from compare.lockstep import Lockstep, Step
 from compare.recipes import Recipe
@@ -171,7 +172,9 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Settings | Re
     """
     if lockstep.stuck:
         return Checked("", settings.cell, Localisation(lockstep.tolerance, {}, {}, []), [])
-    return check_layer(lockstep.manual.model.recurrent, twin, settings.cell, seed=settings.seed)
+    layer = lockstep.manual.model.recurrent
+    cell = form_of(settings.cell, getattr(layer.kernel, "reset_after", True))
+    return check_layer(layer, twin, cell, seed=settings.seed)
 
 
 def accuracy(lockstep: Lockstep, problems: Problems, dtype: str) -> Accuracy:

@@ -1,9 +1,9 @@
 """One LSTM layer, in one direction, over a whole sequence: forward, and directly below it backward.
 
 Legend: T time steps, B batch rows, D input size, H hidden size; gates i f g o in PyTorch's order; z pre-activations;
-c cell; h hidden; m = o tanh(c), which is h unless h is projected to a smaller size P; d_a is the gradient of the loss
-with respect to a. Equation numbers are those of DERIVATION.md. The last argument of add, multiply, … is where the
-result goes.
+c cell; h hidden; m = o tanh(c), which is h unless h is projected to a smaller size P; x_1_h is x, a 1 and h_prev side
+by side; d_a is the gradient of the loss with respect to a. Equation numbers are those of DERIVATION.md. The last
+argument of add, multiply, … is where the result goes.
 """
 
 from collections.abc import Mapping
@@ -134,12 +134,8 @@ class LSTMKernel:
         if self.proj_size:
             tape.weight_hr[...] = weights["weight_hr"]
 
-        product, W, half, W_hr = (
-            tape.pre_activations.multiply,
-            tape.pre_activations.weights,
-            tape.half,
-            tape.weight_hr.T,
-        )
+        product, W = tape.pre_activations.multiply, tape.pre_activations.weights
+        half, W_hr = tape.half, tape.weight_hr.T
         for t, views in enumerate(tape.steps):
             x_1_h, h_prev, c_prev, z_out, z, sigmoids, i, f, g, o, new, kept, c, tanh_c, m, h, next_row = views
             if probe:

@@ -83,11 +83,11 @@ class OverGates:
         self.in_rows = B == 1 or G == 1  # a row of all gates lies as one in memory
         if self.in_rows:
             self.weights = np.zeros((G * H, N), dtype)
-            return
-        width = tile_width(B, H, N)
-        self.weights = np.zeros((G, 1, N // width, H, width), dtype)
-        shares = np.zeros((G, steps, B, N), dtype)
-        self.shares, self.share_tiles = shares.reshape(G, steps * B, N), tiles(shares, width)
+        else:
+            width = tile_width(B, H, N)
+            self.weights = np.zeros((G, 1, N // width, H, width), dtype)
+            shares = np.zeros((G, steps, B, N), dtype)
+            self.shares, self.share_tiles = shares.reshape(G, steps * B, N), tiles(shares, width)
 
     def load(self, weights: Array) -> None:
         """Take in weights (G H, N)."""

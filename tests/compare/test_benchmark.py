@@ -12,7 +12,7 @@ from compare.bench_worker import versions
 from compare.benchmark import Measured, Plan, Timing, check_contenders, measure, workers
 from compare.cli import main
 from compare.contenders import CONTENDERS, PRODUCTS, Case, Contender, numbers
-from compare.products import products
+from compare.products import in_pieces, products
 
 CASE = Case("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
 BUILT = [name for name in CONTENDERS if name != "compiled" and not CONTENDERS[name].missing]
@@ -50,6 +50,17 @@ def test_each_training_step_moves_the_weights(name):
     expected = CONTENDERS["manual"].build(case, numbers(case))
     assert losses == pytest.approx([float(flat(expected())["loss"]) for _ in range(4)], rel=1e-9)
     assert losses[3] < losses[0]
+
+
+@pytest.mark.parametrize("second", [(256, 512), (4096, 67)])
+def test_a_product_in_pieces_has_as_many_multiplications_as_in_one_piece(second):
+    first = (64, second[0])
+    pieces = in_pieces(first, second)
+    assert len(pieces) > 1
+    for (parts, one, m, inner), (also_parts, tiles, also_inner, width), result in pieces:
+        assert (also_parts, also_inner, result) == (parts, inner, (parts, tiles, m, width))
+        assert one == 1
+        assert parts * tiles * m * inner * width == 64 * second[0] * second[1]
 
 
 @pytest.mark.parametrize("cell, gates", [("LSTM", 4), ("GRU", 3), ("RNN", 1)])

@@ -39,6 +39,11 @@ def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
         assert losses[-some:].mean() < losses[:some].mean() - 0.02 * abs(losses[:some].mean())
 
 
+@pytest.mark.parametrize(("name", "cell"), [("gru-layer", "gru, reset before"), ("lstm-layer", "lstm")])
+def test_a_recipe_s_layer_is_checked_by_the_equations_of_its_form(name, cell):
+    assert train_recipe(replace(RECIPES[name], steps=2)).checked.cell == cell
+
+
 def test_the_python_rnn_prints_digit_by_digit_what_its_text_prints():
     recipe = RECIPES["trask-rnn"]
     weights, data = recipe.generators()
