@@ -31,9 +31,11 @@ class Bare(manual.Model):
         """The layer's, under the names that they have in a model."""
         return {f"recurrent.{name}": array for name, array in self.recurrent.parameters.items()}
 
-    def forward(self, x: Array, state: State | None = None, **options: Any) -> tuple[Array, State, Any]:
+    def forward(
+        self, x: Array, state: State | None = None, out: Any = None, **options: Any
+    ) -> tuple[Array, State, Any]:
         """From x (T, B, D): h (T, B, H), the final state, and the tape."""
-        return self.recurrent.forward(x, state, **options)
+        return self.recurrent.forward(x, state, out=out, **options)
 
     def backward(
         self, tape: Any, d_logits: Array, d_state: State | None = None, probe: Probe | None = None

@@ -3,7 +3,7 @@
 All arrays are NumPy's. Those of the torch side share memory with its tensors.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,12 +36,13 @@ class ManualTrainer:
         self.model, self.optimizer = model, optimizer
         chosen = objective(loss) if isinstance(loss, str) else loss
         self.loss, self.d_loss = chosen.value, chosen.gradient
+        self.tape: Any = None  # of the run before, whose memory the next one takes
 
     def run(self, x: Array, y: Array) -> Pass:
         """Forward and backward over x (T, B, D) with targets y (T, B, 1)."""
-        logits, _, tape = self.model.forward(x)
+        logits, _, self.tape = self.model.forward(x, out=self.tape)
         loss = self.loss(logits, y)
-        _, _, gradients = self.model.backward(tape, self.d_loss(logits, y))
+        _, _, gradients = self.model.backward(self.tape, self.d_loss(logits, y))
         return Pass(loss, logits, gradients)
 
     def update(self, gradients: dict[str, Array]) -> None:

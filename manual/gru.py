@@ -38,21 +38,21 @@ class Tape(blocks.Tape):
         self.reset_after = reset_after
         T, B, D, H, _, dtype = form
         before, s, d_z = self.blocks[:-1], self.blocks[1:], self.d_z
-        self.pre_activations = ByGate(2, B, D + 1 + H, H, dtype)  # r z
+        self.pre_activations = ByGate(2, B, D + 1 + H, H, dtype, known=D + 1)  # r z
         self.candidate_x = ByGate(1, B, D + 1, H, dtype)
         self.candidate_h = ByGate(1, B, 1 + H if reset_after else H, H, dtype)
         self.z_h = np.zeros((B, H), dtype)  # W_hn q
         q = s[:, Q if reset_after else RESET]
         self.steps = list(  # as the loop of forward names them
             zip(
-                self.x_1_h,
+                self.pre_activations.rows(self.x_1_h),
                 self.x_1_h[:, :, : D + 1],
                 self.x_1_h[:, :, D:],
                 self.h_prev,
                 before[:, HIDDEN],
-                self.pre_activations.blocks(s[:, :N]),
-                self.candidate_x.blocks(s[:, N:RESET]),
-                self.candidate_h.blocks(q[:, None]),
+                self.pre_activations.out(s[:, :N]),
+                self.candidate_x.out(s[:, N:RESET]),
+                self.candidate_h.out(q[:, None]),
                 s[:, :N],
                 s[:, R],
                 s[:, Z],
@@ -123,8 +123,7 @@ class GRUKernel:
         W_ih, b_ih, W_hh, b_hh = (weights[name] for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh"))
         rz, n = slice(2 * H), slice(2 * H, None)
         bias = (b_ih + b_hh)[:, None]
-        tape.pre_activations.load(W_ih[rz], bias[rz], W_hh[rz])
-        tape.pre_activations.entries *= tape.half  # (F1)
+        tape.pre_activations.load(W_ih[rz], bias[rz], W_hh[rz], halved=2)  # (F1)
         if self.reset_after:  # b_hn is not added to b_in: it stands within q
             tape.candidate_x.load(W_ih[n], b_ih[n, None])
             tape.candidate_h.load(b_hh[n, None], W_hh[n])
@@ -136,9 +135,10 @@ class GRUKernel:
             tape.to_q.load(W_hh[n])
         tape.to_x.load(concatenate((W_ih[n], W_ih[rz])))
 
+        tape.pre_activations.start(tape.x_1_h[:T], tape.blocks[1:, :N])
         product, product_n = tape.pre_activations.multiply, tape.candidate_x.multiply
         W_rz, W_xn, W_hn = tape.pre_activations.weights, tape.candidate_x.weights, tape.candidate_h.weights
-        z_h, z_h_out, half = tape.z_h, tape.candidate_h.blocks(tape.z_h[None]), tape.half
+        z_h, z_h_out, half = tape.z_h, tape.candidate_h.out(tape.z_h[None]), tape.half
         for t, views in enumerate(tape.steps):
             x_1_h, x_1, one_h, row, h_prev, rz_out, n_out, q_out, r_z, r, z, n, q, reset, update, h, next_row = views
             if probe:

@@ -30,7 +30,7 @@ class Tape(blocks.Tape):
     def __init__(self, form: tuple[Any, ...]):
         super().__init__(form, quantities=9, adjoints=4)
         T, B, D, H, P, dtype = form
-        self.pre_activations = ByGate(4, B, D + 1 + P, H, dtype)
+        self.pre_activations = ByGate(4, B, D + 1 + P, H, dtype, known=D + 1)
         self.to_h_prev = OverGates(4, B, H, P, dtype)
         self.to_x = OverGates(4, B, H, D, dtype, steps=T)
         self.d_z_to_x = self.to_x.factor(self.d_z)
@@ -41,10 +41,10 @@ class Tape(blocks.Tape):
         z = s[:, G:M]
         self.steps = list(  # as the loop of forward names them
             zip(
-                self.x_1_h,
+                self.pre_activations.rows(self.x_1_h),
                 self.h_prev,
                 before[:, C],
-                self.pre_activations.blocks(z),
+                self.pre_activations.out(z),
                 z,
                 s[:, O:M],  # sigmoids
                 s[:, I],
@@ -127,20 +127,21 @@ class LSTMKernel:
         tape.load(x, state[0])
         tape.blocks[0, C] = state[1]
         bias = weights["bias_ih"] + weights["bias_hh"]
-        tape.pre_activations.load(weights["weight_ih"], bias[:, None], weights["weight_hh"], first=2)  # g o i f
-        tape.pre_activations.entries[1:] *= tape.half  # (F1)
+        W = weights["weight_ih"], bias[:, None], weights["weight_hh"]
+        tape.pre_activations.load(*W, first=2, halved=3)  # g, and (F1) o i f
         tape.to_h_prev.load(weights["weight_hh"])
         tape.to_x.load(weights["weight_ih"])
         if self.proj_size:
             tape.weight_hr[...] = weights["weight_hr"]
 
-        product, W = tape.pre_activations.multiply, tape.pre_activations.weights
+        tape.pre_activations.start(tape.x_1_h[:T], tape.blocks[1:, G:M])
+        product, w = tape.pre_activations.multiply, tape.pre_activations.weights
         half, W_hr = tape.half, tape.weight_hr.T
         for t, views in enumerate(tape.steps):
             x_1_h, h_prev, c_prev, z_out, z, sigmoids, i, f, g, o, new, kept, c, tanh_c, m, h, next_row = views
             if probe:
                 through(probe, t, h_prev=h_prev, c_prev=c_prev)
-            product(x_1_h, W, z_out)  # (L1) (4, B, H), of the sigmoids halved
+            product(x_1_h, w, z_out)  # (L1) (4, B, H), of the sigmoids halved
             if probe:
                 multiply(sigmoids, 2, sigmoids)
                 through(probe, t, z_i=i, z_f=f, z_g=g, z_o=o)

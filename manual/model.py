@@ -25,12 +25,15 @@ class Model:
             f"readout.{name}": array for name, array in self.readout.parameters.items()
         }
 
-    def forward(self, x: Array, state: State | None = None, **options: Any) -> tuple[Array, State, tuple[Any, Any]]:
+    def forward(
+        self, x: Array, state: State | None = None, out: tuple[Any, Any] | None = None, **options: Any
+    ) -> tuple[Array, State, tuple[Any, Any]]:
         """From x (T, B, D): logits (T, B, O), the final state, and the tape.
 
-        ``options`` are those of ``Recurrent.forward``, which also says what it raises.
+        ``out`` is the tape of an earlier run, to be written over; ``options`` are those of ``Recurrent.forward``, which
+        also says what it raises.
         """
-        output, state, recurrent_tape = self.recurrent.forward(x, state, **options)
+        output, state, recurrent_tape = self.recurrent.forward(x, state, out=out and out[0], **options)
         logits, readout_tape = self.readout.forward(output)
         return logits, state, (recurrent_tape, readout_tape)
 

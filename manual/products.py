@@ -21,6 +21,9 @@ UNPACKED = 10**6
 #: Columns of a tile, in the order of preference.
 WIDTHS = (64, 32, 16)
 
+#: Weights that take longer to read at every step than their products with all steps' rows take.
+MANY = 1 << 14
+
 #: Columns of a tile, and the least number of rows, where a sum over rows is cut into parts.
 NARROW, LONG = 32, 128
 
@@ -41,35 +44,63 @@ def tiles(array: Array, width: int) -> Array:
 class ByGate:
     """The products of rows (B, K) with the weights (H, K) of each of G gates: a contiguous block (B, H) for each.
 
-    ``multiply(rows, weights, out)`` computes them, with ``out`` from ``blocks``. ``entries`` are the weights to write
-    to, (G, K, tiles, width).
+    ``multiply(rows, weights, out)`` computes them, with ``rows`` and ``out`` from the methods of these names.
+
+    Args:
+        known: how many of the first columns are known before the first step. A product with one row takes as long as
+            the weights take to be read, so where they are many, these columns' share is computed for all steps at once.
     """
 
-    def __init__(self, G: int, B: int, K: int, H: int, dtype: Any):
+    def __init__(self, G: int, B: int, K: int, H: int, dtype: Any, known: int = 0):
+        self.known = known if B == 1 and known * G * H >= MANY else 0
         self.width = H if B == 1 else tile_width(B, K, H)
         if B == 1:  # one row for all gates
-            rows = np.zeros((G * H, K), dtype)
-            self.multiply: Callable[..., Any] = dot
-            self.weights = rows.T
-            self.entries = rows.reshape(G, 1, H, K).transpose(0, 3, 1, 2)
+            shares = np.zeros((G * H, self.known), dtype), np.zeros((G * H, K - self.known), dtype)
+            self.known_weights, self.weights = shares[0].T, shares[1].T
+            self.entries = [w.reshape(G, 1, H, w.shape[1]).transpose(0, 3, 1, 2) for w in shares]
+            self.product = np.zeros((1, G * H), dtype)
+            self.multiply: Callable[..., Any] = self._add_product if self.known else dot
         else:
-            self.multiply = matmul
             self.weights = np.zeros((G, H // self.width, K, self.width), dtype)
-            self.entries = self.weights.swapaxes(1, 2)
+            self.entries = [self.weights.swapaxes(1, 2)]
+            self.multiply = matmul
 
-    def load(self, *weights: Array, first: int = 0) -> None:
-        """Take in weights (G H, k), which stand side by side, the gates from ``first`` on before the others."""
-        G, K, n, width = self.entries.shape
-        w = concatenate(weights, axis=1).reshape(G, n, width, K).transpose(0, 3, 1, 2)
-        self.entries[: G - first] = w[first:]
-        if first:
-            self.entries[G - first :] = w[:first]
+    def load(self, *weights: Array, first: int = 0, halved: int = 0) -> None:
+        """Take in weights.
 
-    def blocks(self, z: Array) -> Array:
+        Args:
+            weights: (G H, k) each, to stand side by side.
+            first: the gate that becomes the first; the ones before it become the last.
+            halved: how many of what are then the last gates are halved.
+        """
+        G, _, n, width = self.entries[0].shape
+        w = concatenate(weights, axis=1).reshape(G, n, width, -1).transpose(0, 3, 1, 2)
+        start = 0
+        for entries in self.entries:
+            columns = slice(start, start + entries.shape[1])
+            entries[: G - first] = w[first:, columns]
+            entries[G - first :] = w[:first, columns]
+            entries[G - halved :] *= 0.5  # (F1)
+            start = columns.stop
+
+    def start(self, rows: Array, z: Array) -> None:
+        """Put into z (T, G, B, H) what the known columns of rows (T, B, K) make of it, if that is done beforehand."""
+        if self.known:
+            matmul(rows[:, 0, : self.known], self.known_weights, z.reshape(len(z), -1))
+
+    def rows(self, rows: Array) -> Array:
+        """What of rows (…, K) to give ``multiply``."""
+        return rows[..., self.known :]
+
+    def out(self, z: Array) -> Array:
         """What to give ``multiply`` to fill the blocks z (…, G, B, H)."""
         if z.shape[-2] == 1:
             return z.reshape(*z.shape[:-3], 1, -1)
         return tiles(z, self.width)
+
+    def _add_product(self, rows: Array, weights: Array, out: Array) -> None:
+        dot(rows, weights, self.product)
+        add(out, self.product, out)
 
 
 class OverGates:

@@ -24,12 +24,12 @@ class Tape(blocks.Tape):
     def __init__(self, form: tuple[Any, ...]):
         super().__init__(form, quantities=1, adjoints=1)
         T, B, D, H, _, dtype = form
-        self.pre_activation = ByGate(1, B, D + 1 + H, H, dtype)
+        self.pre_activation = ByGate(1, B, D + 1 + H, H, dtype, known=D + 1)
         self.to_h_prev = OverGates(1, B, H, H, dtype)
         self.to_x = OverGates(1, B, H, D, dtype, steps=T)
         self.h = self.blocks[1:, 0]
-        views = self.x_1_h, self.h_prev, self.pre_activation.blocks(self.blocks[1:]), self.h, self.h_prev[1:]
-        self.steps = list(zip(*views))  # as the loop of forward names them
+        rows, z_out = self.pre_activation.rows(self.x_1_h), self.pre_activation.out(self.blocks[1:])
+        self.steps = list(zip(rows, self.h_prev, z_out, self.h, self.h_prev[1:]))  # as the loop of forward names them
         self.back = list(enumerate(self.d_z[0]))[::-1]  # as the loop of backward names them
 
 
@@ -84,6 +84,7 @@ class RNNKernel:
         tape.to_h_prev.load(weights["weight_hh"])
         tape.to_x.load(weights["weight_ih"])
 
+        tape.pre_activation.start(tape.x_1_h[:T], tape.blocks[1:])
         product, W, activation = tape.pre_activation.multiply, tape.pre_activation.weights, self.activation
         for t, (x_1_h, h_prev, z_out, h, h_next) in enumerate(tape.steps):
             if probe:

@@ -6,7 +6,7 @@ from compare.catalogue.fault import Injected, after
 
 Z = ("z_i", "z_f", "z_g", "z_o")
 BIAS = 'weights["bias_ih"] + weights["bias_hh"]'
-L1 = "product(x_1_h, W, z_out)"
+L1 = "product(x_1_h, w, z_out)"
 L6 = "add(new, kept, c)  # (L6) (B, H)"
 L7 = "multiply(o, tanh_c, m)  # (L7)"
 L8 = "add(d_h, d_output[t], d_h)  # (L8) (B, P)"
@@ -56,15 +56,15 @@ LSTM: list[Injected] = [
     ),
     _lstm(
         "the recurrent matrix is transposed",
-        'bias[:, None], weights["weight_hh"], first=2)',
-        f"bias[:, None], {TRANSPOSED}, first=2)",
+        'bias[:, None], weights["weight_hh"]\n',
+        f"bias[:, None], {TRANSPOSED}\n",
         *Z,
         hint="the recurrent matrix is transposed",
     ),
     _lstm(
         "the input is read one step late",
         L1,
-        "product(np.hstack([tape.x_1_h[max(t - 1, 0), :, : D + 1], h_prev]), W, z_out)",
+        "product(np.hstack([tape.x_1_h[max(t - 1, 0), :, : D + 1], h_prev]), w, z_out)",
         *Z,
         hint="x of the step before",
     ),

@@ -160,6 +160,14 @@ def test_a_parameter_that_autograd_does_not_reach_has_no_gradient(torch_trainer,
     assert list(trainer.run(*batch).gradients) == NAMES[:-1]
 
 
+def test_what_the_manual_side_yields_is_not_written_over_by_its_next_run(manual_trainer, batch):
+    trainer = manual_trainer()
+    first = trainer.run(*batch)
+    loss, logits, gradients = first.loss.copy(), first.logits.copy(), copied(first.gradients)
+    trainer.run(-batch[0], batch[1])
+    assert first.loss == loss and np.array_equal(first.logits, logits) and same(first.gradients, gradients)
+
+
 @pytest.mark.parametrize("side", ["manual", "torch"])
 def test_only_what_the_optimiser_holds_learns_and_its_gradients_do_not_pile_up(side, manual_model, torch_model, batch):
     held = NAMES[0]

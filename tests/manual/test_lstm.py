@@ -54,7 +54,7 @@ def test_equation_f1(B):
     _, _, tape = e.kernel.forward(e.x, e.state, e.weights)
     z = np.zeros((4, B, H))
     gates = tape.pre_activations
-    gates.multiply(tape.x_1_h[0], gates.weights, gates.blocks(z))
+    gates.multiply(tape.x_1_h[0], gates.weights, gates.out(z))
     bias = e.weights["bias_ih"] + e.weights["bias_hh"]
     expected = e.x[0] @ e.weights["weight_ih"].T + bias + e.state[0] @ e.weights["weight_hh"].T
     expected = expected.reshape(B, 4, H)

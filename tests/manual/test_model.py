@@ -37,3 +37,15 @@ def test_parameters_are_the_layers_own_arrays():
     model = build()
     assert model.parameters["recurrent.weight_hh_l0"] is model.recurrent.parameters["weight_hh_l0"]
     assert model.parameters["readout.bias"] is model.readout.parameters["bias"]
+
+
+def test_the_tape_of_an_earlier_run_is_written_over():
+    model = build()
+    _, _, tape = model.forward(2 * X, STATE)
+    memory = tape[0].sweeps[0][0]
+    logits, state, again = model.forward(X, STATE, out=tape)
+    assert again[0].sweeps[0][0] is memory
+    fresh, fresh_state, fresh_tape = model.forward(X, STATE)
+    assert np.array_equal(logits, fresh) and all(map(np.array_equal, state, fresh_state))
+    ours, expected = (model.backward(t, D_LOGITS, D_STATE)[2] for t in (again, fresh_tape))
+    assert all(np.array_equal(ours[name], expected[name]) for name in expected)

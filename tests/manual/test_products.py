@@ -62,17 +62,36 @@ def test_tile_width(rows, inner, columns, width):
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("B", [1, 5])
 def test_by_gate(B, tiled, rng, request):
-    """The weights of all gates, gates from the third on before the others, in whole gates and in tiles."""
+    """The weights of all gates, the third of them first, the last three halved, in whole gates and in tiles."""
     if tiled:
         request.getfixturevalue("small_tiles")
     gates = ByGate(G, B, D + 8, H, np.float64)
-    assert gates.entries.shape == (G, D + 8, *((3, 2) if tiled and B > 1 else (1, H)))
+    assert gates.width == (2 if tiled and B > 1 else H)
     w, more, rows = rng.normal(size=(G * H, D)), rng.normal(size=(G * H, 8)), rng.normal(size=(B, D + 8))
-    gates.load(w, more, first=2)
+    gates.load(w, more, first=2, halved=3)
     z = np.zeros((G, B, H))
-    gates.multiply(rows, gates.weights, gates.blocks(z))
+    gates.multiply(rows, gates.weights, gates.out(z))
     expected = (rows @ np.hstack([w, more]).T).reshape(B, G, H).swapaxes(0, 1)
-    assert relative_error(z, np.roll(expected, -2, axis=0)) < 1e-14
+    expected = np.roll(expected, -2, axis=0)
+    expected[1:] *= 0.5
+    assert relative_error(z, expected) < 1e-14
+
+
+@pytest.mark.parametrize("B", [1, 5])
+def test_what_is_known_beforehand_is_multiplied_at_one_go_for_one_row_of_many_weights(B, rng, monkeypatch):
+    K = D + 8
+    monkeypatch.setattr(products, "MANY", D * G * H)
+    gates, plain = (ByGate(G, B, K, H, np.float64, known) for known in (D, D - 1))
+    assert (gates.known, plain.known) == (D if B == 1 else 0, 0)
+    w, rows = rng.normal(size=(G * H, K)), rng.normal(size=(T, B, K))
+    expected = (rows @ w.T).reshape(T, B, G, H).swapaxes(1, 2)
+    for by_gate in (gates, plain):
+        by_gate.load(w)
+        z = np.zeros((T, 6, B, H))[:, 1:5]
+        by_gate.start(rows, z)
+        for row, out in zip(by_gate.rows(rows), by_gate.out(z), strict=True):
+            by_gate.multiply(row, by_gate.weights, out)
+        assert relative_error(z, expected) < 1e-14
 
 
 @pytest.mark.parametrize("tiled", [False, True])
@@ -87,7 +106,8 @@ def test_over_gates(B, gates, tiled, rng, request):
     w = rng.normal(size=(n * H, N))
     expected = np.einsum("gtbh,ghn->tbn", d_z, w.reshape(n, H, N))
     of_all, of_step = OverGates(n, B, H, N, np.float64, steps=T), OverGates(n, B, H, N, np.float64)
-    assert tiled == (getattr(of_all, "share_tiles", np.empty((1, 1, 1))).shape[-3] > 1) or of_all.in_rows
+    if not of_all.in_rows:
+        assert of_all.share_tiles.shape == ((n, T, 4, B, 2) if tiled else (n, T, 1, B, N))
     for over_gates, steps in ((of_all, slice(None)), (of_step, slice(2, 3))):
         over_gates.load(w)
         out = np.zeros((len(range(T)[steps]) * B, N))
@@ -129,3 +149,14 @@ def test_tiles_change_nothing_but_the_order_of_sums(kernel, request):
     ):
         assert relative_error(tiled, whole) < 1e-14
     assert not np.array_equal(backward[2]["weight_ih"], tiled_backward[2]["weight_ih"])
+
+
+def test_to_compute_ahead_what_is_known_changes_nothing_but_the_order_of_sums(kernel, monkeypatch):
+    experiment = Experiment.random(kernel, T=T, B=1, D=D, H=H)
+    forward, backward = experiment.run()
+    monkeypatch.setattr(products, "MANY", 1)
+    ahead_forward, ahead_backward = experiment.run()
+    assert relative_error(ahead_forward[0], forward[0]) < 1e-14
+    assert not np.array_equal(ahead_forward[0], forward[0])
+    for name, gradient in backward[2].items():
+        assert relative_error(ahead_backward[2][name], gradient) < 1e-14
