@@ -127,8 +127,8 @@ class Workers:
         self.processes = {pair: _start(*pair, cores, self._environment(pair[1])) for pair in kinds}
 
     def _environment(self, name: str) -> dict[str, str]:
-        """Thread pools as large as there are threads; ``manual`` has threads of its own in the place of a pool."""
-        pool = "1" if name == "manual" else str(self.threads)
+        """Thread pools as large as there are threads; ``manual`` and ``numpy`` have threads of their own in their place."""
+        pool = "1" if name in ("manual", "numpy") else str(self.threads)
         limited = {f"{library}_NUM_THREADS": pool for library in ("OPENBLAS", "OMP", "MKL")}
         eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if self.threads == 1 else {}
         return {**os.environ, **limited, **eigen}

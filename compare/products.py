@@ -7,6 +7,8 @@ whichever is fastest counts.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -34,13 +36,28 @@ def products(case: Case) -> list[tuple[int, Shape, Shape]]:
 
 
 def with_numpy(case: Case) -> Work:
-    """With the BLAS of NumPy, in one piece or in pieces that it need not repack."""
+    """With the BLAS of NumPy, in one piece or in pieces that it need not repack; a shard of the batch in each thread."""
     rng = np.random.default_rng(0)
 
     def draw(shape: tuple[int, ...]) -> Any:
         return rng.normal(size=shape).astype(case.dtype)
 
-    return _fastest(case, lambda *shapes: [*whole(*shapes), *in_pieces(*shapes)], draw, np.matmul)
+    def forms(first: Shape, second: Shape) -> list[Shapes]:
+        return [*whole(first, second), *in_pieces(first, second)]
+
+    n = min(case.threads, case.B)
+    shards = [replace(case, B=(k + 1) * case.B // n - k * case.B // n) for k in range(n)]
+    works = [_fastest(shard, forms, draw, np.matmul) for shard in shards]
+    if n == 1:
+        return works[0]
+    pool = ThreadPoolExecutor(n)
+
+    def run() -> Result:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
+        return Result({}, {})
+
+    return run
 
 
 def with_torch(case: Case) -> Work:
