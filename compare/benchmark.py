@@ -127,7 +127,7 @@ class Workers:
         self.processes = {pair: _start(*pair, cores, self._environment(pair[1])) for pair in kinds}
 
     def _environment(self, name: str) -> dict[str, str]:
-        """Thread pools as large as there are threads; ``manual`` and ``numpy`` have threads of their own in their place."""
+        """Thread pools as large as there are threads; ``manual`` and ``numpy`` have threads of their own instead."""
         pool = "1" if name in ("manual", "numpy") else str(self.threads)
         limited = {f"{library}_NUM_THREADS": pool for library in ("OPENBLAS", "OMP", "MKL")}
         eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if self.threads == 1 else {}

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from compare.contenders import GATES, Case, Result, Work
-from manual.products import LONG, UNPACKED, tile_width
+from manual import products as manual_products
+from manual.products import LONG, tile_width
 
 Shape = tuple[int, int]
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of two factors and of their product
@@ -36,7 +37,7 @@ def products(case: Case) -> list[tuple[int, Shape, Shape]]:
 
 
 def with_numpy(case: Case) -> Work:
-    """With the BLAS of NumPy, in one piece or in pieces that it need not repack; a shard of the batch in each thread."""
+    """With NumPy's BLAS, in one piece or in pieces that it need not repack; a shard of the batch in each thread."""
     rng = np.random.default_rng(0)
 
     def draw(shape: tuple[int, ...]) -> Any:
@@ -86,7 +87,7 @@ def in_pieces(first: Shape, second: Shape) -> list[Shapes]:
         for parts in (1, 2, 4, 8, 16, 32):
             inner = K // parts
             width = tile_width(m, inner, n)
-            if K % parts == 0 and inner >= min(K, LONG) and m * inner * width <= UNPACKED:
+            if K % parts == 0 and inner >= min(K, LONG) and m * inner * width <= manual_products.UNPACKED:
                 tiles = n // width
                 stacks.append(((parts, 1, m, inner), (parts, tiles, inner, width), (parts, tiles, m, width)))
     return stacks

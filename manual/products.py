@@ -1,10 +1,10 @@
 """The matrix products of a recurrent layer, laid out so that BLAS need not repack what it multiplies.
 
 A BLAS copies both factors of a product into an order of its own before it multiplies. With few rows that copy costs
-about as much as the product, and a recurrent layer makes it anew at every step. OpenBLAS, which NumPy brings along,
-leaves it out where a product has few multiplications, and is then faster than any large product is. So the weights are
-kept as tiles of a few columns, each contiguous, and a step is a stack of small products. Nothing here depends on that
-but the speed.
+about as much as the product, and a recurrent layer makes it anew at every step. With AVX-512, OpenBLAS, which NumPy
+brings along, leaves it out where a product has few multiplications, and is then faster than any large product is. So
+the weights are kept as tiles of a few columns, each contiguous, and a step is a stack of small products. Elsewhere a
+tile is as wide as a gate.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,15 @@ from numpy import add, concatenate, dot, matmul
 
 from manual.arrays import Array
 
-#: Multiplications up to which OpenBLAS leaves the factors of a product as they are.
-UNPACKED = 10**6
+
+def unpacked() -> int:
+    """Multiplications up to which the BLAS at hand leaves the factors of a product as they are; 0 if it never does."""
+    told: Any = np.show_config(mode="dicts")
+    with_avx512 = {"X86_V4", "AVX512_SKX"} & set(told["SIMD Extensions"]["found"])
+    return 10**6 if "openblas" in told["Build Dependencies"]["blas"]["name"] and with_avx512 else 0
+
+
+UNPACKED = unpacked()
 
 #: Columns of a tile, in the order of preference.
 WIDTHS = (64, 32, 16)

@@ -55,8 +55,26 @@ def adjoints(rng, B):
         (512, 600, 50, 50),  # nothing divides 50
     ],
 )
-def test_tile_width(rows, inner, columns, width):
+def test_tile_width(rows, inner, columns, width, monkeypatch):
+    monkeypatch.setattr(products, "UNPACKED", 10**6)
     assert tile_width(rows, inner, columns) == width
+
+
+@pytest.mark.parametrize(
+    ("blas", "found", "limit"),
+    [
+        ("scipy-openblas", ["X86_V3", "X86_V4"], 10**6),
+        ("openblas64", ["AVX2", "AVX512_SKX"], 10**6),
+        ("scipy-openblas", ["X86_V3"], 0),
+        ("accelerate", ["X86_V4"], 0),
+    ],
+)
+def test_where_a_blas_repacks_everything_a_tile_is_as_wide_as_a_gate(blas, found, limit, monkeypatch):
+    told = {"SIMD Extensions": {"found": found}, "Build Dependencies": {"blas": {"name": blas}}}
+    monkeypatch.setattr(np, "show_config", lambda mode: told)
+    assert products.unpacked() == limit
+    monkeypatch.setattr(products, "UNPACKED", limit)
+    assert tile_width(64, 193, 128) == (64 if limit else 128)
 
 
 @pytest.mark.parametrize("tiled", [False, True])
