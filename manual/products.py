@@ -18,9 +18,10 @@ from manual.arrays import Array
 
 def unpacked() -> int:
     """Multiplications up to which the BLAS at hand leaves the factors of a product as they are; 0 if it never does."""
-    told: Any = np.show_config(mode="dicts")
-    with_avx512 = {"X86_V4", "AVX512_SKX"} & set(told["SIMD Extensions"]["found"])
-    return 10**6 if "openblas" in told["Build Dependencies"]["blas"]["name"] and with_avx512 else 0
+    told: Any = np.show_config(mode="dicts")  # what there is none of, it leaves out
+    found = told.get("SIMD Extensions", {}).get("found", [])
+    blas = told.get("Build Dependencies", {}).get("blas", {}).get("name", "")
+    return 10**6 if "openblas" in blas and {"X86_V4", "AVX512_SKX"} & set(found) else 0
 
 
 UNPACKED = unpacked()
@@ -64,7 +65,7 @@ class ByGate:
         if B == 1:  # one row for all gates
             shares = np.zeros((G * H, self.known), dtype), np.zeros((G * H, K - self.known), dtype)
             self.known_weights, self.weights = shares[0].T, shares[1].T
-            self.entries = [w.reshape(G, 1, H, w.shape[1]).transpose(0, 3, 1, 2) for w in shares]
+            self.entries = [w.reshape(G, 1, H, -1).transpose(0, 3, 1, 2) for w in shares if w.size]
             self.product = np.zeros((1, G * H), dtype)
             self.multiply: Callable[..., Any] = self._add_product if self.known else dot
         else:
@@ -86,8 +87,10 @@ class ByGate:
         for entries in self.entries:
             columns = slice(start, start + entries.shape[1])
             entries[: G - first] = w[first:, columns]
-            entries[G - first :] = w[:first, columns]
-            entries[G - halved :] *= 0.5  # (F1)
+            if first:
+                entries[G - first :] = w[:first, columns]
+            if halved:
+                entries[G - halved :] *= 0.5  # (F1)
             start = columns.stop
 
     def start(self, rows: Array, z: Array) -> None:

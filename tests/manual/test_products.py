@@ -77,6 +77,11 @@ def test_where_a_blas_repacks_everything_a_tile_is_as_wide_as_a_gate(blas, found
     assert tile_width(64, 193, 128) == (64 if limit else 128)
 
 
+def test_a_numpy_that_tells_nothing_of_itself_is_taken_to_repack(monkeypatch):
+    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": {"baseline": ["ASIMD"]}})
+    assert products.unpacked() == 0
+
+
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("B", [1, 5])
 def test_by_gate(B, tiled, rng, request):
