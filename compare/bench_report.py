@@ -51,7 +51,7 @@ def _times(group: list[Measured], cell: str) -> Table:
     table = Table(box=None, caption="times as long as manual: median of rounds [quartiles]", caption_justify="left")
     table.add_column("T, B, D, H", no_wrap=True)
     first, *others = group[0].timings
-    table.add_column(f"{_label(first, cell)}", justify="right", no_wrap=True)
+    table.add_column(_label(first, cell), justify="right", no_wrap=True)
     for name in others:
         table.add_column(_label(name, cell), justify="right")
     for one in group:

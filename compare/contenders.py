@@ -282,6 +282,7 @@ CONTENDERS = {
 }
 
 #: The bare matrix products, with each BLAS at hand.
-PRODUCTS = {"numpy": Contender("products, NumPy's BLAS", _numpy_products)} | {
-    "torch": Contender("products, torch's BLAS", _torch_products)
+PRODUCTS = {
+    "numpy": Contender("products, NumPy's BLAS", _numpy_products),
+    "torch": Contender("products, torch's BLAS", _torch_products),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from compare.bounds import check_least
 from compare.layouts import Layout
 from compare.tasks import Addition, Generator, GradientCheck, Regression, Task
 from manual.arrays import Array
@@ -80,9 +81,7 @@ class Recipe:
     dtype: str = "float64"
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        check_least(self, steps=1, seed=0)
 
     @property
     def title(self) -> str:

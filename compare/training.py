@@ -11,6 +11,7 @@ from torch import nn
 import manual
 import torch_impl
 from compare.binary_addition import Problems, batches, carry_chains, every_problem, random_problems
+from compare.bounds import check_least
 from compare.check import Checked, check_layer
 from compare.equations import form_of
 from compare.localise import Localisation
@@ -52,16 +53,7 @@ class Settings:
                 raise ValueError(f"{name}: expected a finite number of at least 0, got {getattr(self, name)}")
         if self.optimizer != "sgd" and (self.momentum or self.nesterov):
             raise ValueError(f"momentum, nesterov: expected only with optimizer sgd, got optimizer {self.optimizer}")
-        for name, least in (
-            ("hidden_size", 1),
-            ("layers", 1),
-            ("bits", 2),
-            ("steps", 1),
-            ("batch_size", 1),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        check_least(self, hidden_size=1, layers=1, bits=2, steps=1, batch_size=1, seed=0)
 
     @property
     def title(self) -> str:

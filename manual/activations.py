@@ -15,17 +15,17 @@ from manual.arrays import Array
 
 def sigmoid(z: Array, out: Array | None = None) -> Array:
     """σ(z) = 1 / (1 + e^-z), elementwise, written with tanh so that no z overflows. Any shape."""
-    return np.multiply(0.5, 1 + np.tanh(0.5 * z), out)  # (A1)
+    return multiply(0.5, 1 + np.tanh(0.5 * z), out)  # (A1)
 
 
 def sigmoid_derivative(s: Array, out: Array | None = None) -> Array:
     """dσ/dz where ``s`` = σ(z): s (1 - s), elementwise. Any shape."""
-    return np.multiply(s, 1 - s, out)  # (A2)
+    return multiply(s, 1 - s, out)  # (A2)
 
 
 def tanh_derivative(a: Array, out: Array | None = None) -> Array:
     """Dtanh/dz where ``a`` = tanh(z): 1 - a², elementwise. Any shape."""
-    return np.subtract(1, np.multiply(a, a, out), out)  # (A3)
+    return subtract(1, multiply(a, a, out), out)  # (A3)
 
 
 def relu(z: Array, out: Array | None = None) -> Array:

@@ -1,5 +1,6 @@
 """What a fault of the catalogue is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,3 +40,12 @@ class Injected:
 def after(line: str, more: str) -> str:
     """A line of code with more code behind it, and without its comment."""
     return f"{line.partition('  #')[0]}; {more}"
+
+
+def faults_of(cell: str, source: str, **usual: Any) -> Callable[..., Injected]:
+    """A function that makes faults of a cell: called with title, old, new, the wrong names, and what else differs."""
+
+    def fault(title: str, old: str, new: str, *wrong: str, file: str = source, **more: Any) -> Injected:
+        return Injected(cell, title, file, old, new, wrong, **(usual | more))
+
+    return fault

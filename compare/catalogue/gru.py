@@ -1,8 +1,6 @@
 """Faults of the GRU in both its forms."""
 
-from typing import Any
-
-from compare.catalogue.fault import Injected, after
+from compare.catalogue.fault import Injected, after, faults_of
 
 G5 = "multiply(r, q, reset)\n                add(n, reset, n)  # (G5)"
 G7 = "add(n, update, h)  # (G7)"
@@ -17,15 +15,9 @@ G16 = "concatenate((d_w_rz[:, D + 1 :], d_weight_hn)),  # (G16) or (G24) (3H, H)
 G17 = "concatenate((d_w_rz[:, D], d_w_n[:, D])),  # (G17) (3H,)"
 G18 = "concatenate((d_w_rz[:, D], d_bias_hn)),  # (G18) or (G25) (3H,)"
 
-
-def _gru(title: str, old: str, new: str, *wrong: str, hint: str = "", **more: Any) -> Injected:
-    return Injected("gru", title, more.pop("file", "gru.py"), old, new, wrong, hint, **more)
-
-
-def _before(title: str, old: str, new: str, *wrong: str, hint: str = "") -> Injected:
-    """In the form whose reset gate acts before the product."""
-    return Injected("gru, reset before", title, "gru.py", old, new, wrong, hint, options={"reset_after": False})
-
+_gru = faults_of("gru", "gru.py")
+#: In the form whose reset gate acts before the product.
+_before = faults_of("gru, reset before", "gru.py", options={"reset_after": False})
 
 GRU: list[Injected] = [
     _gru("z and 1 - z are swapped", G7, "copyto(h, z * n + (1 - z) * h_prev)", "h", hint="z and 1 - z are swapped"),

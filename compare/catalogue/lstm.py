@@ -1,8 +1,6 @@
 """Faults of the LSTM, forward and backward, and of what runs it over time and in both directions."""
 
-from typing import Any
-
-from compare.catalogue.fault import Injected, after
+from compare.catalogue.fault import Injected, after, faults_of
 
 Z = ("z_i", "z_f", "z_g", "z_o")
 BIAS = 'weights["bias_ih"] + weights["bias_hh"]'
@@ -32,10 +30,7 @@ TRANSPOSED = 'np.vstack([W.T for W in np.split(weights["weight_hh"], 4)])'
 #: A factor for rows of weights that leaves out the first gate.
 WITHOUT_I = "(np.arange(rows) >= H)[:, None]"
 
-
-def _lstm(title: str, old: str, new: str, *wrong: str, hint: str = "", **more: Any) -> Injected:
-    return Injected("lstm", title, more.pop("file", "lstm.py"), old, new, wrong, hint, **more)
-
+_lstm = faults_of("lstm", "lstm.py")
 
 LSTM: list[Injected] = [
     # forward

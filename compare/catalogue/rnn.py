@@ -1,8 +1,6 @@
 """Faults of the Elman RNN."""
 
-from typing import Any
-
-from compare.catalogue.fault import Injected, after
+from compare.catalogue.fault import Injected, after, faults_of
 
 BIAS = 'weights["bias_ih"] + weights["bias_hh"]'
 R2 = "activation(h, h)  # (R2)"
@@ -10,10 +8,7 @@ R3 = "add(d_h, d_output[t], d_h)  # (R3) (B, H)"
 R4 = "multiply(d_h, d_z, d_z)  # (R4)"
 R5 = "to_h_prev(d_z, d_h)  # (R5)"
 
-
-def _rnn(title: str, old: str, new: str, *wrong: str, hint: str = "", **more: Any) -> Injected:
-    return Injected("rnn", title, more.pop("file", "rnn.py"), old, new, wrong, hint, **more)
-
+_rnn = faults_of("rnn", "rnn.py")
 
 RNN: list[Injected] = [
     _rnn("the second bias is forgotten", BIAS, 'weights["bias_ih"]', "z_h", hint="bias_hh is missing"),

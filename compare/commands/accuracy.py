@@ -7,6 +7,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from compare.accuracy import SIDES, measure, ratio_to_manual
+from compare.bounds import check_least
 from compare.commands import AGREE
 from compare.commands.output import console
 from compare.training import CELLS
@@ -31,13 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, and print a table for each dtype."""
-    for name in ("hidden_size", "batch_size"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"{name}: expected at least 1, got {getattr(options, name)}")
+    check_least(options, hidden_size=1, batch_size=1, seed=0)
     if min(options.lengths) < 1:
         raise ValueError(f"lengths: expected at least 1, got {min(options.lengths)}")
-    if options.seed < 0:
-        raise ValueError(f"seed: expected at least 0, got {options.seed}")
     errors = measure(options.cell, options.hidden_size, options.batch_size, options.lengths, options.seed)
     if options.json:
         print(json.dumps([asdict(error) for error in errors], indent=2))

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from compare import fault_report
+from compare.bounds import check_least
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
 from compare.sandbox import check_within
@@ -35,8 +36,7 @@ def run(options: argparse.Namespace) -> int:
     """Check, and say what is wrong."""
     if not options.timeout > 0:
         raise ValueError(f"timeout: expected more than 0 seconds, got {options.timeout:g}")
-    if options.seed < 0:
-        raise ValueError(f"seed: expected at least 0, got {options.seed}")
+    check_least(options, seed=0)
     reference = None
     if options.reference is not None:
         file, colon, name = options.reference.rpartition(":")

@@ -9,21 +9,21 @@ from manual.arrays import Array, Probe
 
 def deltas_without_carry(tape: Tape, d_h: Array, d_c: Array, probe: Probe | None) -> Array:
     """d_z (T, …, B, 4H) of all steps from d_h and d_c (T, …, B, H) of all steps, shown to the probe."""
-    blocks = (
-        ("d_z_i", d_c * tape.g * sigmoid_derivative(tape.i)),
-        ("d_z_f", d_c * tape.c_prev * sigmoid_derivative(tape.f)),
-        ("d_z_g", d_c * tape.i * tanh_derivative(tape.g)),
-        ("d_z_o", d_h * np.tanh(tape.c) * sigmoid_derivative(tape.o)),
-    )
-    return np.concatenate([every_step(probe, name, values) for name, values in blocks], axis=-1)
+    by_gate = _by_gate(tape, slice(None), d_h, d_c)
+    return np.concatenate([every_step(probe, name, values) for name, values in by_gate.items()], axis=-1)
 
 
 def deltas(tape: Tape, t: int, d_h: Array, d_c: Array, probe: Probe | None) -> Array:
     """d_z (…, B, 4H) of step t from its d_h and d_c (…, B, H), shown to the probe."""
-    blocks = {
-        "d_z_i": d_c * tape.g[t] * sigmoid_derivative(tape.i[t]),
-        "d_z_f": d_c * tape.c_prev[t] * sigmoid_derivative(tape.f[t]),
-        "d_z_g": d_c * tape.i[t] * tanh_derivative(tape.g[t]),
-        "d_z_o": d_h * np.tanh(tape.c[t]) * sigmoid_derivative(tape.o[t]),
+    by_gate = _by_gate(tape, t, d_h, d_c)
+    return np.concatenate([probe(name, t, d) if probe else d for name, d in by_gate.items()], axis=-1)
+
+
+def _by_gate(tape: Tape, at: int | slice, d_h: Array, d_c: Array) -> dict[str, Array]:
+    """(L10) to (L13) of a step or of several."""
+    return {
+        "d_z_i": d_c * tape.g[at] * sigmoid_derivative(tape.i[at]),
+        "d_z_f": d_c * tape.c_prev[at] * sigmoid_derivative(tape.f[at]),
+        "d_z_g": d_c * tape.i[at] * tanh_derivative(tape.g[at]),
+        "d_z_o": d_h * np.tanh(tape.c[at]) * sigmoid_derivative(tape.o[at]),
     }
-    return np.concatenate([probe(name, t, d) if probe else d for name, d in blocks.items()], axis=-1)

@@ -22,12 +22,10 @@ from compare.published import departures as d
 from compare.published import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
 from compare.published.departures import Departing, Departure
 from compare.published.passes import CELLS, Backward, Gradients
+from compare.recipes import GATES
 from compare.witness import Witness
 from manual.arrays import Array, Probe
 from manual.recurrent import Recurrent
-
-#: The gates of a cell in PyTorch's order.
-GATES = {"lstm": ("i", "f", "g", "o"), "rnn": ("h",)}
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,11 @@ import pytest
 from oracles import Experiment, relative_error
 
 from manual import products
-from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
 from manual.products import ByGate, OverGates, over_time, tile_width
 from manual.rnn import RNNKernel
 
-KERNELS = {
-    "lstm": LSTMKernel(),
-    "lstm projected": LSTMKernel(proj_size=4),
-    "gru": GRUKernel(),
-    "gru, reset before": GRUKernel(reset_after=False),
-    "rnn": RNNKernel(),
-}
 T, D, H, G = 7, 3, 6, 4
-
-
-@pytest.fixture(params=KERNELS)
-def kernel(request):
-    return KERNELS[request.param]
 
 
 @pytest.fixture
