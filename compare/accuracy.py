@@ -12,8 +12,9 @@ import torch
 
 import manual
 import torch_impl
-from compare.derivations import Layer, Problem, call_recurrent, layer_problem, reference
-from manual.arrays import Array
+from compare.cells import CELLS
+from compare.diagnosis.derivations import Layer, Problem, call_recurrent, layer_problem, reference
+from manual.arrays import Array, as_state, state_parts
 
 #: Names of the sides, the hand-derived one first; of torch's own the module's name follows.
 SIDES = ("manual", "autograd", "nn")
@@ -46,18 +47,18 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
     """
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
         raise ValueError("accuracy: expected a long double wider than float64, but this machine has none")
-    D, kind = 4, cell.upper()
+    D, kind = 4, CELLS[cell]
     found = []
     for dtype in ("float32", "float64"):
         for T in lengths:
             rng = np.random.default_rng(seed)
-            layer = getattr(manual, kind)(D, hidden_size, dtype=dtype, rng=rng)
+            layer = kind.of(manual)(D, hidden_size, dtype=dtype, rng=rng)
             problem = layer_problem(layer, T, batch_size, rng)
-            wide = getattr(manual, kind)(D, hidden_size, dtype=np.longdouble, rng=rng)
+            wide = kind.of(manual)(D, hidden_size, dtype=np.longdouble, rng=rng)
             truth = Layer(wide).solve(_cast(problem, np.longdouble), None).tensors()
             answers = [Layer(layer).solve(problem, None)]
             for package in (torch_impl, torch.nn):
-                module = getattr(package, kind)(D, hidden_size, dtype=getattr(torch, dtype))
+                module = kind.of(package)(D, hidden_size, dtype=getattr(torch, dtype))
                 call = call_recurrent(module) if package is torch_impl else _call_nn(module)
                 answers.append(reference(module, problem, call).answer)
             found += [
@@ -94,7 +95,7 @@ def _call_nn(module: torch.nn.Module) -> Callable[..., tuple[torch.Tensor, ...]]
     """How ``reference`` calls one of torch's own layers, which take no probe."""
 
     def call(x: torch.Tensor, *state: torch.Tensor, probe: object) -> tuple[torch.Tensor, ...]:
-        output, last = module(x, state if len(state) > 1 else state[0])
-        return output, *(last if isinstance(last, tuple) else (last,))
+        output, last = module(x, as_state(state))
+        return output, *state_parts(last)
 
     return call

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from manual.arrays import as_state, state_parts
 from manual.recurrent import Recurrent
 
 
@@ -39,7 +40,7 @@ class HandDerived(nn.Module):
         Raises:
             TypeError, ValueError: as the layer's ``forward``.
         """
-        state = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
+        state = () if hx is None else state_parts(hx)
         options = {
             "lengths": lengths,
             "training": self.training,
@@ -47,7 +48,7 @@ class HandDerived(nn.Module):
         }
         tensors = (input, *state, *self.parameters())
         output, *last = _Apply.apply(self.layer, options, len(state), *tensors)  # type: ignore[no-untyped-call]
-        return output, tuple(last) if len(last) > 1 else last[0]
+        return output, as_state(last)
 
 
 class _Apply(Function):
@@ -58,19 +59,14 @@ class _Apply(Function):
         x, *rest = (tensor.detach().numpy() for tensor in tensors)
         for array, value in zip(layer.parameters.values(), rest[states:]):
             array[...] = value
-        state = tuple(rest[:states]) if states else None
-        output, last, tape = layer.forward(x, state if states != 1 else rest[0], **options)
+        output, last, tape = layer.forward(x, as_state(rest[:states]) if states else None, **options)
         ctx.layer, ctx.tape, ctx.states = layer, tape, states
-        parts = last if isinstance(last, tuple) else (last,)
-        return tuple(torch.tensor(array) for array in (output, *parts))
+        return tuple(torch.tensor(array) for array in (output, *state_parts(last)))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_output: Tensor, *d_last: Tensor) -> Any:
-        d_state = tuple(d.numpy() for d in d_last)
-        d_x, d_initial, gradients = ctx.layer.backward(
-            ctx.tape, d_output.numpy(), d_state if len(d_state) > 1 else d_state[0]
-        )
-        parts = d_initial if isinstance(d_initial, tuple) else (d_initial,)
-        arrays = [d_x, *parts[: ctx.states], *gradients.values()]
+        d_state = as_state(d.numpy() for d in d_last)
+        d_x, d_initial, gradients = ctx.layer.backward(ctx.tape, d_output.numpy(), d_state)
+        arrays = [d_x, *state_parts(d_initial)[: ctx.states], *gradients.values()]
         return None, None, None, *(torch.tensor(array) for array in arrays)

@@ -1,6 +1,6 @@
 """What every file of this package says about arrays: their type, and the check at the door."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,17 @@ Array = NDArray[Any]
 
 #: Called as ``probe(name, t, value)`` at each named intermediate; the computation goes on with what it returns.
 Probe = Callable[[str, int, Array], Array]
+
+
+def state_parts(state: Any) -> tuple[Any, ...]:
+    """The parts of a state: ``(h, c)`` of an LSTM, ``(h,)`` of a cell whose state is one array."""
+    return state if isinstance(state, tuple) else (state,)
+
+
+def as_state(parts: Iterable[Any]) -> Any:
+    """The state that has these parts: a tuple of several, one by itself. The inverse of ``state_parts``."""
+    state = tuple(parts)
+    return state if len(state) > 1 else state[0]
 
 
 def check_array(argument: str, array: object, letters: str, sizes: tuple[int, ...], dtype: DTypeLike) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.arrays import Array, Probe, check_array
+from manual.arrays import Array, Probe, as_state, check_array, state_parts
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
 from manual.rnn import RNNKernel
@@ -262,7 +262,7 @@ class Recurrent:
         K, B = len(self.sweeps), schedule.B
         if state is None:
             return list(zip(*(np.zeros((K, B, size), self.dtype) for size in self.state_sizes.values())))
-        given = state if isinstance(state, tuple) else (state,)
+        given = state_parts(state)
         if len(given) != len(names):
             raise ValueError(f"state: expected ({', '.join(names)}), got {len(given)} arrays")
         parts = []
@@ -285,7 +285,7 @@ class Recurrent:
             parts = tuple(schedule.unsorted(part) for part in parts)
         if unbatched:
             parts = tuple(part[:, 0] for part in parts)
-        return parts if len(parts) > 1 else parts[0]
+        return as_state(parts)
 
 
 class LSTM(Recurrent):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-STARTERS = Path(__file__).parent.parent / "compare" / "starters"
+STARTERS = Path(__file__).parent.parent / "compare" / "diagnosis" / "starters"
 
 FILLED = {
     "lstm": [

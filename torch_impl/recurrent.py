@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_impl.gru import GRUCell
 from torch_impl.lstm import LSTMCell
 from torch_impl.rnn import RNNCell
-from torch_impl.tensors import Probe, check_tensor
+from torch_impl.tensors import Probe, as_state, check_tensor, state_parts
 
 #: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
 State = Tensor | tuple[Tensor, ...]
@@ -150,7 +150,7 @@ class Recurrent(nn.Module):
         parts = tuple(torch.stack(part) for part in zip(*final))  # (layers * directions, B, H)
         if unbatched:
             parts = tuple(part[:, 0] for part in parts)
-        return output, parts if len(parts) > 1 else parts[0]
+        return output, as_state(parts)
 
     def _sweep(
         self, k: int, source: Tensor, state: tuple[Tensor, ...], running: Tensor | None, probe: Probe | None
@@ -186,7 +186,7 @@ class Recurrent(nn.Module):
         K = self.num_layers * self.directions
         if hx is None:
             return tuple(like.new_zeros(K, B, size) for size in self.state_sizes.values())
-        parts = hx if isinstance(hx, tuple) else (hx,)
+        parts = state_parts(hx)
         if len(parts) != len(self.state_sizes):
             names = ", ".join(f"{name}_0" for name in self.state_sizes)
             raise ValueError(f"hx: expected ({names}), got {len(parts)} tensors")

@@ -1,12 +1,24 @@
 """What every file of this package says about tensors: the probe's type, and the check at the door."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 #: Called as ``probe(name, t, value)`` at each named intermediate; the computation goes on with what it returns.
 Probe = Callable[[str, int, Tensor], Tensor]
+
+
+def state_parts(state: Any) -> tuple[Any, ...]:
+    """The parts of a state: ``(h, c)`` of an LSTM, ``(h,)`` of a cell whose state is one tensor."""
+    return state if isinstance(state, tuple) else (state,)
+
+
+def as_state(parts: Iterable[Any]) -> Any:
+    """The state that has these parts: a tuple of several, one by itself. The inverse of ``state_parts``."""
+    state = tuple(parts)
+    return state if len(state) > 1 else state[0]
 
 
 def check_tensor(argument: str, tensor: object, letters: str, sizes: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from compare.accuracy import SIDES, measure, ratio_to_manual
 from compare.bounds import check_least
+from compare.cells import CELLS
 from compare.commands import AGREE
 from compare.commands.output import console
-from compare.training import CELLS
 
 HELP = "measure each side's error against long double"
 
@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "hand-derived equations in long double, and tabulate the error of each in ulps of the tensor's largest "
         "element: the root mean square, and after the slash the worst."
     )
-    parser.add_argument("--cell", choices=CELLS, default="lstm", help="kind of recurrent layer")
+    parser.add_argument("--cell", choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
     parser.add_argument("--hidden-size", type=int, default=16, help="units")
     parser.add_argument("--batch-size", type=int, default=8, help="rows")
     parser.add_argument("--lengths", type=int, nargs="+", default=[8, 64, 512], help="numbers of time steps")
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         return AGREE
     screen = console()
     of = {(e.dtype, e.T, e.tensor, e.side): e for e in errors}
-    titles = {side: f"nn.{options.cell.upper()}" if side == "nn" else side for side in SIDES}
+    titles = {side: f"nn.{CELLS[options.cell].class_name}" if side == "nn" else side for side in SIDES}
     for dtype in ("float32", "float64"):
         table = Table(title=f"{dtype}: error in ulps, root mean square / worst", title_justify="left", box=None)
         table.add_column("tensor", no_wrap=True)

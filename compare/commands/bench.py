@@ -4,13 +4,19 @@ import argparse
 
 from rich.console import Console
 
-from compare import bench_report, benchmark
-from compare.benchmark import SIZES, Measured, Plan
+from compare.benchmark import measure as benchmark
+from compare.benchmark import report as bench_report
+from compare.benchmark.case import Case
+from compare.benchmark.contenders import CONTENDERS
+from compare.benchmark.measure import SIZES, Measured, Plan
+from compare.cells import CELLS
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
-from compare.contenders import CONTENDERS, GATES, Case
 
 HELP = "time the hand-derived layers against autograd and others"
+
+#: The cells, by the names of their classes.
+NAMES = [cell.class_name for cell in CELLS.values()]
 
 #: The sizes of GRU and RNN, and of the quick form, by their places in ``SIZES``; of the task, as T, B, D, H.
 OTHER_CELLS, QUICK = (0, 2, 5), (0, 2, 5)
@@ -36,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contenders", nargs="+", metavar="NAME", help=f"some of {', '.join(CONTENDERS)} (default: all installed)"
     )
-    parser.add_argument("--cells", nargs="+", choices=tuple(GATES), default=list(GATES), help="kinds of layer")
+    parser.add_argument("--cells", nargs="+", choices=NAMES, default=NAMES, help="kinds of layer")
     parser.add_argument("--sizes", nargs="+", metavar="T,B,D,H", help="sizes of layers, in the place of the usual ones")
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), help="default: both")
     parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="default: 1 and as many as there are cores")

@@ -4,11 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from compare import fault_report
 from compare.bounds import check_least
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
-from compare.sandbox import check_within
+from compare.diagnosis import report as fault_report
+from compare.diagnosis.sandbox import check_within
 
 HELP = "say which equation of a derivation in a file is wrong"
 

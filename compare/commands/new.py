@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from compare.check import CELLS
+from compare.cells import CELLS
 from compare.commands import AGREE
 
 HELP = "write a file to derive a layer in, for `check`"
@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Copy the starter."""
-    starter = Path(__file__).parent.parent / "starters" / f"{options.cell}.py"
+    starter = Path(__file__).parent.parent / "diagnosis" / "starters" / f"{options.cell}.py"
     try:
         with options.file.open("x") as file:
             file.write(starter.read_text())

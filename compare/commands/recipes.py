@@ -9,8 +9,8 @@ from rich.table import Table
 
 from compare.commands import AGREE
 from compare.commands.output import console
-from compare.layouts import Layout
-from compare.recipes import RECIPES, Recipe
+from compare.diagnosis.layouts import Layout
+from compare.published.recipes import RECIPES, Recipe
 
 HELP = "list the write-ups' systems that train --recipe can train"
 

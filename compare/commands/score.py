@@ -7,11 +7,11 @@ from dataclasses import asdict
 from rich.table import Table
 from rich.text import Text
 
-from compare.catalogue import FAULTS
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import console
-from compare.equations import equation
-from compare.scoring import score
+from compare.diagnosis.catalogue import FAULTS
+from compare.diagnosis.equations import equation
+from compare.diagnosis.scoring import score
 
 HELP = "put each known fault into the source and see whether it is caught and named"
 

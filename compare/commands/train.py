@@ -10,13 +10,14 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from compare import report, run_folder
+from compare.cells import CELLS
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
-from compare.lockstep import Step
-from compare.recipe_training import train_recipe
-from compare.recipes import RECIPES, Recipe
-from compare.training import CELLS, Run, Settings, train
+from compare.lockstep import report, run_folder
+from compare.lockstep.lockstep import Step
+from compare.lockstep.training import Run, Settings, train
+from compare.published.lockstep import train_recipe
+from compare.published.recipes import RECIPES, Recipe
 from manual import LOSSES
 
 HELP = "train both sides on binary addition in lock-step (the default)"
@@ -38,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         meaning = f"{meaning} (default: {value})"
         parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=meaning, **(kind | more))
 
-    option("cell", "kind of recurrent layer", choices=CELLS)
+    option("cell", "kind of recurrent layer", choices=tuple(CELLS))
     option("hidden_size", "units of each layer and direction")
     option("layers", "recurrent layers, one above the other")
     option("bidirectional", "let each layer also run from the last bit to the first", action="store_true")

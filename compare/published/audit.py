@@ -6,16 +6,16 @@ from itertools import chain
 
 import numpy as np
 
-from compare.check import Checked
-from compare.derivations import Problem
-from compare.localise import Fault
-from compare.published import lstm_layer
+from compare.diagnosis.check import Checked
+from compare.diagnosis.derivations import Problem
+from compare.diagnosis.localise import Fault
 from compare.published.departures import Departure
-from compare.published.passes import CELLS, Backward, lstm_backward
+from compare.published.passes import PASSES, Backward, lstm_backward
+from compare.published.programs import lstm_layer
+from compare.published.recipes import RECIPES, Recipe
 from compare.published.systems import SYSTEMS, System, check_system, truth
+from compare.published.tasks import Addition
 from compare.published.training import Curve, departing_backward, drawn, incoming, samples, train
-from compare.recipes import RECIPES, Recipe
-from compare.tasks import Addition
 from manual.arrays import Array
 
 #: The recipe of each system, by their names.
@@ -142,7 +142,7 @@ def _median(distances: Sequence[Distance]) -> Distance:
 def distance(system: System, recipe: Recipe, weights: dict[str, Array], readout: Array) -> Distance:
     """Of a system's gradient at these weights, summed over problems of the recipe."""
     x, y = samples(replace(recipe, seed=recipe.seed + 1000), PROBLEMS)
-    tape = CELLS[system.cell][0](weights, x)
+    tape = PASSES[system.cell][0](weights, x)
     d_output, _, _ = incoming(recipe, tape, y, readout)
     published, true = _gradients(system, weights, x, d_output)
     p, t = (np.concatenate([array.ravel() for array in side.values()]) for side in (published, true))
@@ -185,7 +185,7 @@ def _trials(share: float, starts: int, say: Callable[[str], None]) -> list[Trial
         marks = (*(mark for mark in MARKS if mark < steps), steps) if isinstance(recipe.task, Addition) else None
         say(f"training {recipe.name}, {steps:,} problems, {len(seeds)} starts: {title}")
         if (name, steps) not in true:
-            true[name, steps] = train(recipe, CELLS[recipe.cell][1], seeds, steps, marks)
+            true[name, steps] = train(recipe, PASSES[recipe.cell][1], seeds, steps, marks)
         published = train(recipe, backward, seeds, steps, marks)
         trials.append(Trial(title, recipe, len(seeds), published, true[name, steps]))
 

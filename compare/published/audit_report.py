@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compare.equations import equation
+from compare.diagnosis.equations import equation
 from compare.files import replacing
 from compare.published.audit import PROBLEMS, Audit, Audited, Distance, Trial
 

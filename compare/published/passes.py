@@ -171,7 +171,7 @@ def _shown(probe: Probe, name: str, t: int, array: Array) -> Array:
 
 
 #: By cell: forward, and the true backward.
-CELLS: dict[str, tuple[Callable[..., Tape], Backward]] = {
+PASSES: dict[str, tuple[Callable[..., Tape], Backward]] = {
     "lstm": (lstm_forward, lstm_backward),
     "rnn": (rnn_forward, rnn_backward),
 }

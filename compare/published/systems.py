@@ -13,17 +13,17 @@ import torch
 
 import manual
 import torch_impl
-from compare.check import Checked
-from compare.derivations import Answer, Arrays, Layer, Problem, Reference, reference
-from compare.hints import hint
-from compare.layouts import Layout
-from compare.localise import localise
+from compare.cells import CELLS
+from compare.diagnosis.check import Checked
+from compare.diagnosis.derivations import Answer, Arrays, Layer, Problem, Reference, reference
+from compare.diagnosis.hints import hint
+from compare.diagnosis.layouts import Layout
+from compare.diagnosis.localise import localise
+from compare.diagnosis.witness import Witness
 from compare.published import departures as d
-from compare.published import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
 from compare.published.departures import Departing, Departure
-from compare.published.passes import CELLS, Backward, Gradients
-from compare.recipes import GATES
-from compare.witness import Witness
+from compare.published.passes import PASSES, Backward, Gradients
+from compare.published.programs import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
 from manual.arrays import Array, Probe
 from manual.recurrent import Recurrent
 
@@ -46,11 +46,11 @@ class System:
     @property
     def gates(self) -> tuple[str, ...]:
         """In PyTorch's order."""
-        return GATES[self.cell]
+        return CELLS[self.cell].gates
 
     def solve(self, problem: Problem, probe: Probe | None = None) -> Answer:
         """The forward pass, and the published backward pass. Of the inputs no gradient is published."""
-        tape = CELLS[self.cell][0](self.weights(problem), problem.inputs["x"], probe)
+        tape = PASSES[self.cell][0](self.weights(problem), problem.inputs["x"], probe)
         gradients = self.backward(tape, problem.d_outputs["output"], probe)
         return Answer({"output": tape.h}, {}, self.express(gradients))
 
@@ -97,7 +97,7 @@ def truth(system: System, problem: Problem) -> Reference:
     """What autograd says, under the names and in the layout of the system."""
     x, d_output = problem.inputs["x"], problem.d_outputs["output"]
     options = {"nonlinearity": "sigmoid"} if system.cell == "rnn" else {}
-    module = getattr(torch_impl, system.cell.upper())(x.shape[2], d_output.shape[2], dtype=torch.float64, **options)
+    module = CELLS[system.cell].of(torch_impl)(x.shape[2], d_output.shape[2], dtype=torch.float64, **options)
 
     def call(x: torch.Tensor, probe: object) -> torch.Tensor:
         output, _ = module(x, probe=probe)

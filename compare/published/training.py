@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compare.objectives import objective
+from compare.lockstep.objectives import objective
 from compare.published.departures import Departing, Departure
-from compare.published.passes import CELLS, Backward, Gradients, Tape, columns, lstm_backward
-from compare.recipes import Recipe
-from compare.tasks import Addition, GradientCheck, Regression
+from compare.published.passes import PASSES, Backward, Gradients, Tape, columns, lstm_backward
+from compare.published.recipes import Recipe
+from compare.published.tasks import Addition, GradientCheck, Regression
 from manual.arrays import Array, Probe
 
 
@@ -53,7 +53,7 @@ class Runs:
         """One problem for each run: returns the losses before the update, (S,)."""
         sample = [number % self.x.shape[2]]
         x, y = self.x[:, :, sample], self.y[:, :, sample]
-        tape = CELLS[self.recipe.cell][0](self.weights, x)
+        tape = PASSES[self.recipe.cell][0](self.weights, x)
         d_output, d_readout, losses = incoming(self.recipe, tape, y, self.readout)
         gradients = self.backward(tape, d_output, None)
         for name, weight in self.weights.items():
@@ -106,7 +106,7 @@ def exact(recipe: Recipe, weights: dict[str, Array], readout: Array) -> Array:
 
     An output of exactly 0.5 reads as 0. Sums that begin alike share their beginnings: step t has 4^t states.
     """
-    forward = CELLS[recipe.cell][0]
+    forward = PASSES[recipe.cell][0]
     S, _, H = readout.shape
     state = (np.zeros((S, 1, H)),) * (2 if recipe.cell == "lstm" else 1)
     carry, right = np.zeros(1, int), np.ones((S, 1), bool)

@@ -7,9 +7,9 @@ import torch
 
 import manual
 import torch_impl
-from compare.lockstep import Lockstep
-from compare.trainers import ManualTrainer, TorchTrainer
-from compare.training import Run, Settings, train
+from compare.lockstep.lockstep import Lockstep
+from compare.lockstep.trainers import ManualTrainer, TorchTrainer
+from compare.lockstep.training import Run, Settings, train
 
 D, H, O = 2, 5, 1
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from compare.cli import main
-from compare.training import Settings
+from compare.lockstep.training import Settings
 
 SMALL = ["--steps", "3", "--hidden-size", "3", "--bits", "4", "--batch-size", "6"]
 
@@ -22,7 +22,7 @@ def surroundings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("compare.run_folder._draw", lambda run, path: path.touch())
+    monkeypatch.setattr("compare.lockstep.run_folder._draw", lambda run, path: path.touch())
 
 
 def status(*arguments: str) -> int:

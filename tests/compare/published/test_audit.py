@@ -6,9 +6,9 @@ import pytest
 
 from compare.cli import main
 from compare.published.audit import RECIPE_OF, audit, distance, gradient_check
+from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS
 from compare.published.training import drawn
-from compare.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")

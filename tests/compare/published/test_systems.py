@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from compare.published import concatenated_lstm, lstm_class, lstm_layer
 from compare.published.audit import place
 from compare.published.departures import Departing
-from compare.published.passes import CELLS, Tape, blocks, lstm_backward, lstm_forward
+from compare.published.passes import PASSES, Tape, blocks, lstm_backward, lstm_forward
+from compare.published.programs import concatenated_lstm, lstm_class, lstm_layer
 from compare.published.systems import SYSTEMS, check_system, departing, truth
 from compare.published.training import departing_backward
 
@@ -146,7 +146,7 @@ def side_by_side(name, rng, S=2):
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_runs_side_by_side_are_what_each_would_be_alone(name, rng):
     system, problems, weights, x, d_output = side_by_side(name, rng)
-    forward, true = CELLS[system.cell]
+    forward, true = PASSES[system.cell]
     tape = forward(weights, x)
     for backward, answer in (
         (system.backward, lambda problem: system.solve(problem).gradients),

@@ -5,12 +5,12 @@ import pytest
 
 import manual
 from compare.binary_addition import every_problem
-from compare.published.passes import CELLS, lstm_backward, lstm_forward
+from compare.published.lockstep import set_up
+from compare.published.passes import PASSES, lstm_backward, lstm_forward
+from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS
+from compare.published.tasks import Addition
 from compare.published.training import Runs, drawn, exact, incoming, samples, train
-from compare.recipe_training import set_up
-from compare.recipes import RECIPES
-from compare.tasks import Addition
 from manual.activations import sigmoid
 
 SMALL = replace(RECIPES["no-bias-lstm"], hidden_size=3)
@@ -23,7 +23,7 @@ def test_training_side_by_side_is_training_in_lock_step(name):
     lockstep = set_up(recipe, (generators := recipe.generators())[0])
     for x, y in recipe.task.batches(generators[1], steps):
         lockstep.step(x, y)
-    runs = Runs(recipe, [recipe.seed, recipe.seed + 1], CELLS[recipe.cell][1], steps)
+    runs = Runs(recipe, [recipe.seed, recipe.seed + 1], PASSES[recipe.cell][1], steps)
     for number in range(steps):
         losses = runs.step(number)
     parameters = lockstep.manual.parameters
@@ -50,7 +50,7 @@ def test_the_delta_of_the_output_is_the_published_one(name, delta):
     recipe = RECIPES[name]
     weights, readout = drawn(recipe)
     x, y = samples(recipe, 5)
-    tape = CELLS[recipe.cell][0](weights, x)
+    tape = PASSES[recipe.cell][0](weights, x)
     p = sigmoid(tape.h @ readout.T)
     d_output, d_readout, _ = incoming(recipe, tape, y, readout)
     np.testing.assert_allclose(d_output, delta(p, y) @ readout, rtol=1e-10, atol=1e-14)
@@ -70,7 +70,7 @@ def test_the_error_of_the_class_is_the_published_one():
 @pytest.mark.parametrize("name", ["scalar-bias-lstm", "matlab-rnn"])
 def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
     recipe = replace(RECIPES[name], hidden_size=3)
-    curve = train(recipe, CELLS[recipe.cell][1], [0, 1], 300, [300])
+    curve = train(recipe, PASSES[recipe.cell][1], [0, 1], 300, [300])
     problems = every_problem(8)
     for k, found in enumerate(exact(recipe, curve.weights, curve.readout)):
         kind = manual.RNN if recipe.cell == "rnn" else manual.LSTM
@@ -122,5 +122,5 @@ def test_marks_beyond_the_end_are_left_out_and_the_true_gradient_learns_what_the
 def test_each_recipe_for_sums_learns_them(name, problems, least):
     recipe = RECIPES[name]
     assert isinstance(recipe.task, Addition)
-    curve = train(recipe, CELLS[recipe.cell][1], [0, 1], problems, (20, problems))
+    curve = train(recipe, PASSES[recipe.cell][1], [0, 1], problems, (20, problems))
     assert curve.values[0].max() < 0.1 and curve.values[1].max() > least

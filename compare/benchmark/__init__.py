@@ -1,0 +1,1 @@
+"""Time the hand-derived layers against autograd and others."""

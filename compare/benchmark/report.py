@@ -1,0 +1,149 @@
+"""What ``bench`` shows and writes: tables, a figure, and all the numbers."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from compare.benchmark.contenders import CONTENDERS
+from compare.benchmark.measure import Measured, as_json
+from compare.files import replacing
+
+TASKS = {"layer": "forward + backward", "step": "one training step on binary addition"}
+COLUMNS = ("task", "cell", "T", "B", "D", "H", "dtype", "threads", "sweep", "load", "contender", "round", "seconds")
+
+
+def show(machine: dict[str, Any], measured: list[Measured], console: Console) -> None:
+    """Print the machine, and a table for each task, cell, number of threads and dtype."""
+    versions = {name: value for name, value in machine.items() if name not in ("processor", "cores", "load")}
+    console.print(f"{machine['processor']}, {machine['cores']} cores; load {machine['load']:.2f} at the start")
+    console.print(", ".join(f"{name} {value}" for name, value in versions.items()), soft_wrap=True)
+    plain = [one for one in measured if not one.sweep]
+    for task, cell, threads, dtype in dict.fromkeys(_kind(one) for one in plain):
+        group = [one for one in plain if _kind(one) == (task, cell, threads, dtype)]
+        cores = "one thread" if threads == 1 else f"{threads} threads"
+        console.print(f"\n{cell}, {TASKS[task]}, {dtype}, {cores}", style="bold")
+        console.print(_times(group, cell))
+        console.print(_details(group, cell))
+    disagreeing = [one for one in measured if not one.agrees]
+    if disagreeing:
+        console.print(f"DISAGREE: in {len(disagreeing)} of {len(measured)} cases; what disagrees was not timed")
+    else:
+        console.print(f"AGREE: all outputs and gradients, in each of {len(measured)} cases, before it was timed")
+
+
+def _kind(one: Measured) -> tuple[str, str, int, str]:
+    return one.case.task, one.case.cell, one.case.threads, one.case.dtype
+
+
+def _label(name: str, cell: str) -> str:
+    return CONTENDERS[name].label.format(cell=cell)
+
+
+def _times(group: list[Measured], cell: str) -> Table:
+    """A row for each size: the time of ``manual``, and how many times as long each other contender takes."""
+    table = Table(box=None, caption="times as long as manual: median of rounds [quartiles]", caption_justify="left")
+    table.add_column("T, B, D, H", no_wrap=True)
+    first, *others = group[0].timings
+    table.add_column(_label(first, cell), justify="right", no_wrap=True)
+    for name in others:
+        table.add_column(_label(name, cell), justify="right")
+    for one in group:
+        mine = one.timings[first]
+        ratios = [timing.problem or _spread(timing.over(mine)) for timing in list(one.timings.values())[1:]]
+        table.add_row(", ".join(map(str, one.case.size)), mine.problem or _time(mine.median), *ratios)
+    return table
+
+
+def _details(group: list[Measured], cell: str) -> Table:
+    """A row for each size and contender: time and spread, share of the limit, memory, tolerance used."""
+    table = Table(box=None)
+    for name in (
+        "T, B, D, H",
+        "contender",
+        "time",
+        "quartiles",
+        "limit's share",
+        "peak",
+        "tolerance used",
+        "first run",
+    ):
+        table.add_column(name, justify="left" if name in ("T, B, D, H", "contender") else "right", no_wrap=True)
+    for one in group:
+        for name, timing in one.timings.items():
+            if not timing.seconds:
+                continue
+            low, high = np.quantile(timing.seconds, [0.25, 0.75])
+            table.add_row(
+                ", ".join(map(str, one.case.size)) if name == next(iter(one.timings)) else "",
+                _label(name, cell),
+                _time(timing.median),
+                f"{_time(low)} to {_time(high)}",
+                f"{one.share(name):.0%}" if one.products else "",
+                "" if timing.peak is None else f"{timing.peak / 2**20:,.1f} MiB",
+                "" if timing.used is None else f"{timing.used:.1%}",
+                _time(timing.first),
+            )
+        for name, timing in one.products.items():
+            low, high = np.quantile(timing.seconds, [0.25, 0.75])
+            table.add_row(
+                "", f"products, {name}", _time(timing.median), f"{_time(low)} to {_time(high)}", "", "", "", ""
+            )
+    return table
+
+
+def _spread(over: tuple[float, float, float]) -> str:
+    low, median, high = over
+    return f"{median:.2f} [{low:.2f} {high:.2f}]"
+
+
+def _time(seconds: float) -> str:
+    """Seconds in the unit that suits them."""
+    factor, unit = (1e6, "µs") if seconds < 1e-3 else (1e3, "ms") if seconds < 1 else (1, "s")
+    return f"{seconds * factor:.3g} {unit}" if seconds * factor < 1000 else f"{seconds * factor:,.0f} {unit}"
+
+
+def write(machine: dict[str, Any], measured: list[Measured], folder: Path) -> None:
+    """Leave ``bench.json`` and ``bench.csv`` behind, and where there were sweeps ``bench.png``."""
+    with replacing(folder / "bench.json") as path:
+        path.write_text(json.dumps(as_json(machine, measured), indent=1))
+    with replacing(folder / "bench.csv") as path, path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for one in measured:
+            case = one.case
+            head = (case.task, case.cell, *case.size, case.dtype, case.threads, one.sweep, f"{one.load:.2f}")
+            products = [(f"products, {name}", timing) for name, timing in one.products.items()]
+            for name, timing in [*one.timings.items(), *products]:
+                writer.writerows((*head, name, k, repr(seconds)) for k, seconds in enumerate(timing.seconds))
+    if any(one.sweep for one in measured):
+        with replacing(folder / "bench.png") as path:
+            draw([one for one in measured if one.sweep], path)
+
+
+def draw(swept: list[Measured], path: Path) -> None:
+    """How each contender's time grows with H, B and T, on log axes."""
+    letters = list(dict.fromkeys(one.sweep for one in swept))
+    figure = Figure(figsize=(4.5 * len(letters), 4.2), layout="constrained")
+    axes: list[Axes] = figure.subplots(1, len(letters), squeeze=False)[0].tolist()
+    for letter, ax in zip(letters, axes):
+        cases = [one for one in swept if one.sweep == letter]
+        x = [getattr(one.case, letter) for one in cases]
+        for name in cases[0].timings:
+            y = [one.timings[name].median * 1e3 for one in cases]
+            ax.plot(x, y, "o-", ms=3, lw=2 if name == "manual" else 1, label=_label(name, cases[0].case.cell))
+        ax.plot(x, [one.limit.median * 1e3 for one in cases], "k--", lw=1, label="bare matrix products")
+        ax.set(xscale="log", yscale="log", xlabel=letter, ylabel="ms, forward + backward" if ax is axes[0] else "")
+        ax.set_xticks(x, [str(value) for value in x])
+        ax.minorticks_off()
+        fixed = ", ".join(f"{other} {getattr(cases[0].case, other)}" for other in "TBDH" if other != letter)
+        ax.set_title(f"{fixed}; {cases[0].case.dtype}, one thread", fontsize=9)
+        ax.grid(alpha=0.3)
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, format="png", dpi=130)

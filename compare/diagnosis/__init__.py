@@ -1,0 +1,1 @@
+"""Find which equation of a derivation is wrong."""

@@ -1,0 +1,99 @@
+"""The checker's own score: every fault of the catalogue put into the real source, to be caught and named rightly."""
+
+import importlib
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+
+import numpy as np
+import torch
+
+import manual
+import torch_impl
+from compare.cells import CELLS
+from compare.diagnosis.catalogue import Injected
+from compare.diagnosis.check import Checked, D, H, check_layer
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the checker made of a fault.
+
+    ``caught``: something differs as the code runs; ``named``: what is found wrong with the reference fed back is what
+    the catalogue says, where it says, and nothing else; ``found``: names as in the catalogue; ``hints``: what it said.
+    """
+
+    injected: Injected
+    caught: bool
+    named: bool
+    found: tuple[str, ...]
+    hints: tuple[str, ...]
+
+
+def score(injected: Injected) -> Scored:
+    """Put a fault into a copy of the source and check the layer it makes.
+
+    Raises:
+        ValueError: the text that the fault replaces does not occur just once.
+    """
+    kind = CELLS[injected.cell.partition(",")[0]]
+    twin = kind.of(torch_impl)(D, H, dtype=torch.float64, **injected.options)
+    lengths = list(injected.lengths) if injected.lengths else None
+    with _patched(injected) as package:
+        layer = kind.of(package)(D, H, **injected.options, rng=np.random.default_rng(0))
+        checked = check_layer(layer, twin, injected.cell, lengths)
+    localisation = checked.localisation
+    found = _found(checked, layer.kernel.gates)
+    faults = [fault for fault in localisation.faults if fault.steps]
+    where = all(fault.steps == injected.steps for fault in faults) or not injected.steps
+    where &= all(fault.rows == injected.rows for fault in faults) or not injected.rows
+    said = not injected.hint or any(injected.hint in hint for hint in checked.hints)
+    return Scored(
+        injected,
+        caught=any((errors > localisation.tolerance).any() for errors in localisation.chained.values()),
+        named=set(found) == set(injected.wrong) and where and said,
+        found=found,
+        hints=tuple(dict.fromkeys(hint for hint in checked.hints if hint)),
+    )
+
+
+def _found(checked: Checked, gates: tuple[str, ...]) -> tuple[str, ...]:
+    """The names found wrong, those of a parameter with their gates unless all are."""
+    by_name: dict[str, list[str]] = {}
+    for fault in checked.localisation.faults:
+        by_name.setdefault(fault.name.removesuffix("_l0"), []).append(fault.gate if not fault.steps else "")
+    return tuple(
+        name if not all(wrong) or len(wrong) == len(gates) else f"{name}[{' '.join(wrong)}]"
+        for name, wrong in by_name.items()
+    )
+
+
+@contextmanager
+def _patched(injected: Injected) -> Iterator[ModuleType]:
+    """``manual`` imported from a copy of its source with the fault in it, beside the real one."""
+    source = Path(manual.__file__).parent
+    text = (source / injected.file).read_text()
+    if text.count(injected.old) != 1:
+        raise ValueError(f"{injected.title}: expected {injected.old!r} once in {injected.file}")
+    real = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "manual"}
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "manual"
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / injected.file).write_text(text.replace(injected.old, injected.new))
+        for name in real:
+            del sys.modules[name]
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        try:
+            package = importlib.import_module("manual")
+        finally:
+            sys.path.remove(folder)
+            for name in [name for name in sys.modules if name.partition(".")[0] == "manual"]:
+                del sys.modules[name]
+            sys.modules.update(real)
+        yield package

@@ -1,0 +1,1 @@
+"""Train both sides in lock-step, comparing at every step."""

@@ -1,0 +1,88 @@
+"""The folder a run leaves behind: summary, steps, weights and figure, each replaced as a whole."""
+
+import csv
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from compare.converter import save
+from compare.diagnosis import report as fault_report
+from compare.files import replacing
+from compare.lockstep.lockstep import GROUPS
+from compare.lockstep.training import Run
+
+
+def write(run: Run, folder: Path) -> None:
+    """Write ``summary.json``, ``steps.csv``, ``weights.safetensors`` (the manual side's) and ``agreement.png``.
+
+    Where an equation is wrong, also ``faults.png``.
+    """
+    with replacing(folder / "summary.json") as path:
+        path.write_text(json.dumps(_summary(run), indent=2) + "\n")
+    with replacing(folder / "steps.csv") as path, path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["step", "loss_manual", "loss_autograd", *GROUPS, "drift"])
+        for number, step in enumerate(run.lockstep.steps, start=1):
+            rows.writerow([number, step.loss_manual, step.loss_autograd, *step.errors.values(), step.drift])
+    save(folder / "weights.safetensors", run.lockstep.manual.model, run.gates)
+    with replacing(folder / "agreement.png") as path:
+        _draw(run, path)
+    if run.shows_faults:
+        fault_report.draw(run.checked, folder / "faults.png")
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    """What a script would ask of a run. Numbers that are not finite are written as strings, for JSON has none."""
+    lockstep = run.lockstep
+    names = ("accuracy", *(f"accuracy_{accuracy.bits}" for accuracy in run.accuracies[1:]))
+    accuracies = dict(zip(names, run.accuracies))
+    summary = {
+        "verdict": "agree" if run.agrees else "disagree",
+        **asdict(run.settings),
+        "versions": {name: version(name) for name in ("numpy", "torch")},
+        "tolerance": lockstep.tolerance,
+        "worst": {group: lockstep.worst_of(group) for group in GROUPS},
+        "disagreements": [
+            {"against": f.opponent, "compared": f.group, "tensor": f.difference.name, "error": f.difference.error}
+            for f in lockstep.worst.values()
+            if not f.difference.agrees
+        ],
+        "faults": fault_report.titles(run.checked),
+        "deaths": lockstep.deaths,
+        "drift": lockstep.steps[-1].drift,
+        **{name: {"manual": a.manual, "autograd": a.autograd} for name, a in accuracies.items()},
+        "seconds_per_step": {what: sorted(spent)[len(spent) // 2] for what, spent in lockstep.seconds.items()},
+    }
+    finite: dict[str, Any] = json.loads(json.dumps(summary), parse_constant=str)
+    return finite
+
+
+def _draw(run: Run, path: Path) -> None:
+    """Both loss curves, each group's error per step against the tolerance, and the drift."""
+    steps = run.lockstep.steps
+    numbers = range(1, len(steps) + 1)
+    figure = Figure(figsize=(8, 9), layout="constrained")
+    losses, errors, drift = figure.subplots(3, 1, sharex=True)
+    losses.plot(numbers, [step.loss_manual for step in steps], label="manual", linewidth=3, alpha=0.5)
+    losses.plot(numbers, [step.loss_autograd for step in steps], label="autograd", linewidth=1, color="black")
+    losses.set(
+        yscale="log",
+        ylabel="loss",
+        title=run.settings.title,
+    )
+    losses.legend()
+    for group in GROUPS:
+        # An error of exactly 0 has no place on a log axis: it is left out.
+        errors.plot(numbers, [step.errors[group] or None for step in steps], ".", markersize=3, label=group)
+    errors.axhline(run.lockstep.tolerance, color="red", linestyle="--", label="tolerance")
+    errors.set(yscale="log", ylabel="worst relative error")
+    errors.legend(ncols=3, fontsize="small")
+    drift.plot(numbers, [step.drift or None for step in steps], color="tab:purple")
+    drift.set(yscale="log", ylabel="drift", xlabel="step")
+    for axes in (losses, errors, drift):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, format="png", dpi=110)

@@ -1,0 +1,116 @@
+"""The two sides behind one face: a batch in, loss, logits and gradients out, then an update.
+
+All arrays are NumPy's. Those of the torch side share memory with its tensors.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+import manual
+from compare.converter import to_torch
+from compare.lockstep.objectives import Objective, objective
+from manual.arrays import Array
+
+
+class Pass(NamedTuple):
+    """What a forward and backward pass over one batch yields."""
+
+    loss: Array  # a scalar
+    logits: Array  # (T, B, 1)
+    gradients: dict[str, Array]
+
+
+class ManualTrainer:
+    """A model of ``manual`` with one of its optimisers.
+
+    Args:
+        model: what is trained.
+        optimizer: what changes the model's parameters, or those of them that are to learn.
+        loss: an objective, or its name.
+    """
+
+    def __init__(self, model: manual.Model, optimizer: manual.SGD | manual.Adam, loss: str | Objective):
+        self.model, self.optimizer = model, optimizer
+        chosen = objective(loss) if isinstance(loss, str) else loss
+        self.loss, self.d_loss = chosen.value, chosen.gradient
+        self.tape: Any = None  # of the run before, whose memory the next one takes
+
+    def run(self, x: Array, y: Array) -> Pass:
+        """Forward and backward over x (T, B, D) with targets y (T, B, 1)."""
+        logits, _, self.tape = self.model.forward(x, out=self.tape)
+        loss = self.loss(logits, y)
+        _, _, gradients = self.model.backward(self.tape, self.d_loss(logits, y))
+        return Pass(loss, logits, gradients)
+
+    def update(self, gradients: dict[str, Array]) -> None:
+        """One step of the optimiser."""
+        self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
+
+    def logits(self, x: Array) -> Array:
+        """The model's answer to x (T, B, D): (T, B, 1)."""
+        return self.model.forward(x)[0]
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The model's parameters by name."""
+        return self.model.parameters
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """The optimiser's state: ``exp_avg of recurrent.weight_ih_l0`` and so on."""
+        return {f"{kind} of {n}": a for kind, arrays in self.optimizer.buffers.items() for n, a in arrays.items()}
+
+
+class TorchTrainer:
+    """A module with one of ``torch.optim``'s optimisers, whose gradients come from autograd.
+
+    Args:
+        module: what is trained.
+        optimizer: what changes the module's parameters, or those of them that are to learn.
+        loss: an objective, or its name.
+    """
+
+    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
+        self.module, self.optimizer = module, optimizer
+        self.loss = (objective(loss) if isinstance(loss, str) else loss).torch_value
+        self.tensors = dict(module.named_parameters())
+        self.parameters = {name: tensor.detach().numpy() for name, tensor in self.tensors.items()}
+
+    def run(self, x: Array, y: Array) -> Pass:
+        """Forward and backward over x (T, B, D) with targets y (T, B, 1)."""
+        self.module.zero_grad()
+        logits, _ = self.module(torch.from_numpy(x))
+        loss = self.loss(logits, torch.from_numpy(y))
+        torch.autograd.backward(loss)
+        gradients = {name: tensor.grad.numpy() for name, tensor in self.tensors.items() if tensor.grad is not None}
+        return Pass(loss.detach().numpy(), logits.detach().numpy(), gradients)
+
+    def update(self, gradients: dict[str, Array]) -> None:
+        """One step of the optimiser."""
+        for name, tensor in self.tensors.items():
+            tensor.grad = torch.from_numpy(gradients[name])
+        self.optimizer.step()
+
+    def logits(self, x: Array) -> Array:
+        """The module's answer to x (T, B, D): (T, B, 1)."""
+        with torch.no_grad():
+            return self.module(torch.from_numpy(x))[0].numpy()
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """The optimiser's state: ``exp_avg of recurrent.weight_ih_l0`` and so on. Empty before the first step."""
+        return {
+            f"{kind} of {name}": buffer.numpy()
+            for name, tensor in self.tensors.items()
+            for kind, buffer in self.optimizer.state[tensor].items()
+            if isinstance(buffer, torch.Tensor) and buffer.shape == tensor.shape
+        }
+
+    def follow(self, leader: ManualTrainer) -> None:
+        """Take over the leader's parameters and the state of its optimiser."""
+        to_torch(leader.model, self.module)
+        for name, buffer in self.buffers.items():
+            np.copyto(buffer, leader.buffers[name])

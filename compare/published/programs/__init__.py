@@ -1,0 +1,1 @@
+"""The published backward passes, a module for each program."""

@@ -1,0 +1,231 @@
+"""The systems of five public write-ups as they should be, each a configuration to train: ``train --recipe NAME``.
+
+Sizes, start, loss, learning rate, problems and print-outs are the write-ups'; the gradient is the true one. All take
+one problem at a time and descend by plain gradient descent, without momentum.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from compare.bounds import check_least
+from compare.cells import CELLS
+from compare.diagnosis.layouts import Layout
+from compare.published.tasks import Addition, Generator, GradientCheck, Regression, Task
+from manual.arrays import Array
+
+
+@dataclass(frozen=True)
+class Start:
+    """How weights are drawn: ``draw`` uniform in ±``size`` or normal with deviation ``size``.
+
+    ``biases`` says whether they are drawn like the weights or zero; ``forget_bias`` is what the forget gate's begin as,
+    where they are not drawn.
+    """
+
+    draw: str
+    size: float
+    biases: bool = True
+    forget_bias: float = 0.0
+
+    def __str__(self) -> str:
+        words = f"U(±{self.size:g})" if self.draw == "uniform" else f"N(0, {self.size:.3g})"
+        return words + ("" if self.biases else f", b 0{f', b_f {self.forget_bias:g}' if self.forget_bias else ''}")
+
+    def array(self, rng: Generator, shape: tuple[int, ...]) -> Array:
+        """An array of this distribution."""
+        return rng.uniform(-self.size, self.size, shape) if self.draw == "uniform" else rng.normal(0, self.size, shape)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A system to train.
+
+    Args:
+        name: what the command line calls it.
+        source: title and author of the write-up.
+        wanted: what its author wanted of it, in a few words.
+        cell: ``lstm``, ``gru`` or ``rnn``.
+        hidden_size: H.
+        layout: the write-up's own layout of weights, in which the start is drawn.
+        start: how.
+        task: what is trained on.
+        loss: a name in ``objectives.py``.
+        loss_scale: the write-up's loss over that one, which is a mean.
+        learning_rate: of the write-up's loss.
+        steps: how many problems.
+        options: of the layer, beside its sizes.
+        readout: whether a sigmoid unit without a bias reads h; the loss is on h itself if not.
+        old_generator: whether weights, then problems, come from NumPy's old generator, as in the write-up; the
+            readout's weights are then drawn second, as there.
+    """
+
+    name: str
+    source: str
+    wanted: str
+    cell: str
+    hidden_size: int
+    layout: Layout
+    start: Start
+    task: Task
+    loss: str
+    loss_scale: float
+    learning_rate: float
+    steps: int
+    options: dict[str, str | bool] = field(default_factory=dict)
+    readout: bool = True
+    old_generator: bool = False
+    seed: int = 0
+    dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        check_least(self, steps=1, seed=0)
+
+    @property
+    def title(self) -> str:
+        """For a figure."""
+        return f"{self.name}: {self.cell.upper()}, {self.hidden_size} units, {self.dtype}"
+
+    @property
+    def input_size(self) -> int:
+        """D."""
+        task = self.task
+        return (
+            2 if isinstance(task, Addition) else task.inputs if isinstance(task, Regression) else len(task.sequence[0])
+        )
+
+    def generators(self) -> tuple[Generator, Generator]:
+        """Where the weights and where the problems come from; in the old way one and the same."""
+        if self.old_generator:
+            old = np.random.RandomState(self.seed)
+            return old, old
+        weights, problems = np.random.default_rng(self.seed).spawn(2)
+        return weights, problems
+
+    def draw(self, rng: Generator) -> tuple[dict[str, Array], Array]:
+        """The start: the layer's weights, in PyTorch's layout, and the readout's (1, H)."""
+        H, gates = self.hidden_size, CELLS[self.cell].gates
+        shapes = {n: a.shape for n, a in self.layout.draw(self.input_size, H, np.random.default_rng(0)).items()}
+        own: dict[str, Array] = {}
+        readout = np.zeros((1, 0))
+        for name, shape in shapes.items():
+            if "bias" in name and not self.start.biases:
+                own[name] = np.full(shape, self.start.forget_bias if name.endswith("_f") else 0.0)
+            else:
+                own[name] = self.start.array(rng, shape)
+            if self.old_generator and not readout.size:
+                readout = self.start.array(rng, (1, H))
+        if not readout.size:
+            readout = self.start.array(rng, (1, H))
+        return self.layout.to_torch(own, gates), readout
+
+
+_SUMS = "sums right to the last bit"
+_LSTM = Recipe(
+    name="no-bias-lstm",
+    source="RNN及LSTM的matlab实现",
+    wanted=_SUMS,
+    cell="lstm",
+    hidden_size=32,
+    layout=Layout("i f o g", stacked=False, columns=True, biases=0),
+    start=Start("uniform", 1.0),
+    task=Addition(),
+    loss="bce",
+    loss_scale=8.0,  # summed over 8 bits
+    learning_rate=0.1,
+    steps=99_999,
+)
+_RNN = replace(
+    _LSTM,
+    name="matlab-rnn",
+    cell="rnn",
+    hidden_size=16,
+    layout=Layout("h", stacked=False, columns=True, biases=0),
+    task=Addition(first=1),
+    loss="mse",
+    loss_scale=4.0,  # half the squares, summed over 8 bits
+    steps=20_000,
+    options={"nonlinearity": "sigmoid"},
+)
+_CLASS = Recipe(
+    name="lstm-class",
+    source="LSTM神经网络 - MATLAB实现",
+    wanted="a loss that falls",
+    cell="lstm",
+    hidden_size=20,
+    layout=Layout("f i g o", stacked=False, biases=1),
+    start=Start("normal", float(np.sqrt(2 / 30)), biases=False, forget_bias=1.0),
+    task=Regression(),
+    loss="squares",
+    loss_scale=10.0,  # half the squares, summed over 20 units
+    learning_rate=0.01,
+    steps=50_000,
+    readout=False,
+)
+_LAYER = Recipe(
+    name="lstm-layer",
+    source="零基础入门深度学习(6), hanbingtao",
+    wanted="a gradient that stands its check",
+    cell="lstm",
+    hidden_size=2,
+    layout=Layout("f i o g", stacked=False, biases=1),
+    start=Start("uniform", 1e-4, biases=False),
+    task=GradientCheck(),
+    loss="last",
+    loss_scale=1.0,
+    learning_rate=1e-3,
+    steps=200,
+    readout=False,
+)
+
+#: By name.
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        replace(
+            _LSTM,
+            name="scalar-bias-lstm",
+            source="LSTM简单例子(MATLAB code)",
+            layout=replace(_LSTM.layout, biases="scalar"),
+        ),
+        _LSTM,
+        _RNN,
+        replace(
+            _RNN,
+            name="trask-rnn",
+            source="Anyone Can Learn To Code an LSTM-RNN in Python, Andrew Trask",
+            task=Addition(least=0, largest_a=127, first=1),
+            steps=10_000,
+            old_generator=True,
+        ),
+        replace(
+            _LSTM,
+            name="concatenated-lstm",
+            source="a reading of LstmParam, without title or author",
+            wanted=f"no task in the text; here {_SUMS}",
+            layout=Layout("g i f o", stacked=False, joined="xh", biases=1),
+            start=Start("uniform", 0.1),
+            learning_rate=1.0,
+            steps=10_000,
+        ),
+        _CLASS,
+        replace(
+            _CLASS,
+            name="lstm-class-one-target",
+            source=f"{_CLASS.source}, with one W for all targets",
+            task=Regression(one_target=True),
+        ),
+        _LAYER,
+        replace(
+            _LSTM,
+            name="gru-layer",
+            source=f"{_LAYER.source}, the GRU left to the reader",
+            wanted=f"no task in the text; here {_SUMS}",
+            cell="gru",
+            # Its update gate is 1 - PyTorch's, σ(-z) for σ(z): from a start as likely as its negative, no matter.
+            layout=Layout("z r n", stacked=False, joined="hx", biases=0),
+            steps=10_000,
+            options={"reset_after": False},
+        ),
+    )
+}

@@ -1,0 +1,281 @@
+"""Somebody's own file against autograd, from the starters that ``new`` writes."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from derived import STARTERS, write
+
+import manual
+import torch_impl
+from compare.diagnosis.check import check_file, check_layer
+from compare.diagnosis.report import titles
+
+
+def found(checked):
+    """Number and gates of each fault."""
+    return {(fault.name, fault.gate) for fault in checked.localisation.faults}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_starter_filled_in_agrees(cell, tmp_path):
+    checked = check_file(write(tmp_path / "mine.py", cell))
+    assert checked.localisation.agrees
+    assert max(errors.max() for errors in checked.localisation.chained.values()) < 1e-13
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_starter_is_short_and_says_what_is_missing(cell):
+    assert len((STARTERS / f"{cell}.py").read_text().splitlines()) < 80
+    with pytest.raises(ValueError, match="probe 'd_h': still to be filled in"):
+        check_file(STARTERS / f"{cell}.py")
+
+
+THREE_MISTAKES = [
+    ('"gates": "i f g o"', '"gates": "o g f i"'),
+    ("d_c * c_prev * f * (1 - f)", "d_c * c_prev"),
+    ("d_c_prev + d_h * o", "d_h * o"),
+    ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"),
+]
+
+
+def test_three_independent_mistakes_are_named_and_nothing_else(tmp_path):
+    checked = check_file(write(tmp_path / "mine.py", "lstm", *THREE_MISTAKES))
+    assert titles(checked) == ["(L9) d_c", "(L11) d_z_f", "(L17) weight_ih"]
+    assert found(checked) == {("d_c", ""), ("d_z_f", "f"), *((f"weight_ih_{gate}", gate) for gate in "ifgo")}
+    assert set(checked.hints) == {
+        "what the step after hands back is missing",
+        "σ' is left out",
+        "only the first step is in the sum",  # what `=` leaves of a sum that runs backwards
+    }
+    by_name = {fault.name: fault for fault in checked.localisation.faults}
+    assert by_name["d_z_f"].steps == (0, 1, 2, 3, 4, 5)
+    assert by_name["d_z_f"].rows == (0, 1, 2)
+
+
+def test_as_the_code_runs_the_same_mistakes_spoil_nearly_everything(tmp_path):
+    localisation = check_file(write(tmp_path / "mine.py", "lstm", *THREE_MISTAKES)).localisation
+    gradients = [errors for name, errors in localisation.chained.items() if name.startswith(("weight", "bias"))]
+    assert all((errors > 1e-3).all() for errors in gradients)
+
+
+def test_mended_it_agrees(tmp_path):
+    assert check_file(write(tmp_path / "mine.py", "lstm", THREE_MISTAKES[0])).localisation.agrees
+
+
+def test_without_probes_the_gradients_are_still_told_apart_by_gate(tmp_path):
+    path = write(tmp_path / "mine.py", "lstm", ("d_h * np.tanh(c) * o * (1 - o)", "d_h * np.tanh(c) * o"))
+    path.write_text(re.sub(r'probe\("\w+", t, ', "(", path.read_text()))
+    checked = check_file(path)
+    assert ("bias_o", "o") in found(checked)
+    assert all(len(errors) == 1 or name in ("output", "d_x") for name, errors in checked.localisation.chained.items())
+
+
+def test_without_probes_a_right_file_agrees(tmp_path):
+    path = write(tmp_path / "mine.py", "gru")
+    path.write_text(re.sub(r'probe\("\w+", t, ', "(", path.read_text()))
+    assert check_file(path).localisation.agrees
+
+
+STACKED = """
+import numpy as np
+
+CELL = "lstm"
+LAYOUT = dict(gates="f i o g", stacked=True, columns={columns}, joined="hx", biases={biases})
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def forward(p, x, h_0, c_0, probe):
+    h, c, output, tape = h_0, c_0, [], []
+    W = p["weight"] if {columns} else p["weight"].T
+    bias = {bias}
+    for t in range(len(x)):
+        joined, c_prev = np.concatenate([h, x[t]], axis=1), c
+        z_f, z_i, z_o, z_g = np.split(joined @ W + bias, 4, axis=1)
+        f, i, o, g = sigmoid(z_f), sigmoid(z_i), sigmoid(z_o), np.tanh(z_g)
+        c = f * c_prev + i * g
+        h = o * np.tanh(c)
+        output.append(h)
+        tape.append((joined, c_prev, f, i, o, g, c))
+    return np.stack(output), h, c, tape
+
+
+def backward(p, tape, d_output, d_h_n, d_c_n, probe):
+    H = d_h_n.shape[1]
+    W = p["weight"] if {columns} else p["weight"].T
+    d_W, d_bias = np.zeros_like(W), np.zeros(4 * H)
+    d_x, d_h, d_c = [], d_h_n, d_c_n
+    for t in reversed(range(len(tape))):
+        joined, c_prev, f, i, o, g, c = tape[t]
+        d_h = probe("d_h", t, d_h + d_output[t])
+        d_c = d_c + d_h * o * (1 - np.tanh(c) ** 2)
+        d_z_f = probe("d_z_f", t, d_c * c_prev * f * (1 - f))
+        d_z_i = probe("d_z_i", t, d_c * g * i * (1 - i))
+        d_z_o = probe("d_z_o", t, d_h * np.tanh(c) * o * (1 - o))
+        d_z_g = probe("d_z_g", t, d_c * i * (1 - g**2))
+        d_z = np.concatenate([d_z_f, d_z_i, d_z_o, d_z_g], axis=1)
+        d_W += joined.T @ d_z
+        d_bias += d_z.sum(axis=0)
+        d_joined = d_z @ W.T
+        d_h, d_c = d_joined[:, :H], d_c * f
+        d_x.append(d_joined[:, H:])
+    gradients = dict(weight=d_W if {columns} else d_W.T)
+    {gradients}
+    return np.stack(d_x[::-1]), d_h, d_c, gradients
+"""
+BIASES = {
+    1: ('p["bias"]', 'gradients["bias"] = d_bias'),
+    2: ('p["bias_ih"] + p["bias_hh"]', 'gradients["bias_ih"] = gradients["bias_hh"] = d_bias'),
+    '"scalar"': ('np.repeat(p["bias"], len(p["weight"]) // 4 if not {columns} else p["weight"].shape[1] // 4)',
+                 'gradients["bias"] = d_bias.reshape(4, H).sum(axis=1)'),
+    0: ("0", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize("biases", BIASES)
+def test_any_layout_will_do(biases, columns, tmp_path):
+    bias, gradients = (text.format(columns=columns) for text in BIASES[biases])
+    path = tmp_path / "mine.py"
+    text = STACKED.format(columns=columns, biases=biases, bias=bias, gradients=gradients)
+    path.write_text(text)
+    assert check_file(path).localisation.agrees
+    path.write_text(text.replace("d_c * g * i * (1 - i)", "d_c * f * i * (1 - i)"))
+    assert titles(check_file(path)) == ["(L10) d_z_i"]
+
+
+def test_the_gru_whose_reset_gate_comes_first(tmp_path):
+    changes = [
+        ('"reset_after": True}', '"reset_after": False}'),
+        ('probe("q", t, from_h["n"])', 'probe("q", t, r * h_prev)'),
+        ('from_x["n"] + r * q', 'from_x["n"] + q @ p["weight_hh_n"] + p["bias_hh_n"]'),
+        ('probe("d_q", t, d_z_n * r)', 'probe("d_q", t, d_z_n @ p["weight_hh_n"].T)'),
+        ("d_z_n * q * r * (1 - r)", "d_q * h_prev * r * (1 - r)"),
+        (' + d_q @ p["weight_hh_n"].T', " + d_q * r"),
+        ('("n", d_z_n, d_q)', '("n", d_z_n, d_z_n)'),
+        ("+= h_prev.T @ d_from_h", '+= (q if gate == "n" else h_prev).T @ d_from_h'),
+    ]
+    path = write(tmp_path / "mine.py", "gru", *changes)
+    assert check_file(path).localisation.agrees
+    path.write_text(path.read_text().replace(" + d_q * r", ""))
+    checked = check_file(path)
+    assert titles(checked) == ["(G23) d_h_prev"]
+    assert checked.hints == ["d_q ∘ r is missing"]
+
+
+OWN_MODULE = '''
+import torch
+
+
+class Leaky(torch.nn.Module):
+    """No layer of anybody's: a leaky average squashed through a sine."""
+
+    def __init__(self):
+        super().__init__()
+        self.rate = torch.nn.Parameter(torch.zeros(3))
+
+    def forward(self, u, s, probe):
+        for t in range(len(u)):
+            mix = probe("mix", t, torch.sigmoid(self.rate) * s + u[t])
+            s = probe("s", t, torch.sin(mix))
+        return s
+'''
+OWN_DERIVATION = """
+import numpy as np
+
+INPUTS = {"u": (5, 2, 3), "s": (2, 3)}
+
+
+def forward(p, u, s, probe):
+    tape, a = [], 1 / (1 + np.exp(-p["rate"]))
+    for t in range(len(u)):
+        mix = probe("mix", t, a * s + u[t])
+        tape.append((s, mix))
+        s = probe("s", t, np.sin(mix))
+    return s, (a, tape)
+
+
+def backward(p, tape, d_s, probe):
+    a, steps = tape
+    d_rate, d_u = 0, []
+    for t in reversed(range(len(steps))):
+        s, mix = steps[t]
+        d_s = probe("d_s", t, d_s)
+        d_mix = probe("d_mix", t, d_s * np.cos(mix))
+        d_u.append(d_mix)
+        d_rate = d_rate + (d_mix * s).sum(axis=0) * a * (1 - a)
+        d_s = d_mix * a
+    return np.stack(d_u[::-1]), d_s, {"rate": d_rate}
+"""
+
+
+def test_a_module_of_the_users_own_with_names_of_its_own(tmp_path):
+    module, mine = tmp_path / "module.py", tmp_path / "mine.py"
+    module.write_text(OWN_MODULE)
+    mine.write_text(OWN_DERIVATION)
+    assert check_file(mine, (module, "Leaky")).localisation.agrees
+    mine.write_text(OWN_DERIVATION.replace("* np.cos(mix)", "* -np.cos(mix)"))
+    checked = check_file(mine, (module, "Leaky"))
+    assert titles(checked) == ["d_mix"]
+    assert checked.hints == ["the sign is wrong"]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (('CELL = "lstm"', 'CELL = "lstn"'), "CELL: expected one of lstm, gru, rnn in .*, got 'lstn'"),
+        (('"gates": "i f g o"', '"gates": "i f g"'), "gates: expected 'i f g o' in any order, got 'i f g'"),
+        (('"biases": 1', '"biases": 3'), "biases: expected 0, 1, 2 or 'scalar', got 3"),
+        (('"joined": ""', '"joint": ""'), "LAYOUT, OPTIONS: .*joint"),
+        (('probe("d_z_f"', 'probe("dzf"'), "probe: expected one of h_prev, .*, got 'dzf' at 5"),
+        (("return d_x, d_h_prev", "return d_x[:2], d_h_prev"), r"d_x: expected shape \(6, 3, 4\), got \(2, 3, 4\)"),
+        (
+            ("d_c_prev, gradients\n", "gradients\n"),
+            "backward: expected d_x, d_h_0, d_c_0 and the gradients, got 3 values",
+        ),
+        (("h, c, tape\n", "h, tape\n"), "forward: expected output, h_n, c_n and what backward needs, got 3 values"),
+        (
+            ("d_c_prev, gradients\n", "d_c_prev, d_c\n"),
+            "backward: expected a dict of gradients at the end, got ndarray",
+        ),
+        (("d_c * i * (1", "d_c * i * np.nan * (1"), "probe 'd_z_g' at step 5: expected finite numbers, got nan"),
+        (('gradients[f"bias_{gate}"] +=', 'gradients[f"b_{gate}"] ='), "gradients: expected .*bias_i.*; got .*b_i"),
+        (("def forward(", "def forwards("), "expected a function forward, got none"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(change, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        check_file(write(tmp_path / "mine.py", "lstm", change))
+
+
+def test_a_probe_that_leaves_a_step_out_is_named(tmp_path):
+    path = write(tmp_path / "mine.py", "rnn", ('probe("d_h", t, d_output[t] + d_h_prev)', "d_output[t] + d_h_prev"))
+    path.write_text(
+        path.read_text().replace("        d_z_h =", '        d_h = probe("d_h", t, d_h) if t else d_h\n        d_z_h =')
+    )
+    with pytest.raises(ValueError, match=r"probe 'd_h': expected a call at each of 6 steps, got none at \[0\]"):
+        check_file(path)
+
+
+def test_a_layer_of_ours_stays_as_it_was():
+    layer = manual.GRU(4, 5, rng=np.random.default_rng(0))
+    twin = torch_impl.GRU(4, 5, dtype=torch.float64)
+    before = [array.copy() for array in layer.parameters.values()], [p.clone() for p in twin.parameters()]
+    assert check_layer(layer, twin, "gru").localisation.agrees
+    assert all(np.array_equal(a, b) for a, b in zip(layer.parameters.values(), before[0]))
+    assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), before[1]))
+
+
+@pytest.mark.parametrize("lengths", [None, [3, 6, 2, 4]], ids=["full", "lengths"])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}], ids=str)
+@pytest.mark.parametrize("kind, own", [("LSTM", {}), ("LSTM", {"proj_size": 2}), ("GRU", {}), ("RNN", {})], ids=str)
+def test_every_layer_of_ours_agrees_equation_by_equation(kind, own, options, lengths):
+    layer = getattr(manual, kind)(4, 5, **own, **options, rng=np.random.default_rng(0))
+    twin = getattr(torch_impl, kind)(4, 5, **own, **options, dtype=torch.float64)
+    localisation = check_layer(layer, twin, kind.lower(), lengths).localisation
+    assert localisation.agrees
+    assert max(errors.max() for errors in localisation.forced.values()) < 1e-13

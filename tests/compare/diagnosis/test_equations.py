@@ -1,0 +1,51 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import manual
+import torch_impl
+from compare.diagnosis.derivations import call_recurrent, layer_problem, reference
+from compare.diagnosis.equations import EQUATIONS, equation
+
+DERIVATION = Path(__file__).parent.parent.parent.parent / "manual" / "DERIVATION.md"
+
+
+def test_every_number_is_derived():
+    derived = set(re.findall(r"\\tag\{(\w+)\}", DERIVATION.read_text()))
+    numbers = {n for table in EQUATIONS.values() for e in table.values() for n in e.number.split(", ") if n}
+    assert numbers <= derived
+
+
+LAYERS = {
+    "lstm": ("LSTM", {}),
+    "lstm projected": ("LSTM", {"proj_size": 2}),
+    "gru": ("GRU", {}),
+    "gru, reset before": ("GRU", {"reset_after": False}),
+    "rnn": ("RNN", {}),
+}
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_every_name_has_an_equation(cell):
+    """Of all that is compared, only the adjoints of gates have none of their own: no backward pass computes them."""
+    kind, options = LAYERS[cell]
+    layer = getattr(manual, kind)(4, 5, bidirectional=True, **options, rng=np.random.default_rng(0))
+    twin = getattr(torch_impl, kind)(4, 5, bidirectional=True, **options, dtype=torch.float64)
+    right = reference(twin, layer_problem(layer, 6, 3, np.random.default_rng(1)), call_recurrent(twin))
+    names = {name for name, _ in right.record} | set(right.answer.tensors())
+    without = {name for name in names if not equation(cell.removesuffix(" projected"), name).formula}
+    gates = layer.kernel.gates if kind != "RNN" else ()
+    allowed = {f"d_{gate}_l0{direction}" for gate in gates for direction in ("", "_reverse")}
+    assert without <= allowed
+
+
+def test_a_parameter_of_one_gate_has_the_equation_of_all():
+    assert equation("lstm", "weight_ih_f") == equation("lstm", "weight_ih_l0_reverse") == EQUATIONS["lstm"]["weight_ih"]
+
+
+def test_an_unknown_name_has_none():
+    assert equation("lstm", "zeta").number == ""
+    assert equation("", "d_h").formula == ""

@@ -1,0 +1,65 @@
+"""A user's file in a process of its own: whatever it does, the user sees their own lines and none of ours."""
+
+import pytest
+from derived import write
+
+from compare.diagnosis.sandbox import check_within
+
+
+def message(path, seconds=60):
+    with pytest.raises(ValueError) as error:
+        check_within(seconds, path)
+    return str(error.value)
+
+
+def test_a_right_file_comes_back_as_found(tmp_path):
+    checked = check_within(60, write(tmp_path / "mine.py", "rnn"))
+    assert checked.localisation.agrees
+    assert checked.subject == str(tmp_path / "mine.py")
+
+
+def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path):
+    path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "slope(d_h, h)"))
+    path.write_text(path.read_text() + "\n\ndef slope(d, h):\n    return d[:, :2] * (1 - h * h)\n")
+    text = message(path)
+    assert text.startswith("Traceback (most recent call last):")
+    assert text.count('File "') == 2
+    assert text.count(str(path)) == 2
+    assert "return d[:, :2] * (1 - h * h)" in text
+    assert text.splitlines()[-1].startswith("ValueError: operands could not be broadcast together")
+
+
+def test_what_is_wrong_with_a_value_says_in_which_line_it_was_shown(tmp_path):
+    path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "(d_h * (1 - h * h)).T"))
+    line = next(k for k, text in enumerate(path.read_text().splitlines(), 1) if '"d_z_h"' in text)
+    expected = f"{path}:{line}: probe 'd_z_h' at step 5: expected numbers of shape (3, 5), got (5, 3) of dtype float64"
+    assert message(path) == expected
+
+
+def test_what_is_wrong_with_what_is_returned_is_one_line(tmp_path):
+    path = write(tmp_path / "mine.py", "rnn", ("return d_x, d_h_prev", "return d_x[:2], d_h_prev"))
+    assert message(path) == "d_x: expected shape (6, 3, 4), got (2, 3, 4)"
+
+
+def test_a_file_that_is_no_python(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def forward(:\n")
+    text = message(path)
+    assert text.splitlines()[0].strip() == f'File "{path}", line 1'
+    assert text.splitlines()[-1] == "SyntaxError: invalid syntax"
+
+
+def test_a_file_that_never_ends(tmp_path):
+    path = write(tmp_path / "mine.py", "rnn", ("    d_h_prev = d_h_n\n", "    while True:\n        pass\n"))
+    assert message(path, seconds=4) == f"{path}: expected an end within 4 s (--timeout), got none"
+
+
+def test_a_file_that_ends_the_process(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("import os\n\nos._exit(3)\n")
+    assert message(path) == f"{path}: expected a result, but its process ended without one"
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    path = tmp_path / "none.py"
+    assert message(path) == f"FILE: expected a Python file, got {path}, which is not there"

@@ -1,0 +1,79 @@
+"""The checker checked: each known fault, put into the real source, is caught and named rightly."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+import manual
+from compare.cli import main
+from compare.commands import score as command
+from compare.diagnosis.catalogue import FAULTS
+from compare.diagnosis.scoring import score
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.cell}: {fault.title}")
+def test_it_is_caught_and_named_rightly(fault):
+    scored = score(fault)
+    assert scored.caught
+    assert scored.named, (scored.found, scored.hints)
+
+
+def test_there_are_enough_of_them():
+    counted = Counter(fault.cell.partition(",")[0] for fault in FAULTS)
+    assert counted["lstm"] >= 30
+    assert counted["gru"] >= 10
+    assert counted["rnn"] >= 10
+    assert len({(fault.cell, fault.title) for fault in FAULTS}) == len(FAULTS)
+
+
+@pytest.fixture
+def fault():
+    return next(fault for fault in FAULTS if fault.title == "a fault at one time step only" and fault.cell == "lstm")
+
+
+def test_what_changes_nothing_is_not_caught(fault):
+    scored = score(replace(fault, new=fault.old + "  # and nothing else", wrong=(), hint=""))
+    assert not scored.caught
+    assert scored.found == ()
+
+
+@pytest.mark.parametrize(
+    "expected", [{"wrong": ("d_z_i",)}, {"wrong": ("d_z_g", "d_c")}, {"steps": (2,)}, {"rows": (1,)}, {"hint": "sign"}]
+)
+def test_anything_else_named_is_not_named_rightly(fault, expected):
+    scored = score(replace(fault, **expected))
+    assert scored.caught
+    assert not scored.named
+
+
+def test_a_text_that_is_not_there_is_named(fault):
+    with pytest.raises(ValueError, match=r"expected 'no such line' once in lstm.py"):
+        score(replace(fault, old="no such line"))
+
+
+def test_the_real_package_is_left_alone(fault):
+    before = manual.LSTM
+    score(fault)
+    import manual as after
+
+    assert after is manual
+    assert after.LSTM is before
+
+
+def test_the_command_prints_a_line_for_each_and_the_score(monkeypatch, fault, capsys):
+    monkeypatch.setattr(command, "FAULTS", [fault])
+    assert main(["score"]) == 0
+    printed = capsys.readouterr().out
+    assert "a fault at one time step only" in printed
+    assert "(L12) 2 times what it ought to be" in printed
+    assert "lstm: 1 of 1 caught, 1 of 1 named rightly" in printed
+
+
+def test_the_command_is_1_when_one_is_named_wrongly(monkeypatch, fault, capsys):
+    monkeypatch.setattr(command, "FAULTS", [replace(fault, wrong=("d_c",))])
+    assert main(["score", "--json"]) == 1
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["caught"]
+    assert not entry["named"]

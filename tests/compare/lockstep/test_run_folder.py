@@ -1,0 +1,177 @@
+import csv
+import json
+from dataclasses import asdict, replace
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+
+import manual
+from compare.agreement import Difference
+from compare.converter import load
+from compare.lockstep import run_folder
+from compare.lockstep.lockstep import GROUPS, Finding
+from compare.lockstep.training import Accuracy
+
+FILES = {"summary.json", "steps.csv", "weights.safetensors", "agreement.png"}
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leaves the figure, which takes ten times as long as all the rest, to the tests that look at it."""
+    monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
+
+
+def written(run, folder) -> dict:
+    run_folder.write(run, folder)
+
+    def refuse(constant: str):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads((folder / "summary.json").read_text(), parse_constant=refuse)
+
+
+def rows(folder) -> list[dict[str, str]]:
+    with (folder / "steps.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def spoil(run, **groups: float) -> None:
+    """Give the readout's bias a disagreement in each of these groups."""
+    for group, error in groups.items():
+        found = Difference("readout.bias", error, 1e-12, (0,), 0.5, 0.4)
+        run.lockstep.worst["nn.LSTM", f"{group} readout.bias"] = Finding("nn.LSTM", group, found, (1,), 2)
+
+
+def test_the_folder_holds_four_files_and_nothing_else(run, tmp_path, undrawn):
+    run_folder.write(run, tmp_path / "new" / "folder")
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == FILES
+
+
+def test_the_summary_of_an_agreement(run, tmp_path, undrawn):
+    summary = written(run, tmp_path)
+    assert summary["verdict"] == "agree"
+    assert summary["disagreements"] == [] and summary["deaths"] == []
+    assert summary["tolerance"] == 1e-12
+
+
+def test_the_summary_repeats_the_settings(run, tmp_path, undrawn):
+    summary = written(run, tmp_path)
+    assert {name: summary[name] for name in asdict(run.settings)} == asdict(run.settings)
+    assert (summary["dtype"], summary["seed"], summary["steps"]) == ("float64", 1, 4)
+
+
+def test_the_summary_has_the_versions(run, tmp_path, undrawn):
+    versions = written(run, tmp_path)["versions"]
+    assert (versions["numpy"], versions["torch"]) == (version("numpy"), version("torch"))
+
+
+def test_the_summary_has_the_worst_error_of_each_group(run, tmp_path, undrawn):
+    spoil(run, optimizer=0.7e-12)
+    worst = written(run, tmp_path)["worst"]
+    assert worst == {group: run.lockstep.worst_of(group) for group in GROUPS}
+    assert list(worst) == ["output", "loss", "gradient", "parameter", "optimizer"]
+    assert worst["optimizer"] == 0.7e-12
+
+
+def test_the_summary_has_the_accuracy_of_both_sides_at_each_length(run, tmp_path, undrawn):
+    accuracies = [Accuracy(5, 256, 0.75, 0.5), Accuracy(64, 9, 0.25, 0.125), Accuracy(1024, 9, 0.0625, 1.0)]
+    summary = written(replace(run, accuracies=accuracies), tmp_path)
+    assert summary["accuracy"] == {"manual": 0.75, "autograd": 0.5}
+    assert summary["accuracy_64"] == {"manual": 0.25, "autograd": 0.125}
+    assert summary["accuracy_1024"] == {"manual": 0.0625, "autograd": 1.0}
+
+
+def test_the_summary_has_the_last_drift(run, tmp_path, undrawn):
+    run.lockstep.steps[-1] = replace(run.lockstep.steps[-1], drift=4.4e-7)
+    assert written(run, tmp_path)["drift"] == 4.4e-7
+
+
+def test_the_summary_names_what_disagrees(run, tmp_path, undrawn):
+    spoil(run, gradient=2e-12, parameter=0.9e-12)
+    summary = written(run, tmp_path)
+    assert summary["verdict"] == "disagree"
+    assert summary["disagreements"] == [
+        {"against": "nn.LSTM", "compared": "gradient", "tensor": "readout.bias", "error": 2e-12}
+    ]
+
+
+def test_the_summary_names_the_dead(run, tmp_path, undrawn):
+    run.lockstep.deaths.append("manual: the gradient of readout.bias has vanished")
+    summary = written(run, tmp_path)
+    assert summary["verdict"] == "disagree"
+    assert summary["deaths"] == ["manual: the gradient of readout.bias has vanished"]
+
+
+def test_numbers_that_are_not_finite_are_strings_in_the_summary(run, tmp_path, undrawn):
+    spoil(run, gradient=np.inf)
+    run.lockstep.steps[-1] = replace(run.lockstep.steps[-1], drift=np.nan)
+    summary = written(run, tmp_path)
+    assert summary["worst"]["gradient"] == "Infinity" and summary["drift"] == "NaN"
+    assert summary["disagreements"][0]["error"] == "Infinity"
+
+
+def test_the_steps_are_all_there_with_every_digit(run, tmp_path, undrawn):
+    run_folder.write(run, tmp_path)
+    table = rows(tmp_path)
+    assert [row["step"] for row in table] == ["1", "2", "3", "4"]
+    for row, step in zip(table, run.lockstep.steps, strict=True):
+        assert float(row["loss_manual"]) == step.loss_manual
+        assert float(row["loss_autograd"]) == step.loss_autograd
+        assert float(row["drift"]) == step.drift
+        assert {group: float(row[group]) for group in GROUPS} == step.errors
+
+
+def test_the_weights_are_the_manual_sides_to_the_bit(run, tmp_path, undrawn):
+    run_folder.write(run, tmp_path)
+    ours, rng = run.lockstep.manual.model, np.random.default_rng(9)
+    other = manual.Model(manual.LSTM(2, 3, rng=rng), manual.Linear(3, 1, rng=rng))
+    load(tmp_path / "weights.safetensors", other, ("i", "f", "g", "o"))
+    assert {n: a.tobytes() for n, a in other.parameters.items()} == {n: a.tobytes() for n, a in ours.parameters.items()}
+
+
+def test_the_figure_is_a_png(run, tmp_path):
+    run_folder.write(run, tmp_path)
+    content = (tmp_path / "agreement.png").read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n") and content.rstrip().endswith(b"IEND\xaeB`\x82")
+    width, height = (int.from_bytes(content[start : start + 4], "big") for start in (16, 20))
+    assert width > 600 and height > 600
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_a_run_of_errors_that_no_log_axis_can_show_is_drawn_without_a_warning(run, tmp_path, value):
+    errors = dict.fromkeys(GROUPS, value)
+    run.lockstep.steps[:] = [replace(step, errors=errors, drift=value) for step in run.lockstep.steps]
+    run_folder.write(run, tmp_path)
+    assert (tmp_path / "agreement.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_losses_that_no_log_axis_can_show_are_drawn_without_a_warning(run, tmp_path, value):
+    run.lockstep.steps[:] = [replace(step, loss_manual=value, loss_autograd=value) for step in run.lockstep.steps]
+    run_folder.write(run, tmp_path)
+    assert (tmp_path / "agreement.png").stat().st_size > 1000
+
+
+def test_a_second_run_takes_the_place_of_the_first(run, tmp_path, undrawn):
+    run_folder.write(run, tmp_path)
+    run.lockstep.steps.pop()
+    run.lockstep.deaths.append("manual: dead")
+    summary = written(run, tmp_path)
+    assert summary["verdict"] == "disagree" and len(rows(tmp_path)) == 3
+    assert {path.name for path in tmp_path.iterdir()} == FILES
+
+
+def test_an_interrupted_file_leaves_the_old_one(run, tmp_path, monkeypatch):
+    run_folder.write(run, tmp_path)
+    before = (tmp_path / "agreement.png").read_bytes()
+
+    def half(run, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_folder, "_draw", half)
+    with pytest.raises(KeyboardInterrupt):
+        run_folder.write(run, tmp_path)
+    assert (tmp_path / "agreement.png").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == FILES

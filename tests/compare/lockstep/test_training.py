@@ -1,0 +1,178 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import manual
+import torch_impl
+from compare.binary_addition import Problems, every_problem
+from compare.lockstep.trainers import TorchTrainer
+from compare.lockstep.training import Settings, train
+
+SMALL = Settings(hidden_size=3, bits=4, steps=3, batch_size=6)
+
+
+def outcome(settings: Settings) -> list[bytes]:
+    run = train(settings)
+    losses = [(step.loss_manual, step.loss_autograd, step.drift) for step in run.lockstep.steps]
+    return [np.array(losses).tobytes()] + [array.tobytes() for array in run.lockstep.manual.parameters.values()]
+
+
+@pytest.mark.parametrize(
+    "name, least", [("hidden_size", 1), ("layers", 1), ("bits", 2), ("steps", 1), ("batch_size", 1), ("seed", 0)]
+)
+def test_a_setting_below_its_range_is_named_with_what_came(name, least):
+    with pytest.raises(ValueError, match=f"^{name}: expected at least {least}, got {least - 1}$"):
+        Settings(**{name: least - 1})
+    assert getattr(Settings(**{name: least}), name) == least
+
+
+def test_the_smallest_run_there_is_agrees():
+    assert train(Settings(hidden_size=1, bits=2, steps=1, batch_size=1)).lockstep.agrees
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", ["bce", "mse"])
+def test_both_losses_agree_in_both_precisions(dtype, loss):
+    run = train(replace(SMALL, dtype=dtype, loss=loss))
+    assert run.lockstep.agrees
+    assert run.lockstep.tolerance == {"float64": 1e-12, "float32": 1e-5}[dtype]
+    assert {str(array.dtype) for array in run.lockstep.manual.parameters.values()} == {dtype}
+    assert {str(array.dtype) for array in run.lockstep.autograd.parameters.values()} == {dtype}
+
+
+def test_single_precision_is_really_worked_in():
+    errors = {
+        dtype: train(replace(SMALL, dtype=dtype)).lockstep.worst_of("gradient") for dtype in ("float64", "float32")
+    }
+    assert errors["float64"] < 1e-14 and errors["float32"] > 1e-9
+
+
+@pytest.mark.parametrize("momentum, nesterov", [(0.0, False), (0.8, False), (0.8, True)])
+def test_descent_is_set_up_as_the_settings_say_on_every_side(momentum, nesterov):
+    settings = replace(
+        SMALL, optimizer="sgd", learning_rate=0.7, momentum=momentum, nesterov=nesterov, weight_decay=0.01
+    )
+    lockstep = train(settings).lockstep
+    assert lockstep.agrees
+    ours = lockstep.manual.optimizer
+    assert isinstance(ours, manual.SGD)
+    assert (ours.lr, ours.momentum, ours.nesterov, ours.weight_decay) == (0.7, momentum, nesterov, 0.01)
+    for side in (*lockstep.opponents.values(), lockstep.autograd):
+        assert isinstance(side.optimizer, torch.optim.SGD)
+        (group,) = side.optimizer.param_groups
+        options = group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]
+        assert options == (0.7, momentum, nesterov, 0.01)
+
+
+def test_adam_is_set_up_as_the_settings_say_on_every_side():
+    lockstep = train(replace(SMALL, learning_rate=0.7, weight_decay=0.01)).lockstep
+    assert isinstance(lockstep.manual.optimizer, manual.Adam)
+    assert (lockstep.manual.optimizer.lr, lockstep.manual.optimizer.weight_decay) == (0.7, 0.01)
+    for side in (*lockstep.opponents.values(), lockstep.autograd):
+        assert isinstance(side.optimizer, torch.optim.Adam)
+        (group,) = side.optimizer.param_groups
+        assert (group["lr"], group["weight_decay"]) == (0.7, 0.01)
+
+
+def test_the_opponents_are_the_written_out_layer_and_torchs_own(run):
+    layers = {name: type(opponent.module.recurrent) for name, opponent in run.lockstep.opponents.items()}
+    assert layers == {"autograd": torch_impl.LSTM, "nn.LSTM": torch.nn.LSTM}
+    assert type(run.lockstep.autograd.module.recurrent) is torch_impl.LSTM
+
+
+def test_no_two_sides_share_an_array():
+    lockstep = train(SMALL).lockstep
+    sides = [lockstep.manual, *lockstep.opponents.values(), lockstep.autograd]
+    places = [array.ctypes.data for side in sides for array in side.parameters.values()]
+    assert len(set(places)) == len(places) == 4 * 6
+
+
+def test_each_step_is_told_once_and_in_order():
+    told = []
+    run = train(SMALL, told.append)
+    assert told == run.lockstep.steps and len(told) == 3
+
+
+def test_the_same_seed_gives_the_same_bits():
+    assert outcome(SMALL) == outcome(SMALL)
+
+
+def test_the_state_of_torchs_own_generator_does_not_matter():
+    first = outcome(SMALL)
+    torch.manual_seed(99)
+    assert outcome(SMALL) == first
+
+
+def test_another_seed_gives_other_weights_and_other_problems():
+    assert not set(outcome(SMALL)) & set(outcome(replace(SMALL, seed=1)))
+
+
+def test_short_sums_are_evaluated_one_and_all(run):
+    trained = run.accuracies[0]
+    assert (trained.bits, trained.problems) == (5, 256)
+
+
+def test_all_16384_sums_of_8_bits_are_evaluated():
+    trained = train(replace(SMALL, bits=8)).accuracies[0]
+    assert (trained.bits, trained.problems) == (8, 16384)
+
+
+def test_longer_sums_are_sampled_with_the_hardest_among_them():
+    trained = train(replace(SMALL, bits=9)).accuracies[0]
+    assert (trained.bits, trained.problems) == (9, 16384 + 7)
+
+
+def test_sums_of_64_and_1024_bits_are_evaluated_after_the_trained_length(run):
+    assert [accuracy.bits for accuracy in run.accuracies] == [5, 64, 1024]
+    assert all(accuracy.problems >= 100 for accuracy in run.accuracies)
+
+
+def test_each_side_is_credited_with_its_own_answers(monkeypatch):
+    def right(self, x):
+        a, b = x.astype(int).transpose(2, 0, 1)
+        return Problems.adding(a, b).targets("float64") - 0.5
+
+    monkeypatch.setattr(TorchTrainer, "logits", right)
+    for accuracy in train(SMALL).accuracies:
+        assert accuracy.manual < 0.5 and accuracy.autograd == 1
+
+
+def test_a_run_that_learns_nothing_is_dead():
+    assert len(train(replace(SMALL, learning_rate=0.0)).lockstep.deaths) == 2
+
+
+def test_accuracies_are_those_of_the_finished_models(run):
+    problems, lockstep = every_problem(5), run.lockstep
+    x = problems.inputs("float64")
+    assert run.accuracies[0].manual == problems.solved(lockstep.manual.logits(x))
+    assert run.accuracies[0].autograd == problems.solved(lockstep.autograd.logits(x))
+
+
+def test_a_trained_model_adds_and_an_untrained_one_does_not():
+    settings = Settings(hidden_size=8, bits=4, steps=150, batch_size=16, learning_rate=0.05)
+    trained, untrained = train(settings), train(replace(settings, steps=1))
+    assert trained.accuracies[0].manual == trained.accuracies[0].autograd == 1
+    assert untrained.accuracies[0].manual < 0.5 and untrained.accuracies[0].autograd < 0.5
+    assert trained.lockstep.agrees
+    assert trained.lockstep.steps[-1].loss_manual < 0.3 * trained.lockstep.steps[0].loss_manual
+
+
+def test_examples_are_a_few_sums_of_the_trained_length_with_the_manual_sides_answer(run):
+    problems, logits = run.examples
+    assert problems.total.shape == (5, 3)
+    np.testing.assert_array_equal(logits, run.lockstep.manual.logits(problems.inputs("float64")))
+
+
+def test_the_gates_are_the_kernels(run):
+    assert run.gates == ("i", "f", "g", "o")
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": 2}, {"bidirectional": True}], ids=["one layer", "two", "both ways"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_every_cell_agrees_and_learns_to_add(cell, options):
+    run = train(Settings(cell=cell, bits=5, steps=150, batch_size=32, **options))
+    assert run.agrees
+    assert run.accuracies[0].manual > 0.95
+    assert run.accuracies[0].autograd > 0.95

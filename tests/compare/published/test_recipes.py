@@ -1,0 +1,170 @@
+import json
+import re
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from compare.cells import CELLS
+from compare.cli import main
+from compare.published.lockstep import set_up, train_recipe
+from compare.published.recipes import RECIPES, Start
+
+#: How many steps show that a recipe learns, and how many of the first and last are held against each other. The others
+#: take hundreds of sums or thousands: ``published/test_training.py`` sees them learn, and its training to be this one.
+ENOUGH = {"lstm-class": (200, 100), "lstm-class-one-target": (200, 100), "lstm-layer": (40, 10), "gru-layer": (300, 40)}
+
+#: What the Python RNN prints: error, prediction, truth, and the sum it makes of a and b; as its text has it.
+TRASK = """
+3.45638663 00000001 01000101 9 + 60 = 1
+3.63389116 11111111 00111111 28 + 35 = 255
+3.91366595 01001000 10100000 116 + 44 = 72
+3.72191702 11011111 01001101 4 + 73 = 223
+3.58527130 00001000 01010010 71 + 11 = 8
+2.53352328 10100010 11000010 81 + 113 = 162
+0.57691441 01010001 01010001 81 + 0 = 81
+1.42589952 10000001 10000001 4 + 125 = 129
+0.47477457 00111000 00111000 39 + 17 = 56
+0.21595037 00001110 00001110 11 + 3 = 14
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
+    steps, some = ENOUGH.get(name, (60, 0))
+    run = train_recipe(replace(RECIPES[name], steps=steps))
+    assert run.agrees and not run.lockstep.deaths
+    assert len(run.lockstep.steps) == steps
+    losses = np.array([step.loss_manual for step in run.lockstep.steps])
+    if some:
+        assert losses[-some:].mean() < losses[:some].mean() - 0.02 * abs(losses[:some].mean())
+
+
+@pytest.mark.parametrize(("name", "cell"), [("gru-layer", "gru, reset before"), ("lstm-layer", "lstm")])
+def test_a_recipe_s_layer_is_checked_by_the_equations_of_its_form(name, cell):
+    assert train_recipe(replace(RECIPES[name], steps=2)).checked.cell == cell
+
+
+def test_the_python_rnn_prints_digit_by_digit_what_its_text_prints():
+    recipe = RECIPES["trask-rnn"]
+    weights, data = recipe.generators()
+    trainer = set_up(recipe, weights).manual
+    printed = []
+    for step, (x, y) in enumerate(recipe.task.batches(data, recipe.steps), start=1):
+        if recipe.task.printed(step):
+            error, said, true, total, _ = recipe.task.lines(step, trainer, x, y, [])
+            bits = (line.partition(":")[2].replace(" ", "") for line in (error, said, true))
+            printed.append(" ".join([*bits, total]))
+        if len(printed) == len(TRASK):
+            break
+        trainer.update(trainer.run(x, y).gradients)
+    assert printed == TRASK
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_start_is_drawn_as_the_recipe_says(name):
+    recipe = RECIPES[name]
+    weights, readout = recipe.draw(recipe.generators()[0])
+    count, H = len(CELLS[recipe.cell].gates), recipe.hidden_size
+    assert weights["weight_ih"].shape == (count * H, recipe.input_size)
+    assert weights["weight_hh"].shape == (count * H, H)
+    assert not weights["bias_hh"].any()
+    biases = weights["bias_ih"].reshape(count, H)
+    if recipe.layout.biases == 0:
+        assert not biases.any()
+    elif recipe.layout.biases == "scalar":
+        assert (biases == biases[:, :1]).all() and len(set(biases[:, 0])) == count
+    elif not recipe.start.biases:
+        assert (biases[1] == recipe.start.forget_bias).all() and not biases[[0, 2, 3]].any()
+    drawn = np.concatenate([weights["weight_hh"].ravel(), readout.ravel()])
+    if recipe.start.draw == "uniform":
+        assert 0.8 * recipe.start.size < np.abs(drawn).max() <= recipe.start.size
+    else:
+        assert drawn.std() == pytest.approx(np.sqrt(2 / 30), rel=0.1)
+    again, _ = recipe.draw(recipe.generators()[0])
+    assert all(np.array_equal(weights[key], again[key]) for key in weights)
+    other, _ = (one := replace(recipe, seed=1)).draw(one.generators()[0])
+    assert not np.array_equal(weights["weight_hh"], other["weight_hh"])
+
+
+@pytest.mark.parametrize("name", ["scalar-bias-lstm", "lstm-class", "no-bias-lstm"])
+def test_there_is_one_bias_that_learns_or_none(name):
+    recipe = RECIPES[name]
+    lockstep = set_up(recipe, (generators := recipe.generators())[0])
+    before = {key: array.copy() for key, array in lockstep.manual.parameters.items()}
+    for x, y in recipe.task.batches(generators[1], 3):
+        lockstep.step(x, y)
+    moved = {key for key, array in lockstep.manual.parameters.items() if not np.array_equal(array, before[key])}
+    frozen = {"recurrent.bias_hh_l0"} if recipe.layout.biases else set()
+    assert moved == before.keys() - frozen
+    assert lockstep.agrees
+    assert ("readout.weight" in before, "readout.bias" in before) == (recipe.readout, False)
+
+
+def test_a_start_says_what_it_is():
+    assert str(Start("uniform", 0.1)) == "U(±0.1)"
+    assert str(Start("normal", 0.5, biases=False, forget_bias=1.0)) == "N(0, 0.5), b 0, b_f 1"
+
+
+# From the command line.
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("compare.lockstep.run_folder._draw", lambda run, path: path.touch())
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["no-bias-lstm", "trask-rnn", "lstm-class", "lstm-layer", "gru-layer"])
+def test_a_recipe_can_be_trained(name, folder, capsys):
+    assert main(["train", "--recipe", name, "--steps", "5", "--seed", "2", "--out", str(folder)]) == 0
+    assert "AGREE: 5 steps in float64" in capsys.readouterr().out
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["verdict"] == "agree" and summary["name"] == name and summary["seed"] == 2
+    assert ("accuracy" in summary) is ("bits" in summary["task"])
+
+
+def test_its_author_s_lines_are_printed_unless_it_is_to_be_quiet(folder, capsys):
+    given = ["train", "--recipe", "trask-rnn", "--steps", "2", "--out", str(folder)]
+    assert main(given) == 0
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "Error: 3.45638663",
+        "Pred:  0 0 0 0 0 0 0 1",
+        "True:  0 1 0 0 0 1 0 1",
+        "9 + 60 = 1",
+        "------------ 1",
+    ]
+    assert main([*given, "--quiet"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("AGREE")
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["--recipe", "nobody"], "recipe: expected one of scalar-bias-lstm, .*, got 'nobody'"),
+        (["--recipe", "lstm-class", "--cell", "gru"], "cell: expected to be left out beside --recipe.*, got gru"),
+        (["--recipe", "lstm-class", "--nesterov"], "nesterov: expected to be left out beside --recipe.*, got True"),
+        (["--recipe", "lstm-class", "--steps", "0"], "steps: expected at least 1, got 0"),
+        (["--recipe", "lstm-class", "--seed", "-1"], "seed: expected at least 0, got -1"),
+    ],
+)
+def test_what_a_recipe_does_not_allow_is_said_on_one_line(given, message, folder, capsys):
+    assert main(["train", *given, "--out", str(folder / "none")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+    assert not (folder / "none").exists()
+
+
+def test_recipes_are_listed(capsys):
+    assert main(["recipes"]) == 0
+    printed = capsys.readouterr().out
+    for name, recipe in RECIPES.items():
+        (row, words) = re.findall(rf"^{name}\b[^-].*$", printed, re.MULTILINE)
+        assert f"{recipe.steps:,}" in row and recipe.source in words
+    assert "W [x, h]" in printed and "W [h, x]" in printed
+
+
+def test_recipes_are_listed_as_json(capsys):
+    assert main(["recipes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps({n: asdict(r) for n, r in RECIPES.items()}))
