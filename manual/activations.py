@@ -45,18 +45,6 @@ def _put(array: Array, out: Array | None) -> Array:
     return out
 
 
-def by_sigmoid(p: Array, s: Array, out: Array) -> None:
-    """The derivative of a product ``p`` = s v by z, where ``s`` = σ(z): p (1 - s). One shape for all three."""
-    multiply(p, s, out)
-    subtract(p, out, out)  # (F2)
-
-
-def by_tanh(p: Array, s: Array, v: Array, out: Array) -> None:
-    """The derivative of a product ``p`` = s v by z, where ``v`` = tanh(z): s (1 - v²). One shape for all four."""
-    multiply(p, v, out)
-    subtract(s, out, out)  # (F3)
-
-
 #: Each activation that a layer can be given by name, and its derivative in terms of its output.
 ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "tanh": (np.tanh, tanh_derivative),

@@ -12,6 +12,11 @@ Array = NDArray[Any]
 Probe = Callable[[str, int, Array], Array]
 
 
+def unprobed(name: str, t: int, value: Array) -> Array:
+    """Return the value: the probe of a run without one."""
+    return value
+
+
 def state_parts(state: Any) -> tuple[Any, ...]:
     """The parts of a state: ``(h, c)`` of an LSTM, ``(h,)`` of a cell whose state is one array."""
     return state if isinstance(state, tuple) else (state,)

@@ -14,7 +14,7 @@ class Linear:
         out_features: size O of the last axis of y.
         bias: whether there is a bias.
         dtype: of parameters, arguments and results.
-        rng: what the initial parameters are drawn from.
+        rng: what the initial parameters are drawn from; a generator with fresh entropy if left out.
     """
 
     def __init__(
@@ -24,8 +24,9 @@ class Linear:
         bias: bool = True,
         *,
         dtype: DTypeLike = np.float64,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None = None,
     ):
+        rng = rng or np.random.default_rng()
         bound = 1 / np.sqrt(in_features)
         self.dtype = np.dtype(dtype)
         self.parameters: dict[str, Array] = {

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.arrays import Array, Probe, as_state, check_array, state_parts
+from manual.fast.gru import FastGRU
+from manual.fast.lstm import FastLSTM
+from manual.fast.rnn import FastRNN
+from manual.fast.shards import Sharded
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
 from manual.rnn import RNNKernel
-from manual.shards import Sharded
-from manual.sweep import Kernel, Schedule, Sweep
+from manual.sweep import FastKernel, Kernel, Schedule, Sweep
 
 #: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
 State = Array | tuple[Array, ...]
@@ -36,7 +39,8 @@ class Recurrent:
     ±1/√H. Write into the arrays to set them; each ``forward`` reads them anew.
 
     Args:
-        kernel: the equations of one layer in one direction.
+        kernel: the equations of one layer in one direction, as a probe sees them.
+        fast: the same without probes.
         input_size: D.
         hidden_size: H.
         num_layers: layers, each reading the outputs of the one before.
@@ -45,7 +49,7 @@ class Recurrent:
         dropout: probability with which the outputs of all layers but the last are dropped in training.
         bidirectional: whether each layer also runs from the end to the beginning.
         dtype: of parameters, arguments and results; any floating dtype of NumPy's, complex ones included.
-        rng: what the initial parameters are drawn from.
+        rng: what the initial parameters are drawn from; a generator with fresh entropy if left out.
         threads: how many share the rows of a batch, where there is enough to share. Above 1, start Python with
             ``OPENBLAS_NUM_THREADS=1``: a BLAS with threads of its own would have them wait for each other.
 
@@ -57,6 +61,7 @@ class Recurrent:
     def __init__(
         self,
         kernel: Kernel,
+        fast: FastKernel,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -66,7 +71,7 @@ class Recurrent:
         bidirectional: bool = False,
         *,
         dtype: DTypeLike = np.float64,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None = None,
         threads: int = 1,
     ):
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "threads": threads}
@@ -77,7 +82,7 @@ class Recurrent:
             raise ValueError(f"dropout: expected a probability in [0, 1], got {dropout}")
         if not np.issubdtype(dtype, np.inexact):
             raise TypeError(f"dtype: expected a floating dtype, got {np.dtype(dtype)}")
-        self.kernel = Sharded(kernel, threads) if threads > 1 else kernel
+        self.kernel = kernel
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.dtype = np.dtype(dtype)
@@ -91,7 +96,8 @@ class Recurrent:
         ]
         self.sweeps = [
             Sweep(
-                self.kernel,
+                kernel,
+                Sharded(fast, threads) if threads > 1 else fast,
                 D=self.output_size if layer else input_size,
                 H=hidden_size,
                 suffix=f"_l{layer}_reverse" if reverse else f"_l{layer}",
@@ -102,6 +108,7 @@ class Recurrent:
             for layer in range(num_layers)
             for reverse in (False, True)[: self.directions]
         ]
+        rng = rng or np.random.default_rng()
         bound = 1 / np.sqrt(hidden_size)
         self.parameters: dict[str, Array] = {
             name + sweep.suffix: rng.uniform(-bound, bound, shape).astype(dtype)
@@ -303,7 +310,7 @@ class LSTM(Recurrent):
     def __init__(self, input_size: int, hidden_size: int, *args: Any, proj_size: int = 0, **options: Any):
         if proj_size and not 0 < proj_size < hidden_size:
             raise ValueError(f"proj_size: expected at least 0 and below hidden_size = {hidden_size}, got {proj_size}")
-        super().__init__(LSTMKernel(proj_size), input_size, hidden_size, *args, **options)
+        super().__init__(LSTMKernel(proj_size), FastLSTM(), input_size, hidden_size, *args, **options)
 
 
 class GRU(Recurrent):
@@ -316,7 +323,8 @@ class GRU(Recurrent):
     """
 
     def __init__(self, input_size: int, hidden_size: int, *args: Any, reset_after: bool = True, **options: Any):
-        super().__init__(GRUKernel(reset_after), input_size, hidden_size, *args, **options)
+        kernel, fast = GRUKernel(reset_after), FastGRU(reset_after)
+        super().__init__(kernel, fast, input_size, hidden_size, *args, **options)
 
 
 class RNN(Recurrent):
@@ -341,4 +349,5 @@ class RNN(Recurrent):
         *args: Any,
         **options: Any,
     ):
-        super().__init__(RNNKernel(nonlinearity), input_size, hidden_size, num_layers, *args, **options)
+        kernel, fast = RNNKernel(nonlinearity), FastRNN(nonlinearity)
+        super().__init__(kernel, fast, input_size, hidden_size, num_layers, *args, **options)

@@ -13,33 +13,48 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.arrays import Array, Probe
+from manual.fast.memory import Memory
+from manual.fast.shards import Shards
 
 
 class Kernel(Protocol):
-    """The equations of one layer in one direction: what ``lstm.py``, ``gru.py`` and ``rnn.py`` provide."""
+    """The equations of one layer in one direction, to be read: ``lstm.py``, ``gru.py`` and ``rnn.py`` have them."""
 
     gates: tuple[str, ...]  #: the blocks of rows of the weights, in their order
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each weight, for input size D and hidden size H."""
+        """Return the shape of each weight by name, for input size D and hidden size H."""
 
     def state_sizes(self, H: int) -> dict[str, int]:
-        """What is carried from step to step, the output first, and its size."""
+        """Return the size of each state by name, the output first."""
 
     def forward(
-        self,
-        x: Array,
-        state: tuple[Array, ...],
-        weights: Mapping[str, Array],
-        probe: Probe | None = None,
-        out: Any = None,
+        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
     ) -> tuple[Array, tuple[Array, ...], Any]:
-        """From x (T, B, D) and the initial state: output (T, B, P), final state, tape, for which ``out`` is memory."""
+        """Return output, final state and tape, from x (T, B, D) and the initial state."""
 
     def backward(
         self, tape: Any, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
-        """From the gradients of what forward returned: those of x, of the initial state and of the weights."""
+        """Return the gradients of x, of the initial state and of the weights, from those of what forward returned."""
+
+
+class FastKernel(Protocol):
+    """The same equations, fast and without probes: ``fast/`` has them. The tape is the memory they ran in."""
+
+    def forward(
+        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: Any = None
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Return output, final state and memory; ``out`` is the memory of an earlier run, to be overwritten."""
+
+    def backward(
+        self, memory: Any, d_output: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+        """Return the gradients of x, of the initial state and of the weights, from those of what forward returned."""
+
+
+#: What the fast kernels leave behind.
+FAST_TAPES = Memory, Shards
 
 
 class Rectangle(NamedTuple):
@@ -95,10 +110,23 @@ class Schedule(NamedTuple):
 
 
 class Sweep:
-    """One layer of a stack in one direction."""
+    """One layer of a stack in one direction.
 
-    def __init__(self, kernel: Kernel, D: int, H: int, suffix: str, reverse: bool, bias: bool, dtype: DTypeLike):
-        self.kernel, self.suffix, self.reverse = kernel, suffix, reverse
+    The fast kernel runs wherever no probe is passed, and the text otherwise.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        fast: FastKernel,
+        D: int,
+        H: int,
+        suffix: str,
+        reverse: bool,
+        bias: bool,
+        dtype: DTypeLike,
+    ):
+        self.kernel, self.fast, self.suffix, self.reverse = kernel, fast, suffix, reverse
         shapes = kernel.parameter_shapes(D, H)
         self.shapes = {name: shape for name, shape in shapes.items() if bias or not name.startswith("bias")}
         self.names = [(name, name + suffix) for name in self.shapes]  # the kernel's and the stack's
@@ -115,21 +143,24 @@ class Sweep:
     ) -> tuple[Array, tuple[Array, ...], list[Any]]:
         """Run over ``source`` (T, B, D) from ``state``, rows in the schedule's order.
 
-        ``out`` are the tapes of an earlier run, to be written over where their sizes fit.
+        ``out`` are the tapes of an earlier run, to be overwritten where the sizes are equal.
 
         Returns:
             output (T, B, P), zero in the padding, the final state, and a tape for each rectangle.
         """
         weights = {name: parameters[full] for name, full in self.names} | self.no_bias
+
+        def run(
+            x: Array, state: tuple[Array, ...], index: tuple[slice, slice], old: Any
+        ) -> tuple[Array, tuple[Array, ...], Any]:
+            if probe:
+                return self.kernel.forward(x, state, weights, self._scoped(probe, schedule, index))
+            return self.fast.forward(x, state, weights, old)
+
         if schedule.whole:
             index = schedule.rectangles[0].window(self.reverse)
-            output, state, tape = self.kernel.forward(
-                source[::-1] if self.reverse else source,
-                state,
-                weights,
-                self._scoped(probe, schedule, index),
-                out[0] if out else None,
-            )
+            x = source[::-1] if self.reverse else source
+            output, state, tape = run(x, state, index, out[0] if out else None)
             return output[::-1] if self.reverse else output, state, [tape]
         state = tuple(s.copy() for s in state)
         output = np.zeros((schedule.T, schedule.B, state[0].shape[1]), source.dtype)
@@ -137,10 +168,7 @@ class Sweep:
         rectangles = reversed(schedule.rectangles) if self.reverse else schedule.rectangles
         for rectangle, old in zip(rectangles, chain(out, repeat(None))):
             index = rectangle.window(self.reverse)
-            running = tuple(s[index[1]] for s in state)
-            output[index], running, tape = self.kernel.forward(
-                source[index], running, weights, self._scoped(probe, schedule, index), old
-            )
+            output[index], running, tape = run(source[index], tuple(s[index[1]] for s in state), index, old)
             for s, last in zip(state, running):
                 s[index[1]] = last
             tapes.append(tape)
@@ -154,16 +182,28 @@ class Sweep:
         schedule: Schedule,
         probe: Probe | None,
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
-        """The way back of a run that left ``tapes``.
+        """Carry gradients back over the recorded ``tapes``.
 
         Returns:
             d_source (T, B, D), zero in the padding, the gradient of the initial state, and those of the parameters.
+
+        Raises:
+            ValueError: there is a probe, and there was none in the forward pass, which ran in shards.
         """
+
+        def run(
+            tape: Any, d_output: Array, d_state: tuple[Array, ...], index: tuple[slice, slice]
+        ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+            fast = isinstance(tape, FAST_TAPES)
+            if probe:
+                tape = tape.text_tape() if fast else tape
+                return self.kernel.backward(tape, d_output, d_state, self._scoped(probe, schedule, index))
+            return (self.fast if fast else self.kernel).backward(tape, d_output, d_state)
+
         if schedule.whole:
             index = schedule.rectangles[0].window(self.reverse)
-            d_source, d_state, gradients = self.kernel.backward(
-                tapes[0], d_output[::-1] if self.reverse else d_output, d_state, self._scoped(probe, schedule, index)
-            )
+            d_y = d_output[::-1] if self.reverse else d_output
+            d_source, d_state, gradients = run(tapes[0], d_y, d_state, index)
             named = {full: gradients[name] for name, full in self.names}
             return d_source[::-1] if self.reverse else d_source, d_state, named
         d_state = tuple(d.copy() for d in d_state)
@@ -172,19 +212,16 @@ class Sweep:
         rectangles = schedule.rectangles if self.reverse else reversed(schedule.rectangles)
         for rectangle, tape in zip(rectangles, reversed(tapes)):
             index = rectangle.window(self.reverse)
-            d_running = tuple(d[index[1]] for d in d_state)
-            d_source[index], d_running, gradients = self.kernel.backward(
-                tape, d_output[index], d_running, self._scoped(probe, schedule, index)
+            d_source[index], d_running, gradients = run(
+                tape, d_output[index], tuple(d[index[1]] for d in d_state), index
             )
             for d, first in zip(d_state, d_running):
                 d[index[1]] = first
             total = {full: total[full] + gradients[n] if total else gradients[n] for n, full in self.names}
         return d_source, d_state, total
 
-    def _scoped(self, probe: Probe | None, schedule: Schedule, index: tuple[slice, slice]) -> Probe | None:
-        """The probe as the kernel may call it: it sees the whole batch at the true time, under the full name."""
-        if probe is None:
-            return None
+    def _scoped(self, probe: Probe, schedule: Schedule, index: tuple[slice, slice]) -> Probe:
+        """Return the probe as a kernel calls it: it sees the whole batch at the true time, under the full name."""
         times, rows = range(schedule.T)[index[0]], schedule.sorted(np.arange(schedule.B)[None])[0][index[1]]
 
         def scoped(name: str, t: int, value: Array) -> Array:

@@ -61,9 +61,16 @@ class Experiment:
         return (output * self.d_output).sum() + sum((s * d).sum() for s, d in zip(last, self.d_state, strict=True))
 
     def run(self, probe: Any = None) -> tuple[Any, Any]:
-        """What the kernel's forward and backward return."""
-        forward = self.kernel.forward(self.x, self.state, self.weights, probe)
-        return forward, self.kernel.backward(forward[2], self.d_output, self.d_state, probe)
+        """What the kernel's forward and backward return; a fast kernel takes no probe."""
+        probed = {"probe": probe} if probe else {}
+        forward = self.kernel.forward(self.x, self.state, self.weights, **probed)
+        return forward, self.kernel.backward(forward[2], self.d_output, self.d_state, **probed)
+
+    def results(self) -> dict[str, np.ndarray]:
+        """Everything that forward and backward return but the tape, by name."""
+        (output, last, _), (d_x, d_first, gradients) = self.run()
+        states = {f"state {k}": s for k, s in enumerate(last)} | {f"d_state {k}": d for k, d in enumerate(d_first)}
+        return {"output": output, "d_x": d_x} | states | gradients
 
     def recorded(self) -> dict[str, np.ndarray]:
         """What a probe sees in a forward and a backward pass: by name, (T, B, H)."""

@@ -28,8 +28,8 @@ def test_imports(package):
 
 def test_each_equation_has_a_derivation_a_line_of_code_and_a_test():
     derived = set(re.findall(r"\\tag\{(\w+)\}", (ROOT / "manual" / "DERIVATION.md").read_text()))
-    code = "".join(file.read_text() for file in (ROOT / "manual").glob("*.py"))
-    tests = "".join(file.read_text() for file in (ROOT / "tests" / "manual").glob("*.py"))
+    code = "".join(file.read_text() for file in (ROOT / "manual").rglob("*.py"))
+    tests = "".join(file.read_text() for file in (ROOT / "tests" / "manual").rglob("*.py"))
     assert len(derived) > 30
     carried = {number for comment in re.findall(r"#.*", code) for number in re.findall(r"\(([A-Z]\d+)\)", comment)}
     assert carried == derived

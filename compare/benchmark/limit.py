@@ -2,8 +2,8 @@
 
 The input's product with its weights for all steps; for each step the state's product on the way and the adjoint's on
 the way back, which wait for each other; and one product each for the gradients of both weights and of the input.
-Each is laid out both ways, rows or columns for the batch, with NumPy also in tiles as ``manual.products`` has them, and
-whichever is fastest counts.
+Each is laid out both ways, rows or columns for the batch, with NumPy also in tiles as ``manual.fast.products`` has
+them, and whichever is fastest counts.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from compare.benchmark.case import Case, Result, Work
-from manual import products as manual_products
-from manual.products import LONG, tile_width
+from manual.fast import products as fast_products
+from manual.fast.products import PART_ROWS, tile_width
 
 Shape = tuple[int, int]
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of two factors and of their product
@@ -87,7 +87,7 @@ def in_pieces(first: Shape, second: Shape) -> list[Shapes]:
         for parts in (1, 2, 4, 8, 16, 32):
             inner = K // parts
             width = tile_width(m, inner, n)
-            if K % parts == 0 and inner >= min(K, LONG) and m * inner * width <= manual_products.UNPACKED:
+            if K % parts == 0 and inner >= min(K, PART_ROWS) and m * inner * width <= fast_products.SMALL_PRODUCT:
                 tiles = n // width
                 stacks.append(((parts, 1, m, inner), (parts, tiles, inner, width), (parts, tiles, m, width)))
     return stacks

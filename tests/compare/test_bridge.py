@@ -57,13 +57,14 @@ def test_gradcheck_passes(name, lengths):
 
 def test_gradcheck_fails_on_a_wrong_derivation(monkeypatch):
     module = HandDerived(build("lstm"))
-    backward = module.layer.kernel.backward
+    (sweep,) = module.layer.sweeps
+    backward = sweep.fast.backward
 
-    def without_half(tape, d_output, d_state, probe=None):
-        d_x, d_initial, gradients = backward(tape, d_output, d_state, probe)
+    def without_half(memory, d_output, d_state):
+        d_x, d_initial, gradients = backward(memory, d_output, d_state)
         return d_x, (d_initial[0], 0.5 * d_initial[1]), gradients
 
-    monkeypatch.setattr(module.layer.kernel, "backward", without_half)
+    monkeypatch.setattr(sweep.fast, "backward", without_half)
     x, state = draw(module.layer)
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):
         torch.autograd.gradcheck(lambda *a: returned(*module(a[0], a[1:])), (x, *state))

@@ -2,20 +2,25 @@ from typing import Any
 
 import pytest
 
+from manual.fast.gru import FastGRU
+from manual.fast.lstm import FastLSTM
+from manual.fast.rnn import FastRNN
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
 from manual.rnn import RNNKernel
 
+#: Each kernel in each of its forms, and its fast version.
 KERNELS = {
-    "lstm": LSTMKernel(),
-    "lstm projected": LSTMKernel(proj_size=4),
-    "gru": GRUKernel(),
-    "gru, reset before": GRUKernel(reset_after=False),
-    "rnn": RNNKernel(),
+    "lstm": (LSTMKernel(), FastLSTM()),
+    "lstm projected": (LSTMKernel(proj_size=4), FastLSTM()),
+    "gru": (GRUKernel(), FastGRU()),
+    "gru, reset before": (GRUKernel(reset_after=False), FastGRU(reset_after=False)),
+    "rnn": (RNNKernel(), FastRNN()),
+    "rnn sigmoid": (RNNKernel("sigmoid"), FastRNN("sigmoid")),
 }
 
 
 @pytest.fixture(params=KERNELS)
-def kernel(request: pytest.FixtureRequest) -> Any:
-    """Each kernel there is, in each of its forms."""
+def kernels(request: pytest.FixtureRequest) -> Any:
+    """The text and the fast kernel of each cell and form."""
     return KERNELS[request.param]

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manual import GRU, LSTM
+from manual import GRU, LSTM, RNN
+from manual.fast.memory import Memory
 from manual.sweep import Rectangle, Schedule
 
 
@@ -55,3 +56,61 @@ def test_a_probe_reaches_into_rows_that_are_still_running():
     moved = ~np.isclose(output, plain).all(axis=2)
     assert moved.tolist() == [[False] * 3, [True, True, False], [False, True, False], [False, True, False]]
     assert np.allclose(h_n[0, 0], plain_h_n[0, 0] + 1)
+
+
+LAYERS = {
+    "lstm": lambda: LSTM(2, 5, num_layers=2, bidirectional=True, rng=np.random.default_rng(0)),
+    "lstm projected": lambda: LSTM(2, 5, proj_size=3, rng=np.random.default_rng(0)),
+    "gru": lambda: GRU(2, 5, rng=np.random.default_rng(0)),
+    "gru, reset before": lambda: GRU(2, 5, reset_after=False, rng=np.random.default_rng(0)),
+    "rnn": lambda: RNN(2, 5, rng=np.random.default_rng(0)),
+}
+
+
+@pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["full", "lengths"])
+@pytest.mark.parametrize("cell", LAYERS)
+def test_a_probe_may_be_passed_to_either_pass_alone(cell, lengths):
+    """The text runs wherever there is one, on the tape of the fast kernel if need be."""
+    layer, rng = LAYERS[cell](), np.random.default_rng(1)
+    x, d_output = rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 3, layer.output_size))
+    seen, gradients = [], []
+    for forward, backward in ((True, True), (False, True), (True, False), (False, False)):
+        record = {}
+
+        def probe(name, t, value, record=record):
+            record[name, t] = record.get((name, t), 0) + value
+            return value
+
+        _, _, tape = layer.forward(x, lengths=lengths, probe=probe if forward else None)
+        assert all(isinstance(t, Memory) != forward for tapes in tape.sweeps for t in tapes)
+        gradients.append(layer.backward(tape, d_output, probe=probe if backward else None)[2])
+        seen.append(record)
+    both, backward_only, forward_only, neither = seen
+    assert not neither
+    assert both.keys() == backward_only.keys() | forward_only.keys()
+    assert {name for name, _ in backward_only} == {name for name, _ in both if name.startswith("d_")}
+    for key, value in (backward_only | forward_only).items():
+        assert np.abs(value - both[key]).max() < 1e-14
+    for name, gradient in gradients[0].items():
+        assert all(np.abs(other[name] - gradient).max() < 1e-13 for other in gradients[1:])
+
+
+def test_a_probe_in_backward_reaches_into_it():
+    layer = LAYERS["lstm"]()
+    x, d_output = np.random.default_rng(1).normal(size=(4, 3, 2)), np.ones((4, 3, 10))
+    _, _, tape = layer.forward(x)
+    plain, moved = (
+        layer.backward(tape, d_output, probe=probe)[0]
+        for probe in (None, lambda name, t, value: value + 1 if (name, t) == ("d_c_l1", 2) else value)
+    )
+    assert not np.allclose(plain, moved)
+
+
+def test_a_probed_run_leaves_memory_of_an_earlier_one_alone():
+    layer = LAYERS["gru"]()
+    x, d_output = np.random.default_rng(1).normal(size=(4, 3, 2)), np.ones((4, 3, 5))
+    _, _, old = layer.forward(x)
+    before = layer.backward(old, d_output)[2]
+    _, _, tape = layer.forward(2 * x, probe=lambda name, t, value: value, out=old)
+    assert all(np.array_equal(a, b) for a, b in zip(layer.backward(old, d_output)[2].values(), before.values()))
+    layer.forward(x, out=tape)

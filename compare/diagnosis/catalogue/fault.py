@@ -37,11 +37,6 @@ class Injected:
     lengths: tuple[int, ...] | None = None
 
 
-def after(line: str, more: str) -> str:
-    """A line of code with more code behind it, and without its comment."""
-    return f"{line.partition('  #')[0]}; {more}"
-
-
 def faults_of(cell: str, source: str, **usual: Any) -> Callable[..., Injected]:
     """A function that makes faults of a cell: called with title, old, new, the wrong names, and what else differs."""
 

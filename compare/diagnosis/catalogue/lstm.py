@@ -1,268 +1,185 @@
 """Faults of the LSTM, forward and backward, and of what runs it over time and in both directions."""
 
-from compare.diagnosis.catalogue.fault import Injected, after, faults_of
+from compare.diagnosis.catalogue.fault import Injected, faults_of
 
 Z = ("z_i", "z_f", "z_g", "z_o")
-BIAS = 'weights["bias_ih"] + weights["bias_hh"]'
-L1 = "product(x_1_h, w, z_out)"
-L6 = "add(new, kept, c)  # (L6) (B, H)"
-L7 = "multiply(o, tanh_c, m)  # (L7)"
-L8 = "add(d_h, d_output[t], d_h)  # (L8) (B, P)"
-L9 = "add(d_c, m_by_c, d_c)  # (L9)"
-BY_M = "multiply(d_m, m_by_c, m_by_c)"
-L10 = "multiply(d_c, c_by_i, d_z_i)  # (L10)"
-L11 = "multiply(d_c, c_by_f, d_z_f)  # (L11)"
-L12 = "multiply(d_c, c_by_g, d_z_g)  # (L12)"
-L13 = "multiply(d_m, m_by_o, d_z_o)  # (L13)"
-L14 = "multiply(d_c, f, d_c)  # (L14)"
-L15 = "to_h_prev(d_z, d_h)  # (L15)"
-BACK = 'tape.to_h_prev.load(weights["weight_hh"])'
-IN = 'tape.to_x.load(weights["weight_ih"])'
-L17 = "d_w[:, :D].copy(),  # (L17) (4H, D)"
-L18 = "d_w[:, D + 1 :].copy(),  # (L18) (4H, P)"
-L19 = "d_w[:, D].copy(),  # (L19) (4H,)"
-L20 = "d_w[:, D].copy(),  # (L20) (4H,)"
-OUT_BY_C = "by_tanh(m_new, o_i, tanh_c_g, by_tanhs)"
-
-#: What a kernel makes of the recurrent matrix if it takes each gate's block for its transpose.
-TRANSPOSED = 'np.vstack([W.T for W in np.split(weights["weight_hh"], 4)])'
-
-#: A factor for rows of weights that leaves out the first gate.
-WITHOUT_I = "(np.arange(rows) >= H)[:, None]"
+FROM_H = "h_prev @ W_hh.T + b_hh"
+L6 = "f * c_prev + i * g"
+L7 = "m = o * np.tanh(c)"
+L8 = "d_output[t] + d_h_prev"
+L9 = "d_c_prev + d_m * o * (1 - np.tanh(c) ** 2)"
+L10 = "d_c * g * i * (1 - i)"
+L11 = "d_c * c_prev * f * (1 - f)"
+L12 = "d_c * i * (1 - g**2)"
+L13 = "d_m * np.tanh(c) * o * (1 - o)"
+L14 = '"d_c_prev", t, d_c * f'
+L15 = "d_z @ W_hh"
+L18 = "d_z.T @ h_prev"
+L19 = "d_b_ih += d_z.sum(axis=0)"
+L20 = "d_b_hh += d_z.sum(axis=0)"
+WITHOUT_I = "np.hstack([0 * d_z_i, d_z_f, d_z_g, d_z_o])"
 
 _lstm = faults_of("lstm", "lstm.py")
 
 LSTM: list[Injected] = [
     # forward
-    _lstm("the second bias is forgotten", BIAS, 'weights["bias_ih"]', *Z, hint="bias_hh is missing"),
-    _lstm(
-        "the first bias is added twice",
-        BIAS,
-        '2 * weights["bias_ih"] + weights["bias_hh"]',
-        *Z,
-        hint="bias_ih is there twice",
-    ),
+    _lstm("the second bias is forgotten", FROM_H, "h_prev @ W_hh.T", *Z, hint="bias_hh is missing"),
+    _lstm("the first bias is added twice", "W_ih.T + b_ih", "W_ih.T + 2 * b_ih", *Z, hint="bias_ih is there twice"),
     _lstm(
         "the input gate has the forget gate's bias",
-        BIAS,
-        'weights["bias_ih"] + weights["bias_hh"][np.r_[H : 2 * H, H:rows]]',
+        FROM_H,
+        "h_prev @ W_hh.T + np.hstack([np.split(b_hh, 4)[k] for k in (1, 1, 2, 3)])",
         "z_i",
         hint="the bias_hh of gate f",
     ),
     _lstm(
         "the recurrent matrix is transposed",
-        'bias[:, None], weights["weight_hh"]\n',
-        f"bias[:, None], {TRANSPOSED}\n",
+        FROM_H,
+        "h_prev @ np.hstack(np.split(W_hh, 4)) + b_hh",
         *Z,
         hint="the recurrent matrix is transposed",
     ),
     _lstm(
-        "the input is read one step late",
-        L1,
-        "product(np.hstack([tape.x_1_h[max(t - 1, 0), :, : D + 1], h_prev]), w, z_out)",
-        *Z,
-        hint="x of the step before",
+        "the input is read one step late", "z = x_t @", "z = tape.x[max(t - 1, 0)] @", *Z, hint="x of the step before"
     ),
     _lstm(
         "the initial cell state is ignored",
-        "tape.blocks[0, C] = state[1]",
-        "tape.blocks[0, C] = 0",
+        'probe("c_prev", t, c)',
+        'probe("c_prev", t, c * (t > 0))',
         "c_prev",
         hint="zero",
         steps=(0,),
     ),
-    _lstm(
-        "the candidate goes through σ",
-        "tanh(z, z)  # (L4), and",
-        "z_g = g.copy(); tanh(z, z); copyto(g, 1 / (1 + np.exp(-z_g)))  # and",
-        "g",
-        hint="σ in its place",
-    ),
-    _lstm("input and forget gate are swapped in c", L6, "add(f * g, i * c_prev, c)", "c", hint="swapped"),
-    _lstm("the forget gate is left out of c", L6, "add(new, c_prev, c)", "c", hint="∘ f is missing"),
-    _lstm("the input gate is left out of c", L6, "add(g, kept, c)", "c", hint="∘ i is missing"),
-    _lstm("c forgets everything", L6, "copyto(c, new)", "c", hint="f ∘ c_prev is missing"),
-    _lstm("tanh is left out of h", L7, "multiply(o, c, m)", "h", hint="tanh is left out"),
-    _lstm("tanh is applied twice in h", L7, "multiply(o, tanh(tanh_c), m)", "h", hint="tanh is there twice"),
-    _lstm("the output gate is left out of h", L7, "copyto(m, tanh_c)", "h", hint="∘ o is missing"),
+    _lstm("the candidate goes through σ", 'np.tanh(probe("z_g"', 'sigmoid(probe("z_g"', "g", hint="σ in its place"),
+    _lstm("input and forget gate are swapped in c", L6, "i * c_prev + f * g", "c", hint="swapped"),
+    _lstm("the forget gate is left out of c", L6, "c_prev + i * g", "c", hint="∘ f is missing"),
+    _lstm("the input gate is left out of c", L6, "f * c_prev + g", "c", hint="∘ i is missing"),
+    _lstm("c forgets everything", L6, "i * g", "c", hint="f ∘ c_prev is missing"),
+    _lstm("tanh is left out of h", L7, "m = o * c", "h", hint="tanh is left out"),
+    _lstm("tanh is applied twice in h", L7, "m = o * np.tanh(np.tanh(c))", "h", hint="tanh is there twice"),
+    _lstm("the output gate is left out of h", L7, "m = np.tanh(c)", "h", hint="∘ o is missing"),
     # the sums over uses
-    _lstm("the output's gradient is left out", L8, "add(d_h, 0, d_h)", "d_h", hint="d_output is missing"),
-    _lstm("= for += in d_h", L8, "copyto(d_h, d_output[t])", "d_h", hint="what the step after hands back is missing"),
-    _lstm("= for += in d_c", L9, "copyto(d_c, m_by_c)", "d_c", hint="what the step after hands back is missing"),
+    _lstm("the output's gradient is left out", L8, "d_h_prev", "d_h", hint="d_output is missing"),
+    _lstm("= for += in d_h", L8, "d_output[t]", "d_h", hint="what the step after hands back is missing"),
+    _lstm(
+        "= for += in d_c",
+        L9,
+        "d_m * o * (1 - np.tanh(c) ** 2)",
+        "d_c",
+        hint="what the step after hands back is missing",
+    ),
     _lstm(
         "the gradient of c_n is ignored",
-        "for t, m_new_kept,",
-        "d_c[...] = 0\n        for t, m_new_kept,",
+        "d_h_prev, d_c_prev = d_state",
+        "d_h_prev, d_c_prev = d_state[0], 0 * d_state[1]",
         "d_c",
         hint="what the step after hands back is missing",
         steps=(5,),
     ),
-    _lstm(
-        "tanh' is left out on the way to c",
-        OUT_BY_C,
-        after(OUT_BY_C, "copyto(m_by_c, o_i[0])"),
-        "d_c",
-        hint="tanh' is left out",
-    ),
+    _lstm("tanh' is left out on the way to c", L9, "d_c_prev + d_m * o", "d_c", hint="tanh' is left out"),
     _lstm(
         "tanh' is taken at the cell state",
-        BY_M,
-        "multiply(d_m, tape.blocks[t + 1, O] * (1 - tape.blocks[t + 1, C] ** 2), m_by_c)",
+        L9,
+        "d_c_prev + d_m * o * (1 - c**2)",
         "d_c",
         hint="tanh' is taken at c, not at tanh(c)",
     ),
     _lstm(
         "the output gate is left out on the way to c",
-        OUT_BY_C,
-        after(OUT_BY_C, "copyto(m_by_c, 1 - tanh_c_g[0] ** 2)"),
+        L9,
+        "d_c_prev + d_m * (1 - np.tanh(c) ** 2)",
         "d_c",
         hint="∘ o is missing",
     ),
     # the adjoints of the pre-activations
-    _lstm(
-        "σ' is left out of the input gate", L10, "multiply(d_c, tape.blocks[t + 1, G], d_z_i)", "d_z_i", hint="left out"
-    ),
-    _lstm(
-        "σ' is left out of the forget gate",
-        L11,
-        "multiply(d_c, tape.blocks[t, C], d_z_f)",
-        "d_z_f",
-        hint="left out",
-    ),
-    _lstm(
-        "tanh' is left out of the candidate",
-        L12,
-        "multiply(d_c, tape.blocks[t + 1, I], d_z_g)",
-        "d_z_g",
-        hint="left out",
-    ),
-    _lstm(
-        "σ' is left out of the output gate",
-        L13,
-        "multiply(d_m, tape.blocks[t + 1, TANH_C], d_z_o)",
-        "d_z_o",
-        hint="left out",
-    ),
-    _lstm(
-        "the forget gate's adjoint is the input gate's", L11, "copyto(d_z_f, d_z_i)", "d_z_f", hint="it equals d_z_i"
-    ),
-    _lstm(
-        "the forget gate sees c, not c_prev",
-        L11,
-        "multiply(d_c, tape.blocks[t + 1, C] * f * (1 - f), d_z_f)",
-        "d_z_f",
-        hint="c of this step",
-    ),
-    _lstm(
-        "the candidate has σ' for tanh'",
-        L12,
-        "multiply(d_c, tape.blocks[t + 1, I] * tape.blocks[t + 1, G] * (1 - tape.blocks[t + 1, G]), d_z_g)",
-        "d_z_g",
-        hint="σ' in the place of tanh'",
-    ),
-    _lstm("the output gate's adjoint has the wrong sign", L13, "multiply(d_m, -m_by_o, d_z_o)", "d_z_o", hint="sign"),
-    _lstm(
-        "the output gate sees d_c",
-        L10,
-        after(L10, "copyto(d_z_o, d_z_o / d_m * d_c)"),
-        "d_z_o",
-        hint="d_c in the place",
-    ),
-    _lstm(
-        "a fault at one time step only", L12, after(L12, "d_z_g *= 1 + (t == 3)"), "d_z_g", hint="2 times", steps=(3,)
-    ),
-    _lstm("a fault in one row only", L11, after(L11, "d_z_f[1] *= 1.5"), "d_z_f", hint="1.5 times", rows=(1,)),
-    _lstm("a factor of 1 + 1e-9", L10, after(L10, "d_z_i *= 1 + 1e-9"), "d_z_i", hint="1.000000001 times"),
+    _lstm("σ' is left out of the input gate", L10, "d_c * g", "d_z_i", hint="left out"),
+    _lstm("σ' is left out of the forget gate", L11, "d_c * c_prev", "d_z_f", hint="left out"),
+    _lstm("tanh' is left out of the candidate", L12, "d_c * i", "d_z_g", hint="left out"),
+    _lstm("σ' is left out of the output gate", L13, "d_m * np.tanh(c)", "d_z_o", hint="left out"),
+    _lstm("the forget gate's adjoint is the input gate's", L11, "d_z_i", "d_z_f", hint="it equals d_z_i"),
+    _lstm("the forget gate sees c, not c_prev", L11, "d_c * c * f * (1 - f)", "d_z_f", hint="c of this step"),
+    _lstm("the candidate has σ' for tanh'", L12, "d_c * i * g * (1 - g)", "d_z_g", hint="σ' in the place of tanh'"),
+    _lstm("the output gate's adjoint has the wrong sign", L13, f"-{L13}", "d_z_o", hint="sign"),
+    _lstm("the output gate sees d_c", L13, "d_c * np.tanh(c) * o * (1 - o)", "d_z_o", hint="d_c in the place"),
+    _lstm("a fault at one time step only", L12, f"{L12} * (1 + (t == 3))", "d_z_g", hint="2 times", steps=(3,)),
+    _lstm("a fault in one row only", L11, f"{L11} * [[1], [1.5], [1]]", "d_z_f", hint="1.5 times", rows=(1,)),
+    _lstm("a factor of 1 + 1e-9", L10, f"{L10} * (1 + 1e-9)", "d_z_i", hint="1.000000001 times"),
     # what is handed back
-    _lstm("the cell carry is dropped", L14, "d_c[...] = 0", "d_c_prev", hint="zero"),
-    _lstm("the forget gate is left out of the carry", L14, "pass", "d_c_prev", hint="∘ f is missing"),
+    _lstm("the cell carry is dropped", L14, '"d_c_prev", t, 0 * d_c', "d_c_prev", hint="zero"),
+    _lstm("the forget gate is left out of the carry", L14, '"d_c_prev", t, d_c', "d_c_prev", hint="∘ f is missing"),
     _lstm(
-        "the carry goes through the input gate",
-        L14,
-        "d_c *= tape.blocks[t + 1, I]",
-        "d_c_prev",
-        hint="i in the place of f",
+        "the carry goes through the input gate", L14, '"d_c_prev", t, d_c * i', "d_c_prev", hint="i in the place of f"
     ),
     _lstm(
         "the carry has the forget gate of the step before",
         L14,
-        "d_c *= tape.blocks[max(t, 1), F]",
+        '"d_c_prev", t, d_c * tape.steps[max(t - 1, 0)].f',
         "d_c_prev",
         hint="f of the step before",
         steps=(1, 2, 3, 4, 5),
     ),
-    _lstm("the hidden carry is dropped", L15, "d_h[...] = 0", "d_h_prev", hint="zero"),
+    _lstm("the hidden carry is dropped", L15, "0 * h_prev", "d_h_prev", hint="zero"),
     _lstm(
         "the recurrent matrix is transposed on the way back",
-        BACK,
-        f"tape.to_h_prev.load({TRANSPOSED})",
+        L15,
+        "d_z @ np.vstack([W.T for W in np.split(W_hh, 4)])",
         "d_h_prev",
         hint="the recurrent matrix is transposed",
     ),
     _lstm(
         "one gate is missing in the hidden carry",
-        BACK,
-        BACK.replace("])", f"] * {WITHOUT_I})"),
+        L15,
+        f"{WITHOUT_I} @ W_hh",
         "d_h_prev",
         hint="gate i's share is missing",
     ),
-    _lstm("one gate is missing in d_x", IN, IN.replace("])", f"] * {WITHOUT_I})"), "d_x"),
+    _lstm("one gate is missing in d_x", "d_z @ W_ih", f"{WITHOUT_I} @ W_ih", "d_x"),
     # the sums over steps and rows
     _lstm(
         "input weights from the last step only",
-        L17,
-        "over_time(tape.d_z[:, -1:], tape.x_1_h[T - 1 : T])[:, :D],",
+        "d_z.T @ tape.x[t]",
+        "d_z.T @ tape.x[t] * (t == len(tape.x) - 1)",
         "weight_ih",
         hint="only the last step",
     ),
-    _lstm(
-        "recurrent weights with h of this step",
-        L18,
-        "over_time(tape.d_z, tape.h_prev[1:]),",
-        "weight_hh",
-        hint="with h of this step",
-    ),
+    _lstm("recurrent weights with h of this step", L18, "d_z.T @ m", "weight_hh", hint="with h of this step"),
     _lstm(
         "recurrent weights times the weight's own σ'",
         L18,
-        "d_w[:, D + 1 :] * (W := to_h_prev.weights.reshape(4 * H, P)) * (1 - W),",
+        f"{L18} * W_hh * (1 - W_hh)",
         "weight_hh",
         hint="times σ' of the weight",
     ),
     _lstm(
         "the recurrent gradient is transposed",
         L18,
-        "np.vstack([W.T for W in np.split(d_w[:, D + 1 :], 4)]),",
+        f"np.vstack([W.T for W in np.split({L18}, 4)])",
         "weight_hh",
         hint="transposed",
     ),
     _lstm(
         "a bias is not summed over time",
         L19,
-        "tape.d_z[:, -1].sum(axis=1).reshape(-1),",
+        f"{L19} * (t == len(tape.x) - 1)",
         "bias_ih",
         hint="only the last step",
     ),
+    _lstm("a bias is summed over one row only", L19, "d_b_ih += d_z[0]", "bias_ih", hint="only row 0"),
     _lstm(
-        "a bias is summed over one row only",
-        L19,
-        "tape.d_z[:, :, 0].sum(axis=1).reshape(-1),",
-        "bias_ih",
-        hint="only row 0",
+        "a bias is averaged", L20, "d_b_hh += d_z.mean(axis=0) / len(tape.x)", "bias_hh", hint="0.0555555555556 times"
     ),
-    _lstm("a bias is averaged", L20, "d_w[:, D] / (T * B),", "bias_hh", hint="0.0555555555556 times"),
     _lstm(
         "two biases take the forget gate's gradient",
         L20,
-        "d_w[:, D][np.r_[H : 2 * H, H : 3 * H, H : 2 * H]],",
+        "d_b_hh += np.hstack([d_z_f, d_z_f, d_z_g, d_z_f]).sum(axis=0)",
         "bias_hh[i o]",
         hint="it equals",
     ),
     # over time and in both directions
     _lstm(
         "the reverse direction reads the input forwards",
-        "source[::-1] if self.reverse else source,",
-        "source,",
+        "x = source[::-1] if self.reverse else source",
+        "x = source",
         *(f"{name}_l0_reverse" for name in (*Z, "weight_ih")),
         file="sweep.py",
         hint="the steps of x are in reverse order",

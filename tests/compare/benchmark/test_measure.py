@@ -57,7 +57,7 @@ def test_each_training_step_moves_the_weights(name):
 
 @pytest.mark.parametrize("second", [(256, 512), (4096, 67)])
 def test_a_product_in_pieces_has_as_many_multiplications_as_in_one_piece(second, monkeypatch):
-    monkeypatch.setattr("manual.products.UNPACKED", 10**6)
+    monkeypatch.setattr("manual.fast.products.SMALL_PRODUCT", 10**6)
     first = (64, second[0])
     pieces = in_pieces(first, second)
     assert len(pieces) > 1

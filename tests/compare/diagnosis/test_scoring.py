@@ -34,7 +34,7 @@ def fault():
 
 
 def test_what_changes_nothing_is_not_caught(fault):
-    scored = score(replace(fault, new=fault.old + "  # and nothing else", wrong=(), hint=""))
+    scored = score(replace(fault, new=f"({fault.old})", wrong=(), hint=""))
     assert not scored.caught
     assert scored.found == ()
 

@@ -10,13 +10,16 @@ from compare.cli import main
 #: Where the command takes up what a file defines.
 USED_AS = {
     "lstm": {"LSTMKernel": "manual.recurrent.LSTMKernel"},
+    "fast.lstm": {"FastLSTM": "manual.recurrent.FastLSTM"},
     "linear": {"Linear": "manual.Linear"},
     "losses": {"LOSSES": "manual.LOSSES"},
     "optimizers": {"Adam": "manual.Adam", "SGD": "manual.SGD"},
 }
 
-BY_TANH = "by_tanh(m_new, o_i, tanh_c_g, by_tanhs)"
-LAST_BIAS = "tape.d_z[:, -1].sum(axis=1).reshape(-1)"
+BY_TANH = "product_by_tanh(s.m_ig, s.o_i, s.tanh_c_g, by_tanhs)"
+LOAD = "memory.load(x, state, weights)"
+TRANSPOSED = "sum(d @ W.T for d, W in zip(memory.d_z[:, t], np.split(to_h_prev.plain, 4)))"
+LAST_BIAS = "memory.d_z[:, -1].sum(axis=1).reshape(-1)"
 
 W_IH, W_HH = "recurrent.weight_ih_l0", "recurrent.weight_hh_l0"
 B_IH, B_HH = "recurrent.bias_ih_l0", "recurrent.bias_hh_l0"
@@ -44,60 +47,64 @@ MOMENTUM = ("--optimizer", "sgd", "--momentum", "0.9")
 FAULTS = {
     # forward
     "a bias is left out":
-        ("lstm", 'weights["bias_ih"] + weights["bias_hh"]', 'weights["bias_ih"]', OUTPUTS | gradients(ALL)),
+        ("fast.lstm", LOAD, 'memory.load(x, state, weights | {"bias_hh": 0 * weights["bias_hh"]})',
+         OUTPUTS | gradients(ALL)),
     "a bias is added twice":
-        ("lstm", 'weights["bias_ih"] +', '2 * weights["bias_ih"] +', OUTPUTS | gradients(ALL)),
+        ("fast.lstm", LOAD, 'memory.load(x, state, weights | {"bias_hh": 2 * weights["bias_hh"]})',
+         OUTPUTS | gradients(ALL)),
     "tanh is applied twice":
-        ("lstm", "tanh(c, tanh_c)", "tanh(tanh(c), tanh_c)", OUTPUTS | gradients(ALL)),
+        ("fast.lstm", "tanh(s.c, s.tanh_c)", "tanh(tanh(s.c), s.tanh_c)", OUTPUTS | gradients(ALL)),
     "a gate has another's activation":
-        ("lstm", "tanh(z, z)", "g[...] = np.arctanh(0.5 + 0.5 * tanh(0.5 * g)); tanh(z, z)", OUTPUTS | gradients(ALL)),
+        ("fast.lstm", "tanh(s.z, s.z)", "s.g[...] = np.arctanh(0.5 + 0.5 * tanh(0.5 * s.g)); tanh(s.z, s.z)",
+         OUTPUTS | gradients(ALL)),
     # backward through the gates
     "sigma' of the input gate is left out":
-        ("lstm", "multiply(d_c, c_by_i, d_z_i)", "multiply(d_c, tanh_c_g[1], d_z_i)", gradients(LSTM)),
+        ("fast.lstm", "multiply(d_c, c_by_i, s.d_z_i)", "multiply(d_c, s.g, s.d_z_i)", gradients(LSTM)),
     "sigma' of the forget gate is left out":
-        ("lstm", "multiply(d_c, c_by_f, d_z_f)", "multiply(d_c, tape.blocks[t, C], d_z_f)", gradients(LSTM)),
+        ("fast.lstm", "multiply(d_c, c_by_f, s.d_z_f)", "multiply(d_c, s.c_prev, s.d_z_f)", gradients(LSTM)),
     "tanh' of the candidate is left out":
-        ("lstm", "multiply(d_c, c_by_g, d_z_g)", "multiply(d_c, o_i[1], d_z_g)", gradients(LSTM)),
+        ("fast.lstm", "multiply(d_c, c_by_g, s.d_z_g)", "multiply(d_c, s.i, s.d_z_g)", gradients(LSTM)),
     "sigma' of the output gate is left out":
-        ("lstm", "multiply(d_m, m_by_o, d_z_o)", "multiply(d_m, tanh_c_g[0], d_z_o)", gradients(LSTM)),
+        ("fast.lstm", "multiply(d_m, m_by_o, s.d_z_o)", "multiply(d_m, s.tanh_c, s.d_z_o)", gradients(LSTM)),
     "the candidate has a sigmoid's derivative":
-        ("lstm", BY_TANH, f"{BY_TANH}; by_sigmoid(m_new[1], tanh_c_g[1], c_by_g)", gradients(LSTM)),
+        ("fast.lstm", BY_TANH, f"{BY_TANH}; product_by_sigmoid(s.i_g, s.g, c_by_g)", gradients(LSTM)),
     "tanh' is taken at the cell":
-        ("lstm", BY_TANH,
-         f"{BY_TANH}; m_by_c[...] = o_i[0] * (1 - tape.blocks[t + 1, C] ** 2)", gradients(LSTM)),
+        ("fast.lstm", BY_TANH,
+         f"{BY_TANH}; m_by_c[...] = s.o * (1 - s.c ** 2)", gradients(LSTM)),
     "tanh' at the cell's tanh is left out":
-        ("lstm", BY_TANH, f"{BY_TANH}; m_by_c[...] = o_i[0]", gradients(LSTM)),
+        ("fast.lstm", BY_TANH, f"{BY_TANH}; m_by_c[...] = s.o", gradients(LSTM)),
     "two gates are swapped":
-        ("lstm", "c_by_i, c_by_f, m_by_c, c_by_g = tape.local",
-         "c_by_f, c_by_i, m_by_c, c_by_g = tape.local", gradients(LSTM)),
+        ("fast.lstm", "c_by_i, c_by_f, m_by_c, c_by_g = memory.derivatives",
+         "c_by_f, c_by_i, m_by_c, c_by_g = memory.derivatives", gradients(LSTM)),
     "the output gate uses another delta":
-        ("lstm", "multiply(d_m, m_by_o, d_z_o)", "multiply(d_c, m_by_o, d_z_o)", gradients(LSTM)),
+        ("fast.lstm", "multiply(d_m, m_by_o, s.d_z_o)", "multiply(d_c, m_by_o, s.d_z_o)", gradients(LSTM)),
     "the forget gate reads the cell after the step":
-        ("lstm", "multiply(d_c, c_by_f, d_z_f)",
-         "multiply(d_c, tape.blocks[t + 1, C] * f * (1 - f), d_z_f)", gradients(LSTM)),
+        ("fast.lstm", "multiply(d_c, c_by_f, s.d_z_f)",
+         "multiply(d_c, s.c * s.f * (1 - s.f), s.d_z_f)", gradients(LSTM)),
     # backward through time
     "d_c = instead of +=":
-        ("lstm", "add(d_c, m_by_c, d_c)", "copyto(d_c, m_by_c)", gradients(LSTM)),
+        ("fast.lstm", "add(d_c, m_by_c, d_c)", "copyto(d_c, m_by_c)", gradients(LSTM)),
     "the cell carry is dropped":
-        ("lstm", "multiply(d_c, f, d_c)", "multiply(d_c, 0, d_c)", gradients(LSTM)),
+        ("fast.lstm", "multiply(d_c, s.f, d_c)", "multiply(d_c, 0, d_c)", gradients(LSTM)),
     "the cell carry lacks the forget gate":
-        ("lstm", "multiply(d_c, f, d_c)", "pass", gradients(LSTM)),
+        ("fast.lstm", "multiply(d_c, s.f, d_c)", "pass", gradients(LSTM)),
     "the hidden carry is dropped":
-        ("lstm", "add(d_h, d_output[t], d_h)", "copyto(d_h, d_output[t])", gradients(LSTM)),
+        ("fast.lstm", "add(d_h, d_output[t], d_h)", "copyto(d_h, d_output[t])", gradients(LSTM)),
     "the recurrent matrix is transposed":
-        ("lstm", 'to_h_prev.load(weights["weight_hh"])',
-         'to_h_prev.load(weights["weight_hh"].reshape(4, H, H).swapaxes(1, 2).reshape(4 * H, H))', gradients(LSTM)),
+        ("fast.lstm", "to_h_prev(s.d_z, d_h)", f"d_h[...] = {TRANSPOSED}", gradients(LSTM)),
     # gradients of the weights
     "input weights from the last step only":
-        ("lstm", "d_w[:, :D].copy()", "over_time(tape.d_z[:, -1:], tape.x_1_h[T - 1 : T, :, :D])", gradients([W_IH])),
+        ("fast.lstm", "d_W[:, :D].copy()", "sum_of_outer_products(memory.d_z[:, -1:], memory.x[T - 1 :])",
+         gradients([W_IH])),
     "recurrent weights read the state off by one":
-        ("lstm", "d_w[:, D + 1 :].copy()", "over_time(tape.d_z, tape.h_prev[1:])", gradients([W_HH])),
+        ("fast.lstm", "d_W[:, D + 1 :].copy()", "sum_of_outer_products(memory.d_z, memory.h_prev[1:])",
+         gradients([W_HH])),
     "the input bias is not summed over time":
-        ("lstm", '"bias_ih": d_w[:, D].copy()', f'"bias_ih": {LAST_BIAS}', gradients([B_IH])),
+        ("fast.lstm", '"bias_ih": d_W[:, D].copy()', f'"bias_ih": {LAST_BIAS}', gradients([B_IH])),
     "the recurrent bias is not summed over time":
-        ("lstm", '"bias_hh": d_w[:, D].copy()', f'"bias_hh": {LAST_BIAS}', gradients([B_HH])),
+        ("fast.lstm", '"bias_hh": d_W[:, D].copy()', f'"bias_hh": {LAST_BIAS}', gradients([B_HH])),
     "one gate's bias takes another's delta":
-        ("lstm", '"bias_hh": d_w[:, D].copy()', '"bias_hh": np.roll(d_w[:, D], H)', gradients([B_HH])),
+        ("fast.lstm", '"bias_hh": d_W[:, D].copy()', '"bias_hh": np.roll(d_W[:, D], H)', gradients([B_HH])),
     # readout
     "the readout's bias does not learn":
         ("linear", '"bias": rows.sum(axis=0)', '"bias": 0 * rows.sum(axis=0)', gradients(["readout.bias"])),
@@ -139,20 +146,20 @@ FAULTS = {
 #: text, what takes its place, and how the check of each equation by itself names it.
 UNSEEN_IN_TRAINING = {
     "the gradient of x is doubled":
-        ("d_x.reshape(T, B, D), (d_h", "2 * d_x.reshape(T, B, D), (d_h", ["(L16) d_x"]),
+        ("d_x[t] = d_z @ W_ih", "d_x[t] = 2 * d_z @ W_ih", ["(L16) d_x"]),
     "the gradient of c_0 is not handed out":
-        ("(d_h, d_c), gradients", "(d_h, 0 * d_c), gradients", ["d_c_0"]),
+        ("d_c_prev.copy()), gradients", "0 * d_c_prev), gradients", ["d_c_0"]),
     "the gradient of c_n is ignored":
-        ("for t, m_new_kept,", "d_c[...] = 0\n        for t, m_new_kept,", ["(L9) d_c_l0"]),
+        ("d_h_prev, d_c_prev = d_state", "d_h_prev, d_c_prev = d_state[0], 0 * d_state[1]", ["(L9) d_c_l0"]),
     "the initial hidden state is ignored":
-        ("tape.load(x, state[0])", "tape.load(x, 0 * state[0])", ["h_prev_l0"]),
+        ("h, c = (s.copy() for s in state)", "h, c = 0 * state[0], state[1].copy()", ["h_prev_l0"]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("more", [".T.copy()", ".astype(np.float32)"], ids=["transposed", "another dtype"])
 def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, monkeypatch, capsys, more):
-    product = "d_w[:, D + 1 :].copy()"
-    with_broken("lstm", product, product + more, monkeypatch)
+    product = "d_W[:, D + 1 :].copy()"
+    with_broken("fast.lstm", product, product + more, monkeypatch)
     assert disagreements(tmp_path, monkeypatch, []) == (1, {f"gradient {W_HH}"}, {"autograd", "nn.LSTM"})
     printed = capsys.readouterr().out
     assert f"gradient {W_HH}" in printed

@@ -1,11 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracles import Experiment, relative_error
 
-from manual import products
-from manual.lstm import LSTMKernel
-from manual.products import ByGate, OverGates, over_time, tile_width
-from manual.rnn import RNNKernel
+from manual.fast import products
+from manual.fast.products import FromGates, ToGates, sum_of_outer_products, tile_width
+from manual.gru import GRUKernel
 
 T, D, H, G = 7, 3, 6, 4
 
@@ -13,15 +14,6 @@ T, D, H, G = 7, 3, 6, 4
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-@pytest.fixture
-def small_tiles(monkeypatch):
-    """Tiles of two columns, and sums over parts of two steps, also where there is little to multiply."""
-    monkeypatch.setattr(products, "UNPACKED", 150)
-    monkeypatch.setattr(products, "WIDTHS", (2,))
-    monkeypatch.setattr(products, "NARROW", 2)
-    monkeypatch.setattr(products, "LONG", 5)
 
 
 def adjoints(rng, B):
@@ -43,7 +35,7 @@ def adjoints(rng, B):
     ],
 )
 def test_tile_width(rows, inner, columns, width, monkeypatch):
-    monkeypatch.setattr(products, "UNPACKED", 10**6)
+    monkeypatch.setattr(products, "SMALL_PRODUCT", 10**6)
     assert tile_width(rows, inner, columns) == width
 
 
@@ -59,23 +51,23 @@ def test_tile_width(rows, inner, columns, width, monkeypatch):
 def test_where_a_blas_repacks_everything_a_tile_is_as_wide_as_a_gate(blas, found, limit, monkeypatch):
     told = {"SIMD Extensions": {"found": found}, "Build Dependencies": {"blas": {"name": blas}}}
     monkeypatch.setattr(np, "show_config", lambda mode: told)
-    assert products.unpacked() == limit
-    monkeypatch.setattr(products, "UNPACKED", limit)
+    assert products.small_product_limit() == limit
+    monkeypatch.setattr(products, "SMALL_PRODUCT", limit)
     assert tile_width(64, 193, 128) == (64 if limit else 128)
 
 
-def test_a_numpy_that_tells_nothing_of_itself_is_taken_to_repack(monkeypatch):
+def test_a_numpy_that_says_nothing_of_its_build_is_taken_to_repack(monkeypatch):
     monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": {"baseline": ["ASIMD"]}})
-    assert products.unpacked() == 0
+    assert products.small_product_limit() == 0
 
 
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("B", [1, 5])
-def test_by_gate(B, tiled, rng, request):
+def test_to_gates(B, tiled, rng, request):
     """The weights of all gates, the third of them first, the last three halved, in whole gates and in tiles."""
     if tiled:
         request.getfixturevalue("small_tiles")
-    gates = ByGate(G, B, D + 8, H, np.float64)
+    gates = ToGates(G, B, D + 8, H, np.float64)
     assert gates.width == (2 if tiled and B > 1 else H)
     w, more, rows = rng.normal(size=(G * H, D)), rng.normal(size=(G * H, 8)), rng.normal(size=(B, D + 8))
     gates.load(w, more, first=2, halved=3)
@@ -88,26 +80,26 @@ def test_by_gate(B, tiled, rng, request):
 
 
 @pytest.mark.parametrize("B", [1, 5])
-def test_what_is_known_beforehand_is_multiplied_at_one_go_for_one_row_of_many_weights(B, rng, monkeypatch):
+def test_the_leading_columns_are_hoisted_for_one_row_of_many_weights(B, rng, monkeypatch):
     K = D + 8
-    monkeypatch.setattr(products, "MANY", D * G * H)
-    gates, plain = (ByGate(G, B, K, H, np.float64, known) for known in (D, D - 1))
-    assert (gates.known, plain.known) == (D if B == 1 else 0, 0)
+    monkeypatch.setattr(products, "HOISTED_WEIGHTS", D * G * H)
+    gates, plain = (ToGates(G, B, K, H, np.float64, hoisted) for hoisted in (D, D - 1))
+    assert (gates.hoisted, plain.hoisted) == (D if B == 1 else 0, 0)
     w, rows = rng.normal(size=(G * H, K)), rng.normal(size=(T, B, K))
     expected = (rows @ w.T).reshape(T, B, G, H).swapaxes(1, 2)
-    for by_gate in (gates, plain):
-        by_gate.load(w)
+    for to_gates in (gates, plain):
+        to_gates.load(w)
         z = np.zeros((T, 6, B, H))[:, 1:5]
-        by_gate.start(rows, z)
-        for row, out in zip(by_gate.rows(rows), by_gate.out(z), strict=True):
-            by_gate.multiply(row, by_gate.weights, out)
+        to_gates.hoist(rows, z)
+        for row, out in zip(to_gates.rows(rows), to_gates.out(z), strict=True):
+            to_gates.multiply(row, to_gates.weights, out)
         assert relative_error(z, expected) < 1e-14
 
 
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("gates", [slice(0, 4), slice(1, 4), slice(2, 3)])
 @pytest.mark.parametrize("B", [1, 5])
-def test_over_gates(B, gates, tiled, rng, request):
+def test_from_gates(B, gates, tiled, rng, request):
     """For all steps and for one, of all gates, of some and of one."""
     if tiled:
         request.getfixturevalue("small_tiles")
@@ -115,58 +107,51 @@ def test_over_gates(B, gates, tiled, rng, request):
     n, N = len(d_z), 8
     w = rng.normal(size=(n * H, N))
     expected = np.einsum("gtbh,ghn->tbn", d_z, w.reshape(n, H, N))
-    of_all, of_step = OverGates(n, B, H, N, np.float64, steps=T), OverGates(n, B, H, N, np.float64)
-    if not of_all.in_rows:
+    of_all, of_step = FromGates(n, B, H, N, np.float64, steps=T), FromGates(n, B, H, N, np.float64)
+    if not of_all.one_product:
         assert of_all.share_tiles.shape == ((n, T, 4, B, 2) if tiled else (n, T, 1, B, N))
-    for over_gates, steps in ((of_all, slice(None)), (of_step, slice(2, 3))):
-        over_gates.load(w)
+    for from_gates, steps in ((of_all, slice(None)), (of_step, slice(2, 3))):
+        from_gates.load(w)
         out = np.zeros((len(range(T)[steps]) * B, N))
-        over_gates(over_gates.factor(d_z[:, steps]), out)
+        from_gates(from_gates.operand(d_z[:, steps]), out)
         assert relative_error(out, expected[steps].reshape(-1, N)) < 1e-14
 
 
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("B", [1, 3, 5, 70])
-def test_over_time(B, tiled, rng, request):
+def test_sum_of_outer_products(B, tiled, rng, request):
     if tiled:
         request.getfixturevalue("small_tiles")
     d_z, rows = adjoints(rng, B), rng.normal(size=(T, B, 9))
     expected = np.einsum("gtbh,tbk->ghk", d_z, rows[:, :, 2:])
-    assert relative_error(over_time(d_z, rows[:, :, 2:]).reshape(expected.shape), expected) < 1e-14
+    assert relative_error(sum_of_outer_products(d_z, rows[:, :, 2:]).reshape(expected.shape), expected) < 1e-14
 
 
-def test_equation_f4(kernel):
+def test_equation_f4(kernels):
     """The sum over steps and rows of d_z times x, of d_z alone, and of d_z times h_prev."""
+    kernel, fast = kernels
     experiment = Experiment.random(kernel)
-    seen, (_, (_, _, gradients)) = experiment.recorded(), experiment.run()
+    seen, (_, (_, _, gradients)) = experiment.recorded(), replace(experiment, kernel=fast).run()
     d_z = np.concatenate([seen[f"d_z_{gate}"] for gate in kernel.gates], axis=2)
     assert relative_error(gradients["weight_ih"], np.einsum("tbg,tbd->gd", d_z, experiment.x)) < 1e-14
     assert relative_error(gradients["bias_ih"], np.einsum("tbg->g", d_z)) < 1e-14
-    if isinstance(kernel, LSTMKernel | RNNKernel):
+    if not isinstance(kernel, GRUKernel):
         assert relative_error(gradients["weight_hh"], np.einsum("tbg,tbd->gd", d_z, seen["h_prev"])) < 1e-14
 
 
-def test_tiles_change_nothing_but_the_order_of_sums(kernel, request):
-    experiment = Experiment.random(kernel, T=T, B=5, D=4, H=H)
-    forward, backward = experiment.run()
+def test_tiles_change_nothing_but_the_order_of_sums(kernels, request):
+    experiment = replace(Experiment.random(kernels[0], T=T, B=5, D=4, H=H), kernel=kernels[1])
+    whole = experiment.results()
     request.getfixturevalue("small_tiles")
-    tiled_forward, tiled_backward = experiment.run()
-    for whole, tiled in (
-        (forward[0], tiled_forward[0]),
-        (backward[0], tiled_backward[0]),
-        *((backward[2][name], gradient) for name, gradient in tiled_backward[2].items()),
-        *zip(backward[1], tiled_backward[1], strict=True),
-    ):
-        assert relative_error(tiled, whole) < 1e-14
-    assert not np.array_equal(backward[2]["weight_ih"], tiled_backward[2]["weight_ih"])
+    tiled = experiment.results()
+    assert all(relative_error(tiled[name], array) < 1e-14 for name, array in whole.items())
+    assert not np.array_equal(whole["weight_ih"], tiled["weight_ih"])
 
 
-def test_to_compute_ahead_what_is_known_changes_nothing_but_the_order_of_sums(kernel, monkeypatch):
-    experiment = Experiment.random(kernel, T=T, B=1, D=D, H=H)
-    forward, backward = experiment.run()
-    monkeypatch.setattr(products, "MANY", 1)
-    ahead_forward, ahead_backward = experiment.run()
-    assert relative_error(ahead_forward[0], forward[0]) < 1e-14
-    assert not np.array_equal(ahead_forward[0], forward[0])
-    for name, gradient in backward[2].items():
-        assert relative_error(ahead_backward[2][name], gradient) < 1e-14
+def test_hoisting_changes_nothing_but_the_order_of_sums(kernels, monkeypatch):
+    experiment = replace(Experiment.random(kernels[0], T=T, B=1, D=D, H=H), kernel=kernels[1])
+    plain = experiment.results()
+    monkeypatch.setattr(products, "HOISTED_WEIGHTS", 1)
+    hoisted = experiment.results()
+    assert all(relative_error(hoisted[name], array) < 1e-14 for name, array in plain.items())
+    assert not np.array_equal(hoisted["output"], plain["output"])

@@ -1,0 +1,85 @@
+"""The equations of ``manual/lstm.py``, without probes, in few, large operations.
+
+The numbers and the legend are those of ``manual/lstm.py``; the views of a step are those of ``memory.LSTMViews``. The
+last argument of add, multiply, … is where the result goes.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy import add, copyto, dot, multiply, tanh
+
+from manual.arrays import Array
+from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
+from manual.fast.memory import LSTMMemory
+from manual.fast.products import sum_of_outer_products
+
+
+class FastLSTM:
+    """One LSTM layer in one direction; the weights come with each call."""
+
+    def forward(
+        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
+    ) -> tuple[Array, tuple[Array, ...], LSTMMemory]:
+        """Run as ``LSTMKernel.forward`` does; ``out`` is an earlier run's memory, overwritten if its sizes fit."""
+        T, B, D = x.shape
+        rows, P = weights["weight_hh"].shape
+        memory = LSTMMemory.reuse(out, T, B, D, rows // 4, P, x.dtype)
+        memory.load(x, state, weights)
+        product, W, W_hr = memory.to_gates.multiply, memory.to_gates.weights, memory.weight_hr.T
+        half, projected = memory.half, memory.projected
+        for s in memory.steps:
+            product(s.x_1_h, W, s.z_out)  # (L1) (4, B, H), of the sigmoids halved
+            tanh(s.z, s.z)  # (L4), and with the next two lines (L2), (L3), (L5)
+            multiply(s.o_i_f, half, s.o_i_f)
+            add(s.o_i_f, half, s.o_i_f)
+            multiply(s.i, s.g, s.i_g)
+            multiply(s.f, s.c_prev, s.f_c)
+            add(s.i_g, s.f_c, s.c)  # (L6) (B, H)
+            tanh(s.c, s.tanh_c)
+            multiply(s.o, s.tanh_c, s.m)  # (L7)
+            if projected:
+                dot(s.m, W_hr, s.h)  # (L21) (B, P)
+            copyto(s.next_h_prev, s.h)
+        return memory.h.copy(), (memory.h[-1].copy(), memory.steps[-1].c.copy()), memory
+
+    def backward(
+        self, memory: LSTMMemory, d_output: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+        """Carry gradients back as ``LSTMKernel.backward`` does."""
+        T, B, D, H, P, dtype = memory.sizes
+        projected, to_h_prev = memory.projected, memory.to_h_prev
+        d_h, d_c = (np.array(d, order="C") for d in d_state)  # what the next step passes back
+        d_m = np.zeros((B, H), dtype) if projected else d_h
+        by_sigmoids, by_tanhs = memory.derivatives[:3], memory.derivatives[3:]
+        m_by_o, c_by_i, c_by_f, m_by_c, c_by_g = memory.derivatives  # ∂m/∂z_o, ∂c/∂z_i, ∂c/∂z_f, ∂m/∂c, ∂c/∂z_g
+        for t in reversed(range(T)):
+            s = memory.steps[t]
+            product_by_sigmoid(s.m_ig_fc, s.o_i_f, by_sigmoids)
+            product_by_tanh(s.m_ig, s.o_i, s.tanh_c_g, by_tanhs)
+            add(d_h, d_output[t], d_h)  # (L8) (B, P)
+            if projected:
+                copyto(s.d_h, d_h)
+                dot(d_h, memory.weight_hr, d_m)  # (L22) (B, H)
+            multiply(d_m, m_by_o, s.d_z_o)  # (L13)
+            multiply(d_m, m_by_c, m_by_c)
+            add(d_c, m_by_c, d_c)  # (L9)
+            multiply(d_c, c_by_i, s.d_z_i)  # (L10)
+            multiply(d_c, c_by_f, s.d_z_f)  # (L11)
+            multiply(d_c, c_by_g, s.d_z_g)  # (L12)
+            multiply(d_c, s.f, d_c)  # (L14)
+            to_h_prev(s.d_z, d_h)  # (L15)
+
+        d_W = sum_of_outer_products(memory.d_z, memory.x_1_h)  # (F4) (4H, D + 1 + P)
+        gradients = {
+            "weight_ih": d_W[:, :D].copy(),  # (L17) (4H, D)
+            "weight_hh": d_W[:, D + 1 :].copy(),  # (L18) (4H, P)
+            "bias_ih": d_W[:, D].copy(),  # (L19) (4H,)
+            "bias_hh": d_W[:, D].copy(),  # (L20) (4H,)
+        }
+        if projected:
+            m = memory.m.reshape(T * B, H)
+            gradients["weight_hr"] = dot(memory.d_h.reshape(T * B, P).T, m)  # (L23) (P, H)
+        d_x = np.empty((T * B, D), dtype)
+        memory.to_x(memory.d_z_to_x, d_x)  # (L16)
+        return d_x.reshape(T, B, D), (d_h, d_c), gradients

@@ -1,0 +1,312 @@
+"""The memory that the fast kernels work in, laid out for few, large operations, and named views of it.
+
+Each quantity of a step is one contiguous (B, H) block; what is activated or multiplied together is contiguous, too.
+The views of each step are made once, with the memory, and a later run of the same sizes can overwrite it; so no loop
+over time allocates anything.
+P is the size of h, which is H unless h is projected.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy import concatenate
+
+from manual.arrays import Array
+from manual.fast.products import FromGates, ToGates
+from manual.gru import GRUStep, GRUTape
+from manual.lstm import LSTMStep, LSTMTape
+from manual.rnn import RNNStep, RNNTape
+
+
+class Memory:
+    """What all cells store: x, a 1 and h_prev in one row, the blocks of each step, and d_z.
+
+    Args:
+        plan: T, B, D, H, P and the dtype of everything, and what else the layout depends on.
+        quantities: blocks of each step.
+        adjoints: blocks of d_z of each step.
+    """
+
+    def __init__(self, plan: tuple[Any, ...], quantities: int, adjoints: int):
+        self.plan = plan
+        T, B, D, H, P, dtype = self.sizes = plan[:6]
+        self.half = np.array(0.5, dtype)
+        rows = np.ones((T + 1, B, D + 1 + P), dtype)  # x, a 1 that multiplies the bias, h_prev; at T only h_n counts
+        self.x_1_h, self.x, self.h_prev = rows[:T], rows[:T, :, :D], rows[:, :, D + 1 :]
+        self.blocks = np.zeros((T + 1, quantities, B, H), dtype)  # step t at t + 1; at 0 what the first step reads
+        if B == 1:  # the blocks of one step in one row
+            self.d_z = np.zeros((T, adjoints, 1, H), dtype).swapaxes(0, 1)
+        else:
+            self.d_z = np.zeros((adjoints, T, B, H), dtype)
+
+    @classmethod
+    def reuse(cls, out: object, *plan: Any) -> Self:
+        """Return ``out`` if it is memory of the same plan, to be overwritten, and new memory otherwise."""
+        return out if isinstance(out, cls) and out.plan == plan else cls(*plan)
+
+
+#: The blocks of an LSTM step; a gate's holds first its pre-activation. Neighbours are operated on together: all gates;
+#: the sigmoids o i f, and the products m, i ∘ g, f ∘ c_prev that they are factors of; o i, and tanh(c) g.
+TANH_C, G, O, I, F, M, I_G, F_C, C = range(9)
+
+
+@dataclass(slots=True)
+class LSTMViews:
+    """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
+
+    x_1_h: Array  # (B, D + 1 + P), as ``to_gates`` multiplies it
+    z: Array  # g o i f: pre-activations, then gates
+    z_out: Array  # z, as ``to_gates`` fills it
+    o_i_f: Array
+    o_i: Array
+    o: Array
+    i: Array
+    f: Array
+    g: Array
+    i_g: Array
+    c_prev: Array
+    f_c: Array
+    c: Array
+    tanh_c: Array
+    tanh_c_g: Array
+    m: Array
+    m_ig: Array
+    m_ig_fc: Array
+    h: Array  # (B, P)
+    next_h_prev: Array  # (B, P)
+    d_h: Array  # (B, P), stored under projection only
+    d_z_i: Array
+    d_z_f: Array
+    d_z_g: Array
+    d_z_o: Array
+    d_z: Array  # all four, as ``to_h_prev`` multiplies them
+
+
+class LSTMMemory(Memory):
+    """The memory of an LSTM run."""
+
+    def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any]):
+        super().__init__((T, B, D, H, P, dtype), quantities=9, adjoints=4)
+        self.projected = P < H
+        self.to_gates = ToGates(4, B, D + 1 + P, H, dtype, hoisted=D + 1)
+        self.to_h_prev = FromGates(4, B, H, P, dtype)
+        self.to_x = FromGates(4, B, H, D, dtype, steps=T)
+        self.d_z_to_x = self.to_x.operand(self.d_z)
+        self.weight_hr = np.zeros((P if self.projected else 0, H), dtype)
+        self.z, self.m = self.blocks[1:, G:M], self.blocks[1:, M]
+        self.h = np.zeros((T, B, P), dtype) if self.projected else self.m
+        self.d_h = np.zeros((T, B, P if self.projected else 0), dtype)
+        self.derivatives = np.zeros((5, B, H), dtype)  # of one step
+        self.steps = [self._views(t) for t in range(T)]
+
+    def _views(self, t: int) -> LSTMViews:
+        before, s, d_z = self.blocks[t], self.blocks[t + 1], self.d_z[:, t : t + 1]
+        return LSTMViews(
+            x_1_h=self.to_gates.rows(self.x_1_h[t]),
+            z=s[G:M],
+            z_out=self.to_gates.out(s[G:M]),
+            o_i_f=s[O:M],
+            o_i=s[O:F],
+            o=s[O],
+            i=s[I],
+            f=s[F],
+            g=s[G],
+            i_g=s[I_G],
+            c_prev=before[C],
+            f_c=s[F_C],
+            c=s[C],
+            tanh_c=s[TANH_C],
+            tanh_c_g=s[TANH_C:O],
+            m=s[M],
+            m_ig=s[M:F_C],
+            m_ig_fc=s[M:C],
+            h=self.h[t],
+            next_h_prev=self.h_prev[t + 1],
+            d_h=self.d_h[t],
+            d_z_i=d_z[0, 0],
+            d_z_f=d_z[1, 0],
+            d_z_g=d_z[2, 0],
+            d_z_o=d_z[3, 0],
+            d_z=self.to_h_prev.operand(d_z),
+        )
+
+    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:
+        """Copy the arguments of a run; of the pre-activations, compute what is hoisted out of the loop."""
+        self.x[...] = x
+        self.h_prev[0], self.blocks[0, C] = state
+        bias = weights["bias_ih"] + weights["bias_hh"]
+        self.to_gates.load(weights["weight_ih"], bias[:, None], weights["weight_hh"], first=2, halved=3)  # (F1)
+        self.to_h_prev.load(weights["weight_hh"])
+        self.to_x.load(weights["weight_ih"])
+        if self.projected:
+            self.weight_hr[...] = weights["weight_hr"]
+        self.to_gates.hoist(self.x_1_h, self.z)
+
+    def text_tape(self) -> LSTMTape:
+        """Return the run as the text records it, views of this memory."""
+        weights = {"weight_ih": self.to_x.plain, "weight_hh": self.to_h_prev.plain, "weight_hr": self.weight_hr}
+        steps = [LSTMStep(h_prev, s.c_prev, s.i, s.f, s.g, s.o, s.c, s.m) for h_prev, s in zip(self.h_prev, self.steps)]
+        return LSTMTape(self.x, weights, steps)
+
+
+#: The blocks of a GRU step: the gates, each holding first its pre-activation; what the gates r and z let through, r ∘ q
+#: or, as q itself, r ∘ h_prev, and z ∘ (h_prev - n); q before it is let through; and h.
+R, Z, N, RESET, UPDATE, Q, HIDDEN = range(7)
+
+#: The blocks of d_z. Neighbours are n r z, which reach the input, and r z q, which reach the hidden state.
+D_N, D_R, D_Z, D_Q = range(4)
+
+
+@dataclass(slots=True)
+class GRUViews:
+    """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
+
+    x_1_h: Array  # (B, D + 1 + H), as ``to_gates`` multiplies it
+    x_1: Array  # (B, D + 1)
+    one_h: Array  # (B, 1 + H)
+    h_prev: Array
+    r_z: Array  # pre-activations, then gates
+    r_z_out: Array  # r_z, as ``to_gates`` fills it
+    r: Array
+    z: Array
+    n: Array
+    n_out: Array  # n, as ``x_to_n`` fills it
+    q: Array
+    q_out: Array  # q, as ``h_to_n`` fills it
+    reset: Array
+    update: Array
+    reset_update: Array
+    h: Array
+    next_h_prev: Array
+    d_z_n: Array
+    d_z_r: Array
+    d_z_z: Array
+    d_q: Array
+    d_z: Array  # those that h_prev enters, as ``to_h_prev`` multiplies them
+
+
+class GRUMemory(Memory):
+    """The memory of a GRU run, in either form."""
+
+    def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any], reset_after: bool):
+        super().__init__((T, B, D, H, P, dtype, reset_after), quantities=7, adjoints=4)
+        self.reset_after = reset_after
+        self.to_gates = ToGates(2, B, D + 1 + H, H, dtype, hoisted=D + 1)  # r z
+        self.x_to_n = ToGates(1, B, D + 1, H, dtype)
+        self.h_to_n = ToGates(1, B, 1 + H if reset_after else H, H, dtype)
+        self.W_hn_q = np.zeros((B, H), dtype)
+        self.to_h_prev = FromGates(3 if reset_after else 2, B, H, H, dtype)
+        self.to_q = FromGates(1, B, H, H, dtype)
+        self.to_x = FromGates(3, B, H, D, dtype, steps=T)
+        self.d_z_to_x = self.to_x.operand(self.d_z[:D_Q])
+        self.r_z, self.reset, self.h = self.blocks[1:, :N], self.blocks[1:, RESET], self.blocks[1:, HIDDEN]
+        self.derivatives = np.zeros((3, B, H), dtype)  # of one step
+        self.steps = [self._views(t) for t in range(T)]
+
+    def _views(self, t: int) -> GRUViews:
+        row, before, s, d_z = self.x_1_h[t], self.blocks[t], self.blocks[t + 1], self.d_z[:, t : t + 1]
+        D = self.x.shape[2]
+        q = s[Q] if self.reset_after else s[RESET]
+        return GRUViews(
+            x_1_h=self.to_gates.rows(row),
+            x_1=row[:, : D + 1],
+            one_h=row[:, D:],
+            h_prev=before[HIDDEN],
+            r_z=s[:N],
+            r_z_out=self.to_gates.out(s[:N]),
+            r=s[R],
+            z=s[Z],
+            n=s[N],
+            n_out=self.x_to_n.out(s[N:RESET]),
+            q=q,
+            q_out=self.h_to_n.out(q[None]),
+            reset=s[RESET],
+            update=s[UPDATE],
+            reset_update=s[RESET:Q],
+            h=s[HIDDEN],
+            next_h_prev=self.h_prev[t + 1],
+            d_z_n=d_z[D_N, 0],
+            d_z_r=d_z[D_R, 0],
+            d_z_z=d_z[D_Z, 0],
+            d_q=d_z[D_Q, 0],
+            d_z=self.to_h_prev.operand(d_z[D_R:] if self.reset_after else d_z[D_R:D_Q]),
+        )
+
+    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:
+        """Copy the arguments of a run; of the pre-activations, compute what is hoisted out of the loop."""
+        self.x[...] = x
+        self.h_prev[0] = self.blocks[0, HIDDEN] = state[0]
+        W_ih, b_ih, W_hh, b_hh = (weights[name] for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh"))
+        H = W_hh.shape[1]
+        rz, n = slice(2 * H), slice(2 * H, None)
+        bias = (b_ih + b_hh)[:, None]
+        self.to_gates.load(W_ih[rz], bias[rz], W_hh[rz], halved=2)  # (F1)
+        if self.reset_after:  # b_hn stays apart from b_in: it is a term of q
+            self.x_to_n.load(W_ih[n], b_ih[n, None])
+            self.h_to_n.load(b_hh[n, None], W_hh[n])
+            self.to_h_prev.load(W_hh)
+        else:
+            self.x_to_n.load(W_ih[n], bias[n])
+            self.h_to_n.load(W_hh[n])
+            self.to_h_prev.load(W_hh[rz])
+            self.to_q.load(W_hh[n])
+        self.to_x.load(concatenate((W_ih[n], W_ih[rz])))
+        self.to_gates.hoist(self.x_1_h, self.r_z)
+
+    def text_tape(self) -> GRUTape:
+        """Return the run as the text records it, views of this memory."""
+        W_hh = self.to_h_prev.plain
+        if not self.reset_after:
+            W_hh = concatenate((W_hh, self.to_q.plain))
+        weights = {"weight_ih": np.roll(self.to_x.plain, -W_hh.shape[1], axis=0), "weight_hh": W_hh}
+        return GRUTape(self.x, weights, [GRUStep(s.h_prev, s.r, s.z, s.n, s.q) for s in self.steps])
+
+
+@dataclass(slots=True)
+class RNNViews:
+    """One step's memory by name."""
+
+    x_1_h: Array  # (B, D + 1 + H), as ``to_gates`` multiplies it
+    h: Array  # (B, H): the pre-activation, then h
+    h_out: Array  # h, as ``to_gates`` fills it
+    next_h_prev: Array  # (B, H)
+    d_z: Array  # (B, H)
+
+
+class RNNMemory(Memory):
+    """The memory of an RNN run."""
+
+    def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any]):
+        super().__init__((T, B, D, H, P, dtype), quantities=1, adjoints=1)
+        self.to_gates = ToGates(1, B, D + 1 + H, H, dtype, hoisted=D + 1)
+        self.to_h_prev = FromGates(1, B, H, H, dtype)
+        self.to_x = FromGates(1, B, H, D, dtype, steps=T)
+        self.d_z_to_x = self.to_x.operand(self.d_z)
+        self.z, self.h = self.blocks[1:], self.blocks[1:, 0]
+        self.steps = [
+            RNNViews(
+                x_1_h=self.to_gates.rows(self.x_1_h[t]),
+                h=self.h[t],
+                h_out=self.to_gates.out(self.h[t, None]),
+                next_h_prev=self.h_prev[t + 1],
+                d_z=self.d_z[0, t],
+            )
+            for t in range(T)
+        ]
+
+    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:
+        """Copy the arguments of a run; of the pre-activations, compute what is hoisted out of the loop."""
+        self.x[...] = x
+        self.h_prev[0] = state[0]
+        bias = weights["bias_ih"] + weights["bias_hh"]
+        self.to_gates.load(weights["weight_ih"], bias[:, None], weights["weight_hh"])
+        self.to_h_prev.load(weights["weight_hh"])
+        self.to_x.load(weights["weight_ih"])
+        self.to_gates.hoist(self.x_1_h, self.z)
+
+    def text_tape(self) -> RNNTape:
+        """Return the run as the text records it, views of this memory."""
+        weights = {"weight_ih": self.to_x.plain, "weight_hh": self.to_h_prev.plain}
+        return RNNTape(self.x, weights, [RNNStep(h_prev, h) for h_prev, h in zip(self.h_prev, self.h)])
