@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compare.binary_addition import random_problems
+from compare.binary_addition import random_sums
 from compare.cells import CELLS
 from manual.arrays import Array
 
@@ -76,8 +76,8 @@ def numbers(case: Case) -> Numbers:
     parts = 2 if case.cell == "LSTM" else 1
     state, d_state = (tuple(normal(B, H) for _ in range(parts)) for _ in range(2))
     if case.task == "step":
-        problems = random_problems(rng, T, B)
-        return Numbers(weights, readout, problems.inputs(case.dtype), (), problems.targets(case.dtype), ())
+        sums = random_sums(rng, T, B)
+        return Numbers(weights, readout, sums.inputs(case.dtype), (), sums.targets(case.dtype), ())
     return Numbers(weights, readout, normal(T, B, D), state, normal(T, B, H), d_state)
 
 

@@ -8,8 +8,9 @@ import torch
 import manual
 import torch_impl
 from compare.lockstep.lockstep import Lockstep
+from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
-from compare.lockstep.training import Run, Settings, train
+from compare.lockstep.training import Run, train
 
 D, H, O = 2, 5, 1
 
