@@ -16,8 +16,7 @@ D, H, O = 2, 5, 1
 
 
 @pytest.fixture(autouse=True)
-def one_thread_and_the_same_initial_weights():
-    torch.set_num_threads(1)
+def the_same_initial_weights():
     torch.manual_seed(7)
 
 
