@@ -1,1 +1,1 @@
-"""Where the two sides meet: shared weights, the comparison, the report."""
+"""The comparison of hand-derived layers with autograd, the only place where the two sides meet."""

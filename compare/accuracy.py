@@ -1,7 +1,7 @@
-"""Who is nearer the truth? Each side in float32 and float64 against the hand-derived equations in long double.
+"""The rounding error of each side in float32 and float64, against the hand-derived equations in long double.
 
-That two sides agree within a tolerance leaves open which of them is the better one. Errors are in ulps, units in the
-last place: the distance between neighbouring numbers of the dtype at the tensor's largest element.
+That two sides agree within a tolerance leaves open which one is closer to the truth. Errors are in ulps, units in the
+last place: the spacing of the dtype's numbers at the tensor's largest element.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from compare.cells import CELLS
 from compare.diagnosis.derivations import Layer, Problem, call_recurrent, layer_problem, reference
 from manual.arrays import Array, as_state, state_parts
 
-#: Names of the sides, the hand-derived one first; of torch's own the module's name follows.
+#: The hand-derived side, the written-out twin, and the layer of ``torch.nn``.
 SIDES = ("manual", "autograd", "nn")
 
 
 @dataclass(frozen=True)
-class Error:
-    """How far one side's tensor is from the truth, in ulps: the worst element, and the root of the mean square."""
+class Deviation:
+    """The deviation of one side's tensor from the truth, in ulps: of the worst element, and the root mean square."""
 
     dtype: str
     T: int
@@ -32,21 +32,21 @@ class Error:
     rms: float
 
 
-def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], seed: int) -> list[Error]:
-    """Run all sides on random problems of each length.
+def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], seed: int) -> list[Deviation]:
+    """Measure the error of every side in every tensor, on random problems of each length.
 
     Args:
         cell: ``lstm``, ``gru`` or ``rnn``.
         hidden_size: H.
         batch_size: B.
-        lengths: the numbers T of time steps.
-        seed: of weights and arguments.
+        lengths: the values of T, the number of time steps.
+        seed: the seed of the weights and arguments.
 
     Raises:
-        ValueError: the machine has no long double that is wider than float64.
+        ValueError: the machine's long double is not wider than float64.
     """
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
-        raise ValueError("accuracy: expected a long double wider than float64, but this machine has none")
+        raise ValueError("accuracy: expected a long double wider than float64, which this machine lacks")
     D, kind = 4, CELLS[cell]
     found = []
     for dtype in ("float32", "float64"):
@@ -69,30 +69,30 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
     return found
 
 
-def ratio_to_manual(errors: list[Error], dtype: str, side: str) -> float:
-    """The geometric mean, over tensors and lengths, of a side's root mean square error over the manual side's."""
+def ratio_to_manual(errors: list[Deviation], dtype: str, side: str) -> float:
+    """Return a side's root mean square error over the manual side's: the geometric mean over tensors and lengths."""
     by_side = {
         name: np.array([error.rms for error in errors if (error.dtype, error.side) == (dtype, name)])
         for name in ("manual", side)
     }
-    known = (by_side["manual"] > 0) & (by_side[side] > 0)
-    return float(np.exp(np.mean(np.log(by_side[side][known] / by_side["manual"][known]))))
+    positive = (by_side["manual"] > 0) & (by_side[side] > 0)
+    return float(np.exp(np.mean(np.log(by_side[side][positive] / by_side["manual"][positive]))))
 
 
-def _error(dtype: str, T: int, name: str, side: str, tensor: Array, truth: Array) -> Error:
+def _error(dtype: str, T: int, name: str, side: str, tensor: Array, truth: Array) -> Deviation:
     ulp = np.spacing(np.abs(truth).max().astype(dtype))
     distance = (np.abs(tensor.astype(np.longdouble) - truth) / ulp).astype(float)
-    return Error(dtype, T, name, side, float(distance.max()), float(np.sqrt(np.mean(distance**2))))
+    return Deviation(dtype, T, name, side, float(distance.max()), float(np.sqrt(np.mean(distance**2))))
 
 
 def _cast(problem: Problem, dtype: type) -> Problem:
-    """The same numbers in a wider dtype."""
+    """Convert a problem to a wider dtype."""
     parts = (problem.parameters, problem.inputs, problem.d_outputs)
     return Problem(*({name: array.astype(dtype) for name, array in arrays.items()} for arrays in parts))
 
 
 def _call_nn(module: torch.nn.Module) -> Callable[..., tuple[torch.Tensor, ...]]:
-    """How ``reference`` calls one of torch's own layers, which take no probe."""
+    """Return what ``reference`` calls to run a layer of ``torch.nn``, which takes no probe."""
 
     def call(x: torch.Tensor, *state: torch.Tensor, probe: object) -> tuple[torch.Tensor, ...]:
         output, last = module(x, as_state(state))

@@ -1,7 +1,7 @@
-"""How two arrays differ: by how much, relative to the tensor's own scale, and where.
+"""The difference between two arrays: its size, relative to the tensor's own scale, and its position.
 
-What cannot be compared is a difference, never a pass: another shape or dtype, a name missing on one side, a value
-that is not finite, nothing at all.
+Whatever cannot be compared is a difference, never a pass: another shape or dtype, a name missing on one side, a value
+that is not finite, nothing to compare.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,17 @@ import numpy as np
 
 from manual.arrays import Array
 
-#: The largest relative error that passes. Rounding alone stays a thousand and five times below.
+#: The largest relative error that passes, well above what rounding alone causes in the layers here.
 TOLERANCES = {"float64": 1e-12, "float32": 1e-5}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What sets one array apart from its reference.
+    """The difference between an array and its reference.
 
-    ``error`` is max|actual - reference| / scale, the scale being max|reference| or larger, and infinite where there
-    is a ``problem``; ``index`` is where the worst element stands, ``actual`` and ``reference`` its two values.
+    ``error`` is max|actual - reference| / scale, where the scale is max|reference| or larger. If a ``problem`` makes
+    the comparison impossible, the error is infinite. ``index`` is the position of the worst element, ``actual`` and
+    ``reference`` are its two values.
     """
 
     name: str
@@ -39,21 +40,21 @@ class Difference:
 
     @property
     def used(self) -> float:
-        """The share of the tolerance that the error uses up; agreement is 1 or less."""
+        """The error as a share of the tolerance: at most 1 means agreement."""
         return self.error / self.tolerance
 
 
 def difference(name: str, actual: Array, reference: Array, tolerance: float, scale: float = 0.0) -> Difference:
-    """Compare an array with its reference, relative to the reference's largest element, or to ``scale`` if larger."""
+    """Compare an array with its reference, relative to the reference's largest element or to ``scale`` if larger."""
     if actual.shape != reference.shape:
         return Difference(name, np.inf, tolerance, problem=f"shape {actual.shape}, expected {reference.shape}")
     if actual.dtype != reference.dtype:
         return Difference(name, np.inf, tolerance, problem=f"dtype {actual.dtype}, expected {reference.dtype}")
     if not actual.size:
         return Difference(name, np.inf, tolerance, problem="nothing to compare: no elements")
-    with np.errstate(invalid="ignore", over="ignore"):  # what comes of either is not finite, and reported as such
+    with np.errstate(invalid="ignore", over="ignore"):  # either result is not finite, and is reported as such
         distance = np.abs(actual - reference)
-    worst = int(distance.argmax())  # the first nan, if there is one
+    worst = int(distance.argmax())  # the first NaN, if there is one
     index = tuple(map(int, np.unravel_index(worst, actual.shape)))
     values = actual[index].item(), reference[index].item()
     largest, scale = distance[index].item(), max(np.abs(reference).max().item(), scale)
@@ -69,9 +70,17 @@ def compare(
     tolerance: float,
     scales: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Difference]:
-    """Compare arrays by name: a difference for each, a problem for each that one side lacks, one if there is none.
+    """Compare arrays by name.
 
-    ``scales`` may give, by name, what the errors are relative to where it is larger than the reference.
+    Args:
+        actual: the arrays to examine.
+        reference: the arrays that are right.
+        tolerance: the largest relative error that passes.
+        scales: for some names, the scale of the error where it is larger than the reference's.
+
+    Returns:
+        A difference for each name in either, with a problem if one side lacks it; at least one, for if there is no
+        name at all, that is the problem.
     """
     differences = [
         difference(name, actual[name], reference[name], tolerance, scales.get(name, 0.0))
@@ -82,10 +91,10 @@ def compare(
     return differences or [Difference("", np.inf, tolerance, problem="nothing was compared")]
 
 
-def place(name: str, index: tuple[int, ...], shape: tuple[int, ...], gates: Sequence[str]) -> str:
-    """In words, where the element ``index`` of the tensor ``name`` stands: its gate, unit, time step, row.
+def position(name: str, index: tuple[int, ...], shape: tuple[int, ...], gates: Sequence[str]) -> str:
+    """Describe the element ``index`` of the tensor ``name`` by its gate, unit, time step or row.
 
-    Recurrent weights and biases are blocks of H rows, one a gate; all else that has three axes is (T, B, …).
+    Recurrent weights and biases have a block of H rows for each gate. Any other tensor with three axes is (T, B, …).
     """
     if not index:
         return ""

@@ -1,12 +1,16 @@
-"""The check that whole numbers a user gave are large enough."""
+"""Lower bounds of the integers that a user chooses."""
 
 
-def check_least(given: object, **least: int) -> None:
-    """Make sure that attributes of ``given`` are at least so large.
+def check_at_least(options: object, **bounds: int) -> None:
+    """Check attributes against their lower bounds.
+
+    Args:
+        options: the object whose attributes are checked.
+        bounds: the smallest value allowed, by attribute name.
 
     Raises:
-        ValueError: one is smaller.
+        ValueError: an attribute is below its bound.
     """
-    for name, bound in least.items():
-        if getattr(given, name) < bound:
-            raise ValueError(f"{name}: expected at least {bound}, got {getattr(given, name)}")
+    for name, bound in bounds.items():
+        if getattr(options, name) < bound:
+            raise ValueError(f"{name}: expected at least {bound}, got {getattr(options, name)}")

@@ -1,4 +1,4 @@
-"""A hand-derived layer inside a torch model: its forward and its backward, called by autograd."""
+"""A hand-derived layer as a module of a torch model, whose forward and backward pass autograd calls."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,13 +13,13 @@ from manual.recurrent import Recurrent
 
 
 class HandDerived(nn.Module):
-    """A module that computes, and differentiates, with a layer of ``manual``.
+    """A module whose forward and backward pass are those of a layer of ``manual``.
 
-    Its parameters have the layer's names and begin with its values, and are what a torch optimiser trains. It runs on
-    the CPU, in the layer's dtype, and can be differentiated once.
+    Its parameters have the names and initial values of the layer's, and any torch optimiser can train them. It runs on
+    the CPU, in the layer's dtype, and is differentiable once.
 
     Args:
-        layer: a ``manual.LSTM``, ``GRU`` or ``RNN``; it is read, and its parameters are written to in each call.
+        layer: a ``manual.LSTM``, ``GRU`` or ``RNN``. Each call overwrites its parameters with the module's.
     """
 
     def __init__(self, layer: Recurrent):
@@ -35,7 +35,16 @@ class HandDerived(nn.Module):
         lengths: Sequence[int] | None = None,
         masks: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
-        """Take and return what the layer takes and returns, as tensors; ``masks`` are its dropout masks.
+        """Run the layer on tensors.
+
+        Args:
+            input: x, (T, B, D) or as the layer's options say.
+            hx: the initial state, one tensor or (h_0, c_0), (layers * directions, B, H) each; zeros if None.
+            lengths: the length of each sequence, if they differ.
+            masks: the layer's dropout masks.
+
+        Returns:
+            The output (T, B, H) and the final state, shaped as ``hx``.
 
         Raises:
             TypeError, ValueError: as the layer's ``forward``.
@@ -52,7 +61,7 @@ class HandDerived(nn.Module):
 
 
 class _Apply(Function):
-    """One call: the layer's tape is kept until autograd asks for the way back."""
+    """One call of the layer. Its tape is saved for autograd's backward pass."""
 
     @staticmethod
     def forward(ctx: Any, layer: Recurrent, options: dict[str, Any], states: int, *tensors: Tensor) -> Any:

@@ -1,4 +1,4 @@
-"""What a recurrent cell is: its name, its classes, its gates and its states, in one table."""
+"""The recurrent cells in one table: name, classes, gates and states."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,9 @@ class Cell:
     """A recurrent cell.
 
     Args:
-        name: on the command line and in users' files.
+        name: its name on the command line and in users' files.
         gates: the blocks of rows of its weights, in PyTorch's order.
-        states: what it carries from step to step; the first is its output.
+        states: the states carried from step to step; the first is the output.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Cell:
         return self.name.upper()
 
     def of(self, package: Any) -> Any:
-        """Its class in one of these packages."""
+        """Return its class in one of these packages."""
         return getattr(package, self.class_name)
 
 

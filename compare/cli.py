@@ -1,51 +1,71 @@
-"""The command line: ``python -m compare``."""
+"""The command line: ``python -m compare``.
+
+Only the module of the chosen command is imported, so that ``--help`` need not wait for torch.
+"""
 
 import argparse
 import sys
+from difflib import get_close_matches
+from importlib import import_module
 from typing import NoReturn
 
-from compare.commands import BAD_INPUT, accuracy, audit, bench, check, new, recipes, score, train
+from compare.commands import AGREE, BAD_INPUT, COMMANDS
 
-COMMANDS = {
-    "train": train,
-    "check": check,
-    "new": new,
-    "accuracy": accuracy,
-    "bench": bench,
-    "recipes": recipes,
-    "audit": audit,
-    "score": score,
-}
+DEFAULT = "train"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser that reports an error on one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the arguments, and leave."""
+        """Print what is wrong with the arguments and exit."""
         print(f"{self.prog}: {message}", file=sys.stderr)
         sys.exit(BAD_INPUT)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns 0 where the sides agree, 1 where they do not, 2 for bad input."""
+    """Run a command.
+
+    Args:
+        arguments: what follows ``python -m compare``; ``sys.argv[1:]`` if None.
+
+    Returns:
+        The exit status: 0 if the sides agree, 1 if they do not, 2 for bad input.
+
+    Raises:
+        SystemExit: a command's own help was asked for, or its arguments are wrong; the code is the exit status.
+    """
     given = sys.argv[1:] if arguments is None else arguments
-    if not given or (given[0] not in COMMANDS and given[0] not in ("-h", "--help")):
-        given = ["train", *given]
-    options = _parser().parse_args(given)
+    if given[:1] in (["-h"], ["--help"]):
+        print(_help())
+        return AGREE
+    name, *rest = given if given and not given[0].startswith("-") else [DEFAULT, *given]
     try:
-        return COMMANDS[options.command].run(options)
+        if name not in COMMANDS:
+            nearest = "".join(f", did you mean {match!r}?" for match in get_close_matches(name, COMMANDS, n=1))
+            raise ValueError(f"expected one of the commands {', '.join(COMMANDS)}, got {name!r}{nearest}")
+        command = import_module(f"compare.commands.{name}")
+        parser = Parser(f"python -m compare {name}", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command.arguments(parser)
+        status: int = command.run(parser.parse_args(rest))
     except ValueError as error:
         print(f"python -m compare: {error}", file=sys.stderr)
         return BAD_INPUT
+    return status
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="python -m compare", description="Hold hand-derived recurrent layers against autograd.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in COMMANDS.items():
-        form = argparse.ArgumentDefaultsHelpFormatter
-        command.arguments(commands.add_parser(name, help=command.HELP, formatter_class=form))
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "Without a command it is train:\n\n" + commands.choices["train"].format_help()
-    return parser
+def _help() -> str:
+    """List the commands."""
+    width = max(map(len, COMMANDS)) + 2
+    return "\n".join(
+        [
+            "usage: python -m compare [COMMAND] [OPTION ...]",
+            "",
+            "Compare hand-derived recurrent layers with autograd.",
+            "",
+            "commands:",
+            *(f"  {name:<{width}}{summary}" for name, summary in COMMANDS.items()),
+            "",
+            f"Without a command it is {DEFAULT}. `python -m compare {DEFAULT} --help` lists its options.",
+        ]
+    )

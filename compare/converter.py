@@ -1,7 +1,7 @@
-"""Weights from one side to the other and to files: copied, never aliased, and bit for bit.
+"""Copy weights between the two sides and to files, bit for bit and never aliased.
 
-Both sides name and shape their parameters as PyTorch does, so nothing is permuted on the way; what has to be made
-sure of is that nothing is dropped, invented, broadcast or rounded.
+Both sides name and shape their parameters as PyTorch does, so nothing has to be permuted. The converter makes sure
+that nothing is dropped, added, broadcast or rounded.
 """
 
 from pathlib import Path
@@ -17,11 +17,11 @@ from manual.arrays import Array
 
 
 class HasParameters(Protocol):
-    """A model of the manual side, or a layer of it."""
+    """A model or layer of the manual side."""
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """Arrays by PyTorch's names."""
+        """The arrays by PyTorch's names."""
 
 
 def to_torch(manual_model: HasParameters, module: nn.Module) -> None:
@@ -45,31 +45,33 @@ def to_manual(module: nn.Module, manual_model: HasParameters) -> None:
 
 
 def save(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> None:
-    """Write the parameters to a safetensors file whose metadata says how they are laid out.
+    """Write the parameters to a safetensors file whose metadata names their layout.
 
     Args:
-        path: the file; it is replaced as a whole.
-        manual_model: where the parameters come from.
-        gates: the blocks of rows of the recurrent weights, in their order.
+        path: the file, replaced as a whole.
+        manual_model: the owner of the parameters.
+        gates: the blocks of rows of the recurrent weights, in order.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in manual_model.parameters.items()}
-    with replacing(path) as beside:
-        beside.write_bytes(to_bytes(arrays, {"layout": _layout(gates)}))
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_bytes(arrays, {"layout": _layout(gates)}))
 
 
 def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> None:
-    """Copy the parameters in a file that ``save`` wrote into ``manual_model``.
+    """Copy the parameters from a file written by ``save`` into ``manual_model``.
 
     Raises:
-        ValueError: the file is no safetensors file or has another layout or gate order; a name, shape or dtype is not
-            the model's. Then nothing is copied.
+        ValueError: the file is a directory or no safetensors file, or has another layout or gate order; or a name,
+            shape or dtype is not the model's. Then nothing is copied.
         FileNotFoundError: there is no such file.
     """
+    if path.is_dir():
+        raise ValueError(f"{path}: expected a safetensors file, but it is a directory")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except (SafetensorError, IsADirectoryError, TypeError) as error:  # TypeError: a dtype that NumPy lacks
+    except (SafetensorError, TypeError) as error:  # TypeError: a dtype that NumPy lacks
         raise ValueError(f"{path}: expected a safetensors file of NumPy dtypes: {error}") from None
     if metadata.get("layout") != _layout(gates):
         raise ValueError(f"{path}: expected layout {_layout(gates)!r}, got {metadata.get('layout')!r}")
@@ -77,7 +79,7 @@ def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
 
 
 def _layout(gates: tuple[str, ...]) -> str:
-    """What a file says of its layout, in one entry: of several, safetensors would write them in any order."""
+    """Name the layout in a single entry. Of several, safetensors would write the entries in any order."""
     return f"torch: {' '.join(gates)}"
 
 

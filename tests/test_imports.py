@@ -1,7 +1,9 @@
-"""Who may import whom: the two sides share nothing, and neither knows of the place where they meet."""
+"""The structure of the packages: who may import whom, without circles; and an equation's derivation, code and test."""
 
 import ast
 import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -9,21 +11,88 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FORBIDDEN = {"manual": {"torch", "torch_impl", "compare"}, "torch_impl": {"numpy", "manual", "compare"}}
 
+#: The wings of ``compare`` that a wing may import, besides the ground floor. A wing that is not listed may import none.
+WINGS_OF = {"lockstep": {"diagnosis"}, "published": {"lockstep", "diagnosis"}}
 
-def imported(file):
-    for node in ast.walk(ast.parse(file.read_text())):
+#: The wings that the ground floor may import. A command may import all.
+WINGS_OF_GROUND_FLOOR = {"compare.accuracy": {"diagnosis"}}
+
+FILES = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+    for package in ("manual", "torch_impl", "compare")
+    for file in (ROOT / package).rglob("*.py")
+}
+WINGS = {name.split(".")[1] for name, file in FILES.items() if name.count(".") == 1 and file.name == "__init__.py"} - {
+    "commands"
+}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Yield the names of imported modules, also inside functions, but not under TYPE_CHECKING."""
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").partition(".")[0]
+            assert node.level == 0 and node.module, "imports are absolute"
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in FILES else node.module for name in names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from imports(ast.Module(node.orelse, []))
+        else:
+            yield from imports(node)
+
+
+COMMAND_LINE = {name for name in FILES if name.startswith(("compare.__main__", "compare.cli", "compare.commands"))}
+IMPORTS = {name: set(imports(ast.parse(file.read_text()))) for name, file in FILES.items()}
+
+
+def wing(module: str) -> str:
+    """Return the wing of ``compare`` that a module belongs to; empty for the ground floor and for other packages."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "compare" and len(parts) > 1 and parts[1] in WINGS else ""
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
-def test_imports(package):
-    files = list((ROOT / package).rglob("*.py"))
-    assert files
-    for file in files:
-        assert not FORBIDDEN[package].intersection(imported(file)), file
+def test_the_two_sides_share_nothing(package):
+    own = [name for name in FILES if name.partition(".")[0] == package]
+    assert len(own) > 5
+    for name in own:
+        assert not FORBIDDEN[package] & {imported.partition(".")[0] for imported in IMPORTS[name]}, name
+
+
+def test_imports_are_found_inside_functions_but_not_for_type_checkers():
+    source = """
+import os.path
+if TYPE_CHECKING:
+    from compare.cli import main
+else:
+    from manual import arrays
+def late():
+    from compare.agreement import compare
+"""
+    assert set(imports(ast.parse(source))) == {"os.path", "manual.arrays", "compare.agreement"}
+
+
+def test_there_is_no_circle():
+    graph = {name: IMPORTS[name] & FILES.keys() for name in FILES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_wings_import_the_ground_floor_and_only_the_wings_below_them():
+    assert {"lockstep", "diagnosis", "benchmark", "published"} <= WINGS
+    for name in FILES.keys() - COMMAND_LINE:
+        allowed = WINGS_OF.get(wing(name), set()) if wing(name) else WINGS_OF_GROUND_FLOOR.get(name, set())
+        found = {wing(imported) for imported in IMPORTS[name]} - {"", wing(name)}
+        assert found <= allowed, f"{name} imports {found - allowed}"
+
+
+def test_nothing_imports_the_command_line():
+    assert {"compare.cli", "compare.commands.train"} <= COMMAND_LINE
+    for name in FILES.keys() - COMMAND_LINE:
+        assert not IMPORTS[name] & COMMAND_LINE, name
 
 
 def test_each_equation_has_a_derivation_a_line_of_code_and_a_test():

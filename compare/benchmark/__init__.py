@@ -1,1 +1,1 @@
-"""Time the hand-derived layers against autograd and others."""
+"""Time the hand-derived layers against autograd and other frameworks."""

@@ -1,4 +1,4 @@
-"""What is timed, and the numbers that every contender is given."""
+"""What is timed, and the inputs that every contender receives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compare.binary_addition import random_problems
+from compare.binary_addition import random_sums
 from compare.cells import CELLS
 from manual.arrays import Array
 
-#: Of Adam, in a training step.
+#: The learning rate of Adam in a training step.
 LEARNING_RATE = 0.01
 
 
@@ -38,8 +38,8 @@ class Case:
         return len(CELLS[self.cell.lower()].gates) * self.H
 
 
-class Numbers(NamedTuple):
-    """What all contenders are given; of a training step x and d_output are the batch and its targets."""
+class Inputs(NamedTuple):
+    """The inputs of all contenders. In a training step, x and d_output are the batch and its targets."""
 
     weights: dict[str, Array]  # weight_ih, weight_hh, bias_ih, bias_hh
     readout: dict[str, Array]  # weight (1, H), bias (1,)
@@ -50,17 +50,18 @@ class Numbers(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What doing the work once yields, as whatever arrays the contender has."""
+    """The results of one run, in the contender's own type of array."""
 
     outputs: dict[str, Any]
     gradients: dict[str, Any]
 
 
+#: One run of a contender.
 Work = Callable[[], Result]
 
 
-def numbers(case: Case) -> Numbers:
-    """The numbers of a case, the same in each process."""
+def draw_inputs(case: Case) -> Inputs:
+    """Draw the inputs of a case, the same in every process."""
     rng = np.random.default_rng(0)
     T, B, D, H = case.size
     rows, bound = case.rows, 1 / np.sqrt(H)
@@ -73,17 +74,22 @@ def numbers(case: Case) -> Numbers:
 
     weights = dict(weight_ih=uniform(rows, D), weight_hh=uniform(rows, H), bias_ih=uniform(rows), bias_hh=uniform(rows))
     readout = {"weight": uniform(1, H), "bias": uniform(1)}
-    parts = 2 if case.cell == "LSTM" else 1
-    state, d_state = (tuple(normal(B, H) for _ in range(parts)) for _ in range(2))
+    states = len(CELLS[case.cell.lower()].states)
+    state, d_state = (tuple(normal(B, H) for _ in range(states)) for _ in range(2))
     if case.task == "step":
-        problems = random_problems(rng, T, B)
-        return Numbers(weights, readout, problems.inputs(case.dtype), (), problems.targets(case.dtype), ())
-    return Numbers(weights, readout, normal(T, B, D), state, normal(T, B, H), d_state)
+        sums = random_sums(rng, T, B)
+        return Inputs(weights, readout, sums.inputs(case.dtype), (), sums.targets(case.dtype), ())
+    return Inputs(weights, readout, normal(T, B, D), state, normal(T, B, H), d_state)
 
 
-def named(output: Any, last: Any, d_x: Any, d_first: Any, gradients: dict[str, Any]) -> Result:
-    """The result of a layer under one set of names."""
+def layer_result(output: Any, last: Any, d_x: Any, d_initial: Any, gradients: dict[str, Any]) -> Result:
+    """Name the results of a layer as all contenders do."""
     return Result(
-        {"output": output} | {f"{n}_n": a for n, a in zip("hc", last)},
-        {"d_x": d_x} | {f"d_{n}_0": a for n, a in zip("hc", d_first)} | gradients,
+        {"output": output} | {f"{name}_n": array for name, array in zip("hc", last)},
+        {"d_x": d_x} | {f"d_{name}_0": array for name, array in zip("hc", d_initial)} | gradients,
     )
+
+
+def step_gradients(recurrent: dict[str, Any], readout: dict[str, Any]) -> dict[str, Any]:
+    """Name the gradients of a training step as a model's parameters."""
+    return {f"recurrent.{n}_l0": a for n, a in recurrent.items()} | {f"readout.{n}": a for n, a in readout.items()}

@@ -1,4 +1,4 @@
-"""What ``bench`` shows and writes: tables, a figure, and all the numbers."""
+"""The report of a benchmark: tables, a figure, and files with all measurements."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ COLUMNS = ("task", "cell", "T", "B", "D", "H", "dtype", "threads", "sweep", "loa
 def show(machine: dict[str, Any], measured: list[Measured], console: Console) -> None:
     """Print the machine, and a table for each task, cell, number of threads and dtype."""
     versions = {name: value for name, value in machine.items() if name not in ("processor", "cores", "load")}
-    console.print(f"{machine['processor']}, {machine['cores']} cores; load {machine['load']:.2f} at the start")
+    console.print(f"{machine['processor']}, {machine['cores']} cores, load {machine['load']:.2f} at the start")
     console.print(", ".join(f"{name} {value}" for name, value in versions.items()), soft_wrap=True)
     plain = [one for one in measured if not one.sweep]
     for task, cell, threads, dtype in dict.fromkeys(_kind(one) for one in plain):
@@ -33,9 +33,9 @@ def show(machine: dict[str, Any], measured: list[Measured], console: Console) ->
         console.print(_details(group, cell))
     disagreeing = [one for one in measured if not one.agrees]
     if disagreeing:
-        console.print(f"DISAGREE: in {len(disagreeing)} of {len(measured)} cases; what disagrees was not timed")
+        console.print(f"DISAGREE: in {len(disagreeing)} of {len(measured)} cases; what disagrees is not timed")
     else:
-        console.print(f"AGREE: all outputs and gradients, in each of {len(measured)} cases, before it was timed")
+        console.print(f"AGREE: all outputs and gradients, in all {len(measured)} cases")
 
 
 def _kind(one: Measured) -> tuple[str, str, int, str]:
@@ -47,8 +47,8 @@ def _label(name: str, cell: str) -> str:
 
 
 def _times(group: list[Measured], cell: str) -> Table:
-    """A row for each size: the time of ``manual``, and how many times as long each other contender takes."""
-    table = Table(box=None, caption="times as long as manual: median of rounds [quartiles]", caption_justify="left")
+    """Tabulate, for each size, the time of ``manual`` and the ratio of every other contender's time to it."""
+    table = Table(box=None, caption=r"time over that of manual: median of rounds \[quartiles]", caption_justify="left")
     table.add_column("T, B, D, H", no_wrap=True)
     first, *others = group[0].timings
     table.add_column(_label(first, cell), justify="right", no_wrap=True)
@@ -62,16 +62,16 @@ def _times(group: list[Measured], cell: str) -> Table:
 
 
 def _details(group: list[Measured], cell: str) -> Table:
-    """A row for each size and contender: time and spread, share of the limit, memory, tolerance used."""
+    """Tabulate, for each size and contender, time, quartiles, lower bound, memory and error."""
     table = Table(box=None)
     for name in (
         "T, B, D, H",
         "contender",
         "time",
         "quartiles",
-        "limit's share",
-        "peak",
-        "tolerance used",
+        "lower bound",
+        "peak memory",
+        "of tolerance",
         "first run",
     ):
         table.add_column(name, justify="left" if name in ("T, B, D, H", "contender") else "right", no_wrap=True)
@@ -85,7 +85,7 @@ def _details(group: list[Measured], cell: str) -> Table:
                 _label(name, cell),
                 _time(timing.median),
                 f"{_time(low)} to {_time(high)}",
-                f"{one.share(name):.0%}" if one.products else "",
+                f"{one.share_of_products(name):.0%}" if one.products else "",
                 "" if timing.peak is None else f"{timing.peak / 2**20:,.1f} MiB",
                 "" if timing.used is None else f"{timing.used:.1%}",
                 _time(timing.first),
@@ -104,13 +104,13 @@ def _spread(over: tuple[float, float, float]) -> str:
 
 
 def _time(seconds: float) -> str:
-    """Seconds in the unit that suits them."""
+    """Format seconds in a suitable unit."""
     factor, unit = (1e6, "µs") if seconds < 1e-3 else (1e3, "ms") if seconds < 1 else (1, "s")
     return f"{seconds * factor:.3g} {unit}" if seconds * factor < 1000 else f"{seconds * factor:,.0f} {unit}"
 
 
 def write(machine: dict[str, Any], measured: list[Measured], folder: Path) -> None:
-    """Leave ``bench.json`` and ``bench.csv`` behind, and where there were sweeps ``bench.png``."""
+    """Write ``bench.json`` and ``bench.csv``, and ``bench.png`` if there are sweeps."""
     with replacing(folder / "bench.json") as path:
         path.write_text(json.dumps(as_json(machine, measured), indent=1))
     with replacing(folder / "bench.csv") as path, path.open("w", newline="") as file:
@@ -128,7 +128,7 @@ def write(machine: dict[str, Any], measured: list[Measured], folder: Path) -> No
 
 
 def draw(swept: list[Measured], path: Path) -> None:
-    """How each contender's time grows with H, B and T, on log axes."""
+    """Draw each contender's time against H, B and T on logarithmic axes."""
     letters = list(dict.fromkeys(one.sweep for one in swept))
     figure = Figure(figsize=(4.5 * len(letters), 4.2), layout="constrained")
     axes: list[Axes] = figure.subplots(1, len(letters), squeeze=False)[0].tolist()
@@ -138,7 +138,7 @@ def draw(swept: list[Measured], path: Path) -> None:
         for name in cases[0].timings:
             y = [one.timings[name].median * 1e3 for one in cases]
             ax.plot(x, y, "o-", ms=3, lw=2 if name == "manual" else 1, label=_label(name, cases[0].case.cell))
-        ax.plot(x, [one.limit.median * 1e3 for one in cases], "k--", lw=1, label="bare matrix products")
+        ax.plot(x, [one.lower_bound.median * 1e3 for one in cases], "k--", lw=1, label="bare matrix products")
         ax.set(xscale="log", yscale="log", xlabel=letter, ylabel="ms, forward + backward" if ax is axes[0] else "")
         ax.set_xticks(x, [str(value) for value in x])
         ax.minorticks_off()

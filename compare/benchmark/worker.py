@@ -1,117 +1,88 @@
-"""The process that a contender runs in: ``python -m compare.benchmark.worker KIND NAME CORES``.
+"""The process that a contender runs in: ``python -m compare.benchmark.worker TABLE NAME CORES``.
 
-Orders come on standard input. Each order and each answer is a line of JSON. ``prepare`` builds the contender for a
-case, runs it, and writes what it yields to a file; ``time`` runs it a number of times and answers with the seconds that
-one run took, and with how many cores it kept busy the while.
+Requests arrive on standard input; each request and each answer is one line of JSON. ``prepare`` builds the contender
+for a case, runs it and writes its results to a file. ``time`` runs it several times and answers with the seconds per
+run and with how many cores were busy meanwhile.
+
+Libraries are imported only once the process is pinned to its cores, because the threads that they start inherit that.
 """
 
 import json
 import os
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 
-def serve(contender: Any) -> None:
-    """Carry out orders until there are no more."""
+def serve(table: str, name: str) -> None:
+    """Answer requests for a contender until the input ends."""
     import numpy as np
 
-    from compare.benchmark.case import Case, Work, numbers
+    from compare.benchmark import contenders
+    from compare.benchmark.case import Case, Work, draw_inputs
 
+    contender = getattr(contenders, table)[name]
     work: Work | None = None
     warm = set()
     for line in sys.stdin:
-        order = json.loads(line)
-        if order["do"] == "prepare":
-            work = None  # the memory of the case before goes first
-            case = Case(**order["case"])
+        request = json.loads(line)
+        if request["do"] == "prepare":
+            work = None  # frees the memory of the previous case first
+            case = Case(**request["case"])
             small = replace(case, T=2, B=2, D=2, H=2)
-            if not contender.longest and small not in warm:  # what is imported on first use is not the case's
-                contender.build(small, numbers(small))()
+            if not contender.longest and small not in warm:  # imports on first use do not belong to the case
+                contender.build(small, draw_inputs(small))()
                 warm.add(small)
-            given = numbers(case)
-            before = _forget_peak()
+            inputs = draw_inputs(case)
+            before = _reset_peak()
             start = perf_counter()
-            work = contender.build(case, given)
+            work = contender.build(case, inputs)
             result = work()
             first = perf_counter() - start
-            with Path(order["file"]).open("wb") as file:
-                np.savez(file, **{n: _plain(n, a) for n, a in (result.outputs | result.gradients).items()})
+            with Path(request["file"]).open("wb") as file:
+                np.savez(file, **{n: _comparable(n, a) for n, a in (result.outputs | result.gradients).items()})
             result = None
             start = perf_counter()
             work()
             once = perf_counter() - start
-            answer: Any = {"first": first, "once": once, "peak": _peak() - before if before else None}
+            answer: Any = {"first": first, "once": once, "peak": _memory("VmHWM") - before if before else None}
         else:
             assert work is not None, "prepare comes first"
             start, busy = perf_counter(), process_time()
-            for _ in range(order["runs"]):
+            for _ in range(request["runs"]):
                 work()
             elapsed = perf_counter() - start
-            answer = {"seconds": elapsed / order["runs"], "busy": (process_time() - busy) / elapsed}
+            answer = {"seconds": elapsed / request["runs"], "busy": (process_time() - busy) / elapsed}
         print(json.dumps(answer), flush=True)
 
 
-def versions() -> dict[str, Any]:
-    """Versions of what contenders may be made of, and the BLAS libraries they multiply with."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    import numpy as np
-    import torch
-
-    found = {"python": sys.version.split()[0]}
-    for name in ("numpy", "torch", "jax", "jaxlib", "autograd"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    found["numpy's BLAS"] = f"{blas['name']} {blas['version']}"
-    found["torch's BLAS"] = "MKL" if "mkl" in torch.__config__.show().lower() else "no MKL"
-    return found
-
-
-def _plain(name: str, value: Any) -> Any:
-    """As a NumPy array; states without an axis for layers."""
+def _comparable(name: str, value: Any) -> Any:
+    """Convert to a NumPy array, and drop a state's axis for layers."""
     import numpy as np
 
     array = value.detach().numpy() if hasattr(value, "detach") else np.asarray(value)
     return array[0] if array.ndim == 3 and name in ("h_n", "c_n", "d_h_0", "d_c_0") else array
 
 
-def _forget_peak() -> int:
-    """Have the system forget how much memory this process once had; returns how much it has. 0 if it can't be told."""
+def _reset_peak() -> int:
+    """Reset the peak memory of this process, and return its memory now in bytes; 0 if the system offers neither."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
+        return _memory("VmRSS")
     except OSError:
         return 0
 
 
-def _peak() -> int:
-    return _status("VmHWM")
-
-
-def _status(entry: str) -> int:
-    """Bytes, from what the system says of this process."""
+def _memory(entry: str) -> int:
+    """Return an entry of this process's status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{entry}:"))
 
 
-def order(case: Any, file: Path) -> dict[str, Any]:
-    """The order to prepare a case."""
-    return {"do": "prepare", "case": asdict(case), "file": str(file)}
-
-
 if __name__ == "__main__":
-    _, kind, name, cores = sys.argv
+    _, table, name, cores = sys.argv
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
-    if kind == "versions":
-        print(json.dumps(versions()))
-    else:
-        import compare.benchmark.contenders
-
-        serve(getattr(compare.benchmark.contenders, kind)[name])
+    serve(table, name)

@@ -1,8 +1,20 @@
-"""The commands of ``python -m compare``, a module each.
+"""The commands of ``python -m compare``, one module each.
 
-Each has ``HELP``, one line; ``arguments(parser)``, which adds its own; and ``run(options)``, which returns the exit
-status. A ``ValueError`` that it raises is printed as one line, and the status is that of bad input.
+A module has ``arguments(parser)``, which adds its arguments, and ``run(options)``, which returns the exit status. A
+``ValueError`` that it raises is printed on one line, and the exit status is that of bad input.
 """
 
 #: Exit statuses.
 AGREE, DISAGREE, BAD_INPUT = 0, 1, 2
+
+#: What each command does. Its module has its name.
+COMMANDS = {
+    "train": "train both sides on binary addition in lock-step (the default)",
+    "check": "find the wrong equation in a derivation of your own",
+    "new": "write a starter file for a derivation, to be filled in and checked",
+    "accuracy": "measure the rounding error of each side against long double",
+    "bench": "time the hand-derived layers against autograd and other frameworks",
+    "recipes": "list the published systems that train --recipe can train",
+    "audit": "check five published backward passes, and measure what their mistakes cost",
+    "score": "inject every known fault into the source and count how many are found",
+}

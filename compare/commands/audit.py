@@ -12,8 +12,6 @@ from compare.commands.output import add_out, console, make_ready
 from compare.published import audit_report
 from compare.published.audit import audit
 
-HELP = "hold the backward passes of five public write-ups against autograd, and see what their mistakes cost"
-
 #: With --quick, the share of the problems, and the starts.
 QUICK = 0.05, 2
 

@@ -1,28 +1,36 @@
-"""``bench``: the hand-derived layers against others, timed."""
+"""``bench``: time the hand-derived layers against others."""
 
 import argparse
 
 from rich.console import Console
 
-from compare.benchmark import measure as benchmark
-from compare.benchmark import report as bench_report
+from compare.benchmark import machine, measure, report
 from compare.benchmark.case import Case
 from compare.benchmark.contenders import CONTENDERS
-from compare.benchmark.measure import SIZES, Measured, Plan
+from compare.benchmark.measure import Budget, Measured
 from compare.cells import CELLS
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
 
-HELP = "time the hand-derived layers against autograd and others"
-
 #: The cells, by the names of their classes.
 NAMES = [cell.class_name for cell in CELLS.values()]
 
-#: The sizes of GRU and RNN, and of the quick form, by their places in ``SIZES``; of the task, as T, B, D, H.
-OTHER_CELLS, QUICK = (0, 2, 5), (0, 2, 5)
+#: T, B, D, H: the sizes of LSTM; of GRU and RNN, and of LSTM with --quick; and of the training step.
+SIZES = [
+    (8, 1, 2, 16),
+    (8, 1, 2, 32),
+    (8, 64, 2, 16),
+    (8, 64, 2, 32),
+    (8, 256, 2, 64),
+    (32, 64, 64, 128),
+    (64, 64, 128, 256),
+    (100, 32, 256, 512),
+    (256, 1, 64, 256),
+]
+FEW_SIZES = [(8, 1, 2, 16), (8, 64, 2, 16), (32, 64, 64, 128)]
 STEP = (8, 64, 2, 16)
 
-#: What varies in a sweep while the rest stays, (T, B, D, H); and with --quick.
+#: The sweeps: for each letter, the other three sizes in the order T, B, D, H, and its values; and those with --quick.
 SWEEPS = {
     "H": ((16, 32, 16), (16, 32, 64, 128, 256, 512)),
     "B": ((16, 16, 64), (1, 4, 16, 64, 256)),
@@ -32,73 +40,74 @@ QUICK_SWEEPS = {"H": (16, 64, 256), "B": (1, 16, 256), "T": (2, 16, 128)}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what a benchmark can be told."""
+    """Add the contenders, the sizes and the time to spend."""
     parser.description = (
-        "Time forward and backward of a layer, and a training step on binary addition, by hand and by others. Each "
-        "contender runs in a process of its own on the same cores; what they compute is compared before it is timed; "
-        "they take turns. Exit status: 0 they agree, 1 they do not, 2 bad input. Without --quick this takes long."
+        "Time forward and backward of a layer, and a training step on binary addition, by hand and by other means. "
+        "Each contender runs in a process of its own on the same cores. Their results are compared first; then they "
+        "take turns. Exit status: 0 the results agree, 1 they do not, 2 bad input. Without --quick this takes half an "
+        "hour."
     )
     parser.add_argument("--quick", action="store_true", help="three sizes, few rounds, float64, one thread")
     parser.add_argument(
         "--contenders", nargs="+", metavar="NAME", help=f"some of {', '.join(CONTENDERS)} (default: all installed)"
     )
     parser.add_argument("--cells", nargs="+", choices=NAMES, default=NAMES, help="kinds of layer")
-    parser.add_argument("--sizes", nargs="+", metavar="T,B,D,H", help="sizes of layers, in the place of the usual ones")
+    parser.add_argument("--sizes", nargs="+", metavar="T,B,D,H", help="sizes of the layers, instead of the usual ones")
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), help="default: both")
-    parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="default: 1 and as many as there are cores")
-    parser.add_argument("--rounds", type=int, help="turns that each contender gets, at most (9, quick 5)")
-    parser.add_argument("--seconds", type=float, help="after which no further round begins in a case (15, quick 1)")
+    parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="default: 1 and the number of cores")
+    parser.add_argument("--rounds", type=int, help="turns of each contender, at most (default: 9, quick 5)")
+    parser.add_argument("--seconds", type=float, help="no round of a case begins later (default: 15, quick 1)")
     parser.add_argument("--no-steps", action="store_true", help="leave out the training step")
-    parser.add_argument("--no-sweeps", action="store_true", help="leave out how the time grows with H, B and T")
+    parser.add_argument("--no-sweeps", action="store_true", help="leave out the sweeps over H, B and T")
     add_out(parser, "folder for bench.json, .csv and .png")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print, write."""
-    names = options.contenders or [name for name in benchmark.installed() if not options.quick or name != "compiled"]
-    benchmark.check_contenders(names)
+    names = options.contenders or [name for name in measure.installed() if not options.quick or name != "compiled"]
+    measure.check_contenders(names)
     names = ["manual", *dict.fromkeys(name for name in names if name != "manual")]
-    plan = _plan(options)
+    budget = _budget(options)
     cases = _cases(options)
     make_ready(options.out)
     errors = Console(stderr=True)
     done: list[Measured] = []
 
-    def tell(one: Measured) -> None:
+    def show_progress(one: Measured) -> None:
         done.append(one)
         if errors.is_terminal:
             errors.print(f"{len(done)} of {len(cases)}: {one.case.cell} {one.case.size} {one.case.dtype}")
 
-    found = benchmark.machine()
-    measured = benchmark.run(cases, names, plan, tell)
-    bench_report.write(found, measured, options.out)
-    bench_report.show(found, measured, console(160))
+    here = machine.describe()
+    measured = measure.run(cases, names, budget, show_progress)
+    report.write(here, measured, options.out)
+    report.show(here, measured, console(160))
     print(f"Written to {options.out}")
     return AGREE if all(one.agrees for one in measured) else DISAGREE
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def _budget(options: argparse.Namespace) -> Budget:
     rounds, seconds, turn = (5, 1.0, 0.005) if options.quick else (9, 15.0, 0.1)
-    plan = Plan(options.rounds or rounds, options.seconds or seconds, turn)
+    budget = Budget(options.rounds or rounds, options.seconds or seconds, turn)
     for name in ("rounds", "seconds"):
-        if getattr(plan, name) <= 0:
-            raise ValueError(f"{name}: expected more than 0, got {getattr(plan, name)}")
-    return plan
+        if getattr(budget, name) <= 0:
+            raise ValueError(f"{name}: expected more than 0, got {getattr(budget, name)}")
+    return budget
 
 
 def _cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
-    """All cases, each with the letter of its sweep, if it belongs to one."""
-    cores = len(benchmark.available_cores())
+    """List all cases, each with the letter of its sweep, or an empty string."""
+    cores = len(machine.available_cores())
     threads = options.threads or ([1] if options.quick else sorted({1, cores}))
     if not all(1 <= count <= cores for count in threads):
-        raise ValueError(f"threads: expected numbers from 1 to the {cores} cores there are, got {threads}")
+        raise ValueError(f"threads: expected numbers from 1 to {cores}, the number of cores, got {threads}")
     dtypes = options.dtypes or (["float64"] if options.quick else ["float64", "float32"])
     cases = []
     for count in threads:
         for dtype in dtypes:
             for cell in options.cells:
-                places = OTHER_CELLS if cell != "LSTM" else QUICK if options.quick else range(len(SIZES))
-                sizes = [_size(text) for text in options.sizes] if options.sizes else [SIZES[k] for k in places]
+                usual = FEW_SIZES if options.quick or cell != "LSTM" else SIZES
+                sizes = [_size(text) for text in options.sizes] if options.sizes else usual
                 cases += [(Case("layer", cell, *size, dtype, count), "") for size in sizes]
             if not options.no_steps:
                 cases.append((Case("step", "LSTM", *STEP, dtype, count), ""))

@@ -1,4 +1,4 @@
-"""``new``: a file to derive a layer in."""
+"""``new``: a starter file for a derivation."""
 
 import argparse
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 from compare.cells import CELLS
 from compare.commands import AGREE
 
-HELP = "write a file to derive a layer in, for `check`"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where the file goes and what it is for."""
-    parser.description = "Write a starter file: weights in, forward, backward to be filled in, with probes."
-    parser.add_argument("file", type=Path, metavar="FILE", help="where to write it; it must not be there yet")
+    """Add the path of the file and the kind of cell."""
+    parser.description = (
+        "Write a starter file: a complete forward pass with probes, and a backward pass to be filled in. "
+        "`python -m compare check FILE` checks it."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file to write; it must not exist yet")
     parser.add_argument("--cell", choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
 
 
@@ -23,8 +24,8 @@ def run(options: argparse.Namespace) -> int:
         with options.file.open("x") as file:
             file.write(starter.read_text())
     except FileExistsError:
-        raise ValueError(f"file: expected a place that is free, got {options.file}, which is there") from None
+        raise ValueError(f"FILE: expected a new file, but {options.file} exists") from None
     except OSError as error:
-        raise ValueError(f"file: expected a place to write to, got {options.file}: {error.strerror}") from None
+        raise ValueError(f"FILE: expected a path to write to, got {options.file}: {error.strerror}") from None
     print(f"Written to {options.file}. Fill in each ... and run: python -m compare check {options.file}")
     return AGREE

@@ -12,8 +12,6 @@ from compare.commands.output import console
 from compare.diagnosis.layouts import Layout
 from compare.published.recipes import RECIPES, Recipe
 
-HELP = "list the write-ups' systems that train --recipe can train"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the list can be told."""

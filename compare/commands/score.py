@@ -1,4 +1,4 @@
-"""``score``: how many of the known faults the checker catches and names rightly."""
+"""``score``: how many of the known faults the checker catches and names correctly."""
 
 import argparse
 import json
@@ -13,21 +13,20 @@ from compare.diagnosis.catalogue import FAULTS
 from compare.diagnosis.equations import equation
 from compare.diagnosis.scoring import score
 
-HELP = "put each known fault into the source and see whether it is caught and named"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the form of the output."""
+    """Add the output format."""
     parser.description = (
-        "Put each fault of the catalogue into a copy of the real source, one at a time, and check the result. A fault "
-        "is caught if anything differs, and named rightly if exactly the equations it broke are found wrong, at the "
-        "steps and in the rows it broke. Exit status: 0 all are named rightly, 1 not all."
+        "Inject each fault of the catalogue into a copy of the source, one at a time, and check the result. A fault is "
+        "caught if anything differs. It is named correctly if the check reports exactly the equations that the fault "
+        "broke, at the steps and in the rows where it broke them. Exit status: 0 all faults are named correctly, 1 not "
+        "all are."
     )
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Score all faults, and print a line for each."""
+    """Score all faults, and print one line for each."""
     scored = [score(fault) for fault in FAULTS]
     all_named = all(entry.caught and entry.named for entry in scored)
     if options.json:
@@ -48,5 +47,5 @@ def run(options: argparse.Namespace) -> int:
     for cell in ("lstm", "gru", "rnn"):
         own = [entry for entry in scored if entry.injected.cell.partition(",")[0] == cell]
         caught, named = (sum(getattr(entry, what) for entry in own) for what in ("caught", "named"))
-        print(f"{cell}: {caught} of {len(own)} caught, {named} of {len(own)} named rightly")
+        print(f"{cell}: {caught} of {len(own)} caught, {named} of {len(own)} named correctly")
     return AGREE if all_named else DISAGREE

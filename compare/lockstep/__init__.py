@@ -1,1 +1,1 @@
-"""Train both sides in lock-step, comparing at every step."""
+"""Train both sides in lock-step and compare them at every step."""

@@ -1,13 +1,13 @@
-"""Train the sides on the same batches and compare them at every step.
+"""Train all sides on the same batches and compare them at every step.
 
-Before each step the autograd sides take over the manual side's parameters and optimiser state; so an error shows in
-the step that made it, in what made it. For the same reason all optimisers are handed the same gradients, the manual
-side's, once the gradients have been compared. Beside this, one autograd side is left to itself: how far it has
-drifted away from the manual side is what the rounding errors of both add up to.
+Before each step the opponents copy the manual side's parameters and optimiser state, so an error appears only in the
+step and in the quantity that caused it. For the same reason all optimisers receive the same gradients, the manual
+side's, after the gradients have been compared. A further autograd side trains independently: its drift away from the
+manual side is the accumulated rounding error of both.
 
-Errors are relative to the tensor's own scale, its largest element. In the course of training, though, a small tensor
-passes through zero, which the large terms that it is the sum of do not. So what belongs to a parameter (its gradient,
-its value, its buffers) is measured by the largest such element that its layer has had in the run so far.
+Errors are relative to the tensor's own scale, its largest element. During training, however, a small tensor may pass
+through zero while the large terms that it is a sum of do not. So everything that belongs to a parameter (gradient,
+value, optimiser buffers) is measured against the largest such element of its layer in the run so far.
 """
 
 import re
@@ -29,7 +29,7 @@ GROUPS = ("output", "loss", "gradient", "parameter", "optimizer")
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a run: the losses, the worst relative error of each group against any opponent, and the drift."""
+    """One step: both losses, the worst relative error of each group against any opponent, and the drift."""
 
     loss_manual: float
     loss_autograd: float
@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Finding:
-    """The worst disagreement of one tensor with one opponent over a run, and the step at which it occurred."""
+    """The worst error of one tensor against one opponent over a run, and the step in which it occurred."""
 
     opponent: str
     group: str
@@ -49,12 +49,12 @@ class Finding:
 
 
 class Lockstep:
-    """A manual side, the opponents it is compared with, and an autograd side that is left to itself.
+    """A manual side, the opponents it is compared with, and an autograd side that trains independently.
 
     Args:
         manual: the side whose parameters all others start from.
-        opponents: by name, the sides that take over its parameters before each step.
-        autograd: the side that does so only once, now.
+        opponents: the sides that copy its parameters before each step, by name.
+        autograd: the independent side, which copies them only once, here.
     """
 
     def __init__(self, manual: ManualTrainer, opponents: Mapping[str, TorchTrainer], autograd: TorchTrainer):
@@ -62,15 +62,15 @@ class Lockstep:
         self.tolerance = TOLERANCES[str(manual.model.recurrent.dtype)]
         self.steps: list[Step] = []
         self.worst: dict[tuple[str, str], Finding] = {}  # by opponent and tensor
-        self.deaths: list[str] = []
-        self.stuck = False  # a gradient is of a form that no optimiser takes
+        self.failures: list[str] = []  # signs that a side does not train, which no comparison shows
+        self.stuck = False  # the gradients have names, shapes or dtypes that no optimiser accepts
         self.seconds: dict[str, list[float]] = {"manual": [], "autograd": [], "comparing": []}
         self.scales: dict[tuple[str, str], float] = {}  # by group and layer
         self.first_batch: tuple[Array, Array] | None = None
         autograd.follow(manual)
 
     def step(self, x: Array, y: Array) -> Step:
-        """Take one step on the batch x (T, B, D), y (T, B, 1) on every side, and compare."""
+        """Take one step on every side with the batch x (T, B, D), y (T, B, 1), and compare."""
         self.first_batch = self.first_batch or (x, y)
         for spent in self.seconds.values():
             spent.append(0.0)
@@ -82,17 +82,17 @@ class Lockstep:
             ours = self.manual.run(x, y)
         theirs = {name: opponent.run(x, y) for name, opponent in self.opponents.items()}
         with self._clock("comparing"):
-            if x.any():  # an x of zeros has no gradient to give to the weights that it is multiplied with
+            if x.any():  # if x is zero, so is the gradient of the input weights
                 for name, side in {"manual": ours, **theirs}.items():
-                    self._watch(name, side.gradients)
+                    self._note_vanished(name, side.gradients)
             for name, their in theirs.items():
                 self._compare(name, "output", {"logits": ours.logits}, {"logits": their.logits}, errors)
                 self._compare(name, "loss", {"loss": ours.loss}, {"loss": their.loss}, errors)
                 self._compare(name, "gradient", ours.gradients, their.gradients, errors)
 
-        if _forms(ours.gradients) != _forms(self.manual.parameters):
+        if _shapes_and_dtypes(ours.gradients) != _shapes_and_dtypes(self.manual.parameters):
             self.stuck = True
-            self.deaths.append("manual: its gradients are not of the parameters' form, so no step can be taken")
+            self.failures.append("manual: gradients and parameters differ in form, so no step can be taken")
             self.steps.append(Step(float(ours.loss), float(ours.loss), errors, np.inf))
             return self.steps[-1]
         with self._clock("manual"):
@@ -102,17 +102,17 @@ class Lockstep:
         with self._clock("comparing"):
             for name, opponent in self.opponents.items():
                 self._compare(name, "parameter", self.manual.parameters, opponent.parameters, errors)
-                if self.manual.buffers or opponent.buffers:  # plain SGD keeps nothing
+                if self.manual.buffers or opponent.buffers:  # plain SGD has none
                     self._compare(name, "optimizer", self.manual.buffers, opponent.buffers, errors)
 
         with self._clock("autograd"):
-            alone = self.autograd.run(x, y)
-            self.autograd.update(alone.gradients)
-        self.steps.append(Step(float(ours.loss), float(alone.loss), errors, self._drift()))
+            independent = self.autograd.run(x, y)
+            self.autograd.update(independent.gradients)
+        self.steps.append(Step(float(ours.loss), float(independent.loss), errors, self._drift()))
         return self.steps[-1]
 
     def finish(self) -> None:
-        """Hold both losses on the first batch against what they were: training that moves neither is dead."""
+        """Compare both losses on the first batch with their initial values: if one has not changed, nothing learns."""
         if self.first_batch is None:
             return
         for side, trainer, before in (
@@ -121,16 +121,25 @@ class Lockstep:
         ):
             after = float(trainer.run(*self.first_batch).loss)
             if not abs(after - before) > self.tolerance * abs(before):
-                self.deaths.append(f"{side}: the loss on the first batch did not move from {before:.6g}")
+                self.failures.append(f"{side}: the loss on the first batch did not move from {before:.6g}")
 
     @property
     def agrees(self) -> bool:
-        """Whether something was compared, all of it agrees, and neither side is dead."""
-        return bool(self.worst) and not self.deaths and all(f.difference.agrees for f in self.worst.values())
+        """Whether something was compared, all of it agrees, and every side trains."""
+        return bool(self.worst) and not self.failures and all(f.difference.agrees for f in self.worst.values())
 
     def worst_of(self, group: str) -> float:
-        """The largest relative error of a group over the run, against any opponent."""
+        """Return the largest relative error of a group over the run, against any opponent."""
         return max((f.difference.error for f in self.worst.values() if f.group == group), default=0.0)
+
+    def worst_by_tensor(self) -> list[Finding]:
+        """Return the worst finding of each tensor of each group, against any opponent."""
+        worst: dict[tuple[str, str], Finding] = {}
+        for finding in self.worst.values():
+            key = finding.group, finding.difference.name
+            if key not in worst or finding.difference.error > worst[key].difference.error:
+                worst[key] = finding
+        return list(worst.values())
 
     def _compare(
         self,
@@ -140,7 +149,7 @@ class Lockstep:
         theirs: Mapping[str, Array],
         errors: dict[str, float],
     ) -> None:
-        """Compare by name, and note what is worse than anything before."""
+        """Compare by name, and record every error that is the worst so far."""
         scales = self._scales(group, theirs) if group in ("gradient", "parameter", "optimizer") else {}
         for found in compare(ours, theirs, self.tolerance, scales):
             errors[group] = max(errors[group], found.error)
@@ -150,35 +159,34 @@ class Lockstep:
                 self.worst[key] = Finding(opponent, group, found, shape, len(self.steps) + 1)
 
     def _drift(self) -> float:
-        """How far the autograd side left to itself is away, relative to the largest of all parameters."""
-        alone = self.autograd.parameters
-        scale = max(np.abs(array).max().item() for array in alone.values())
-        found = compare(self.manual.parameters, alone, self.tolerance, dict.fromkeys(alone, scale))
+        """Return the distance to the independent autograd side, relative to the largest of all parameters."""
+        independent = self.autograd.parameters
+        scale = max(np.abs(array).max().item() for array in independent.values())
+        found = compare(self.manual.parameters, independent, self.tolerance, dict.fromkeys(independent, scale))
         return max(difference.error for difference in found)
 
     def _scales(self, group: str, references: Mapping[str, Array]) -> dict[str, float]:
-        """For each reference the largest element its layer has had so far, biases counted as weights of a 1."""
+        """Return, for each reference, the largest element of its layer so far. Biases belong to the weights' layer."""
         layers = {name: (group, re.sub(r"(weight|bias)(_[ih]h)?", "", name)) for name in references}
         for name, layer in layers.items():
             self.scales[layer] = max(self.scales.get(layer, 0.0), np.abs(references[name]).max().item())
         return {name: self.scales[layer] for name, layer in layers.items()}
 
-    def _watch(self, side: str, gradients: Mapping[str, Array]) -> None:
-        """Note a gradient of which nothing is left, once for each tensor."""
+    def _note_vanished(self, side: str, gradients: Mapping[str, Array]) -> None:
+        """Record gradients that have vanished, once for each tensor."""
         for name, gradient in gradients.items():
             if np.abs(gradient).max() < np.finfo(gradient.dtype).tiny:
-                death = f"{side}: the gradient of {name} has vanished"
-                if death not in self.deaths:
-                    self.deaths.append(death)
+                failure = f"{side}: the gradient of {name} has vanished"
+                if failure not in self.failures:
+                    self.failures.append(failure)
 
     @contextmanager
     def _clock(self, what: str) -> Iterator[None]:
-        """Add the time that the block takes to this step's."""
+        """Add the time that the block takes to that of this step."""
         start = perf_counter()
         yield
         self.seconds[what][-1] += perf_counter() - start
 
 
-def _forms(arrays: Mapping[str, Array]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """Shape and dtype of each."""
+def _shapes_and_dtypes(arrays: Mapping[str, Array]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     return {name: (array.shape, array.dtype) for name, array in arrays.items()}

@@ -1,7 +1,7 @@
-"""Losses as the trainers take them: on both sides, and times a constant.
+"""Losses for the trainers: on both sides, and with a constant factor.
 
-``manual`` and ``torch_impl`` average over all elements. Others sum over the bits of a problem, or halve: that is the
-same loss times a constant, which plain gradient descent feels as another learning rate.
+``manual`` and ``torch_impl`` average over all elements. Others sum over the bits of a sum, or halve: the same loss
+times a constant, which to plain gradient descent is another learning rate.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Objective:
     torch_value: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
     def times(self, scale: float) -> "Objective":
-        """The loss times a constant."""
+        """Return the loss multiplied by a constant."""
         return Objective(
             lambda z, y: np.asarray(scale * self.value(z, y)),
             lambda z, y: scale * self.gradient(z, y),
@@ -38,7 +38,7 @@ def _last_only(z: Array, y: Array) -> Array:
     return d_z
 
 
-#: Losses on the layer's h itself, by name, beside those that both sides have on logits.
+#: Losses on the layer's h, by name. The losses on logits come from ``manual`` and ``torch_impl``.
 _ON_H = {
     "squares": Objective(
         lambda h, y: np.mean((h - y) ** 2),
@@ -50,12 +50,13 @@ _ON_H = {
 
 
 def objective(name: str) -> Objective:
-    """A loss by name: one of those on logits, ``bce`` and ``mse``, or one on h itself.
+    """Return a loss by name.
 
-    ``squares`` is the mean of (h - y)², ``last`` the sum of the last step's h.
+    Args:
+        name: ``bce`` or ``mse``, on logits; ``squares``, the mean of (h - y)²; or ``last``, the sum of the last h.
 
     Raises:
-        ValueError: there is no such loss.
+        ValueError: the name is unknown.
     """
     if name in _ON_H:
         return _ON_H[name]

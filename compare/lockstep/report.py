@@ -1,25 +1,23 @@
-"""What a run found, in the terminal: tables, a few sums, and one line of verdict."""
-
-from typing import Any
+"""The findings of a run in the terminal: tables, example sums, times, and the verdict on one line."""
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from compare.agreement import place
-from compare.binary_addition import Problems
+from compare.binary_addition import Sums
 from compare.diagnosis import report as fault_report
+from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import Run
 from manual.arrays import Array
 
 
-def show(run: Run, console: Console) -> None:
-    """Print everything that a run found."""
-    console.print(_agreement_table(run), "")
-    if run.accuracies:
-        console.print(_accuracy_table(run), "")
+def show(run: Run, console: Console, verbose: bool = False) -> None:
+    """Print the findings of a run: the worst error of each group and one example, or with ``verbose`` all there are."""
+    console.print(_errors(run, verbose), "")
+    if run.correct_sums:
+        console.print(_correct_sums(run), "")
     if run.examples:
-        console.print(_sums(*run.examples), highlight=False, soft_wrap=True)
+        console.print(_examples(*run.examples, None if verbose else 1), highlight=False, soft_wrap=True)
     console.print(_times(run), highlight=False)
     if run.shows_faults:
         fault_report.show(run.checked, console)
@@ -27,63 +25,63 @@ def show(run: Run, console: Console) -> None:
 
 
 def verdict(run: Run) -> str:
-    """One line: whether the sides agree, and if not, what is wrong."""
+    """Say on one line whether the sides agree, and if not, what is wrong."""
     lockstep, equations = run.lockstep, run.checked.localisation
     compared = f"{len(lockstep.steps):,} steps in {run.settings.dtype}"
     if run.agrees:
         share = max(finding.difference.used for finding in lockstep.worst.values())
-        each = f"{len(equations.forced)} intermediates and gradients each by itself"
-        return f"[bold green]AGREE[/]: {compared}, and {each}; at most {share:.2%} of the tolerance used"
+        individually = f"{len(equations.forced)} intermediates and gradients individually"
+        return f"[bold green]AGREE[/]: {compared}, and {individually}; at most {share:.2%} of the tolerance used"
     wrong = dict.fromkeys(
         f"{f.group} {f.difference.name}".strip() for f in lockstep.worst.values() if not f.difference.agrees
     )
     return f"[bold red]DISAGREE[/]: {compared}; " + "; ".join(
-        [*fault_report.titles(run.checked), *wrong, *lockstep.deaths]
+        [*fault_report.titles(run.checked), *wrong, *lockstep.failures]
     )
 
 
 def _table(title: str, *columns: str) -> Table:
-    """A table whose columns after the first two are right-aligned numbers unless their name ends in a blank."""
+    """Make a table whose columns are right-aligned, except those whose heading ends in a blank."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column.strip(), justify="left" if column.endswith(" ") else "right")
     return table
 
 
-def _agreement_table(run: Run) -> Table:
-    """For each tensor the worst error against any opponent over the run, and where it was."""
+def _errors(run: Run, verbose: bool) -> Table:
+    """Tabulate the worst error of each group over the run, or of each tensor, and where it occurred."""
+    lockstep = run.lockstep
+    findings = lockstep.worst_by_tensor()
+    scope = "each tensor" if verbose else "each group"
     table = _table(
-        f"Worst relative error over {len(run.lockstep.steps):,} steps (tolerance {run.lockstep.tolerance:.0e})",
-        *("compared ", "tensor ", "error", "of tolerance", "against ", "step", "where "),
+        f"Worst relative error of {scope} over {len(lockstep.steps):,} steps (tolerance {lockstep.tolerance:.0e})",
+        *("group ", "tensor ", "error", "of tolerance", "against ", "step", "position "),
     )
-    worst: dict[tuple[str, str], Any] = {}
-    for finding in run.lockstep.worst.values():
-        key = finding.group, finding.difference.name
-        if key not in worst or finding.difference.error > worst[key].difference.error:
-            worst[key] = finding
-    for (group, name), finding in worst.items():
-        found = finding.difference
-        where = found.problem or place(name, found.index, finding.shape, run.gates)
-        colour = "" if found.agrees else "red"
-        row = [f"{found.error:.1e}", f"{found.used:.2%}", finding.opponent, f"{finding.step:,}", where]
-        table.add_row(group, name, *row, style=colour)
+    for group in GROUPS:
+        own = [finding for finding in findings if finding.group == group]
+        for finding in own if verbose else sorted(own, key=lambda finding: -finding.difference.error)[:1]:
+            found = finding.difference
+            row = [f"{found.error:.1e}", f"{found.used:.2%}", finding.opponent, f"{finding.step:,}", run.where(finding)]
+            table.add_row(group, found.name, *row, style="" if found.agrees else "red")
+    if not verbose:
+        table.caption = f"--verbose lists all {len(findings)} tensors"
+        table.caption_justify = "left"
     return table
 
 
-def _accuracy_table(run: Run) -> Table:
-    table = _table("Sums right to the last bit", "bits", "sums", "manual", "autograd")
-    for accuracy in run.accuracies:
-        shares = [f"{accuracy.manual:.2%}", f"{accuracy.autograd:.2%}"]
-        table.add_row(f"{accuracy.bits:,}", f"{accuracy.problems:,}", *shares)
+def _correct_sums(run: Run) -> Table:
+    table = _table("Sums with every bit correct", "bits", "sums", "manual", "autograd")
+    for sums in run.correct_sums:
+        table.add_row(f"{sums.bits:,}", f"{sums.count:,}", f"{sums.manual:.2%}", f"{sums.autograd:.2%}")
     return table
 
 
-def _sums(problems: Problems, logits: Array) -> str:
-    """The sums worked out digit by digit, most significant bit first as one writes them."""
-    lines = ["[bold]A few sums, as the manual side works them out[/]"]
+def _examples(sums: Sums, logits: Array, count: int | None) -> str:
+    """Write out the first ``count`` sums, most significant bit first, as on paper."""
+    lines = ["[bold]An example[/]" if count == 1 else "[bold]Examples[/]"]
     predicted = (logits[:, :, 0] > 0).astype(int)
-    for row in range(problems.a.shape[1]):
-        columns = (problems.a, problems.b, predicted, problems.total)
+    for row in range(sums.a.shape[1])[:count]:
+        columns = (sums.a, sums.b, predicted, sums.total)
         for label, column in zip(("    a", "  + b", "  predicted", "  true"), columns):
             bits = column[::-1, row]
             number = int("".join(map(str, bits)), 2)
@@ -93,10 +91,9 @@ def _sums(problems: Problems, logits: Array) -> str:
 
 
 def _times(run: Run) -> str:
-    seconds = run.lockstep.seconds
-    median = {what: float(np.median(spent)) * 1e3 for what, spent in seconds.items()}
+    median = {what: float(np.median(spent)) * 1e3 for what, spent in run.lockstep.seconds.items()}
     return (
-        f"One training step, median: manual {median['manual']:.2f} ms, autograd {median['autograd']:.2f} ms "
-        f"({median['autograd'] / median['manual']:.2f} times as long); comparing {median['comparing']:.2f} ms\n"
-        f"Drift of two runs never brought together again: {run.lockstep.steps[-1].drift:.1e} of the parameters' scale"
+        f"Median time per training step: manual {median['manual']:.2f} ms, autograd {median['autograd']:.2f} ms "
+        f"({median['autograd'] / median['manual']:.2f} times as long), comparison {median['comparing']:.2f} ms\n"
+        f"Drift of an independent autograd run: {run.lockstep.steps[-1].drift:.1e} of the largest parameter"
     )

@@ -1,4 +1,4 @@
-"""The folder a run leaves behind: summary, steps, weights and figure, each replaced as a whole."""
+"""The folder of a run: summary, steps, weights and figure. Each file is replaced as a whole."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from compare.lockstep.training import Run
 def write(run: Run, folder: Path) -> None:
     """Write ``summary.json``, ``steps.csv``, ``weights.safetensors`` (the manual side's) and ``agreement.png``.
 
-    Where an equation is wrong, also ``faults.png``.
+    If an equation is wrong, also write ``faults.png``.
     """
     with replacing(folder / "summary.json") as path:
         path.write_text(json.dumps(_summary(run), indent=2) + "\n")
@@ -36,25 +36,35 @@ def write(run: Run, folder: Path) -> None:
 
 
 def _summary(run: Run) -> dict[str, Any]:
-    """What a script would ask of a run. Numbers that are not finite are written as strings, for JSON has none."""
+    """Gather everything a script may ask for. JSON has only finite numbers, so all others are written as strings."""
     lockstep = run.lockstep
-    names = ("accuracy", *(f"accuracy_{accuracy.bits}" for accuracy in run.accuracies[1:]))
-    accuracies = dict(zip(names, run.accuracies))
+    names = ("accuracy", *(f"accuracy_{sums.bits}" for sums in run.correct_sums[1:]))
     summary = {
         "verdict": "agree" if run.agrees else "disagree",
         **asdict(run.settings),
         "versions": {name: version(name) for name in ("numpy", "torch")},
         "tolerance": lockstep.tolerance,
         "worst": {group: lockstep.worst_of(group) for group in GROUPS},
+        "tensors": [
+            {
+                "compared": finding.group,
+                "tensor": finding.difference.name,
+                "error": finding.difference.error,
+                "against": finding.opponent,
+                "step": finding.step,
+                "position": run.where(finding),
+            }
+            for finding in lockstep.worst_by_tensor()
+        ],
         "disagreements": [
             {"against": f.opponent, "compared": f.group, "tensor": f.difference.name, "error": f.difference.error}
             for f in lockstep.worst.values()
             if not f.difference.agrees
         ],
         "faults": fault_report.titles(run.checked),
-        "deaths": lockstep.deaths,
+        "deaths": lockstep.failures,
         "drift": lockstep.steps[-1].drift,
-        **{name: {"manual": a.manual, "autograd": a.autograd} for name, a in accuracies.items()},
+        **{name: {"manual": s.manual, "autograd": s.autograd} for name, s in zip(names, run.correct_sums)},
         "seconds_per_step": {what: sorted(spent)[len(spent) // 2] for what, spent in lockstep.seconds.items()},
     }
     finite: dict[str, Any] = json.loads(json.dumps(summary), parse_constant=str)
@@ -62,21 +72,17 @@ def _summary(run: Run) -> dict[str, Any]:
 
 
 def _draw(run: Run, path: Path) -> None:
-    """Both loss curves, each group's error per step against the tolerance, and the drift."""
+    """Draw both loss curves, the error of each group per step with the tolerance, and the drift."""
     steps = run.lockstep.steps
     numbers = range(1, len(steps) + 1)
     figure = Figure(figsize=(8, 9), layout="constrained")
     losses, errors, drift = figure.subplots(3, 1, sharex=True)
     losses.plot(numbers, [step.loss_manual for step in steps], label="manual", linewidth=3, alpha=0.5)
     losses.plot(numbers, [step.loss_autograd for step in steps], label="autograd", linewidth=1, color="black")
-    losses.set(
-        yscale="log",
-        ylabel="loss",
-        title=run.settings.title,
-    )
+    losses.set(yscale="log", ylabel="loss", title=run.settings.title)
     losses.legend()
     for group in GROUPS:
-        # An error of exactly 0 has no place on a log axis: it is left out.
+        # A log axis cannot show an error of exactly 0, so it is left out.
         errors.plot(numbers, [step.errors[group] or None for step in steps], ".", markersize=3, label=group)
     errors.axhline(run.lockstep.tolerance, color="red", linestyle="--", label="tolerance")
     errors.set(yscale="log", ylabel="worst relative error")

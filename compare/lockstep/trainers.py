@@ -1,6 +1,6 @@
-"""The two sides behind one face: a batch in, loss, logits and gradients out, then an update.
+"""One interface to both sides: run a batch to get loss, logits and gradients, then update the parameters.
 
-All arrays are NumPy's. Those of the torch side share memory with its tensors.
+All arrays are NumPy arrays. Those of the torch side share memory with its tensors.
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from manual.arrays import Array
 
 
 class Pass(NamedTuple):
-    """What a forward and backward pass over one batch yields."""
+    """The results of a forward and a backward pass over one batch."""
 
     loss: Array  # a scalar
     logits: Array  # (T, B, 1)
@@ -27,8 +27,8 @@ class ManualTrainer:
     """A model of ``manual`` with one of its optimisers.
 
     Args:
-        model: what is trained.
-        optimizer: what changes the model's parameters, or those of them that are to learn.
+        model: the model to train.
+        optimizer: the optimiser of the model's parameters, or of those that are to learn.
         loss: an objective, or its name.
     """
 
@@ -36,21 +36,21 @@ class ManualTrainer:
         self.model, self.optimizer = model, optimizer
         chosen = objective(loss) if isinstance(loss, str) else loss
         self.loss, self.d_loss = chosen.value, chosen.gradient
-        self.tape: Any = None  # of the run before, whose memory the next one takes
+        self.tape: Any = None  # of the previous run; the next one reuses its memory
 
     def run(self, x: Array, y: Array) -> Pass:
-        """Forward and backward over x (T, B, D) with targets y (T, B, 1)."""
+        """Run forward and backward on x (T, B, D) with targets y (T, B, 1)."""
         logits, _, self.tape = self.model.forward(x, out=self.tape)
         loss = self.loss(logits, y)
         _, _, gradients = self.model.backward(self.tape, self.d_loss(logits, y))
         return Pass(loss, logits, gradients)
 
     def update(self, gradients: dict[str, Array]) -> None:
-        """One step of the optimiser."""
+        """Take one optimiser step."""
         self.optimizer.step({name: gradients[name] for name in self.optimizer.parameters})
 
     def logits(self, x: Array) -> Array:
-        """The model's answer to x (T, B, D): (T, B, 1)."""
+        """Return the model's logits (T, B, 1) for x (T, B, D)."""
         return self.model.forward(x)[0]
 
     @property
@@ -60,16 +60,16 @@ class ManualTrainer:
 
     @property
     def buffers(self) -> dict[str, Array]:
-        """The optimiser's state: ``exp_avg of recurrent.weight_ih_l0`` and so on."""
+        """The optimiser's buffers by name, as in ``exp_avg of recurrent.weight_ih_l0``."""
         return {f"{kind} of {n}": a for kind, arrays in self.optimizer.buffers.items() for n, a in arrays.items()}
 
 
 class TorchTrainer:
-    """A module with one of ``torch.optim``'s optimisers, whose gradients come from autograd.
+    """A torch module with an optimiser of ``torch.optim``. Its gradients come from autograd.
 
     Args:
-        module: what is trained.
-        optimizer: what changes the module's parameters, or those of them that are to learn.
+        module: the module to train.
+        optimizer: the optimiser of the module's parameters, or of those that are to learn.
         loss: an objective, or its name.
     """
 
@@ -80,7 +80,7 @@ class TorchTrainer:
         self.parameters = {name: tensor.detach().numpy() for name, tensor in self.tensors.items()}
 
     def run(self, x: Array, y: Array) -> Pass:
-        """Forward and backward over x (T, B, D) with targets y (T, B, 1)."""
+        """Run forward and backward on x (T, B, D) with targets y (T, B, 1)."""
         self.module.zero_grad()
         logits, _ = self.module(torch.from_numpy(x))
         loss = self.loss(logits, torch.from_numpy(y))
@@ -89,19 +89,19 @@ class TorchTrainer:
         return Pass(loss.detach().numpy(), logits.detach().numpy(), gradients)
 
     def update(self, gradients: dict[str, Array]) -> None:
-        """One step of the optimiser."""
+        """Take one optimiser step."""
         for name, tensor in self.tensors.items():
             tensor.grad = torch.from_numpy(gradients[name])
         self.optimizer.step()
 
     def logits(self, x: Array) -> Array:
-        """The module's answer to x (T, B, D): (T, B, 1)."""
+        """Return the module's logits (T, B, 1) for x (T, B, D)."""
         with torch.no_grad():
             return self.module(torch.from_numpy(x))[0].numpy()
 
     @property
     def buffers(self) -> dict[str, Array]:
-        """The optimiser's state: ``exp_avg of recurrent.weight_ih_l0`` and so on. Empty before the first step."""
+        """The optimiser's buffers by name, as in ``exp_avg of recurrent.weight_ih_l0``; none before the first step."""
         return {
             f"{kind} of {name}": buffer.numpy()
             for name, tensor in self.tensors.items()
@@ -110,7 +110,7 @@ class TorchTrainer:
         }
 
     def follow(self, leader: ManualTrainer) -> None:
-        """Take over the leader's parameters and the state of its optimiser."""
+        """Copy the leader's parameters and optimiser buffers."""
         to_torch(leader.model, self.module)
         for name, buffer in self.buffers.items():
             np.copyto(buffer, leader.buffers[name])

@@ -1,8 +1,8 @@
-"""One run on binary addition: set both sides up, train them in lock-step, see how well they add."""
+"""One run on binary addition: set up all sides, train them in lock-step, count the sums that they get right."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,81 +10,26 @@ from torch import nn
 
 import manual
 import torch_impl
-from compare.binary_addition import Problems, batches, carry_chains, every_problem, random_problems
-from compare.bounds import check_least
+from compare.agreement import position
+from compare.binary_addition import Sums, all_sums, batches, carry_chains, random_sums
 from compare.diagnosis.check import Checked, check_layer
 from compare.diagnosis.equations import form_of
 from compare.diagnosis.localise import Localisation
-from compare.lockstep.lockstep import Lockstep, Step
+from compare.lockstep.lockstep import Finding, Lockstep, Step
+from compare.lockstep.settings import Configuration, Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from manual.arrays import Array
 
-#: Sums of up to so many bits are evaluated one and all: 4^(bits - 1) of them.
+#: Up to this many bits, all 4^(bits - 1) sums are evaluated; beyond, a random sample.
 EXHAUSTIVE_BITS = 8
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a run can be told; the command line's options of the same names say what they mean."""
-
-    cell: str = "lstm"
-    hidden_size: int = 16
-    layers: int = 1
-    bidirectional: bool = False
-    bits: int = 8
-    steps: int = 1000
-    batch_size: int = 64
-    optimizer: str = "adam"
-    learning_rate: float = 0.03
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 5e-4
-    loss: str = "bce"
-    dtype: str = "float64"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("learning_rate", "momentum", "weight_decay"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name}: expected a finite number of at least 0, got {getattr(self, name)}")
-        if self.optimizer != "sgd" and (self.momentum or self.nesterov):
-            raise ValueError(f"momentum, nesterov: expected only with optimizer sgd, got optimizer {self.optimizer}")
-        check_least(self, hidden_size=1, layers=1, bits=2, steps=1, batch_size=1, seed=0)
-
-    @property
-    def title(self) -> str:
-        """For a figure."""
-        return f"{self.cell.upper()}, {self.bits} bits, {self.dtype}"
-
-
-class Plan(Protocol):
-    """What a run is told, by the command line or by a recipe: a dataclass that has these."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def cell(self) -> str:
-        """A key of ``CELLS``."""
-
-    @property
-    def dtype(self) -> str:
-        """Of everything."""
-
-    @property
-    def seed(self) -> int:
-        """Of weights and problems."""
-
-    @property
-    def title(self) -> str:
-        """For a figure."""
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """The share of sums that each side gets right to the last bit."""
+class CorrectSums:
+    """The share of ``count`` sums that each side gets right in every bit."""
 
     bits: int
-    problems: int
+    count: int
     manual: float
     autograd: float
 
@@ -93,34 +38,35 @@ class Accuracy:
 class Run:
     """A finished run."""
 
-    settings: Plan
+    settings: Configuration
     lockstep: Lockstep
-    checked: Checked  # every equation of the recurrent layers by itself
-    accuracies: list[Accuracy]  # the trained length first, then 64 and 1,024 bits; none where nothing is added
-    examples: tuple[Problems, Array] | None  # a few sums, and the manual side's logits for them
+    checked: Checked  # each equation of the recurrent layers, checked individually
+    correct_sums: list[CorrectSums]  # of the trained length first, then 64 and 1,024 bits; empty if nothing is added
+    examples: tuple[Sums, Array] | None  # a few sums, and the manual side's logits for them
 
     @property
     def agrees(self) -> bool:
-        """Whether the sides agreed at every step, and every equation by itself."""
+        """Whether the sides agreed at every step, and in each equation checked individually."""
         return self.lockstep.agrees and self.checked.localisation.agrees
 
     @property
     def shows_faults(self) -> bool:
-        """Whether there are equations to show: some were checked, and something is wrong with them."""
+        """Whether equations were checked and some of them are wrong."""
         return bool(self.checked.localisation.chained) and not self.checked.localisation.agrees
 
     @property
     def gates(self) -> tuple[str, ...]:
-        """The blocks of rows of the recurrent weights."""
+        """The gates whose blocks of rows make up the recurrent weights."""
         return self.lockstep.manual.model.recurrent.kernel.gates
+
+    def where(self, finding: Finding) -> str:
+        """Describe the position of a finding's worst element, or the problem that left nothing to compare."""
+        found = finding.difference
+        return found.problem or position(found.name, found.index, finding.shape, self.gates)
 
 
 def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: None) -> Run:
-    """Train both sides in lock-step as the settings say, calling ``on_step`` after each step.
-
-    Raises:
-        ValueError: a setting outside its range.
-    """
+    """Train all sides in lock-step, calling ``on_step`` after each step."""
     weights, data, unseen = np.random.default_rng(settings.seed).spawn(3)
     lockstep = _set_up(settings, weights)
     for x, y in batches(data, settings.bits, settings.batch_size, settings.steps, settings.dtype):
@@ -130,20 +76,21 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
     lockstep.finish()
     checked = check_equations(lockstep, lockstep.autograd.module.get_submodule("recurrent"), settings)
 
-    trained = every_problem if settings.bits <= EXHAUSTIVE_BITS else lambda bits: _sample(unseen, bits, 16384)
-    sets = [trained(settings.bits), _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
-    examples = random_problems(unseen, settings.bits, 3)
+    exhaustive = settings.bits <= EXHAUSTIVE_BITS
+    trained = all_sums(settings.bits) if exhaustive else _sample(unseen, settings.bits, 16384)
+    sets = [trained, _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
+    examples = random_sums(unseen, settings.bits, 3)
     return Run(
         settings,
         lockstep,
         checked,
-        [accuracy(lockstep, problems, settings.dtype) for problems in sets],
+        [count_correct(lockstep, sums, settings.dtype) for sums in sets],
         (examples, lockstep.manual.logits(examples.inputs(settings.dtype))),
     )
 
 
 def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
-    """The manual side, its two opponents, and the autograd side that is left to itself."""
+    """Build the manual side, its two opponents, and the independent autograd side."""
     D, H, O = 2, settings.hidden_size, 1
     dtype, kind = getattr(torch, settings.dtype), settings.cell.upper()
     options = {"num_layers": settings.layers, "bidirectional": settings.bidirectional}
@@ -163,22 +110,24 @@ def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
 
 
 def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:
-    """The optimiser of ``manual`` or of ``torch.optim``: both take the same arguments."""
+    """Build an optimiser of ``manual`` or ``torch.optim``, which take the same arguments."""
     options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         return package.SGD(parameters, momentum=settings.momentum, nesterov=settings.nesterov, **options)
     return package.Adam(parameters, **options)
 
 
-def _sample(rng: np.random.Generator, bits: int, count: int) -> Problems:
-    """Random problems, and those that are hardest on the memory."""
-    return random_problems(rng, bits, count) + carry_chains(bits)
+def _sample(rng: np.random.Generator, bits: int, count: int) -> Sums:
+    return random_sums(rng, bits, count) + carry_chains(bits)
 
 
-def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Plan) -> Checked:
-    """Check every equation of the manual side's layer by itself; none where its gradients are not of a form to compare.
+def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration) -> Checked:
+    """Check each equation of the manual side's layer individually, or none if the lock-step is stuck.
 
-    ``twin``: the same layer in ``torch_impl``.
+    Args:
+        lockstep: the finished lock-step.
+        twin: the same layer in ``torch_impl``.
+        settings: the cell and the seed.
     """
     if lockstep.stuck:
         return Checked("", settings.cell, Localisation(lockstep.tolerance, {}, {}, []), [])
@@ -187,10 +136,9 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Plan) -> Chec
     return check_layer(layer, twin, cell, seed=settings.seed)
 
 
-def accuracy(lockstep: Lockstep, problems: Problems, dtype: str) -> Accuracy:
-    """How many of the problems each side gets right."""
-    bits, count = problems.total.shape
-    x = problems.inputs(dtype)
-    return Accuracy(
-        bits, count, problems.solved(lockstep.manual.logits(x)), problems.solved(lockstep.autograd.logits(x))
+def count_correct(lockstep: Lockstep, sums: Sums, dtype: str) -> CorrectSums:
+    """Return the share of the sums that each side gets right."""
+    (bits, count), x = sums.total.shape, sums.inputs(dtype)
+    return CorrectSums(
+        bits, count, sums.share_correct(lockstep.manual.logits(x)), sums.share_correct(lockstep.autograd.logits(x))
     )

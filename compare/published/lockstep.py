@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 import manual
 import torch_impl
-from compare.binary_addition import every_problem
+from compare.binary_addition import all_sums
 from compare.cells import CELLS
 from compare.lockstep.lockstep import Lockstep, Step
 from compare.lockstep.objectives import objective
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
-from compare.lockstep.training import Run, accuracy, check_equations
+from compare.lockstep.training import Run, check_equations, count_correct
 from compare.published.recipes import Recipe
 from compare.published.tasks import Addition
 from manual.arrays import Array, Probe
@@ -93,7 +93,7 @@ def train_recipe(
         recipe,
         lockstep,
         checked,
-        [accuracy(lockstep, every_problem(recipe.task.bits), recipe.dtype)],
+        [count_correct(lockstep, all_sums(recipe.task.bits), recipe.dtype)],
         (examples, lockstep.manual.logits(examples.inputs(recipe.dtype))),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from compare.bounds import check_least
+from compare.bounds import check_at_least
 from compare.cells import CELLS
 from compare.diagnosis.layouts import Layout
 from compare.published.tasks import Addition, Generator, GradientCheck, Regression, Task
@@ -79,7 +79,7 @@ class Recipe:
     dtype: str = "float64"
 
     def __post_init__(self) -> None:
-        check_least(self, steps=1, seed=0)
+        check_at_least(self, steps=1, seed=0)
 
     @property
     def title(self) -> str:

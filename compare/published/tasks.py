@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compare.binary_addition import Problems, digits
+from compare.binary_addition import Sums, digits
 from compare.lockstep.trainers import ManualTrainer
 from manual.activations import sigmoid
 from manual.arrays import Array
@@ -34,11 +34,11 @@ class Addition:
     every: int = 1000
     bits: int = 8
 
-    def problems(self, rng: Generator, count: int) -> Problems:
+    def problems(self, rng: Generator, count: int) -> Sums:
         """``count`` random problems."""
         draw = rng.randint if isinstance(rng, np.random.RandomState) else rng.integers
         a, b = draw([self.least] * 2, [self.largest_a + 1, self.largest_b + 1], (count, 2)).T
-        return Problems.adding(digits(a, self.bits), digits(b, self.bits))
+        return Sums.adding(digits(a, self.bits), digits(b, self.bits))
 
     def batches(self, rng: Generator, steps: int) -> Iterator[tuple[Array, Array]]:
         """One problem a step."""

@@ -8,15 +8,15 @@ import torch
 import manual
 import torch_impl
 from compare.lockstep.lockstep import Lockstep
+from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
-from compare.lockstep.training import Run, Settings, train
+from compare.lockstep.training import Run, train
 
 D, H, O = 2, 5, 1
 
 
 @pytest.fixture(autouse=True)
-def one_thread_and_the_same_initial_weights():
-    torch.set_num_threads(1)
+def the_same_initial_weights():
     torch.manual_seed(7)
 
 

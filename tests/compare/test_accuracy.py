@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from compare.accuracy import SIDES, Error, measure, ratio_to_manual
+from compare.accuracy import SIDES, Deviation, measure, ratio_to_manual
 from compare.cli import main
 
 pytestmark = pytest.mark.skipif(
@@ -24,15 +24,15 @@ def test_all_sides_are_within_a_few_ulps(cell):
 
 
 def test_the_ratio_is_the_geometric_mean():
-    errors = [Error("float32", 1, t, side, 9.0, rms) for side, rms in (("manual", 0.5), ("nn", 2.0)) for t in "ab"]
-    errors += [Error("float32", 2, "a", "manual", 9.0, 1.0), Error("float32", 2, "a", "nn", 9.0, 0.5)]
+    errors = [Deviation("float32", 1, t, side, 9.0, rms) for side, rms in (("manual", 0.5), ("nn", 2.0)) for t in "ab"]
+    errors += [Deviation("float32", 2, "a", "manual", 9.0, 1.0), Deviation("float32", 2, "a", "nn", 9.0, 0.5)]
     assert ratio_to_manual(errors, "float32", "nn") == pytest.approx((4 * 4 * 0.5) ** (1 / 3))
 
 
 def test_the_command_prints_both_dtypes_and_says_who_is_nearer(capsys):
     assert main(["accuracy", "--hidden-size", "5", "--batch-size", "3", "--lengths", "2", "3"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("is nearer the truth") == 4
+    assert printed.count("is closer to the truth") == 4
     assert "weight_hh_l0" in printed
     assert "T = 3" in printed
 

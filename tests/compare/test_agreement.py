@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.agreement import TOLERANCES, compare, difference, place
+from compare.agreement import TOLERANCES, compare, difference, position
 
 TOLERANCE = 1e-12
 GATES = ("i", "f", "g", "o")
@@ -236,11 +236,11 @@ def test_comparing_changes_neither_side():
     ],
 )
 def test_place_says_where_an_element_stands(name, index, shape, words):
-    assert place(name, index, shape, GATES) == words
+    assert position(name, index, shape, GATES) == words
 
 
 def test_place_names_the_gates_that_it_is_given():
-    assert place("weight_hh_l0", (4, 1), (6, 2), ("r", "z", "n")) == "gate n, unit 0, from unit 1"
+    assert position("weight_hh_l0", (4, 1), (6, 2), ("r", "z", "n")) == "gate n, unit 0, from unit 1"
 
 
 @pytest.mark.parametrize("gate", range(4))
@@ -250,4 +250,4 @@ def test_the_place_of_a_perturbed_gate_names_that_gate(gate):
     actual = reference.copy()
     actual[gate * H + 2, 1] += 1e-3
     found = difference("weight_hh_l0", actual, reference, TOLERANCE)
-    assert place(found.name, found.index, reference.shape, GATES) == f"gate {GATES[gate]}, unit 2, from unit 1"
+    assert position(found.name, found.index, reference.shape, GATES) == f"gate {GATES[gate]}, unit 2, from unit 1"

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.binary_addition import Problems, batches, carry_chains, digits, every_problem, random_problems
+from compare.binary_addition import Sums, all_sums, batches, carry_chains, digits, random_sums
 
 
 def column(number: int, bits: int) -> np.ndarray:
@@ -15,9 +15,9 @@ def numbers(columns: np.ndarray) -> list[int]:
     return [int("".join(map(str, bits[::-1])), 2) for bits in columns.T]
 
 
-def assert_sums_are_right(problems: Problems) -> None:
-    assert {array.shape for array in (problems.a, problems.b, problems.total)} == {problems.a.shape}
-    for a, b, total in zip(*map(numbers, (problems.a, problems.b, problems.total)), strict=True):
+def assert_sums_are_right(sums: Sums) -> None:
+    assert {array.shape for array in (sums.a, sums.b, sums.total)} == {sums.a.shape}
+    for a, b, total in zip(*map(numbers, (sums.a, sums.b, sums.total)), strict=True):
         assert a + b == total
 
 
@@ -26,9 +26,9 @@ def assert_sums_are_right(problems: Problems) -> None:
 def test_sums_of_any_length_are_those_of_pythons_integers(pairs, to_spare):
     bits = max(max(a, b).bit_length() for a, b in pairs) + 1 + to_spare
     a, b = (np.stack([column(number, bits) for number in side], axis=1) for side in zip(*pairs))
-    problems = Problems.adding(a, b)
-    assert numbers(problems.total) == [a + b for a, b in pairs]
-    assert set(np.unique(problems.total)) <= {0, 1}
+    sums = Sums.adding(a, b)
+    assert numbers(sums.total) == [a + b for a, b in pairs]
+    assert set(np.unique(sums.total)) <= {0, 1}
 
 
 @given(st.lists(st.integers(0, 2**62), min_size=1, max_size=5), st.integers(1, 63))
@@ -38,31 +38,31 @@ def test_digits_are_the_lowest_bits_least_significant_first(values, bits):
 
 
 def test_every_problem_of_8_bits_is_there_once_and_right():
-    problems = every_problem(8)
-    assert problems.total.shape == (8, 16384)
-    pairs = list(zip(numbers(problems.a), numbers(problems.b), strict=True))
+    sums = all_sums(8)
+    assert sums.total.shape == (8, 16384)
+    pairs = list(zip(numbers(sums.a), numbers(sums.b), strict=True))
     assert sorted(pairs) == [(a, b) for a in range(128) for b in range(128)]
-    assert numbers(problems.total) == [a + b for a, b in pairs]
+    assert numbers(sums.total) == [a + b for a, b in pairs]
 
 
 @pytest.mark.parametrize("bits", [2, 3, 5])
 def test_every_problem_of_other_lengths_is_there_once_and_right(bits):
-    problems = every_problem(bits)
-    assert len(set(zip(numbers(problems.a), numbers(problems.b)))) == 4 ** (bits - 1) == problems.a.shape[1]
-    assert_sums_are_right(problems)
+    sums = all_sums(bits)
+    assert len(set(zip(numbers(sums.a), numbers(sums.b)))) == 4 ** (bits - 1) == sums.a.shape[1]
+    assert_sums_are_right(sums)
 
 
 @pytest.mark.parametrize("bits", [2, 9, 64, 1024])
-def test_random_problems_of_any_length_are_right_and_their_sums_fit(rng, bits):
-    problems = random_problems(rng, bits, 11)
-    assert problems.a.shape == (bits, 11)
-    assert_sums_are_right(problems)
-    assert not problems.a[-1].any() and not problems.b[-1].any()
+def test_random_sums_of_any_length_are_right_and_their_sums_fit(rng, bits):
+    sums = random_sums(rng, bits, 11)
+    assert sums.a.shape == (bits, 11)
+    assert_sums_are_right(sums)
+    assert not sums.a[-1].any() and not sums.b[-1].any()
 
 
-def test_random_problems_reach_every_pair_about_equally_often(rng):
-    problems = random_problems(rng, 3, 16_000)
-    pairs, counts = np.unique([numbers(problems.a), numbers(problems.b)], axis=1, return_counts=True)
+def test_random_sums_reach_every_pair_about_equally_often(rng):
+    sums = random_sums(rng, 3, 16_000)
+    pairs, counts = np.unique([numbers(sums.a), numbers(sums.b)], axis=1, return_counts=True)
     assert pairs.shape[1] == 16
     assert counts.min() > 800 and counts.max() < 1200
 
@@ -73,56 +73,56 @@ def test_carry_chains_are_right(bits):
 
 
 def test_carry_chains_are_all_different():
-    problems = carry_chains(64)
-    assert len(set(zip(numbers(problems.a), numbers(problems.b)))) == problems.a.shape[1] == 7
+    sums = carry_chains(64)
+    assert len(set(zip(numbers(sums.a), numbers(sums.b)))) == sums.a.shape[1] == 7
 
 
 @pytest.mark.parametrize("bits", [8, 64, 1024])
 def test_carry_chains_have_a_carry_that_runs_the_whole_length_from_either_side(bits):
-    problems = carry_chains(bits)
-    pairs = list(zip(numbers(problems.a), numbers(problems.b)))
+    sums = carry_chains(bits)
+    pairs = list(zip(numbers(sums.a), numbers(sums.b)))
     full = 2 ** (bits - 1) - 1
     assert (full, 1) in pairs and (1, full) in pairs
-    assert numbers(problems.total)[pairs.index((full, 1))] == full + 1
+    assert numbers(sums.total)[pairs.index((full, 1))] == full + 1
 
 
 def test_carry_chains_have_carries_everywhere_nowhere_and_in_between():
-    problems = carry_chains(64)
-    carries = ((problems.a ^ problems.b ^ problems.total) == 1).sum(axis=0)
+    sums = carry_chains(64)
+    carries = ((sums.a ^ sums.b ^ sums.total) == 1).sum(axis=0)
     assert {0, 63} < set(carries.tolist())
     assert any(15 < count < 63 for count in carries)
 
 
 def test_inputs_are_a_and_b_side_by_side(rng):
-    problems = random_problems(rng, 5, 3)
-    x = problems.inputs("float32")
+    sums = random_sums(rng, 5, 3)
+    x = sums.inputs("float32")
     assert x.shape == (5, 3, 2) and x.dtype == np.float32
-    np.testing.assert_array_equal(x[:, :, 0], problems.a)
-    np.testing.assert_array_equal(x[:, :, 1], problems.b)
+    np.testing.assert_array_equal(x[:, :, 0], sums.a)
+    np.testing.assert_array_equal(x[:, :, 1], sums.b)
 
 
 def test_targets_are_the_bits_of_the_sum(rng):
-    problems = random_problems(rng, 5, 3)
-    y = problems.targets("float64")
+    sums = random_sums(rng, 5, 3)
+    y = sums.targets("float64")
     assert y.shape == (5, 3, 1) and y.dtype == np.float64
-    np.testing.assert_array_equal(y[:, :, 0], problems.total)
+    np.testing.assert_array_equal(y[:, :, 0], sums.total)
 
 
 def test_a_sum_is_solved_only_if_every_bit_is_right(rng):
-    problems = random_problems(rng, 6, 4)
-    logits = np.where(problems.total == 1, 0.3, -0.2)[:, :, None]
-    assert problems.solved(logits) == 1
+    sums = random_sums(rng, 6, 4)
+    logits = np.where(sums.total == 1, 0.3, -0.2)[:, :, None]
+    assert sums.share_correct(logits) == 1
     logits[2, 1, 0] *= -1
-    assert problems.solved(logits) == 0.75
+    assert sums.share_correct(logits) == 0.75
     logits[5, 1, 0] *= -1
-    assert problems.solved(logits) == 0.75
+    assert sums.share_correct(logits) == 0.75
     logits[5, 3, 0] *= -1
-    assert problems.solved(logits) == 0.5
-    assert problems.solved(-logits) == 0
+    assert sums.share_correct(logits) == 0.5
+    assert sums.share_correct(-logits) == 0
 
 
 def test_adding_problems_up_puts_both_sets_side_by_side(rng):
-    one, other = random_problems(rng, 6, 2), random_problems(rng, 6, 3)
+    one, other = random_sums(rng, 6, 2), random_sums(rng, 6, 3)
     both = one + other
     for part in ("a", "b", "total"):
         np.testing.assert_array_equal(getattr(both, part)[:, :2], getattr(one, part))
@@ -136,7 +136,7 @@ def test_batches_are_problems_of_the_asked_for_shape_and_right():
         assert x.shape == (6, 5, 2) and y.shape == (6, 5, 1)
         assert x.dtype == y.dtype == np.float32
         whole = x.astype(int), y.astype(int)
-        assert_sums_are_right(Problems(whole[0][:, :, 0], whole[0][:, :, 1], whole[1][:, :, 0]))
+        assert_sums_are_right(Sums(whole[0][:, :, 0], whole[0][:, :, 1], whole[1][:, :, 0]))
 
 
 def test_the_same_seed_makes_the_same_batches_and_another_seed_others():

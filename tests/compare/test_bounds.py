@@ -2,15 +2,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from compare.bounds import check_least
+from compare.bounds import check_at_least
 
 GIVEN = SimpleNamespace(bits=2, seed=-1)
 
 
 def test_what_is_as_large_as_it_must_be_passes():
-    check_least(GIVEN, bits=2, seed=-1)
+    check_at_least(GIVEN, bits=2, seed=-1)
 
 
 def test_what_is_too_small_is_named_with_what_came():
     with pytest.raises(ValueError, match="seed: expected at least 0, got -1"):
-        check_least(GIVEN, bits=2, seed=0)
+        check_at_least(GIVEN, bits=2, seed=0)

@@ -3,6 +3,7 @@ import io
 import json
 import re
 import runpy
+import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 from compare.cli import main
-from compare.lockstep.training import Settings
+from compare.commands import COMMANDS
+from compare.lockstep.settings import Settings
 
+ROOT = Path(__file__).parents[2]
 SMALL = ["--steps", "3", "--hidden-size", "3", "--bits", "4", "--batch-size", "6"]
 
 
@@ -64,7 +67,9 @@ def test_disagreement_is_1(capsys):
         (["--loss", "hinge"], "argument --loss: invalid choice: 'hinge'"),
         (["--dtype", "float16"], "argument --dtype: invalid choice: 'float16'"),
         (["--speed", "9"], "unrecognized arguments: --speed 9"),
-        (["dance"], "unrecognized arguments: dance"),
+        (["tran"], "expected one of the commands train, check, new, .*, got 'tran', did you mean 'train'\\?$"),
+        (["dance"], "expected one of the commands train, check, new, .*, got 'dance'$"),
+        (["--verbose", "--quiet"], "argument --quiet: not allowed with argument --verbose"),
         (["--out"], "argument --out: expected one argument"),
     ],
 )
@@ -73,7 +78,7 @@ def test_bad_input_is_2_and_one_line_that_names_it(capsys, tmp_path, arguments, 
     printed = capsys.readouterr()
     assert printed.out == "" and not list(tmp_path.rglob("summary.json"))
     (line,) = printed.err.splitlines()
-    assert line.startswith("python -m compare") and words in line
+    assert line.startswith("python -m compare") and re.search(words, line)
 
 
 @pytest.mark.parametrize("below", ["", "folder"])
@@ -82,7 +87,7 @@ def test_a_place_that_cannot_be_written_to_is_2_before_any_work(capsys, tmp_path
     monkeypatch.setattr("compare.commands.train.train", None)
     assert status(*SMALL, "--out", str(tmp_path / "file" / below)) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"out: expected a folder that can be written to, got {tmp_path / 'file' / below}" in line
+    assert f"out: expected a writable folder, got {tmp_path / 'file' / below}" in line
     assert (tmp_path / "file").read_text() == "in the way"
 
 
@@ -91,7 +96,7 @@ def test_a_folder_that_is_there_but_takes_no_files_is_2_before_any_work(capsys, 
     monkeypatch.setattr("compare.commands.train.train", None)
     assert status(*SMALL, "--out", "/proc/self") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "out: expected a folder that can be written to, got /proc/self" in line
+    assert "out: expected a writable folder, got /proc/self" in line
 
 
 def test_the_results_go_below_runs_unless_told_otherwise(tmp_path):
@@ -179,12 +184,42 @@ def test_help_shows_every_option_with_its_default(capsys):
     for name, value in asdict(Settings()).items():
         assert re.search(rf"--{name.replace('_', '-')} [^(]*\(default: {re.escape(str(value))}\)", text), name
     assert re.search(r"--out DIR [^(]*\(default: runs/", text)
-    assert "Exit status: 0 they agree, 1 they do not, 2 bad input" in text
+    assert "Exit status: 0 the sides agree, 1 they do not, 2 bad input" in text
 
 
-def test_help_without_a_command_names_the_commands(capsys):
-    assert status("--help") == 0
-    assert "train both sides on binary addition" in capsys.readouterr().out
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_without_a_command_lists_the_commands_and_the_default(capsys, flag):
+    assert status(flag) == 0
+    printed = capsys.readouterr().out
+    for name, summary in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(summary)}$", printed, re.MULTILINE)
+    assert "Without a command it is train. `python -m compare train --help` lists its options." in printed
+
+
+def test_help_imports_no_numerical_library():
+    program = (
+        "import sys; from compare.cli import main; main(['--help']); "
+        "sys.exit(bool({'numpy', 'torch', 'matplotlib', 'rich', 'manual'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_of_its_own(capsys, name):
+    assert status(name, "--help") == 0
+    assert capsys.readouterr().out.startswith(f"usage: python -m compare {name} ")
+
+
+@pytest.mark.parametrize("arguments, name", [([], "FILE"), (["--reference"], "reference")])
+@pytest.mark.parametrize(
+    "kind, words", [("nowhere.py", "no such file: {}"), ("folder", "expected a file, but {} is a directory")]
+)
+def test_a_missing_file_and_a_directory_are_named(capsys, tmp_path, arguments, name, kind, words):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "derivation.py").touch()
+    given = ["derivation.py", "--reference", f"{kind}:Layer"] if arguments else [kind]
+    assert status("check", *given) == 2
+    assert capsys.readouterr().err == f"python -m compare: {name}: {words.format(kind)}\n"
 
 
 def test_quiet_prints_the_verdict_and_nothing_else(capsys):
@@ -219,7 +254,7 @@ def test_on_a_terminal_there_is_one_unless_it_is_to_be_quiet(monkeypatch, quiet,
     monkeypatch.setattr(sys, "stderr", terminal)
     status(*SMALL, *quiet)
     text = terminal.getvalue()
-    assert ("3/3" in text and "loss 0." in text and "worst disagreement" in text) is shown
+    assert ("3/3" in text and "loss 0." in text and "worst error" in text) is shown
 
 
 def test_the_module_leaves_with_the_status(monkeypatch, capsys):

@@ -234,8 +234,13 @@ def test_a_file_that_was_cut_off_is_refused_and_nothing_copied(manual_model, tmp
 
 
 def test_a_missing_file_is_named(manual_model, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"No such file or directory.*nowhere"):
         load(tmp_path / "nowhere", manual_model(1), GATES)
+
+
+def test_a_directory_is_named_as_one(manual_model, tmp_path):
+    with pytest.raises(ValueError, match=f"{tmp_path}: expected a safetensors file, but it is a directory"):
+        load(tmp_path, manual_model(1), GATES)
 
 
 def test_an_interrupted_save_leaves_the_old_file(manual_model, tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ def test_new_overwrites_nothing(tmp_path, capsys):
     path = tmp_path / "mine.py"
     path.write_text("mine")
     assert main(["new", str(path)]) == 2
-    assert "file: expected a place that is free" in capsys.readouterr().err
+    assert f"FILE: expected a new file, but {path} exists" in capsys.readouterr().err
     assert path.read_text() == "mine"
 
 

@@ -68,7 +68,7 @@ def test_the_command_prints_a_line_for_each_and_the_score(monkeypatch, fault, ca
     printed = capsys.readouterr().out
     assert "a fault at one time step only" in printed
     assert "(L12) 2 times what it ought to be" in printed
-    assert "lstm: 1 of 1 caught, 1 of 1 named rightly" in printed
+    assert "lstm: 1 of 1 caught, 1 of 1 named correctly" in printed
 
 
 def test_the_command_is_1_when_one_is_named_wrongly(monkeypatch, fault, capsys):

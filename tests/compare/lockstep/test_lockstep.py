@@ -57,7 +57,7 @@ def against_both(what: str) -> set[tuple[str, str]]:
 )
 def test_a_right_model_agrees_with_both_opponents(lockstep, optimizer, options, loss):
     run = train(lockstep(optimizer, loss, **options))
-    assert run.agrees and not run.deaths and not disagreements(run)
+    assert run.agrees and not run.failures and not disagreements(run)
     assert all(run.worst_of(group) < 1e-13 for group in GROUPS)
 
 
@@ -212,7 +212,7 @@ def test_without_a_step_nothing_was_compared_and_nothing_agrees(lockstep):
 def test_without_opponents_nothing_was_compared_and_nothing_agrees(lockstep):
     complete = lockstep()
     run = train(Lockstep(complete.manual, {}, complete.autograd))
-    assert not run.deaths and not run.agrees
+    assert not run.failures and not run.agrees
 
 
 def test_a_readout_of_zeros_is_a_dead_model(lockstep):
@@ -222,7 +222,7 @@ def test_a_readout_of_zeros_is_a_dead_model(lockstep):
     assert not disagreements(run) and not run.agrees
     sides = ("manual", "autograd", "nn.LSTM")
     names = [name for name in TENSORS if name.startswith("recurrent")]
-    assert sorted(run.deaths) == sorted(
+    assert sorted(run.failures) == sorted(
         f"{side}: the gradient of {name} has vanished" for side in sides for name in names
     )
 
@@ -233,7 +233,7 @@ def test_inputs_that_are_all_zero_are_no_death(lockstep, batch):
     assert not run.manual.run(0 * x, y).gradients["recurrent.weight_ih_l0"].any()
     run.step(x, y)
     run.step(0 * x, y)
-    assert not run.deaths and run.agrees
+    assert not run.failures and run.agrees
 
 
 def test_one_vanished_gradient_is_a_death_and_is_told_once(lockstep):
@@ -247,7 +247,7 @@ def test_one_vanished_gradient_is_a_death_and_is_told_once(lockstep):
 
     run.manual.run = vanish
     train(run)
-    assert run.deaths == ["manual: the gradient of recurrent.bias_hh_l0 has vanished"]
+    assert run.failures == ["manual: the gradient of recurrent.bias_hh_l0 has vanished"]
 
 
 @pytest.mark.parametrize("optimizer, rate", [("Adam", 0.0), ("SGD", 0.0), ("Adam", 1e-16), ("SGD", 1e-14)])
@@ -255,7 +255,7 @@ def test_a_loss_that_does_not_move_is_a_death_of_both_sides(lockstep, optimizer,
     run = train(lockstep(optimizer, lr=rate))
     assert not disagreements(run) and not run.agrees
     start = f"the loss on the first batch did not move from {run.steps[0].loss_manual:.6g}"
-    assert run.deaths == [f"manual: {start}", f"autograd: {start}"]
+    assert run.failures == [f"manual: {start}", f"autograd: {start}"]
 
 
 def test_a_small_learning_rate_is_no_death(lockstep):

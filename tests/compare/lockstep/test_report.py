@@ -7,15 +7,15 @@ import pytest
 from rich.console import Console
 
 from compare.agreement import Difference
-from compare.binary_addition import Problems
-from compare.lockstep.lockstep import Finding
+from compare.binary_addition import Sums
+from compare.lockstep.lockstep import GROUPS, Finding
 from compare.lockstep.report import show, verdict
-from compare.lockstep.training import Accuracy
+from compare.lockstep.training import CorrectSums
 
 
-def shown(run) -> str:
+def shown(run, verbose: bool = False) -> str:
     console = Console(file=io.StringIO(), width=120)
-    show(run, console)
+    show(run, console, verbose)
     return console.file.getvalue()
 
 
@@ -34,7 +34,7 @@ def found(run, opponent: str, group: str, name: str, error: float, index=(), pro
 
 def test_the_verdict_on_agreement_gives_the_largest_share_of_the_tolerance(run):
     found(run, "nn.LSTM", "gradient", "readout.bias", 0.25e-12, (0,))
-    assert verdict(run).endswith("each by itself; at most 25.00% of the tolerance used")
+    assert verdict(run).endswith("gradients individually; at most 25.00% of the tolerance used")
 
 
 def test_the_verdict_on_disagreement_names_each_tensor_once_whoever_disagrees(run):
@@ -46,7 +46,7 @@ def test_the_verdict_on_disagreement_names_each_tensor_once_whoever_disagrees(ru
 
 
 def test_the_verdict_names_deaths_though_everything_agrees(run):
-    run.lockstep.deaths.append("manual: the gradient of readout.bias has vanished")
+    run.lockstep.failures.append("manual: the gradient of readout.bias has vanished")
     assert verdict(run).endswith("DISAGREE[/]: 4 steps in float64; manual: the gradient of readout.bias has vanished")
 
 
@@ -60,10 +60,25 @@ def test_the_verdict_is_the_last_line(run):
     assert re.fullmatch(r"AGREE: 4 steps in float64, and 42 .*; at most 0\.\d\d% of the tolerance used", last)
 
 
-def test_every_tensor_has_a_line(run):
+def lines_of_groups(text: str) -> list[list[str]]:
+    return [line.split(maxsplit=3) for line in text.splitlines() if line.split()[:1] and line.split()[0] in GROUPS]
+
+
+def test_each_group_has_one_line_that_of_its_worst_tensor(run):
+    found(run, "nn.LSTM", "gradient", "readout.weight", 0.4e-12, (0, 2))
     text = shown(run)
-    for group, name in {(finding.group, finding.difference.name) for finding in run.lockstep.worst.values()}:
+    assert [words[0] for words in lines_of_groups(text)] == list(GROUPS)
+    assert line_with(text, "gradient", "readout.weight", "4.0e-13", "40.00%", "nn.LSTM")
+    assert "--verbose lists all 26 tensors" in text
+
+
+def test_verbose_gives_every_tensor_a_line(run):
+    text = shown(run, verbose=True)
+    tensors = {(finding.group, finding.difference.name) for finding in run.lockstep.worst.values()}
+    assert len(lines_of_groups(text)) == len(tensors) == 26
+    for group, name in tensors:
         assert line_with(text, group, *name.split())
+    assert "--verbose" not in text
 
 
 @pytest.mark.parametrize("worse", ["autograd", "nn.LSTM"])
@@ -71,7 +86,7 @@ def test_the_line_is_about_the_opponent_that_differs_more(run, worse):
     for opponent in ("autograd", "nn.LSTM"):
         error, step = (0.03e-12, 3) if opponent == worse else (0.02e-12, 2)
         found(run, opponent, "gradient", "recurrent.weight_hh_l0", error, (7, 1), step=step)
-    words = line_with(shown(run), "gradient", "recurrent.weight_hh_l0").split(maxsplit=6)
+    words = line_with(shown(run, verbose=True), "gradient", "recurrent.weight_hh_l0").split(maxsplit=6)
     assert words == [
         "gradient",
         "recurrent.weight_hh_l0",
@@ -89,34 +104,35 @@ def test_what_cannot_be_compared_says_why_instead_of_where(run):
 
 
 def test_accuracies_are_shown_for_both_sides(run):
-    text = shown(replace(run, accuracies=[Accuracy(8, 16384, 1.0, 0.9375), Accuracy(1024, 107, 0.5, 0.25)]))
+    text = shown(replace(run, correct_sums=[CorrectSums(8, 16384, 1.0, 0.9375), CorrectSums(1024, 107, 0.5, 0.25)]))
     assert line_with(text, "8", "16,384").split() == ["8", "16,384", "100.00%", "93.75%"]
     assert line_with(text, "1,024", "107").split() == ["1,024", "107", "50.00%", "25.00%"]
 
 
-def test_sums_are_worked_out_most_significant_digit_first(run):
+@pytest.mark.parametrize("verbose, count", [(False, 1), (True, 2)])
+def test_examples_are_written_out_most_significant_digit_first(run, verbose, count):
     a, b = np.array([[0, 1], [1, 1], [1, 0], [0, 0]]), np.array([[1, 1], [1, 0], [0, 0], [0, 0]])
-    problems = Problems.adding(a, b)  # 6 + 3 and 3 + 1
-    logits = np.where(problems.total == 1, 2.5, -1.5)[:, :, None]
+    sums = Sums.adding(a, b)  # 6 + 3 and 3 + 1
+    logits = np.where(sums.total == 1, 2.5, -1.5)[:, :, None]
     logits[1, 0, 0] *= -1
-    text = shown(replace(run, examples=(problems, logits)))
-    sums = [
+    lines = [" ".join(line.split()) for line in shown(replace(run, examples=(sums, logits)), verbose).splitlines()]
+    examples = [
         ["a 0 1 1 0 6", "+ b 0 0 1 1 3", "predicted 1 0 1 1 11", "true 1 0 0 1 9"],
         ["a 0 0 1 1 3", "+ b 0 0 0 1 1", "predicted 0 1 0 0 4", "true 0 1 0 0 4"],
     ]
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    for expected in sums:
+    for expected in examples[:count]:
         start = lines.index(expected[0])
         assert lines[start : start + 4] == expected
+    assert sum(line.startswith("predicted") for line in lines) == count
 
 
 def test_times_are_medians_in_milliseconds(run):
     run.lockstep.seconds.update(
         manual=[0.002, 0.001, 0.9], autograd=[0.006, 0.8, 0.005], comparing=[0.003, 0.7, 0.0005]
     )
-    assert "manual 2.00 ms, autograd 6.00 ms (3.00 times as long); comparing 3.00 ms" in " ".join(shown(run).split())
+    assert "manual 2.00 ms, autograd 6.00 ms (3.00 times as long), comparison 3.00 ms" in " ".join(shown(run).split())
 
 
 def test_the_drift_shown_is_that_after_the_last_step(run):
     run.lockstep.steps[-1] = replace(run.lockstep.steps[-1], drift=4.4e-7)
-    assert "never brought together again: 4.4e-07" in " ".join(shown(run).split())
+    assert "Drift of an independent autograd run: 4.4e-07" in " ".join(shown(run).split())

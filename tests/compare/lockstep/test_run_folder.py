@@ -11,7 +11,7 @@ from compare.agreement import Difference
 from compare.converter import load
 from compare.lockstep import run_folder
 from compare.lockstep.lockstep import GROUPS, Finding
-from compare.lockstep.training import Accuracy
+from compare.lockstep.training import CorrectSums
 
 FILES = {"summary.json", "steps.csv", "weights.safetensors", "agreement.png"}
 
@@ -74,9 +74,21 @@ def test_the_summary_has_the_worst_error_of_each_group(run, tmp_path, undrawn):
     assert worst["optimizer"] == 0.7e-12
 
 
+def test_the_summary_has_the_worst_line_of_each_tensor(run, tmp_path, undrawn):
+    spoil(run, gradient=2e-12)
+    tensors = written(run, tmp_path)["tensors"]
+    assert len(tensors) == 26
+    assert {entry["compared"] for entry in tensors} == set(GROUPS)
+    (entry,) = [entry for entry in tensors if (entry["compared"], entry["tensor"]) == ("gradient", "readout.bias")]
+    assert (entry["error"], entry["against"], entry["step"], entry["position"]) == (2e-12, "nn.LSTM", 2, "output 0")
+    for group in GROUPS:
+        worst = max(entry["error"] for entry in tensors if entry["compared"] == group)
+        assert worst == run.lockstep.worst_of(group)
+
+
 def test_the_summary_has_the_accuracy_of_both_sides_at_each_length(run, tmp_path, undrawn):
-    accuracies = [Accuracy(5, 256, 0.75, 0.5), Accuracy(64, 9, 0.25, 0.125), Accuracy(1024, 9, 0.0625, 1.0)]
-    summary = written(replace(run, accuracies=accuracies), tmp_path)
+    correct_sums = [CorrectSums(5, 256, 0.75, 0.5), CorrectSums(64, 9, 0.25, 0.125), CorrectSums(1024, 9, 0.0625, 1.0)]
+    summary = written(replace(run, correct_sums=correct_sums), tmp_path)
     assert summary["accuracy"] == {"manual": 0.75, "autograd": 0.5}
     assert summary["accuracy_64"] == {"manual": 0.25, "autograd": 0.125}
     assert summary["accuracy_1024"] == {"manual": 0.0625, "autograd": 1.0}
@@ -97,7 +109,7 @@ def test_the_summary_names_what_disagrees(run, tmp_path, undrawn):
 
 
 def test_the_summary_names_the_dead(run, tmp_path, undrawn):
-    run.lockstep.deaths.append("manual: the gradient of readout.bias has vanished")
+    run.lockstep.failures.append("manual: the gradient of readout.bias has vanished")
     summary = written(run, tmp_path)
     assert summary["verdict"] == "disagree"
     assert summary["deaths"] == ["manual: the gradient of readout.bias has vanished"]
@@ -156,7 +168,7 @@ def test_losses_that_no_log_axis_can_show_are_drawn_without_a_warning(run, tmp_p
 def test_a_second_run_takes_the_place_of_the_first(run, tmp_path, undrawn):
     run_folder.write(run, tmp_path)
     run.lockstep.steps.pop()
-    run.lockstep.deaths.append("manual: dead")
+    run.lockstep.failures.append("manual: dead")
     summary = written(run, tmp_path)
     assert summary["verdict"] == "disagree" and len(rows(tmp_path)) == 3
     assert {path.name for path in tmp_path.iterdir()} == FILES

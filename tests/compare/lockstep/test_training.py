@@ -6,9 +6,10 @@ import torch
 
 import manual
 import torch_impl
-from compare.binary_addition import Problems, every_problem
+from compare.binary_addition import Sums, all_sums
+from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import TorchTrainer
-from compare.lockstep.training import Settings, train
+from compare.lockstep.training import train
 
 SMALL = Settings(hidden_size=3, bits=4, steps=3, batch_size=6)
 
@@ -110,59 +111,59 @@ def test_another_seed_gives_other_weights_and_other_problems():
 
 
 def test_short_sums_are_evaluated_one_and_all(run):
-    trained = run.accuracies[0]
-    assert (trained.bits, trained.problems) == (5, 256)
+    trained = run.correct_sums[0]
+    assert (trained.bits, trained.count) == (5, 256)
 
 
 def test_all_16384_sums_of_8_bits_are_evaluated():
-    trained = train(replace(SMALL, bits=8)).accuracies[0]
-    assert (trained.bits, trained.problems) == (8, 16384)
+    trained = train(replace(SMALL, bits=8)).correct_sums[0]
+    assert (trained.bits, trained.count) == (8, 16384)
 
 
 def test_longer_sums_are_sampled_with_the_hardest_among_them():
-    trained = train(replace(SMALL, bits=9)).accuracies[0]
-    assert (trained.bits, trained.problems) == (9, 16384 + 7)
+    trained = train(replace(SMALL, bits=9)).correct_sums[0]
+    assert (trained.bits, trained.count) == (9, 16384 + 7)
 
 
 def test_sums_of_64_and_1024_bits_are_evaluated_after_the_trained_length(run):
-    assert [accuracy.bits for accuracy in run.accuracies] == [5, 64, 1024]
-    assert all(accuracy.problems >= 100 for accuracy in run.accuracies)
+    assert [sums.bits for sums in run.correct_sums] == [5, 64, 1024]
+    assert all(sums.count >= 100 for sums in run.correct_sums)
 
 
 def test_each_side_is_credited_with_its_own_answers(monkeypatch):
     def right(self, x):
         a, b = x.astype(int).transpose(2, 0, 1)
-        return Problems.adding(a, b).targets("float64") - 0.5
+        return Sums.adding(a, b).targets("float64") - 0.5
 
     monkeypatch.setattr(TorchTrainer, "logits", right)
-    for accuracy in train(SMALL).accuracies:
-        assert accuracy.manual < 0.5 and accuracy.autograd == 1
+    for sums in train(SMALL).correct_sums:
+        assert sums.manual < 0.5 and sums.autograd == 1
 
 
 def test_a_run_that_learns_nothing_is_dead():
-    assert len(train(replace(SMALL, learning_rate=0.0)).lockstep.deaths) == 2
+    assert len(train(replace(SMALL, learning_rate=0.0)).lockstep.failures) == 2
 
 
 def test_accuracies_are_those_of_the_finished_models(run):
-    problems, lockstep = every_problem(5), run.lockstep
-    x = problems.inputs("float64")
-    assert run.accuracies[0].manual == problems.solved(lockstep.manual.logits(x))
-    assert run.accuracies[0].autograd == problems.solved(lockstep.autograd.logits(x))
+    sums, lockstep = all_sums(5), run.lockstep
+    x = sums.inputs("float64")
+    assert run.correct_sums[0].manual == sums.share_correct(lockstep.manual.logits(x))
+    assert run.correct_sums[0].autograd == sums.share_correct(lockstep.autograd.logits(x))
 
 
 def test_a_trained_model_adds_and_an_untrained_one_does_not():
     settings = Settings(hidden_size=8, bits=4, steps=150, batch_size=16, learning_rate=0.05)
     trained, untrained = train(settings), train(replace(settings, steps=1))
-    assert trained.accuracies[0].manual == trained.accuracies[0].autograd == 1
-    assert untrained.accuracies[0].manual < 0.5 and untrained.accuracies[0].autograd < 0.5
+    assert trained.correct_sums[0].manual == trained.correct_sums[0].autograd == 1
+    assert untrained.correct_sums[0].manual < 0.5 and untrained.correct_sums[0].autograd < 0.5
     assert trained.lockstep.agrees
     assert trained.lockstep.steps[-1].loss_manual < 0.3 * trained.lockstep.steps[0].loss_manual
 
 
 def test_examples_are_a_few_sums_of_the_trained_length_with_the_manual_sides_answer(run):
-    problems, logits = run.examples
-    assert problems.total.shape == (5, 3)
-    np.testing.assert_array_equal(logits, run.lockstep.manual.logits(problems.inputs("float64")))
+    sums, logits = run.examples
+    assert sums.total.shape == (5, 3)
+    np.testing.assert_array_equal(logits, run.lockstep.manual.logits(sums.inputs("float64")))
 
 
 def test_the_gates_are_the_kernels(run):
@@ -174,5 +175,5 @@ def test_the_gates_are_the_kernels(run):
 def test_every_cell_agrees_and_learns_to_add(cell, options):
     run = train(Settings(cell=cell, bits=5, steps=150, batch_size=32, **options))
     assert run.agrees
-    assert run.accuracies[0].manual > 0.95
-    assert run.accuracies[0].autograd > 0.95
+    assert run.correct_sums[0].manual > 0.95
+    assert run.correct_sums[0].autograd > 0.95

@@ -116,4 +116,4 @@ def test_a_folder_that_cannot_be_written_to_is_named_before_any_work(tmp_path, c
     (tmp_path / "file").touch()
     assert main(["audit", "--out", str(tmp_path / "file" / "folder")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "out: expected a folder that can be written to, got" in line
+    assert "out: expected a writable folder, got" in line

@@ -33,7 +33,7 @@ TRASK = """
 def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
     steps, some = ENOUGH.get(name, (60, 0))
     run = train_recipe(replace(RECIPES[name], steps=steps))
-    assert run.agrees and not run.lockstep.deaths
+    assert run.agrees and not run.lockstep.failures
     assert len(run.lockstep.steps) == steps
     losses = np.array([step.loss_manual for step in run.lockstep.steps])
     if some:
@@ -143,8 +143,8 @@ def test_its_author_s_lines_are_printed_unless_it_is_to_be_quiet(folder, capsys)
     "given, message",
     [
         (["--recipe", "nobody"], "recipe: expected one of scalar-bias-lstm, .*, got 'nobody'"),
-        (["--recipe", "lstm-class", "--cell", "gru"], "cell: expected to be left out beside --recipe.*, got gru"),
-        (["--recipe", "lstm-class", "--nesterov"], "nesterov: expected to be left out beside --recipe.*, got True"),
+        (["--recipe", "lstm-class", "--cell", "gru"], "cell: expected no value with --recipe.*, got gru"),
+        (["--recipe", "lstm-class", "--nesterov"], "nesterov: expected no value with --recipe.*, got True"),
         (["--recipe", "lstm-class", "--steps", "0"], "steps: expected at least 1, got 0"),
         (["--recipe", "lstm-class", "--seed", "-1"], "seed: expected at least 0, got -1"),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import manual
-from compare.binary_addition import every_problem
+from compare.binary_addition import all_sums
 from compare.published.lockstep import set_up
 from compare.published.passes import PASSES, lstm_backward, lstm_forward
 from compare.published.recipes import RECIPES
@@ -71,7 +71,7 @@ def test_the_error_of_the_class_is_the_published_one():
 def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
     recipe = replace(RECIPES[name], hidden_size=3)
     curve = train(recipe, PASSES[recipe.cell][1], [0, 1], 300, [300])
-    problems = every_problem(8)
+    problems = all_sums(8)
     for k, found in enumerate(exact(recipe, curve.weights, curve.readout)):
         kind = manual.RNN if recipe.cell == "rnn" else manual.LSTM
         layer = kind(2, 3, rng=np.random.default_rng(0), **recipe.options)
@@ -80,7 +80,7 @@ def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
         layer.parameters["bias_ih_l0"][...] = curve.weights["bias"][k]
         layer.parameters["bias_hh_l0"][...] = 0
         h, _, _ = layer.forward(problems.inputs(np.float64))
-        assert found == problems.solved(h @ curve.readout[k].T)
+        assert found == problems.share_correct(h @ curve.readout[k].T)
         assert found == curve.values[-1, k]
 
 

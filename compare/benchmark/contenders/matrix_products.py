@@ -1,9 +1,9 @@
-"""The limit: the matrix products that any forward and backward of a layer must do, and nothing else.
+"""The bare matrix products that any forward and backward pass of a layer has to compute: a lower bound of its time.
 
-The input's product with its weights for all steps; for each step the state's product on the way and the adjoint's on
-the way back, which wait for each other; and one product each for the gradients of both weights and of the input.
-Each is laid out both ways, rows or columns for the batch, with NumPy also in tiles as ``manual.fast.products`` has
-them, and whichever is fastest counts.
+The input's product with its weights for all steps; for each step the state's product in the forward and the adjoint's
+in the backward pass, which depend on each other from step to step; and one product each for the gradients of both
+weights and of the input. Each is timed in several layouts, with rows or columns for the batch, with NumPy also in tiles
+as in ``manual.fast.products``, and the fastest one counts.
 """
 
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from compare.benchmark.case import Case, Result, Work
-from manual.fast import products as fast_products
+from compare.benchmark.case import Case, Inputs, Result, Work
+from manual.fast import products
 from manual.fast.products import PART_ROWS, tile_width
 
-Shape = tuple[int, int]
-Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of two factors and of their product
+Matrix = tuple[int, int]
+Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of both factors and of their product
 
 
-def products(case: Case) -> list[tuple[int, Shape, Shape]]:
-    """How often which shapes are multiplied."""
+def required_products(case: Case) -> list[tuple[int, Matrix, Matrix]]:
+    """List how many times which shapes are multiplied."""
     T, B, D, H = case.size
     G, M = case.rows, T * B
     return [
@@ -36,33 +36,33 @@ def products(case: Case) -> list[tuple[int, Shape, Shape]]:
     ]
 
 
-def with_numpy(case: Case) -> Work:
-    """With NumPy's BLAS, in one piece or in pieces that it need not repack; a shard of the batch in each thread."""
+def with_numpy(case: Case, inputs: Inputs) -> Work:
+    """Multiply with NumPy's BLAS, whole or in tiles that it need not repack, with a shard of the batch per thread."""
     rng = np.random.default_rng(0)
 
     def draw(shape: tuple[int, ...]) -> Any:
         return rng.normal(size=shape).astype(case.dtype)
 
-    def forms(first: Shape, second: Shape) -> list[Shapes]:
-        return [*whole(first, second), *in_pieces(first, second)]
+    def layouts(first: Matrix, second: Matrix) -> list[Shapes]:
+        return [*whole(first, second), *tiled(first, second)]
 
     n = min(case.threads, case.B)
     shards = [replace(case, B=(k + 1) * case.B // n - k * case.B // n) for k in range(n)]
-    works = [_fastest(shard, forms, draw, np.matmul) for shard in shards]
+    works = [_fastest(shard, layouts, draw, np.matmul) for shard in shards]
     if n == 1:
         return works[0]
     pool = ThreadPoolExecutor(n)
 
     def run() -> Result:
-        for done in [pool.submit(work) for work in works]:
-            done.result()
+        for future in [pool.submit(work) for work in works]:
+            future.result()
         return Result({}, {})
 
     return run
 
 
-def with_torch(case: Case) -> Work:
-    """With the BLAS of torch."""
+def with_torch(case: Case, inputs: Inputs) -> Work:
+    """Multiply with torch's BLAS."""
     import torch
 
     torch.set_num_threads(case.threads)
@@ -74,20 +74,20 @@ def with_torch(case: Case) -> Work:
     return _fastest(case, whole, draw, lambda a, b, out: torch.matmul(a, b, out=out))
 
 
-def whole(first: Shape, second: Shape) -> list[Shapes]:
-    """Factors and result of the product as it is, and with all of them transposed."""
+def whole(first: Matrix, second: Matrix) -> list[Shapes]:
+    """Return the shapes of factors and product, as they are and with everything transposed."""
     (M, K), (_, N) = first, second
     return [((m, K), (K, n), (m, n)) for m, n in ((M, N), (N, M))]
 
 
-def in_pieces(first: Shape, second: Shape) -> list[Shapes]:
-    """The same as stacks: of parts of the inner axis, whose results are left unadded, and of tiles of columns."""
+def tiled(first: Matrix, second: Matrix) -> list[Shapes]:
+    """Return stacks of the same product: tiles of columns, and parts of the inner axis whose sum is left out."""
     stacks: list[Shapes] = []
     for (m, K), _, (_, n) in whole(first, second):
         for parts in (1, 2, 4, 8, 16, 32):
             inner = K // parts
             width = tile_width(m, inner, n)
-            if K % parts == 0 and inner >= min(K, PART_ROWS) and m * inner * width <= fast_products.SMALL_PRODUCT:
+            if K % parts == 0 and inner >= min(K, PART_ROWS) and m * inner * width <= products.SMALL_PRODUCT:
                 tiles = n // width
                 stacks.append(((parts, 1, m, inner), (parts, tiles, inner, width), (parts, tiles, m, width)))
     return stacks
@@ -95,15 +95,15 @@ def in_pieces(first: Shape, second: Shape) -> list[Shapes]:
 
 def _fastest(
     case: Case,
-    forms: Callable[[Shape, Shape], list[Shapes]],
+    layouts: Callable[[Matrix, Matrix], list[Shapes]],
     draw: Callable[[tuple[int, ...]], Any],
     multiply: Callable[[Any, Any, Any], Any],
 ) -> Work:
-    """Each product in the form that takes the least time."""
+    """Return the products of a case, each in the layout that takes the least time."""
     chosen = []
-    for times, first, second in products(case):
+    for times, first, second in required_products(case):
         timed = []
-        for shapes in forms(first, second):
+        for shapes in layouts(first, second):
             arrays = [draw(shape) for shape in shapes]
             elapsed = []
             for _ in range(4):

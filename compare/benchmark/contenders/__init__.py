@@ -1,0 +1,62 @@
+"""The contenders: the same layer, and the same training step, computed by different means.
+
+A contender is built from a case and its inputs, and is then a function without arguments that does the work once. Its
+module is imported only then, because each contender runs in a process of its own, without the others' libraries.
+"""
+
+import shutil
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from compare.benchmark.case import Case, Inputs, Work
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do the work.
+
+    Args:
+        label: its name in tables and figures, with ``{cell}`` for the name of the layer's class.
+        builder: the function that builds it, as ``module.function`` in this package.
+        needs: a module, or ``compiler``, that the project does not otherwise need.
+        longest: the largest T at which it takes part, if not 0. Compiling more unrolled steps takes minutes.
+    """
+
+    label: str
+    builder: str
+    needs: str = ""
+    longest: int = 0
+
+    def build(self, case: Case, inputs: Inputs) -> Work:
+        """Prepare everything that is not timed."""
+        module, _, function = self.builder.rpartition(".")
+        work: Work = getattr(import_module(f"{__name__}.{module}"), function)(case, inputs)
+        return work
+
+    @property
+    def missing(self) -> str:
+        """How to install what it needs; empty if that is installed."""
+        if self.needs == "compiler":
+            return "" if shutil.which("g++") or shutil.which("clang++") else "install a C++ compiler such as g++"
+        if self.needs and not find_spec(self.needs):
+            return "pip install -c constraints.txt -e '.[bench]'"
+        return ""
+
+
+#: By their names on the command line. The first is the one that the others are compared with.
+CONTENDERS = {
+    "manual": Contender("manual", "by_hand.build"),
+    "autograd": Contender("written-out autograd", "torch_modules.written_out"),
+    "cell": Contender("nn.{cell}Cell loop", "torch_modules.cell_loop"),
+    "fused": Contender("nn.{cell}", "torch_modules.fused"),
+    "jax": Contender("JAX jit", "jax_scan.build", "jax"),
+    "hips": Contender("HIPS autograd", "hips_autograd.build", "autograd"),
+    "compiled": Contender("torch.compile", "torch_modules.compiled", "compiler", longest=16),
+}
+
+#: The bare matrix products, by the library whose BLAS multiplies.
+PRODUCTS = {
+    "numpy": Contender("products, NumPy's BLAS", "matrix_products.with_numpy"),
+    "torch": Contender("products, torch's BLAS", "matrix_products.with_torch"),
+}

@@ -1,0 +1,83 @@
+"""The processes of all contenders, and the requests that they are sent."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import sleep
+from typing import Any
+
+from compare.benchmark.contenders import PRODUCTS
+from compare.benchmark.machine import available_cores
+
+#: Seconds between turns if there are several threads: an idle thread pool keeps its cores busy for a while.
+PAUSE = 0.05
+
+
+class Pool:
+    """The processes of contenders and bare products, all on the same cores.
+
+    Args:
+        names: the contenders.
+        threads: the number of threads, and so of cores, that each may use.
+    """
+
+    def __init__(self, names: list[str], threads: int):
+        self.threads = threads
+        cores = ",".join(map(str, available_cores()[-threads:]))
+        pairs = [("CONTENDERS", name) for name in names] + [("PRODUCTS", name) for name in PRODUCTS]
+        self.processes = {
+            (table, name): subprocess.Popen(
+                [sys.executable, "-m", "compare.benchmark.worker", table, name, cores],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=self._environment(name),
+            )
+            for table, name in pairs
+        }
+
+    def _environment(self, name: str) -> dict[str, str]:
+        """Limit the libraries' thread pools. ``manual`` and ``numpy`` start threads of their own instead."""
+        pool = "1" if name in ("manual", "numpy") else str(self.threads)
+        limits = {f"{library}_NUM_THREADS": pool for library in ("OPENBLAS", "OMP", "MKL")}
+        eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if self.threads == 1 else {}
+        return {**os.environ, **limits, **eigen}
+
+    def ask(self, table: str, name: str, request: dict[str, Any]) -> Any:
+        """Send a request to a process and return its answer.
+
+        Raises:
+            RuntimeError: the process has ended.
+        """
+        process = self.processes[table, name]
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise RuntimeError(f"the process of {name} ended with status {process.wait()}")
+        if self.threads > 1:
+            sleep(PAUSE)
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End all processes by closing their input."""
+        for process in self.processes.values():
+            with suppress(BrokenPipeError), process:
+                pass
+
+
+@contextmanager
+def running(names: list[str], threads: int) -> Iterator[Pool]:
+    """Start a pool, and close it at the end of the block."""
+    pool = Pool(names, threads)
+    try:
+        yield pool
+    finally:
+        pool.close()

@@ -1,0 +1,67 @@
+"""The settings of a run, apart from everything that carries it out."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from compare.bounds import check_at_least
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run on binary addition. The command line's options have the same names and explain them.
+
+    Raises:
+        ValueError: a setting is outside its range, or does not go with the optimizer.
+    """
+
+    cell: str = "lstm"
+    hidden_size: int = 16
+    layers: int = 1
+    bidirectional: bool = False
+    bits: int = 8
+    steps: int = 1000
+    batch_size: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 0.03
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    loss: str = "bce"
+    dtype: str = "float64"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: expected a finite number of at least 0, got {getattr(self, name)}")
+        if self.optimizer != "sgd" and (self.momentum or self.nesterov):
+            raise ValueError(f"momentum, nesterov: expected only with optimizer sgd, got optimizer {self.optimizer}")
+        check_at_least(self, hidden_size=1, layers=1, bits=2, steps=1, batch_size=1, seed=0)
+
+    @property
+    def title(self) -> str:
+        """The title of the run's figure."""
+        return f"{self.cell.upper()}, {self.bits} bits, {self.dtype}"
+
+
+class Configuration(Protocol):
+    """What a finished run needs to know of how it was set up: by ``Settings``, or by a recipe."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def cell(self) -> str:
+        """A key of ``CELLS``."""
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of all arrays."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the weights and the training data."""
+
+    @property
+    def title(self) -> str:
+        """The title of the run's figure."""

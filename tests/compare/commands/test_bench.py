@@ -1,0 +1,52 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from compare.benchmark.contenders import CONTENDERS, PRODUCTS, Contender
+from compare.cli import main
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--contenders", "theano"], "contenders: expected some of manual, autograd,"),
+        (["--contenders", "jax"], "contenders: 'jax' is not installed here: pip install"),
+        (["--sizes", "8,1,2"], "sizes: expected T,B,D,H as in 8,64,2,16, got '8,1,2'"),
+        (["--sizes", "8,0,2,16"], "sizes: expected T, B, D and H of at least 1, got '8,0,2,16'"),
+        (["--threads", "0"], "threads: expected numbers from 1 to"),
+        (["--rounds", "-1"], "rounds: expected more than 0, got -1"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(CONTENDERS, "jax", Contender("JAX jit", "jax_scan.build", "no_such_module"))
+    assert main(["bench", "--out", str(tmp_path), *arguments]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.delitem(PRODUCTS, "torch")  # saves half the time of starting processes
+    monkeypatch.setattr("compare.commands.bench.STEP", (3, 2, 2, 3))
+    monkeypatch.setattr("compare.commands.bench.SWEEPS", {"H": ((2, 2, 2), (3, 6)), "T": ((2, 2, 3), (1, 3))})
+    options = ["--contenders", "manual", "fused", "--cells", "LSTM", "--sizes", "3,2,2,4", "--dtypes", "float32"]
+    assert main(["bench", *options, "--threads", "1", "--rounds", "3", "--seconds", "0.1", "--out", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"bench.json", "bench.csv", "bench.png"}
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert [(case["case"]["task"], case["sweep"]) for case in written["cases"]] == [
+        ("layer", ""), ("step", ""), ("layer", "H"), ("layer", "H"), ("layer", "T"), ("layer", "T"),
+    ]  # fmt: skip
+    assert written["machine"]["numpy"] == np.__version__
+    with (tmp_path / "bench.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["contender"] for row in rows} == {"manual", "fused", "products, numpy"}
+    layer = [row for row in rows if row["contender"] == "fused" and row["task"] == "layer" and not row["sweep"]]
+    assert [float(row["seconds"]) for row in layer] == written["cases"][0]["timings"]["fused"]["seconds"]
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    assert "AGREE: all outputs and gradients, in all 6 cases" in printed
+    assert "nn.LSTM" in printed
