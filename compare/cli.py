@@ -23,6 +23,14 @@ class Parser(argparse.ArgumentParser):
         sys.exit(BAD_INPUT)
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """A formatter that shows defaults, but not the None and False of options that are off."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        off = action.default is None or action.default is False
+        return action.help if off else super()._get_help_string(action)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
@@ -45,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
             nearest = "".join(f", did you mean {match!r}?" for match in get_close_matches(name, COMMANDS, n=1))
             raise ValueError(f"expected one of the commands {', '.join(COMMANDS)}, got {name!r}{nearest}")
         command = import_module(f"compare.commands.{name}")
-        parser = Parser(f"python -m compare {name}", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        parser = Parser(f"python -m compare {name}", formatter_class=HelpFormatter)
         command.arguments(parser)
         status: int = command.run(parser.parse_args(rest))
     except ValueError as error:

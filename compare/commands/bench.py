@@ -44,8 +44,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Time forward and backward of a layer, and a training step on binary addition, by hand and by other means. "
         "Each contender runs in a process of its own on the same cores. Their results are compared first; then they "
-        "take turns. Exit status: 0 the results agree, 1 they do not, 2 bad input. Without --quick this takes half an "
-        "hour."
+        "take turns. Without --quick this takes half an hour. Exit status: 0 the results agree, 1 they do not, 2 bad "
+        "input."
     )
     parser.add_argument("--quick", action="store_true", help="three sizes, few rounds, float64, one thread")
     parser.add_argument(
@@ -56,14 +56,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), help="default: both")
     parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="default: 1 and the number of cores")
     parser.add_argument("--rounds", type=int, help="turns of each contender, at most (default: 9, quick 5)")
-    parser.add_argument("--seconds", type=float, help="no round of a case begins later (default: 15, quick 1)")
+    parser.add_argument("--seconds", type=float, help="time limit for the rounds of a case (default: 15, quick 1)")
     parser.add_argument("--no-steps", action="store_true", help="leave out the training step")
     parser.add_argument("--no-sweeps", action="store_true", help="leave out the sweeps over H, B and T")
     add_out(parser, "folder for bench.json, .csv and .png")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, print, write."""
+    """Measure, write the results, and print them."""
     names = options.contenders or [name for name in measure.installed() if not options.quick or name != "compiled"]
     measure.check_contenders(names)
     names = ["manual", *dict.fromkeys(name for name in names if name != "manual")]

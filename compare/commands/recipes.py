@@ -1,4 +1,4 @@
-"""``recipes``: what ``train --recipe`` can train."""
+"""``recipes``: the systems that ``train --recipe`` can train."""
 
 import argparse
 import json
@@ -14,9 +14,9 @@ from compare.published.recipes import RECIPES, Recipe
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the list can be told."""
-    parser.description = "List the systems of public write-ups that `train --recipe NAME` trains, as they should be."
-    parser.add_argument("--json", action="store_true", help="print everything about them as JSON")
+    """Add the output format."""
+    parser.description = "List the published systems, which `train --recipe NAME` trains with the true gradient."
+    parser.add_argument("--json", action="store_true", help="print the recipes as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _weights(layout: Layout) -> str:
-    """A layout in a few words."""
+    """Describe a layout in a few words."""
     shape = "x W" if layout.columns else "W x"
     if layout.joined:
         shape = f"W [{', '.join(layout.joined)}]"
@@ -55,7 +55,7 @@ def _weights(layout: Layout) -> str:
 
 
 def _loss(recipe: Recipe) -> str:
-    """The write-up's loss in a few words."""
+    """Describe the write-up's loss in a few words."""
     return {
         "bce": "cross-entropy, summed",
         "mse": "½ (p - y)², summed",

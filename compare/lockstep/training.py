@@ -60,7 +60,7 @@ class Run:
         return self.lockstep.manual.model.recurrent.kernel.gates
 
     def where(self, finding: Finding) -> str:
-        """Describe the position of a finding's worst element, or the problem that left nothing to compare."""
+        """Describe the position of a finding's worst element, or the problem that prevents the comparison."""
         found = finding.difference
         return found.problem or position(found.name, found.index, finding.shape, self.gates)
 

@@ -29,7 +29,7 @@ def test_the_ratio_is_the_geometric_mean():
     assert ratio_to_manual(errors, "float32", "nn") == pytest.approx((4 * 4 * 0.5) ** (1 / 3))
 
 
-def test_the_command_prints_both_dtypes_and_says_who_is_nearer(capsys):
+def test_the_command_prints_both_dtypes_and_says_which_side_is_closer_to_the_truth(capsys):
     assert main(["accuracy", "--hidden-size", "5", "--batch-size", "3", "--lengths", "2", "3"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("is closer to the truth") == 4

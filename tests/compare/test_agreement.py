@@ -17,7 +17,7 @@ def draw(seed: int, shape: tuple[int, ...] = (3, 4, 2)) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def test_tolerances_are_the_designs():
+def test_the_tolerances_are_those_documented():
     assert TOLERANCES == {"float64": 1e-12, "float32": 1e-5}
 
 
@@ -66,7 +66,7 @@ def test_the_error_is_relative_to_the_reference_and_not_to_the_other_side():
     assert difference("a", np.array([2.0, 1.0]), np.array([3.0, 1.0]), TOLERANCE).error == 1 / 3
 
 
-def test_the_scale_is_that_of_the_largest_magnitude_be_it_negative():
+def test_the_scale_is_that_of_the_largest_magnitude_even_if_negative():
     assert difference("a", np.array([-8.0, 2.0]), np.array([-8.0, 1.0]), TOLERANCE).error == 1 / 8
 
 
@@ -136,7 +136,7 @@ def test_what_is_not_finite_on_either_side_or_on_both_is_a_problem(ours, theirs)
     np.testing.assert_equal((found.actual, found.reference), (ours, theirs))
 
 
-def test_nan_is_found_beside_a_larger_difference():
+def test_nan_is_found_despite_a_larger_difference():
     actual = draw(5)
     reference = actual.copy()
     actual[0, 0, 0] += 1e9
@@ -235,16 +235,16 @@ def test_comparing_changes_neither_side():
         ("loss", (), (), ""),
     ],
 )
-def test_place_says_where_an_element_stands(name, index, shape, words):
+def test_the_position_of_an_element_is_described(name, index, shape, words):
     assert position(name, index, shape, GATES) == words
 
 
-def test_place_names_the_gates_that_it_is_given():
+def test_the_position_names_the_gates_that_are_given():
     assert position("weight_hh_l0", (4, 1), (6, 2), ("r", "z", "n")) == "gate n, unit 0, from unit 1"
 
 
 @pytest.mark.parametrize("gate", range(4))
-def test_the_place_of_a_perturbed_gate_names_that_gate(gate):
+def test_the_position_in_a_perturbed_gate_names_that_gate(gate):
     H = 3
     reference = draw(12, (4 * H, H))
     actual = reference.copy()

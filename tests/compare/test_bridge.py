@@ -39,7 +39,9 @@ def returned(output, last):
 
 
 @pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["full", "lengths"])
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * ("stacked" in name)) for name in LAYERS]
+)
 def test_gradcheck_passes(name, lengths):
     module = HandDerived(build(name))
     x, state = draw(module.layer)

@@ -184,6 +184,7 @@ def test_help_shows_every_option_with_its_default(capsys):
     for name, value in asdict(Settings()).items():
         assert re.search(rf"--{name.replace('_', '-')} [^(]*\(default: {re.escape(str(value))}\)", text), name
     assert re.search(r"--out DIR [^(]*\(default: runs/", text)
+    assert "(default: None)" not in text and "--quiet print only the verdict" in text
     assert "Exit status: 0 the sides agree, 1 they do not, 2 bad input" in text
 
 

@@ -7,17 +7,17 @@ from compare.files import replacing
 
 
 def test_the_file_appears_with_what_was_written_and_nothing_else_is_left(tmp_path):
-    with replacing(tmp_path / "file") as beside:
-        beside.write_text("new")
+    with replacing(tmp_path / "file") as temporary:
+        temporary.write_text("new")
     assert (tmp_path / "file").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_until_the_block_ends_the_old_content_stands(tmp_path):
+def test_until_the_block_ends_the_old_content_stays(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with replacing(path) as beside:
-        beside.write_text("new")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
 
@@ -25,16 +25,16 @@ def test_until_the_block_ends_the_old_content_stands(tmp_path):
 def test_an_error_in_the_block_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="half way"), replacing(path) as beside:
-        beside.write_text("ne")
+    with pytest.raises(RuntimeError, match="half way"), replacing(path) as temporary:
+        temporary.write_text("ne")
         raise RuntimeError("half way")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_error_in_the_block_creates_no_file(tmp_path):
-    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "file") as beside:
-        beside.write_text("ne")
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "file") as temporary:
+        temporary.write_text("ne")
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
 
@@ -44,18 +44,18 @@ def test_an_error_before_anything_is_written_is_the_one_that_is_raised(tmp_path)
         raise RuntimeError("at once")
 
 
-def test_what_is_written_stands_in_the_same_folder_for_a_rename_to_be_atomic(tmp_path):
-    with replacing(tmp_path / "file") as beside:
-        beside.write_text("new")
-        assert beside.parent == tmp_path
-        assert beside.name != "file"
-        inode = beside.stat().st_ino
+def test_the_temporary_file_is_in_the_same_folder_so_that_the_rename_is_atomic(tmp_path):
+    with replacing(tmp_path / "file") as temporary:
+        temporary.write_text("new")
+        assert temporary.parent == tmp_path
+        assert temporary.name != "file"
+        inode = temporary.stat().st_ino
     assert (tmp_path / "file").stat().st_ino == inode
 
 
 def test_missing_folders_are_made(tmp_path):
-    with replacing(tmp_path / "a" / "b" / "file") as beside:
-        beside.write_text("new")
+    with replacing(tmp_path / "a" / "b" / "file") as temporary:
+        temporary.write_text("new")
     assert (tmp_path / "a" / "b" / "file").read_text() == "new"
 
 
@@ -71,7 +71,7 @@ def test_two_processes_write_to_different_places(tmp_path, monkeypatch):
 
 def test_the_permissions_are_those_of_any_new_file(tmp_path):
     (tmp_path / "other").touch()
-    with replacing(tmp_path / "file") as beside:
-        beside.touch()
+    with replacing(tmp_path / "file") as temporary:
+        temporary.touch()
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "other")]
     assert modes[0] == modes[1]

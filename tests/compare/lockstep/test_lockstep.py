@@ -91,7 +91,7 @@ def test_one_gradient_off_by_a_billionth_is_found_with_tensor_and_step(lockstep,
 
 
 @pytest.mark.parametrize("name, index", TENSORS.items())
-def test_one_wrong_element_is_found_where_it_stands(lockstep, name, index):
+def test_one_wrong_element_is_found_at_its_position(lockstep, name, index):
     run = lockstep()
 
     def perturb(result):
@@ -227,7 +227,7 @@ def test_a_readout_of_zeros_is_a_dead_model(lockstep):
     )
 
 
-def test_inputs_that_are_all_zero_are_no_death(lockstep, batch):
+def test_inputs_that_are_all_zero_are_no_failure(lockstep, batch):
     x, y = batch
     run = lockstep()
     assert not run.manual.run(0 * x, y).gradients["recurrent.weight_ih_l0"].any()
@@ -236,7 +236,7 @@ def test_inputs_that_are_all_zero_are_no_death(lockstep, batch):
     assert not run.failures and run.agrees
 
 
-def test_one_vanished_gradient_is_a_death_and_is_told_once(lockstep):
+def test_one_vanished_gradient_is_a_failure_reported_once(lockstep):
     run = lockstep()
     original = run.manual.run
 
@@ -251,14 +251,14 @@ def test_one_vanished_gradient_is_a_death_and_is_told_once(lockstep):
 
 
 @pytest.mark.parametrize("optimizer, rate", [("Adam", 0.0), ("SGD", 0.0), ("Adam", 1e-16), ("SGD", 1e-14)])
-def test_a_loss_that_does_not_move_is_a_death_of_both_sides(lockstep, optimizer, rate):
+def test_a_loss_that_does_not_move_is_a_failure_of_both_sides(lockstep, optimizer, rate):
     run = train(lockstep(optimizer, lr=rate))
     assert not disagreements(run) and not run.agrees
     start = f"the loss on the first batch did not move from {run.steps[0].loss_manual:.6g}"
     assert run.failures == [f"manual: {start}", f"autograd: {start}"]
 
 
-def test_a_small_learning_rate_is_no_death(lockstep):
+def test_a_small_learning_rate_is_no_failure(lockstep):
     assert train(lockstep("SGD", lr=1e-6)).agrees
 
 
@@ -288,7 +288,7 @@ def test_a_gradient_that_is_not_a_number_on_one_side_is_a_failure(lockstep, side
     assert finding.difference.problem == "not finite" and finding.difference.index == (0, 2)
 
 
-def test_opponents_take_over_the_weights_before_each_step(lockstep):
+def test_opponents_copy_the_weights_before_each_step(lockstep):
     run = train(lockstep(), steps=2)
     with torch.no_grad():
         for opponent in run.opponents.values():
@@ -313,7 +313,7 @@ def test_drift_is_relative_to_the_largest_parameter_and_no_disagreement(lockstep
     assert all(error < 1e-12 for error in step.errors.values())
 
 
-def test_the_side_left_to_itself_is_never_brought_back(lockstep):
+def test_the_independent_side_is_never_resynchronised(lockstep):
     run = train(lockstep(), steps=1)
     run.autograd.parameters["readout.bias"] += 1e-3
     train(run, steps=3)
@@ -321,7 +321,7 @@ def test_the_side_left_to_itself_is_never_brought_back(lockstep):
     assert run.agrees
 
 
-def test_the_side_left_to_itself_learns_from_its_own_gradients(lockstep):
+def test_the_independent_side_learns_from_its_own_gradients(lockstep):
     run = lockstep("SGD")
 
     def perturb(result):

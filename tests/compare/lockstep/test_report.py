@@ -45,7 +45,7 @@ def test_the_verdict_on_disagreement_names_each_tensor_once_whoever_disagrees(ru
     assert said.endswith("DISAGREE[/]: 4 steps in float64; gradient readout.bias; optimizer exp_avg of readout.weight")
 
 
-def test_the_verdict_names_deaths_though_everything_agrees(run):
+def test_the_verdict_names_failures_though_everything_agrees(run):
     run.lockstep.failures.append("manual: the gradient of readout.bias has vanished")
     assert verdict(run).endswith("DISAGREE[/]: 4 steps in float64; manual: the gradient of readout.bias has vanished")
 

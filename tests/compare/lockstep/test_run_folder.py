@@ -108,7 +108,7 @@ def test_the_summary_names_what_disagrees(run, tmp_path, undrawn):
     ]
 
 
-def test_the_summary_names_the_dead(run, tmp_path, undrawn):
+def test_the_summary_names_failures_under_deaths(run, tmp_path, undrawn):
     run.lockstep.failures.append("manual: the gradient of readout.bias has vanished")
     summary = written(run, tmp_path)
     assert summary["verdict"] == "disagree"
