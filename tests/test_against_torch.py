@@ -122,6 +122,7 @@ class Trial:
                 assert error < TOLERANCE[self.dtype], (name, error, package.__name__, self)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("layers", [1, 2, 3])

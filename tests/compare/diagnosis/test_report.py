@@ -14,6 +14,7 @@ def wrong(tmp_path):
     return write(tmp_path / "mine.py", "lstm", *changes)
 
 
+@pytest.mark.slow
 def test_new_then_check(tmp_path, capsys):
     path = tmp_path / "mine.py"
     assert main(["new", str(path), "--cell", "gru"]) == 0
@@ -30,6 +31,7 @@ def test_new_overwrites_nothing(tmp_path, capsys):
     assert path.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_agreement_is_one_line_and_0(tmp_path, capsys):
     assert main(["check", str(write(tmp_path / "mine.py", "rnn")), "--out", str(tmp_path / "out")]) == 0
     (line,) = capsys.readouterr().out.splitlines()
@@ -37,6 +39,7 @@ def test_agreement_is_one_line_and_0(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys):
     assert main(["check", str(wrong), "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr().out
@@ -56,6 +59,7 @@ def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys):
     assert (tmp_path / "out" / "faults.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_json_says_the_same(wrong, tmp_path, capsys):
     assert main(["check", str(wrong), "--json", "--out", str(tmp_path / "out")]) == 1
     said = json.loads(capsys.readouterr().out)

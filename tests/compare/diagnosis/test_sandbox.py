@@ -5,6 +5,8 @@ from derived import write
 
 from compare.diagnosis.sandbox import check_within
 
+pytestmark = pytest.mark.slow
+
 
 def message(path, seconds=60):
     with pytest.raises(ValueError) as error:

@@ -7,6 +7,8 @@ import pytest
 
 from compare.cli import main
 
+pytestmark = pytest.mark.slow
+
 #: Where the command takes up what a file defines.
 USED_AS = {
     "lstm": {"LSTMKernel": "manual.recurrent.LSTMKernel"},
