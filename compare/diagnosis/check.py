@@ -5,7 +5,7 @@ of the user's own, ``INPUTS``, the shapes of the inputs by name, and ``OUTPUTS``
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,11 +18,10 @@ import torch_impl
 from compare.agreement import TOLERANCES
 from compare.cells import CELLS
 from compare.diagnosis.derivations import Answer, Layer, Problem, Reference, call_recurrent, layer_problem, reference
+from compare.diagnosis.diagnose import Checked, diagnose
 from compare.diagnosis.equations import form_of
-from compare.diagnosis.hints import hint
+from compare.diagnosis.fast_kernels import fast_against_text
 from compare.diagnosis.layouts import Layout
-from compare.diagnosis.localise import Localisation, localise
-from compare.diagnosis.witness import Witness
 from manual.arrays import Array, Probe, as_state, state_parts
 from manual.recurrent import Recurrent
 
@@ -30,27 +29,17 @@ from manual.recurrent import Recurrent
 T, B, D, H = 6, 3, 4, 5
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What a check found: ``subject`` says of what, ``cell`` whose equations it has, ``hints`` one for each fault."""
-
-    subject: str
-    cell: str
-    localisation: Localisation
-    hints: list[str]
-
-
 def check_layer(
     layer: Recurrent, twin: nn.Module, cell: str, lengths: list[int] | None = None, seed: int = 0
 ) -> Checked:
-    """Check a layer of ``manual`` against its twin in ``torch_impl``, on random weights and arguments.
+    """Check a layer of ``manual`` against its twin in ``torch_impl``, and its fast kernels against its text.
 
     Args:
         layer: what is checked. It stays as it is.
         twin: the same layer for autograd. It stays as it is.
         cell: a key of ``equations.EQUATIONS``.
         lengths: of the rows, where they differ, at most T.
-        seed: of weights and arguments.
+        seed: of the random weights and arguments.
     """
     layer, twin = copy.deepcopy(layer), copy.deepcopy(twin).eval()
     problem = layer_problem(layer, T, len(lengths) if lengths else B, np.random.default_rng(seed))
@@ -64,20 +53,19 @@ def check_layer(
         return dict(zip(gates, np.split(array, len(gates))))
 
     tolerance = TOLERANCES[layer.dtype.name]
-    found = localise(Layer(layer, lengths), problem, right, gates, blocks, tolerance)
-    witness = Witness(
+    checked = diagnose(
+        f"manual.{type(layer).__name__}",
+        Layer(layer, lengths),
+        problem,
+        right,
         cell=cell,
         gates=gates,
-        record=right.record,
-        parameters=problem.parameters,
-        gradients=right.answer.gradients,
-        express=lambda gradients: gradients,
         blocks=blocks,
-        x=problem.inputs["x"],
         d_state={name: problem.d_outputs[f"{name}_n"] for name in layer.state_sizes},
         lengths=lengths,
+        tolerance=tolerance,
     )
-    return Checked(f"manual.{type(layer).__name__}", cell, found, [hint(fault, witness) for fault in found.faults])
+    return replace(checked, fast=fast_against_text(layer, problem, lengths, tolerance))
 
 
 class FileDerivation:
@@ -196,19 +184,18 @@ def _check_cell(derivation: FileDerivation, cell: str, rng: np.random.Generator)
 
     answer = right.answer
     right = Reference(right.record, Answer(answer.outputs, answer.d_inputs, express(answer.gradients)))
-    found = localise(derivation, theirs, right, gates, layout.blocks)
-    witness = Witness(
+    return diagnose(
+        derivation.name,
+        derivation,
+        theirs,
+        right,
         cell=form_of(cell, getattr(file, "OPTIONS", {}).get("reset_after", True)),
         gates=gates,
-        record=right.record,
-        parameters=canonical,
-        gradients=right.answer.gradients,
-        express=express,
         blocks=layout.blocks,
-        x=inputs["x"],
+        parameters=canonical,
+        express=express,
         d_state={name: d_outputs[f"{name}_n"][None] for name in states},
     )
-    return Checked(derivation.name, witness.cell, found, [hint(fault, witness) for fault in found.faults])
 
 
 def _check_against(derivation: FileDerivation, path: Path, name: str, rng: np.random.Generator) -> Checked:
@@ -229,13 +216,4 @@ def _check_against(derivation: FileDerivation, path: Path, name: str, rng: np.ra
     if len(names) != len(outputs):
         raise ValueError(f"OUTPUTS: expected {len(outputs)} names in {derivation.name}, got {names!r}")
     problem = Problem(parameters, inputs, {n: rng.normal(size=tuple(o.shape)) for n, o in zip(names, outputs)})
-    right = reference(module, problem)
-
-    def blocks(name: str, array: Array) -> dict[str, Array]:
-        return {"": array}
-
-    found = localise(derivation, problem, right, (), blocks)
-    x = next(iter(inputs.values()))
-    gradients = right.answer.gradients
-    witness = Witness("", (), right.record, parameters, gradients, lambda g: g, blocks, x, {})
-    return Checked(derivation.name, "", found, [hint(fault, witness) for fault in found.faults])
+    return diagnose(derivation.name, derivation, problem, reference(module, problem))

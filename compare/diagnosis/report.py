@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compare.diagnosis.check import Checked
+from compare.diagnosis.diagnose import Checked
 from compare.diagnosis.equations import equation
 from compare.diagnosis.localise import Fault
 from compare.files import replacing

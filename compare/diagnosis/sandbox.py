@@ -5,7 +5,8 @@ import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from compare.diagnosis.check import Checked, check_file
+from compare.diagnosis.check import check_file
+from compare.diagnosis.diagnose import Checked
 
 
 def check_within(seconds: float, path: Path, reference_class: tuple[Path, str] | None = None, seed: int = 0) -> Checked:

@@ -33,12 +33,14 @@ def verdict(run: Run) -> str:
     if run.agrees:
         share = max(finding.difference.used for finding in lockstep.worst.values())
         each = f"{len(equations.forced)} intermediates and gradients each by itself"
-        return f"[bold green]AGREE[/]: {compared}, and {each}; at most {share:.2%} of the tolerance used"
+        fast = f"fast kernels against text within {run.checked.fast_error:.1e}"
+        return f"[bold green]AGREE[/]: {compared}, and {each}, {fast}; at most {share:.2%} of the tolerance used"
     wrong = dict.fromkeys(
         f"{f.group} {f.difference.name}".strip() for f in lockstep.worst.values() if not f.difference.agrees
     )
+    kernels = [f"fast against text: {', '.join(run.checked.fast_faults)}"] if run.checked.fast_faults else []
     return f"[bold red]DISAGREE[/]: {compared}; " + "; ".join(
-        [*fault_report.titles(run.checked), *wrong, *lockstep.deaths]
+        [*fault_report.titles(run.checked), *wrong, *kernels, *lockstep.deaths]
     )
 
 

@@ -52,6 +52,7 @@ def _summary(run: Run) -> dict[str, Any]:
             if not f.difference.agrees
         ],
         "faults": fault_report.titles(run.checked),
+        "fast_against_text": run.checked.fast_error,
         "deaths": lockstep.deaths,
         "drift": lockstep.steps[-1].drift,
         **{name: {"manual": a.manual, "autograd": a.autograd} for name, a in accuracies.items()},

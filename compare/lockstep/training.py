@@ -12,7 +12,8 @@ import manual
 import torch_impl
 from compare.binary_addition import Problems, batches, carry_chains, every_problem, random_problems
 from compare.bounds import check_least
-from compare.diagnosis.check import Checked, check_layer
+from compare.diagnosis.check import check_layer
+from compare.diagnosis.diagnose import Checked
 from compare.diagnosis.equations import form_of
 from compare.diagnosis.localise import Localisation
 from compare.lockstep.lockstep import Lockstep, Step
@@ -95,14 +96,14 @@ class Run:
 
     settings: Plan
     lockstep: Lockstep
-    checked: Checked  # every equation of the recurrent layers by itself
+    checked: Checked  # every equation of the recurrent layers alone, and their fast kernels against the text
     accuracies: list[Accuracy]  # the trained length first, then 64 and 1,024 bits; none where nothing is added
     examples: tuple[Problems, Array] | None  # a few sums, and the manual side's logits for them
 
     @property
     def agrees(self) -> bool:
-        """Whether the sides agreed at every step, and every equation by itself."""
-        return self.lockstep.agrees and self.checked.localisation.agrees
+        """Whether the sides agreed at every step, every equation alone, and the fast kernels with the text."""
+        return self.lockstep.agrees and self.checked.agrees
 
     @property
     def shows_faults(self) -> bool:
@@ -176,7 +177,9 @@ def _sample(rng: np.random.Generator, bits: int, count: int) -> Problems:
 
 
 def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Plan) -> Checked:
-    """Check every equation of the manual side's layer by itself; none where its gradients are not of a form to compare.
+    """Check each equation of the manual side's layer alone, and its fast kernels against the text.
+
+    Nothing is checked where its gradients are not of a form to compare.
 
     ``twin``: the same layer in ``torch_impl``.
     """

@@ -6,8 +6,8 @@ from itertools import chain
 
 import numpy as np
 
-from compare.diagnosis.check import Checked
 from compare.diagnosis.derivations import Problem
+from compare.diagnosis.diagnose import Checked
 from compare.diagnosis.localise import Fault
 from compare.published.departures import Departure
 from compare.published.passes import PASSES, Backward, lstm_backward

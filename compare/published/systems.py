@@ -14,12 +14,9 @@ import torch
 import manual
 import torch_impl
 from compare.cells import CELLS
-from compare.diagnosis.check import Checked
 from compare.diagnosis.derivations import Answer, Arrays, Layer, Problem, Reference, reference
-from compare.diagnosis.hints import hint
+from compare.diagnosis.diagnose import Checked, diagnose
 from compare.diagnosis.layouts import Layout
-from compare.diagnosis.localise import localise
-from compare.diagnosis.witness import Witness
 from compare.published import departures as d
 from compare.published.departures import Departing, Departure
 from compare.published.passes import PASSES, Backward, Gradients
@@ -114,24 +111,22 @@ def truth(system: System, problem: Problem) -> Reference:
 def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int = 4, H: int = 5) -> Checked:
     """Let the localiser find what is wrong with a system, on random weights and arguments."""
     problem = system.problem(np.random.default_rng(seed), T, B, D, H)
-    right = truth(system, problem)
-    found = localise(system, problem, right, system.gates, system.layout.blocks)
 
     def express(gradients: Arrays) -> Arrays:
         return system.layout.from_torch(gradients, system.gates)
 
-    witness = Witness(
+    return diagnose(
+        system.source,
+        system,
+        problem,
+        truth(system, problem),
         cell=system.cell,
         gates=system.gates,
-        record=right.record,
-        parameters=system.layout.to_torch(problem.parameters, system.gates),
-        gradients=right.answer.gradients,
-        express=express,
         blocks=system.layout.blocks,
-        x=problem.inputs["x"],
+        parameters=system.layout.to_torch(problem.parameters, system.gates),
+        express=express,
         d_state={"h": np.zeros((1, B, H)), "c": np.zeros((1, B, H))},
     )
-    return Checked(system.source, system.cell, found, [hint(fault, witness) for fault in found.faults])
 
 
 def _layer(cell: str, D: int, H: int) -> Recurrent:
