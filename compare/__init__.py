@@ -1,1 +1,28 @@
-"""The comparison of hand-derived layers with autograd, the only place where the two sides meet."""
+"""Where the two sides meet: shared weights, the comparison, the report; and a check for anybody's backward pass.
+
+``check_backward``, ``assert_backward``, ``check_function``, ``assert_function`` and ``check_file`` hold a derivation
+against autograd; ``probe`` marks its intermediates. ``compare/diagnosis/README.md`` shows how.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from compare.diagnosis.probe import probe
+
+#: Where each public function is; imported when it is first asked for, since that takes torch.
+_PLACES = {
+    "assert_backward": "any_derivation",
+    "assert_function": "any_derivation",
+    "check_backward": "any_derivation",
+    "check_file": "files",
+    "check_function": "any_derivation",
+}
+
+__all__ = ["assert_backward", "assert_function", "check_backward", "check_file", "check_function", "probe"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public function."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'compare' has no attribute {name!r}")
+    return getattr(import_module(f"compare.diagnosis.{_PLACES[name]}"), name)

@@ -6,6 +6,7 @@ last place: the spacing of the dtype's numbers at the tensor's largest element.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ import torch
 import manual
 import torch_impl
 from compare.cells import CELLS
-from compare.diagnosis.derivations import Layer, Problem, call_recurrent, layer_problem, reference
+from compare.diagnosis.derivations import Arrays, Layer, Problem, layer_problem
+from compare.diagnosis.references import Autograd, of_module
 from manual.arrays import Array, as_state, state_parts
 
 #: The hand-derived side, the written-out twin, and the layer of ``torch.nn``.
@@ -59,8 +61,7 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
             answers = [Layer(layer).solve(problem, None)]
             for package in (torch_impl, torch.nn):
                 module = kind.of(package)(D, hidden_size, dtype=getattr(torch, dtype))
-                call = call_recurrent(module) if package is torch_impl else _call_nn(module)
-                answers.append(reference(module, problem, call).answer)
+                answers.append(Autograd(of_module(module, _call), problem).run(dtype=getattr(torch, dtype)).answer)
             found += [
                 _error(dtype, T, name, side, tensor, truth[name])
                 for side, answer in zip(SIDES, answers, strict=True)
@@ -87,15 +88,15 @@ def _error(dtype: str, T: int, name: str, side: str, tensor: Array, truth: Array
 
 def _cast(problem: Problem, dtype: type) -> Problem:
     """Convert a problem to a wider dtype."""
-    parts = (problem.parameters, problem.inputs, problem.d_outputs)
-    return Problem(*({name: array.astype(dtype) for name, array in arrays.items()} for arrays in parts))
+
+    def cast(arrays: Arrays) -> Arrays:
+        return {name: array.astype(dtype) for name, array in arrays.items()}
+
+    return Problem(cast(problem.parameters), cast(problem.inputs), cast(problem.d_outputs))
 
 
-def _call_nn(module: torch.nn.Module) -> Callable[..., tuple[torch.Tensor, ...]]:
-    """Return what ``reference`` calls to run a layer of ``torch.nn``, which takes no probe."""
-
-    def call(x: torch.Tensor, *state: torch.Tensor, probe: object) -> tuple[torch.Tensor, ...]:
-        output, last = module(x, as_state(state))
-        return output, *state_parts(last)
-
-    return call
+def _call(run: Callable[..., Any], inputs: list[Any], recorder: object) -> tuple[torch.Tensor, ...]:
+    """Run a layer, this project's or ``torch.nn``'s, on x and its state."""
+    x, *state = inputs
+    output, last = run(x, as_state(state))
+    return output, *state_parts(last)

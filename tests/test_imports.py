@@ -15,7 +15,7 @@ FORBIDDEN = {"manual": {"torch", "torch_impl", "compare"}, "torch_impl": {"numpy
 WINGS_OF = {"lockstep": {"diagnosis"}, "published": {"lockstep", "diagnosis"}}
 
 #: The wings that the ground floor may import. A command may import all.
-WINGS_OF_GROUND_FLOOR = {"compare.accuracy": {"diagnosis"}}
+WINGS_OF_GROUND_FLOOR = {"compare": {"diagnosis"}, "compare.accuracy": {"diagnosis"}}
 
 FILES = {
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file

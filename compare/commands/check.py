@@ -7,7 +7,6 @@ from pathlib import Path
 from compare.bounds import check_at_least
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
-from compare.diagnosis import report as fault_report
 from compare.diagnosis.sandbox import check_within
 
 
@@ -21,8 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the derivation")
     parser.add_argument(
         "--reference",
-        metavar="FILE:CLASS",
-        help="the torch module to check against, if FILE defines INPUTS rather than CELL",
+        metavar="FILE:NAME",
+        help="the torch module or function to check against, if FILE defines INPUTS rather than CELL",
     )
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="time limit for running FILE")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights and arguments")
@@ -40,18 +39,18 @@ def run(options: argparse.Namespace) -> int:
     if options.reference is not None:
         file, colon, name = options.reference.rpartition(":")
         if not (file and colon and name):
-            raise ValueError(f"reference: expected FILE:CLASS, got {options.reference}")
+            raise ValueError(f"reference: expected FILE:NAME, got {options.reference}")
         reference = Path(file), name
         _require_file("reference", reference[0])
-    checked = check_within(options.timeout, options.file, reference, options.seed)
+    report = check_within(options.timeout, options.file, reference, options.seed, quiet=options.json)
     if options.json:
-        print(json.dumps(fault_report.as_json(checked), indent=2))
+        print(json.dumps(report.as_json(), indent=2))
     else:
-        fault_report.show(checked, console())
-    if checked.localisation.agrees:
+        report.show(console())
+    if report.agrees:
         return AGREE
     make_ready(options.out)
-    fault_report.draw(checked, options.out / "faults.png")
+    report.draw(options.out / "faults.png")
     if not options.json:
         print(f"Drawn in {options.out / 'faults.png'}")
     return DISAGREE

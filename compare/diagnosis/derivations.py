@@ -1,18 +1,19 @@
-"""What can be held against autograd: a problem, a derivation that works on it, and the reference that knows better.
+"""What can be held against autograd: a problem, and a derivation that works on it.
 
 A derivation has named inputs, parameters and outputs, and two passes. Nothing here knows of recurrent layers but
 ``Layer``, which makes a derivation of one of ``manual``'s.
 """
 
-from collections.abc import Callable
+import copy
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from torch import nn
 
-from compare.diagnosis.probes import Record, TensorRecorder
+from compare.diagnosis.probe import listening
+from compare.diagnosis.probes import Recorder, as_float64, unheard
 from manual.arrays import Array, Probe, as_state, state_parts
 from manual.recurrent import Recurrent
 
@@ -21,20 +22,39 @@ Arrays = dict[str, Array]
 
 @dataclass(frozen=True)
 class Problem:
-    """What both sides are given: parameters, inputs, and an incoming gradient for each output."""
+    """What both sides are given: parameters, inputs, and an incoming gradient for each output.
+
+    Parameters and incoming gradients are arrays; an input may be anything, and has a gradient if it is an array of
+    floating-point numbers and not one of the ``fixed``.
+    """
 
     parameters: Arrays
-    inputs: Arrays
+    inputs: dict[str, Any]
     d_outputs: Arrays
+    fixed: frozenset[str] = frozenset()
+
+    @property
+    def differentiable(self) -> list[str]:
+        """The inputs that have a gradient."""
+        return [
+            name
+            for name, value in self.inputs.items()
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in self.fixed
+        ]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a derivation makes of a problem, by name: outputs, gradients of the inputs and of the parameters."""
+    """What a derivation makes of a problem, by name: outputs, gradients of the inputs and of the parameters.
+
+    ``left_out`` names the gradients that were not derived, ``changed`` what the derivation was given and wrote into.
+    """
 
     outputs: Arrays
     d_inputs: Arrays
     gradients: Arrays
+    left_out: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
     def tensors(self) -> Arrays:
         """All of them: outputs under their own names, gradients of inputs with ``d_`` before the input's."""
@@ -44,16 +64,8 @@ class Answer:
 class Derivation(Protocol):
     """A forward and a backward pass derived by hand."""
 
-    def solve(self, problem: Problem, probe: Probe | None) -> Answer:
+    def solve(self, problem: Problem, probe: Any) -> Answer:
         """Run both passes, calling the probe, if there is one, at each named intermediate."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What is right: each named intermediate with its adjoint, and the answer."""
-
-    record: Record
-    answer: Answer
 
 
 class Layer:
@@ -94,51 +106,177 @@ def layer_problem(layer: Recurrent, T: int, B: int, rng: np.random.Generator) ->
     )
 
 
-def reference(module: nn.Module, problem: Problem, call: Callable[..., Any] | None = None) -> Reference:
-    """What autograd says: run a module on a problem and go back through it.
+class TorchFunction:
+    """A ``torch.autograd.Function``, or any function of tensors with one inside.
 
     Args:
-        module: its parameters, by name, are the problem's; it takes a ``probe`` by keyword.
-        problem: what to run it on.
-        call: how to call the module with the inputs, in their order, and a probe; ``module(*inputs, probe=probe)`` if
-            left out. It returns the outputs, in their order.
-
-    Raises:
-        ValueError: the module's parameters or outputs are not the problem's.
+        function: the function, or a class with ``apply``.
+        like: the inputs as the user gave them: the tensors say dtype and device, and all else is passed on.
     """
-    parameters = dict(module.named_parameters())
-    if parameters.keys() != problem.parameters.keys():
-        raise ValueError(f"reference: expected parameters {list(problem.parameters)}, got {list(parameters)}")
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            if tuple(parameter.shape) != problem.parameters[name].shape:
-                raise ValueError(
-                    f"reference: {name}: expected shape {problem.parameters[name].shape}, got {tuple(parameter.shape)}"
-                )
-            parameter.copy_(torch.from_numpy(problem.parameters[name]))
-            parameter.grad = None
-    inputs = {name: torch.tensor(array, requires_grad=True) for name, array in problem.inputs.items()}
-    recorder = TensorRecorder()
-    returned = (call or module)(*inputs.values(), probe=recorder)
-    outputs = dict(zip(problem.d_outputs, state_parts(returned), strict=True))
-    torch.autograd.backward(list(outputs.values()), [torch.from_numpy(d) for d in problem.d_outputs.values()])
-    answer = Answer(
-        {name: tensor.detach().numpy() for name, tensor in outputs.items()},
-        {name: _grad(tensor) for name, tensor in inputs.items()},
-        {name: _grad(parameter) for name, parameter in parameters.items()},
-    )
-    return Reference(recorder.record(), answer)
+
+    def __init__(self, function: Any, like: list[Any]):
+        self.function, self.like = getattr(function, "apply", function), like
+
+    def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
+        """Run both passes on fresh tensors."""
+        import torch
+
+        def tensor(value: Any, like: Any) -> Any:
+            if not isinstance(like, torch.Tensor):
+                return copy.deepcopy(value)
+            made = torch.tensor(value).to(dtype=like.dtype, device=like.device)
+            return made.requires_grad_() if name in problem.differentiable else made
+
+        inputs = {}
+        for (name, value), like in zip(problem.inputs.items(), self.like, strict=True):
+            inputs[name] = tensor(value, like)
+        before = {name: as_float64(value) for name, value in inputs.items() if isinstance(value, torch.Tensor)}
+        leaves = {name: inputs[name] for name in problem.differentiable}
+        with listening(probe or unheard), torch.enable_grad():
+            # A leaf that requires a gradient can't be written into; a view of it can, as in a model.
+            returned = state_parts(self.function(*(v.view_as(v) if n in leaves else v for n, v in inputs.items())))
+            outputs = {name: as_float64(value) for name, value in zip(problem.d_outputs, returned, strict=True)}
+            pairs = [
+                (value, torch.tensor(problem.d_outputs[name]).to(value))
+                for name, value in zip(problem.d_outputs, returned)
+                if value.requires_grad
+            ]
+            found = _backward(pairs, leaves)
+        changed = [name for name, then in before.items() if not np.array_equal(as_float64(inputs[name]), then)]
+        left_out = [f"d_{name}" for name in leaves if name not in found]
+        return Answer(outputs, found, {}, tuple(left_out), tuple(changed))
 
 
-def call_recurrent(module: nn.Module, lengths: list[int] | None = None) -> Callable[..., Any]:
-    """How ``reference`` calls one of ``torch_impl``'s recurrent layers: x, then its state; output, then its state."""
+def _backward(pairs: list[tuple[Any, Any]], leaves: Mapping[str, Any]) -> Arrays:
+    """The gradients of the leaves that have one, from outputs and incoming gradients."""
+    import torch
 
-    def call(x: torch.Tensor, *state: torch.Tensor, probe: TensorRecorder) -> tuple[torch.Tensor, ...]:
-        output, last = module(x, as_state(state), lengths=lengths, probe=probe)
-        return output, *state_parts(last)
+    if not pairs:
+        return {}
+    outputs, d_outputs = zip(*pairs)
+    found = torch.autograd.grad(outputs, list(leaves.values()), d_outputs, allow_unused=True)
+    return {name: as_float64(d) for name, d in zip(leaves, found) if d is not None}
 
-    return call
+
+class Pair:
+    """A forward and a backward function in NumPy.
+
+    ``forward([p,] *inputs)`` returns the outputs and, last, whatever backward needs; ``backward([p,] tape,
+    *d_outputs)`` the gradients of the inputs and, if there are parameters, last theirs by name. Either may take a
+    ``probe``. A gradient that was not derived is None; a list in the place of a tuple will do. All that is passed in is
+    a copy, and all that is returned is copied at once.
+
+    Args:
+        forward: the forward pass.
+        backward: the backward pass.
+        nested: whether the functions take parameters: from flat names to the form that they take; None if not.
+        name: of the derivation, in messages.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        nested: Callable[[Arrays], Any] | None,
+        name: str = "",
+    ):
+        self.forward, self.backward, self.nested, self.name = forward, backward, nested, name
+
+    def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
+        """Run both passes.
+
+        Raises:
+            ValueError: a pass returns another number of values than it should. What the functions raise passes through.
+        """
+        problem = copy.deepcopy(problem)
+        given = [("", problem.parameters), ("", problem.inputs), ("d_", problem.d_outputs)]
+        before = copy.deepcopy(given)
+        first = [self.nested(problem.parameters)] if self.nested else []
+        silent = probe or unheard
+        with listening(silent):
+            returned = _call(self.forward, [*first, *problem.inputs.values()], silent)
+            *outputs, tape = _several("forward", returned)
+            named = _named("forward", outputs, list(problem.d_outputs), "and what backward needs")
+            answered = {name: _array(value) for name, value in named.items()}
+            returned = _call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
+        d_inputs, gradients, left_out = self._gradients(returned, problem)
+        changed = [
+            prefix + name
+            for (prefix, then), (_, now) in zip(before, given)
+            for name, array in now.items()
+            if isinstance(array, np.ndarray)
+            and not np.array_equal(array, then[name], equal_nan=array.dtype.kind == "f")
+        ]
+        return Answer(answered, d_inputs, gradients, left_out, tuple(changed))
+
+    def _gradients(self, returned: Any, problem: Problem) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+        """The gradients of the inputs and of the parameters, and the names of those that were not derived."""
+        gradients: Any = {}
+        if self.nested:
+            if isinstance(returned, Mapping):  # nothing but the parameters' gradients
+                returned = (*[None] * len(problem.inputs), returned)
+            *d_inputs, gradients = _several("backward", returned)
+            if not isinstance(gradients, Mapping):
+                raise ValueError(f"backward: expected a dict of gradients at the end, got {type(gradients).__name__}")
+        else:
+            d_inputs = list(returned) if isinstance(returned, tuple | list) else [returned]
+        names = problem.differentiable if len(d_inputs) == len(problem.differentiable) else list(problem.inputs)
+        more = "and the gradients" if self.nested else ""
+        named = _named("backward", d_inputs, names, more, "d_")
+        flattened = flat(gradients)
+        left_out = [f"d_{name}" for name in problem.differentiable if named.get(name) is None]
+        left_out += [name for name, value in flattened.items() if value is None]
+        return (
+            {name: _array(named[name]) for name in problem.differentiable if named.get(name) is not None},
+            {name: _array(value) for name, value in flattened.items() if value is not None},
+            tuple(left_out),
+        )
 
 
-def _grad(tensor: torch.Tensor) -> Array:
-    return np.zeros(tensor.shape) if tensor.grad is None else tensor.grad.numpy()
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, the names joined by dots."""
+    found: dict[str, Any] = {}
+    for name, value in nested.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
+def nested_as(form: Mapping[str, Any], prefix: str = "") -> Callable[[Mapping[str, Any]], Any]:
+    """A function from flat names back to nested dicts of this form."""
+
+    def build(arrays: Mapping[str, Any], form: Mapping[str, Any] = form, prefix: str = prefix) -> dict[str, Any]:
+        return {
+            name: build(arrays, value, f"{prefix}{name}.") if isinstance(value, Mapping) else arrays[prefix + name]
+            for name, value in form.items()
+        }
+
+    return build
+
+
+def _array(value: Any) -> Array:
+    """A copy of what a pass returned."""
+    return as_float64(value) if hasattr(value, "detach") else np.array(value)
+
+
+def _several(function: str, returned: object) -> list[Any]:
+    if not isinstance(returned, tuple | list):
+        raise ValueError(f"{function}: expected several values to be returned, got {type(returned).__name__}")
+    return list(returned)
+
+
+def _named(function: str, values: list[Any], names: list[str], more: str, prefix: str = "") -> dict[str, Any]:
+    if len(values) != len(names):
+        expected = ", ".join(prefix + name for name in names)
+        count = len(values) + bool(more)
+        raise ValueError(f"{function}: expected {expected} {more}".rstrip() + f", got {count} values")
+    return dict(zip(names, values))
+
+
+def _call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
+    """Call a user's function with the probe, if it takes one: as ``probe``, or as one more argument at the end."""
+    parameters = inspect.signature(function).parameters
+    if "probe" in parameters:
+        return function(*arguments, probe=probe)
+    positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    return function(*arguments, probe) if len(required) == len(arguments) + 1 else function(*arguments)

@@ -106,6 +106,21 @@ EQUATIONS["gru, reset before"] = EQUATIONS["gru"] | {
     "bias_hh": Equation("G25", "Σ d_z"),
 }
 
+# The forms that DERIVATION.md does not have: what is different in them has a formula and no number.
+EQUATIONS["lstm, bare output"] = EQUATIONS["lstm"] | {
+    "h": Equation("", "o ∘ c"),
+    "d_c": Equation("", "d_c_prev of the step after, at the last step d_c_n, + d_h ∘ o"),
+    "d_z_o": Equation("", "d_h ∘ c ∘ o (1 - o)"),
+}
+for _form in ("gru", "gru, reset before"):
+    EQUATIONS[f"{_form}, renewing"] = EQUATIONS[_form] | {
+        "h": Equation("", "(1 - z) ∘ h_prev + z ∘ n"),
+        "d_z_z": Equation("", "d_h ∘ (n - h_prev) ∘ z (1 - z)"),
+        "d_z_n": Equation("", "d_h ∘ z ∘ (1 - n²)"),
+        "d_h_prev": Equation("", EQUATIONS[_form]["d_h_prev"].formula.replace("d_h ∘ z", "d_h ∘ (1 - z)")),
+    }
+EQUATIONS["rnn, sigmoid"] = EQUATIONS["rnn, relu"] = EQUATIONS["rnn"]
+
 
 def form_of(cell: str, reset_after: bool) -> str:
     """The key of a cell in ``EQUATIONS``: a GRU whose reset gate acts before the product has one of its own."""

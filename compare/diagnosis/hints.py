@@ -1,16 +1,19 @@
-"""What a wrong value says of the mistake behind it.
+"""What a wrong value in a recurrent layer says of the mistake behind it.
 
 A hint is a wrong formula that gives exactly the wrong value: each mistake in ``mistakes.py`` is tried on the right
 values that the reference recorded, and so are a few that can be made with any value. The first that reproduces the
 fault is named.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from compare.diagnosis.localise import Fault
+from compare.diagnosis.comparing import Blocks, Compared
+from compare.diagnosis.derivations import Arrays
+from compare.diagnosis.general_hints import general_hint
 from compare.diagnosis.mistakes import INTERMEDIATES, wrong_sums
+from compare.diagnosis.standards import Standard, Trial
 from compare.diagnosis.witness import Values, Witness
 from manual.arrays import Array
 
@@ -18,12 +21,57 @@ from manual.arrays import Array
 MATCH = 1e-12
 
 
-def hint(fault: Fault, witness: Witness) -> str:
-    """In a few words what the mistake behind a fault looks like; empty where the data do not say."""
-    scale = np.abs(fault.reference).max()
-    wrong = np.abs(fault.actual - fault.reference) > fault.worst.tolerance * scale
-    actual, reference = fault.actual[wrong], fault.reference[wrong]
-    if not actual.size:
+def cell_hints(
+    cell: str,
+    gates: tuple[str, ...],
+    blocks: Blocks,
+    d_state: Callable[[Trial], Arrays],
+    express: Callable[[Arrays], Arrays] = lambda gradients: gradients,
+    canonical: Callable[[Arrays], Arrays] = lambda parameters: parameters,
+    lengths: Sequence[int] | None = None,
+) -> Callable[[Trial, Standard, Compared], str]:
+    """A function that says what a fault in a recurrent layer looks like.
+
+    Args:
+        cell: a key of ``equations.EQUATIONS``.
+        gates: the blocks of rows of the weights, in PyTorch's order.
+        blocks: cuts gradients up by gate.
+        d_state: from a trial to the incoming gradients of the final state, by the names of the states,
+            (layers * directions, B, H).
+        express: from gradients in PyTorch's layout to that of the derivation.
+        canonical: from parameters in the derivation's layout to PyTorch's.
+        lengths: of the rows, where they differ.
+    """
+
+    def look(trial: Trial, standard: Standard, fault: Compared) -> str:
+        witness = Witness(
+            cell=cell,
+            gates=gates,
+            record=standard.right.record,
+            parameters=canonical(trial.problem.parameters),
+            gradients=standard.right.answer.gradients,
+            express=express,
+            blocks=blocks,
+            x=trial.problem.inputs["x"],
+            d_state=d_state(trial),
+            lengths=lengths,
+        )
+        return hint(fault, witness) or general_hint(trial, standard, fault)
+
+    return look
+
+
+def hint(fault: Compared, witness: Witness) -> str:
+    """In a few words what the mistake behind a fault looks like; empty where the values do not say."""
+    if fault.missing or len({part.shape for part in fault.right}) > 1:
+        return ""
+    if any(a.shape != r.shape for a, r in zip(fault.actual, fault.right)):
+        return "transposed" if all(a.T.shape == r.shape for a, r in zip(fault.actual, fault.right)) else ""
+    stack: Callable[[list[Array]], Array] = np.stack if fault.steps else lambda parts: parts[0]
+    whole, right, wrong = stack(fault.actual), stack(fault.right), stack(fault.wrong())
+    scale = np.abs(right).max()
+    actual, reference = whole[wrong], right[wrong]
+    if not actual.size or not np.isfinite(actual).all():
         return ""
     if witness.lengths is not None and fault.steps:
         running = np.arange(len(wrong))[:, None] < np.asarray(witness.lengths)
@@ -31,20 +79,21 @@ def hint(fault: Fault, witness: Witness) -> str:
             return "only in the padding: the row goes on past its end"
     if not actual.any():
         return "zero: never computed, or never carried"
-    for words, formula in _mistakes(fault, witness):
+    match = max(MATCH, 10 * float(fault.limits.max()))
+    for words, formula in _mistakes(fault, right, witness):
         try:
             candidate = formula()
         except KeyError:  # it needs a value that nobody recorded
             continue
-        if candidate.shape == wrong.shape and np.abs(actual - candidate[wrong]).max() <= MATCH * scale:
+        if candidate.shape == wrong.shape and np.abs(actual - candidate[wrong]).max() <= match * scale:
             return words
     ratio = float((actual * reference).sum() / max((reference * reference).sum(), np.finfo(float).tiny))
     if actual.size > 1 and np.abs(actual - ratio * reference).max() <= MATCH * max(1.0, abs(ratio)) * scale:
-        return "the sign is wrong" if abs(ratio + 1) < MATCH else f"{ratio:.12g} times what it ought to be"
+        return "the sign is wrong" if abs(ratio + 1) < MATCH else f"{ratio:.12g} times the right value"
     return ""
 
 
-def _mistakes(fault: Fault, witness: Witness) -> Iterator[tuple[str, Callable[[], Array]]]:
+def _mistakes(fault: Compared, right: Array, witness: Witness) -> Iterator[tuple[str, Callable[[], Array]]]:
     """The mistakes to try, the most telling first: what they are, and what they would give."""
     if fault.steps:
         values = Values(witness, fault.name)
@@ -52,9 +101,9 @@ def _mistakes(fault: Fault, witness: Witness) -> Iterator[tuple[str, Callable[[]
             yield words, lambda formula=formula: formula(values)
         for other in values.names():
             yield f"it equals {other}", lambda other=other: values[other]
-        yield "the value of the step before", lambda: values.earlier(fault.reference)
-        yield "the value of the step after", lambda: values.later(fault.reference)
-        yield "the steps are in reverse order", lambda: fault.reference[::-1]
+        yield "the value of the step before", lambda: values.earlier(right)
+        yield "the value of the step after", lambda: values.later(right)
+        yield "the steps are in reverse order", lambda: right[::-1]
         return
     if fault.name not in witness.gradients:
         return
@@ -63,8 +112,8 @@ def _mistakes(fault: Fault, witness: Witness) -> Iterator[tuple[str, Callable[[]
             if (name, gate) != (fault.name, fault.gate):
                 label = name if name.endswith(f"_{gate}") else f"{name} {gate}".strip()
                 yield f"it equals {label}", lambda block=block: block
-    if fault.reference.ndim == 2:
-        yield "transposed", lambda: fault.reference.T
+    if right.ndim == 2:
+        yield "transposed", lambda: right.T
     if witness.cell in INTERMEDIATES:
         values = Values(witness, fault.name)
         for words, gradients in wrong_sums(witness.cell, values):

@@ -19,27 +19,41 @@ class Layout:
 
     Args:
         gates: the gates in the order in which they are stacked, as in ``"i f g o"``.
-        stacked: whether the gates are stacked in one array or have arrays of their own, ``weight_ih_f`` and so on.
+        stacked: whether the gates are stacked in one array or have arrays of their own, ``weight_ih_f`` and so on; or
+            which of them share an array, as in ``["z r", "n"]`` for ``weight_ih_zr`` and ``weight_ih_n``.
         columns: whether weights are (D, H), as in ``x @ W``, and not (H, D).
         joined: ``"xh"`` or ``"hx"`` where one matrix ``weight`` acts on x and h side by side, else ``""``.
         biases: 2 for ``bias_ih`` and ``bias_hh``; 1 for one ``bias``; 0 for none; ``"scalar"`` for one number per
             gate, each a ``bias`` of shape (1,).
+        vectors: ``"rows"`` where a state is (B, H), or ``"columns"`` where it is (H, B), x is (T, D, B) and a bias
+            (H, 1).
 
     Raises:
         ValueError: an argument is none of these.
     """
 
     gates: str = "i f g o"
-    stacked: bool = True
+    stacked: bool | tuple[str, ...] = True
     columns: bool = False
     joined: str = ""
     biases: int | str = 2
+    vectors: str = "rows"
 
     def __post_init__(self) -> None:
         if self.joined not in ("", "xh", "hx"):
             raise ValueError(f"joined: expected '', 'xh' or 'hx', got {self.joined!r}")
         if self.biases not in (0, 1, 2, "scalar"):
             raise ValueError(f"biases: expected 0, 1, 2 or 'scalar', got {self.biases!r}")
+        if self.vectors not in ("rows", "columns"):
+            raise ValueError(f"vectors: expected 'rows' or 'columns', got {self.vectors!r}")
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """The gates that share an array, in the order in which they are stacked."""
+        if isinstance(self.stacked, bool):
+            gates = self.gates.split()
+            return [gates] if self.stacked else [[gate] for gate in gates]
+        return [group.split() for group in self.stacked]
 
     def check_gates(self, gates: tuple[str, ...]) -> None:
         """Make sure that this layout is one for a cell with these gates.
@@ -49,6 +63,8 @@ class Layout:
         """
         if tuple(self.gates.split()) not in permutations(gates):
             raise ValueError(f"gates: expected {' '.join(gates)!r} in any order, got {self.gates!r}")
+        if tuple(gate for group in self.groups for gate in group) not in permutations(gates):
+            raise ValueError(f"stacked: expected each of {' '.join(gates)!r} once, got {self.stacked!r}")
 
     def draw(self, D: int, H: int, rng: np.random.Generator, scale: float = 0.5) -> dict[str, Array]:
         """Random weights in this layout, normally distributed."""
@@ -69,7 +85,7 @@ class Layout:
         """
         blocks: dict[str, list[Array]] = {"weight_ih": [], "weight_hh": [], "bias_ih": [], "bias_hh": []}
         for gate in gates:
-            own = self._of_gate(arrays, gate, len(gates))
+            own = self._of_gate(arrays, gate)
             weights = {name: array.T if self.columns else array for name, array in own.items() if "weight" in name}
             H = next(iter(weights.values())).shape[0]
             if self.joined:
@@ -77,6 +93,7 @@ class Layout:
                 D = joined.shape[1] - H
                 x_part, h_part = (slice(D), slice(D, None)) if self.joined == "xh" else (slice(H, None), slice(H))
                 weights = {"weight_ih": joined[:, x_part], "weight_hh": joined[:, h_part]}
+            own = {name: array.reshape(-1) if "bias" in name else array for name, array in own.items()}
             bias = own.get("bias_ih", own.get("bias", np.zeros(1)))
             blocks["weight_ih"].append(weights["weight_ih"])
             blocks["weight_hh"].append(weights["weight_hh"])
@@ -90,7 +107,7 @@ class Layout:
         Of weights it is the opposite of ``to_torch``, unless biases are scalar, whose gradient is a sum.
         """
         H = len(arrays["bias_ih"]) // len(gates)
-        by_gate: dict[str, list[Array]] = {}
+        by_gate: dict[str, dict[str, Array]] = {}
         for gate in self.gates.split():
             k = gates.index(gate)
             own = {name: array[k * H : (k + 1) * H] for name, array in arrays.items()}
@@ -105,19 +122,27 @@ class Layout:
                 "scalar": {"bias": own["bias_ih"].sum(keepdims=True)},
             }
             parts = {name: array.T if self.columns else array for name, array in weights.items()}
-            for name, array in (parts | biases[self.biases]).items():
-                by_gate.setdefault(name, []).append(array)
-        if self.stacked:
-            return {n: np.concatenate(parts, axis=self._axis(n)) for n, parts in by_gate.items()}
-        return {f"{n}_{g}": p.copy() for n, parts in by_gate.items() for g, p in zip(self.gates.split(), parts)}
+            for name, array in biases[self.biases].items():
+                parts[name] = array[:, None] if self.vectors == "columns" else array
+            for name, array in parts.items():
+                by_gate.setdefault(name, {})[gate] = array
+        return {
+            self._name(name, group): np.concatenate([own[gate] for gate in group], axis=self._axis(name))
+            for name, own in by_gate.items()
+            for group in self.groups
+        }
 
-    def _of_gate(self, arrays: Mapping[str, Array], gate: str, count: int) -> dict[str, Array]:
+    def _name(self, name: str, group: list[str]) -> str:
+        """Of the array of a group of gates."""
+        return name if self.stacked is True else f"{name}_{''.join(group)}"
+
+    def _of_gate(self, arrays: Mapping[str, Array], gate: str) -> dict[str, Array]:
         """One gate's own arrays, under the names that they have without the gate."""
-        if not self.stacked:
-            suffix = f"_{gate}"
-            return {name.removesuffix(suffix): array for name, array in arrays.items() if name.endswith(suffix)}
-        k = self.gates.split().index(gate)
-        return {name: np.split(array, count, axis=self._axis(name))[k] for name, array in arrays.items()}
+        group = next(group for group in self.groups if gate in group)
+        suffix = "" if self.stacked is True else f"_{''.join(group)}"
+        own = {name.removesuffix(suffix): array for name, array in arrays.items() if name.endswith(suffix)}
+        k = group.index(gate)
+        return {name: np.split(array, len(group), axis=self._axis(name))[k] for name, array in own.items()}
 
     def _axis(self, name: str) -> int:
         """Along which the gates are stacked."""
@@ -125,7 +150,5 @@ class Layout:
 
     def blocks(self, name: str, array: Array) -> dict[str, Array]:
         """A gradient in this layout cut up by gate, by the gates' names."""
-        gates = self.gates.split()
-        if not self.stacked:
-            return {name.rpartition("_")[2]: array}
-        return dict(zip(gates, np.split(array, len(gates), axis=self._axis(name))))
+        group = next(g for g in self.groups if self.stacked is True or name.endswith(f"_{''.join(g)}"))
+        return dict(zip(group, np.split(array, len(group), axis=self._axis(name))))

@@ -1,171 +1,257 @@
-"""Which equation is wrong: compare every named intermediate, first as the code runs, then with the reference fed back.
+"""Which equation is wrong: run a derivation as it is, then with the reference fed back, and see what still differs.
 
-As the code runs (chained), one wrong gate makes every element of every gradient wrong. With the reference put in the
-place of each value once it has been compared (forced), every equation works on right inputs, so exactly the wrong
-ones light up, however many there are. What no probe sees, outputs, gradients of inputs and of parameters, is compared
-at the end of both runs: it, too, then rests on right values.
+As the code runs (chained), one wrong equation makes nearly every gradient wrong. With the reference put in the place of
+each value once it has been compared (forced), every equation works on right inputs, so exactly the wrong ones light
+up, however many there are. That holds if each probe shows what its name says, if the code goes on with what the probe
+returns, and if nothing is changed behind its back. Where it does not hold, further runs find that out: with one name
+not fed back, with one name fed back wrong, with changed arrays restored.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from compare.agreement import Difference, difference
-from compare.diagnosis.derivations import Answer, Derivation, Problem, Reference
-from compare.diagnosis.probes import Recorder
+from compare.diagnosis.comparing import Blocks, Compared, compare_run
+from compare.diagnosis.derivations import Answer, Derivation
+from compare.diagnosis.influence import Influence
+from compare.diagnosis.probes import Key, Recorder
+from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
-#: How to cut a gradient up by gate: its name and itself, to its blocks by gate; a block without gate is called "".
-Blocks = Callable[[str, Array], dict[str, Array]]
-
 
 @dataclass(frozen=True)
-class Fault:
-    """An intermediate, or a block of a gradient, that is wrong although all it is computed from is right.
+class Run:
+    """One run of a derivation: what its probes showed, what it answered, and both held against what is right."""
 
-    ``name`` is the probe's or the tensor's; ``gate`` the block's, if it has one; ``steps`` and ``rows`` where the
-    fault shows, empty where the tensor has no such axis; ``worst`` its worst element, indexed (step, row, unit) where
-    it has these axes; ``actual`` and ``reference`` the whole, all time steps stacked.
+    recorder: Recorder
+    answer: Answer
+    compared: list[Compared]
+
+    @property
+    def wrong(self) -> dict[str, Compared]:
+        """What differs, by label, in the order in which it was computed."""
+        return {one.label: one for one in self.compared if not one.agrees}
+
+    @property
+    def answers_right(self) -> bool:
+        """Whether all outputs and gradients agree."""
+        return all(one.agrees for one in self.compared if not one.shown)
+
+
+@dataclass
+class Located:
+    """What was found on one trial.
+
+    Args:
+        chained: the run of the code as it is.
+        forced: the run with the reference fed back.
+        faults: what is wrong although all that it is computed from is right.
+        misplaced: names whose probe shows something else than the name says.
+        unused: names whose probe returns what the code does not go on with.
+        changed: names whose arrays were changed in place after they were shown, and the steps.
+        consequences: labels that differ, but may do so only because of what is not shown or not fed back.
+        unshown: names without a probe, a fault in any of which would explain the consequences; the first to add first.
+        raised: what the code raises as it is, where it only runs with the reference fed back.
     """
 
-    name: str
-    gate: str
-    steps: tuple[int, ...]
-    rows: tuple[int, ...]
-    worst: Difference
-    actual: Array
-    reference: Array
-
-
-@dataclass(frozen=True)
-class Localisation:
-    """What the two runs found.
-
-    ``chained`` and ``forced`` hold for each compared thing its relative error at each time step, (T,), or (1,) where
-    it has no time axis; ``faults`` are those of the forced run.
-    """
-
-    tolerance: float
-    chained: dict[str, Array]
-    forced: dict[str, Array]
-    faults: list[Fault]
+    chained: Run
+    forced: Run
+    faults: list[Compared] = field(default_factory=list)
+    misplaced: list[Compared] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    changed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    consequences: list[str] = field(default_factory=list)
+    unshown: list[str] = field(default_factory=list)
+    raised: str = ""
 
     @property
     def agrees(self) -> bool:
-        """Whether something was compared, and nothing is wrong, as the code runs or otherwise."""
-        found = [*self.chained.values(), *self.forced.values()]
-        return bool(found) and all((errors <= self.tolerance).all() for errors in found)
+        """Whether nothing differs, as the code runs and with the reference fed back."""
+        return not (self.chained.wrong or self.forced.wrong)
 
 
-def localise(
-    derivation: Derivation,
-    problem: Problem,
-    reference: Reference,
-    gates: tuple[str, ...],
-    blocks: Blocks,
-    tolerance: float = 1e-12,
-) -> Localisation:
-    """Run a derivation chained and forced, and find what is wrong.
+class Localiser:
+    """Runs a derivation on one trial, in whatever way is needed.
 
     Args:
         derivation: what is checked.
-        problem: what it is checked on.
-        reference: what is right.
+        trial: what it is checked on.
+        standard: what is right there.
         gates: the names that end in one of these, as ``d_z_f`` does, belong to a gate.
-        blocks: how gradients of parameters are cut up by gate.
-        tolerance: the largest relative error that passes.
-
-    Raises:
-        ValueError: the derivation's answer lacks a name or has one too many, or a shape or value that cannot be
-            compared; a probe was not called at every step.
+        blocks: cuts gradients of parameters up by gate.
     """
-    runs = []
-    for force in (False, True):
-        recorder = Recorder(reference.record, force)
-        answer = derivation.solve(problem, recorder)
-        _check(answer, reference.answer)
-        runs.append(list(_compared(recorder, answer, reference, gates, blocks)))
-    chained, forced = ({thing.label: thing.errors for thing in run} for run in runs)
-    faults = [thing.fault(tolerance) for thing in runs[1] if (thing.errors > tolerance).any()]
-    return Localisation(tolerance, chained, forced, faults)
 
+    def __init__(
+        self, derivation: Derivation, trial: Trial, standard: Standard, gates: tuple[str, ...], blocks: Blocks
+    ):
+        self.derivation, self.trial, self.standard = derivation, trial, standard
+        self.gates, self.blocks = gates, blocks
+        self.ascending: frozenset[str] = frozenset()
 
-def _check(answer: Answer, expected: Answer) -> None:
-    """Make sure that an answer can be compared with what is expected."""
-    for kind in ("outputs", "d_inputs", "gradients"):
-        got, want = getattr(answer, kind), getattr(expected, kind)
-        if got.keys() != want.keys():
-            raise ValueError(f"{kind}: expected {', '.join(want)}; got {', '.join(got)}")
-        for name, array in want.items():
-            label = f"d_{name}" if kind == "d_inputs" else name
-            if got[name].shape != array.shape:
-                raise ValueError(f"{label}: expected shape {array.shape}, got {got[name].shape}")
-            if not np.isfinite(got[name]).all():
-                raise ValueError(f"{label}: expected finite numbers, got some that are not")
+    def run(
+        self,
+        free: Collection[str] | None = None,
+        restored: Collection[str] = (),
+        wrong: str | None = None,
+    ) -> Run:
+        """Run the derivation with the reference fed back.
 
+        Args:
+            free: the names that are not fed back; None for all.
+            restored: the names whose arrays are restored if they were changed after they were shown.
+            wrong: a name that is fed back wrong, to see where it goes.
+        """
+        rng = np.random.default_rng(0)
 
-@dataclass(frozen=True)
-class _Compared:
-    """Two arrays that ought to be equal."""
+        def feedback(key: Key, expected: Array) -> Array | None:
+            if free is None or key[0] in free:
+                return None
+            return expected + rng.normal(size=expected.shape) if key[0] == wrong else expected
 
-    name: str
-    gate: str
-    timed: bool  # whether the axes are (T, B, …)
-    actual: Array
-    reference: Array
+        recorder = Recorder(self.standard.right.record, None if free is None else feedback, self.ascending, restored)
+        answer = self.derivation.solve(self.trial.problem, recorder)
+        compared = self._compare(recorder, answer)
+        if self.standard.noise is None and not all(one.agrees for one in compared):
+            self.standard.measure_noise()  # it takes as long as several runs, and where all agrees it is not needed
+            compared = self._compare(recorder, answer)
+        return Run(recorder, answer, compared)
 
-    @property
-    def label(self) -> str:
-        """The name, and with a block of a parameter's gradient also its gate."""
-        return f"{self.name} {self.gate}" if self.gate and not self.name.endswith(f"_{self.gate}") else self.name
+    def _compare(self, recorder: Recorder, answer: Answer) -> list[Compared]:
+        return compare_run(recorder, answer, self.standard, self.trial, self.gates, self.blocks)
 
-    @property
-    def errors(self) -> Array:
-        """The relative error at each time step, each by its own scale, (T,); (1,) where there are no steps."""
-        shape = (len(self.actual), -1) if self.timed else (1, -1)
-        distance = np.abs(self.actual - self.reference).reshape(shape).max(axis=1)
-        scale = np.abs(self.reference).reshape(shape).max(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(distance == 0, 0, distance / scale)
+    def locate(self) -> Located:
+        """Find what is wrong, and in which way."""
+        try:
+            chained = self._in_order()
+        except Exception as error:  # as a value of a wrong shape may make it; fed back, the right one may not
+            forced = self._attempt(free=())
+            if forced is None or not forced.wrong:
+                raise
+            raised = f"{type(error).__name__}: {error}"
+            return Located(forced, forced, list(forced.wrong.values()), raised=raised)
+        try:
+            forced = self.run(free=())
+        except Exception:  # the code cannot go on with the reference's arrays, though it can with its own
+            return Located(chained, chained, list(chained.wrong.values()))
+        found = Located(chained, forced)
+        if found.agrees:
+            return found
+        if chained.answers_right:
+            found.misplaced = list(chained.wrong.values())
+            return found
+        forced, found.misplaced, free = self._without_misplaced(forced)
+        forced, found.changed = self._without_changed(forced, free)
+        found.forced, found.faults = forced, list(forced.wrong.values())
+        self._set_unused_apart(found, free)
+        if len(found.faults) > 1:
+            self._set_unshown_apart(found, free)
+        if not (found.faults or found.misplaced or found.changed or found.consequences):
+            found.faults = [one for one in chained.wrong.values() if one.missing] or list(chained.wrong.values())[:1]
+        return found
 
-    def fault(self, tolerance: float) -> Fault:
-        """What is wrong here, and where."""
-        steps: tuple[int, ...] = ()
-        rows: tuple[int, ...] = ()
-        if self.timed:
-            scale = np.abs(self.reference).max(axis=(1, 2), keepdims=True)
-            wrong = np.abs(self.actual - self.reference) > tolerance * scale
-            steps = tuple(np.flatnonzero(wrong.any(axis=(1, 2))).tolist())
-            rows = tuple(np.flatnonzero(wrong.any(axis=(0, 2))).tolist())
-        worst = difference(self.name, self.actual, self.reference, tolerance)
-        return Fault(self.name, self.gate, steps, rows, worst, self.actual, self.reference)
+    def _in_order(self) -> Run:
+        """The chained run, with adjoints without steps numbered in the order in which they fit better."""
+        descending = self.run()
+        unnumbered = {name for name in descending.recorder.numbered if name.startswith("d_")}
+        if not unnumbered:
+            return descending
+        self.ascending = frozenset(unnumbered)
+        ascending = self.run()
+        share = {}
+        for run, order in ((descending, False), (ascending, True)):
+            for one in run.compared:
+                if one.name in unnumbered:
+                    share[one.name, order] = float(np.mean(one.errors <= one.limits)) if len(one.errors) else 0.0
+        self.ascending = frozenset(n for n in unnumbered if share.get((n, True), 0.0) > share.get((n, False), 0.0))
+        return self.run() if self.ascending else descending
 
+    def _without_misplaced(self, forced: Run) -> tuple[Run, list[Compared], tuple[str, ...]]:
+        """Set apart the probes that show something else than their name says.
 
-def _compared(
-    recorder: Recorder, answer: Answer, reference: Reference, gates: tuple[str, ...], blocks: Blocks
-) -> Iterator[_Compared]:
-    """All there is to compare: what the probe has seen, then the answer."""
-    T = 1 + max((t for _, t in reference.record), default=0)
-    for name in dict.fromkeys(name for name, _ in recorder.seen):
-        missing = [t for t in range(T) if (name, t) not in recorder.seen]
-        if missing:
-            raise ValueError(f"probe {name!r}: expected a call at each of {T} steps, got none at {missing}")
-        actual, expected = (np.stack([of[name, t] for t in range(T)]) for of in (recorder.seen, reference.record))
-        yield _Compared(name, _gate(name, gates), True, actual, expected)
-    expected_tensors = reference.answer.tensors()
-    for name, array in answer.tensors().items():
-        if name in answer.gradients:
-            expected_blocks = blocks(name, expected_tensors[name])
-            for gate, block in blocks(name, array).items():
-                yield _Compared(name, gate, False, block, expected_blocks[gate])
-        else:
-            timed = array.ndim == 3 and len(array) == T
-            yield _Compared(name, "", timed, array, expected_tensors[name])
+        Feeding the reference back there does harm: with the name left alone, less is wrong than before. Where an
+        equation is wrong it is the other way round.
+        """
+        free = tuple({shown.key[0] for shown in forced.recorder.repeated})
+        misplaced = [one for one in forced.compared if one.name in free]
+        if free:  # two values under one name: no reference can stand for both
+            forced = self.run(free=free)
+        for name in [one.name for one in forced.wrong.values() if one.shown]:
+            without = self._attempt(free=(*free, name))
+            if without is None:
+                continue
+            rest = forced.wrong.keys() - {name}
+            left = without.wrong.keys() - {name}
+            if left < rest and name in forced.wrong:
+                misplaced.append(forced.wrong[name])
+                forced, free = without, (*free, name)
+        forced = replace(forced, compared=[one for one in forced.compared if one.name not in free])
+        return forced, misplaced, free
 
+    def _without_changed(self, forced: Run, free: tuple[str, ...]) -> tuple[Run, dict[str, tuple[int, ...]]]:
+        """Set apart the arrays that were changed in place after they were shown, if that is what makes others wrong."""
+        changed: dict[str, list[int]] = {}
+        for shown in forced.recorder.shown:
+            if shown.changed and shown.key[0] not in free:
+                changed.setdefault(shown.key[0], []).append(-1 if shown.key[1] is None else shown.key[1])
+        guilty: dict[str, tuple[int, ...]] = {}
+        for name, steps in changed.items():
+            restored = self._attempt(free=free, restored=(*guilty, name))
+            if restored is not None and restored.wrong.keys() < forced.wrong.keys():
+                guilty[name] = tuple(sorted(t for t in steps if t >= 0))
+                forced = replace(restored, compared=[one for one in restored.compared if one.name not in free])
+        return forced, guilty
 
-def _gate(name: str, gates: tuple[str, ...]) -> str:
-    """The gate that the name of an intermediate speaks of, or none."""
-    bare = re.sub(r"_l\d+(_reverse)?$", "", name).removeprefix("d_").removeprefix("z_")
-    return bare if bare in gates and len(gates) > 1 else ""
+    def _set_unused_apart(self, found: Located, free: tuple[str, ...]) -> None:
+        """Where the code does not go on with what a probe returned, set what follows from a fault there apart."""
+        for fault in [one for one in found.faults if one.shown]:
+            poisoned = self._attempt(free=free, wrong=fault.name)
+            if poisoned is not None and not self._differ(poisoned, found.forced, fault.name):
+                found.unused.append(fault.name)
+        if found.unused:
+            influence = Influence(self.trial, self._fed_back(found, free) - {*found.unused})
+            reached = set().union(*(influence.of(name) for name in found.unused))
+            followers = [one for one in found.faults if one.name in reached]
+            found.consequences = [one.label for one in followers]
+            found.faults = [one for one in found.faults if one not in followers]
+
+    def _set_unshown_apart(self, found: Located, free: tuple[str, ...]) -> None:
+        """Where one fault in something that is not shown would explain several, say so, and which probe to add."""
+        wrong = {one.name for one in found.faults}
+        fed_back = self._fed_back(found, free)
+        influence = Influence(self.trial, fed_back)
+        candidates = {}
+        for name in influence.names:
+            if name not in fed_back and name not in free:
+                reached = influence.of(name)
+                if len(reached) > 1 and reached <= wrong:
+                    candidates[name] = reached
+        if not candidates:
+            return
+        most = max(map(len, candidates.values()))
+        best = [name for name, reached in candidates.items() if len(reached) == most]
+        named = [name for name in best if not name.endswith("_prev")] or best
+        found.unshown = named
+        explained = [one for one in found.faults if one.name in candidates[named[0]]]
+        found.consequences += [one.label for one in explained]
+        found.faults = [one for one in found.faults if one not in explained]
+
+    def _fed_back(self, found: Located, free: tuple[str, ...]) -> set[str]:
+        return {shown.key[0] for shown in found.forced.recorder.shown} - {*free}
+
+    def _differ(self, run: Run, other: Run, name: str) -> bool:
+        """Whether two runs differ anywhere but in what a name itself shows."""
+        ours = {s.key: s.value for s in run.recorder.shown if s.key[0] != name}
+        theirs = {s.key: s.value for s in other.recorder.shown if s.key[0] != name}
+        if any(not np.array_equal(value, theirs[key], equal_nan=True) for key, value in ours.items() if key in theirs):
+            return True
+        mine, other_tensors = run.answer.tensors(), other.answer.tensors()
+        return any(not np.array_equal(array, other_tensors[n], equal_nan=True) for n, array in mine.items())
+
+    def _attempt(self, **options: Any) -> Run | None:
+        """A run that may fail, since the code is given what it would not compute."""
+        try:
+            return self.run(**options)
+        except Exception:
+            return None

@@ -295,6 +295,22 @@ INTERMEDIATES["gru, reset before"] = {
     ],
 }
 
+INTERMEDIATES["rnn, sigmoid"] = INTERMEDIATES["rnn"] | {
+    "h": _activation("h", sigmoid),
+    "d_z_h": _delta("h", lambda v: v.d_h, slope),
+}
+INTERMEDIATES["rnn, relu"] = {name: INTERMEDIATES["rnn"][name] for name in ("z_h", "d_h", "d_h_prev")}
+
+
+def _without(cell: str, *names: str) -> dict[str, list[Mistake]]:
+    """The mistakes in what a form of a cell has in common with the usual form."""
+    return {name: mistakes for name, mistakes in INTERMEDIATES[cell].items() if name not in names}
+
+
+INTERMEDIATES["lstm, bare output"] = _without("lstm", "h", "d_c", "d_z_o")
+INTERMEDIATES["gru, renewing"] = _without("gru", "h", "d_z_z", "d_z_n", "d_h_prev")
+INTERMEDIATES["gru, reset before, renewing"] = _without("gru, reset before", "h", "d_z_z", "d_z_n", "d_h_prev")
+
 
 def wrong_sums(cell: str, v: Values) -> Iterator[tuple[str, Callable[[], Arrays]]]:
     """Mistakes in the sums over steps and rows that are the gradients of the parameters, all in PyTorch's layout."""
@@ -305,9 +321,9 @@ def wrong_sums(cell: str, v: Values) -> Iterator[tuple[str, Callable[[], Arrays]
         kept = np.ones((1, 1, 1)) if keep is None else keep
         d_ih = np.concatenate([v[f"d_z_{gate}"] for gate in v.witness.gates], axis=2) * kept
         h_prev = v.h_prev if h_prev is None else h_prev
-        d_hh = np.concatenate([v.d_z_r, v.d_z_z, v.d_q], axis=2) * kept if cell == "gru" else d_ih
+        d_hh = np.concatenate([v.d_z_r, v.d_z_z, v.d_q], axis=2) * kept if cell in ("gru", "gru, renewing") else d_ih
         weight_hh = np.einsum("tbg,tbh->gh", d_hh, h_prev)
-        if cell == "gru, reset before":
+        if "reset before" in cell:
             weight_hh[-h_prev.shape[2] :] = np.einsum("tbg,tbh->gh", v.d_z_n * kept, v.q)
         names = {
             "weight_ih": np.einsum("tbg,tbd->gd", d_ih, v.x if x is None else x),
@@ -331,7 +347,7 @@ def wrong_sums(cell: str, v: Values) -> Iterator[tuple[str, Callable[[], Arrays]
     yield "with x of the step before", lambda: sums(x=v.earlier(v.x))
     yield "times σ' of the weight, which does not belong there", lambda: times(slope)
     yield "times tanh' of the weight, which does not belong there", lambda: times(tanh_slope)
-    if cell == "gru":
+    if cell in ("gru", "gru, renewing"):
         yield (
             "with d_z_n in the place of d_q",
             lambda: {

@@ -1,76 +1,224 @@
-"""Probes: record the named intermediates of a pass, and feed the reference back in their place.
+"""What a derivation's probes show is recorded here, and the reference fed back in its place.
 
-A probe is called as ``probe(name, t, value)`` and the computation goes on with what it returns. That is the whole
-protocol; nothing here knows what is computed.
+A name shown once has no step. A name shown repeatedly is numbered in the order of the calls, an adjoint in the reverse
+order, unless the call says ``t=``. Nothing here knows what is computed.
 """
 
-from collections.abc import Mapping
+import difflib
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from torch import Tensor
 
+from compare.diagnosis import probe
 from manual.arrays import Array
 
-#: Values by name and time step.
-Record = dict[tuple[str, int], Array]
+#: A name and its step; the step is None where the name is shown once.
+Key = tuple[str, int | None]
+
+#: Values by key.
+Record = dict[Key, Array]
+
+#: What to hand back in place of a value, given its key and the reference's value; None for the value itself.
+Feedback = Callable[[Key, Array], Array | None]
+
+#: How many of the values shown last are watched for changes in place.
+WATCHED = 300
+
+
+def step_and_value(arguments: tuple[Any, ...], t: int | None) -> tuple[int | None, Any]:
+    """Read the arguments of a probe after its name: ``(value)``, ``(value, t=t)`` or ``(t, value)``."""
+    *before, value = arguments
+    return (before[0] if before else t), value
+
+
+def unheard(name: str, *arguments: Any, t: int | None = None) -> Any:
+    """A probe that nobody listens to.
+
+    Raises:
+        ValueError: the value is still to be filled in.
+    """
+    _, value = step_and_value(arguments, t)
+    if value is ...:
+        raise ValueError(f"probe {name!r}: still to be filled in")
+    return value
+
+
+def as_float64(value: Any) -> Array:
+    """Copy an array, a tensor or a number to NumPy, in double precision where it is a floating-point number."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.double().numpy() if value.is_floating_point() else value.numpy()
+    array = np.array(value)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the user's code."""
+
+    file: str
+    line: int
+
+
+@dataclass
+class Shown:
+    """One call of a probe.
+
+    ``value`` is a copy of what was shown; ``passed`` and ``returned`` are the objects themselves; ``problem`` says why
+    the value cannot be compared; ``place`` where the call stands.
+    """
+
+    key: Key
+    value: Array
+    passed: Any
+    returned: Any
+    problem: str
+    place: Place
+
+    @property
+    def changed(self) -> bool:
+        """Whether one of the two objects no longer holds what it held when the probe returned."""
+        return any(_differs(thing, held) for thing, held in self.held())
+
+    def held(self) -> list[tuple[Any, Array]]:
+        """The objects that can be changed in place, with their contents when the probe returned."""
+        things = [(self.returned, self.returned_value)]
+        if self.passed is not self.returned:
+            things.append((self.passed, self.value))
+        return [(thing, held) for thing, held in things if isinstance(thing, np.ndarray) or hasattr(thing, "copy_")]
+
+    returned_value: Array = None  # type: ignore[assignment]
 
 
 class Recorder:
-    """A probe for NumPy code. It keeps each value it is shown.
+    """A probe for a derivation. It keeps what it is shown and may hand back the reference.
 
     Args:
-        reference: what the values ought to be.
-        force: whether to return the reference in place of the value, so that whatever comes next works on right
-            inputs.
-
-    Raises:
-        ValueError: called with a name or time step the reference lacks, or with a value of another shape than the
-            reference's, or not finite.
+        reference: the right values, by key.
+        feedback: what to hand back; the value itself if left out.
+        ascending: the adjoints that are shown without a step in the order of the steps, not against it.
+        restored: the names whose arrays are restored, at each later call, if they were changed in place meanwhile.
     """
 
-    def __init__(self, reference: Mapping[tuple[str, int], Array], force: bool):
-        self.reference, self.force = reference, force
-        self.seen: Record = {}
+    def __init__(
+        self,
+        reference: Mapping[Key, Array],
+        feedback: Feedback | None = None,
+        ascending: Collection[str] = (),
+        restored: Collection[str] = (),
+    ):
+        self.reference, self.feedback, self.ascending, self.restored = reference, feedback, ascending, restored
+        self.shown: list[Shown] = []
+        self.repeated: list[Shown] = []  # another value under a key that had been shown
+        self._steps: dict[str, list[int | None]] = {}
+        for name, t in reference:
+            self._steps.setdefault(name, []).append(t)
+        self.numbered: set[str] = set()  # names that are shown repeatedly, without a step
+        self._calls: dict[str, int] = {}
+        self._seen: dict[Key, Array] = {}
+        self._watched: deque[Shown] = deque(maxlen=WATCHED)
 
-    def __call__(self, name: str, t: int, value: object) -> Array:
-        """Keep the value; return it, or the reference."""
-        if (name, t) not in self.reference:
-            names = dict.fromkeys(name for name, _ in self.reference)
-            steps = max(step for _, step in self.reference) + 1
-            raise ValueError(f"probe: expected one of {', '.join(names)}, at a step below {steps}, got {name!r} at {t}")
-        if value is ...:
-            raise ValueError(f"probe {name!r}: still to be filled in")
-        expected, got = self.reference[name, t], np.asarray(value)
-        if got.shape != expected.shape or not np.issubdtype(got.dtype, np.inexact):
-            raise ValueError(
-                f"probe {name!r} at step {t}: expected numbers of shape {expected.shape}, "
-                f"got {got.shape} of dtype {got.dtype}"
-            )
-        if not np.isfinite(got).all():
-            raise ValueError(f"probe {name!r} at step {t}: expected finite numbers, got {got[~np.isfinite(got)][0]}")
-        self.seen[name, t] = got.copy()
-        return expected.copy() if self.force else got
+    def __call__(self, name: str, *arguments: Any, t: int | None = None) -> Any:
+        """Keep the value; return it, or what the reference has in its place.
+
+        Raises:
+            ValueError: the reference has no such name or step, or the value is still to be filled in.
+        """
+        value = unheard(name, *arguments, t=t)
+        key = self._key(name, step_and_value(arguments, t)[0])
+        expected = self.reference.get(key)
+        got = as_float64(value)
+        problem = "shown more often than in the reference" if expected is None else _problem(got, expected)
+        shown = Shown(key, got, value, value, problem, _place())
+        if self.feedback and expected is not None:
+            returned = self.feedback(key, expected)
+            shown.returned = value if returned is None else _like(value, returned)
+        shown.returned_value = as_float64(shown.returned)
+        if key not in self._seen:
+            self._seen[key] = got
+            self.shown.append(shown)
+        elif not _equal(got, self._seen[key]):
+            self.repeated.append(shown)
+        self._restore()
+        if name in self.restored:
+            self._watched.append(shown)
+        return shown.returned
+
+    def _key(self, name: str, t: int | None) -> Key:
+        steps = self._steps.get(name)
+        if steps is None:
+            close = difflib.get_close_matches(name, self._steps, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"probe: expected one of {', '.join(self._steps)}; got {name!r}{meant}")
+        count = self._calls.get(name, 0)
+        self._calls[name] = count + 1
+        if t is None:
+            if count >= len(steps):
+                return name, -1 - count  # one call too many
+            if len(steps) > 1:
+                self.numbered.add(name)
+            descending = name.startswith("d_") and name not in self.ascending
+            return name, steps[len(steps) - 1 - count if descending else count]
+        if steps == [None]:
+            return name, None
+        if t not in steps:
+            raise ValueError(f"probe {name!r}: expected a step from {steps[0]} to {steps[-1]}, got {t}")
+        return name, int(t)
+
+    def _restore(self) -> None:
+        for shown in self._watched:
+            for thing, held in shown.held():
+                if _differs(thing, held):
+                    _write(thing, held)
 
 
-class TensorRecorder:
-    """A probe for torch code. It keeps each tensor, whose adjoint is known once autograd has been through."""
+def _place() -> Place:
+    """The line that called the probe."""
+    frame = sys._getframe(2)
+    while frame.f_code.co_filename in (__file__, probe.__file__) and frame.f_back:
+        frame = frame.f_back
+    return Place(frame.f_code.co_filename, frame.f_lineno)
 
-    def __init__(self) -> None:
-        self.tensors: dict[tuple[str, int], Tensor] = {}
 
-    def __call__(self, name: str, t: int, value: Tensor) -> Tensor:
-        """Keep the tensor, and return it ready to have a gradient."""
-        if not value.requires_grad:
-            value = value.detach().requires_grad_()
-        value.retain_grad()
-        self.tensors[name, t] = value
-        return value
+def _problem(got: Array, expected: Array) -> str:
+    """Why a value cannot be compared with the reference's; empty if it can."""
+    if got.dtype.kind not in "fciub":
+        return f"dtype {got.dtype}, expected numbers"
+    if got.shape != expected.shape:
+        return f"shape {got.shape}, expected {expected.shape}"
+    return ""
 
-    def record(self) -> Record:
-        """The values by name, and their adjoints by the name with ``d_`` before it; zero where nothing came back."""
-        values = {key: tensor.detach().numpy() for key, tensor in self.tensors.items()}
-        adjoints = {
-            (f"d_{name}", t): np.zeros_like(values[name, t]) if tensor.grad is None else tensor.grad.numpy()
-            for (name, t), tensor in self.tensors.items()
-        }
-        return values | adjoints
+
+def _like(value: Any, array: Array) -> Any:
+    """The array as what ``value`` is: a tensor on its device, an array of its dtype, a number, a list."""
+    if hasattr(value, "detach"):
+        import torch
+
+        returned = torch.as_tensor(array).to(dtype=value.dtype, device=value.device)
+        # Where autograd records the derivation itself, the gradient goes on to the value as it was computed.
+        return value + (returned - value).detach() if value.requires_grad else returned.clone()
+    if isinstance(value, np.ndarray):
+        return array.astype(value.dtype)
+    return array.tolist() if isinstance(value, list) else array[()]
+
+
+def _differs(thing: Any, held: Array) -> bool:
+    return not _equal(as_float64(thing), held)
+
+
+def _equal(one: Array, other: Array) -> bool:
+    return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
+
+
+def _write(thing: Any, held: Array) -> None:
+    if isinstance(thing, np.ndarray):
+        if thing.flags.writeable and thing.shape == held.shape:
+            np.copyto(thing, held, casting="unsafe")
+    elif not thing.requires_grad:
+        import torch
+
+        thing.copy_(torch.as_tensor(held))

@@ -1,186 +1,268 @@
-"""What a check found: in words, as a table of names × time steps, as JSON, and as a picture."""
+"""What a check of a derivation found, as data. ``wording.py`` says it, ``picture.py`` draws it."""
 
-import re
+import linecache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from compare.diagnosis.check import Checked
+from compare.agreement import Difference
+from compare.diagnosis import picture, wording
+from compare.diagnosis.comparing import Compared
 from compare.diagnosis.equations import equation
-from compare.diagnosis.localise import Fault
-from compare.files import replacing
-from manual.arrays import Array
 
 
-def show(checked: Checked, console: Console) -> None:
-    """Print what is wrong, and where; or that nothing is."""
-    if not checked.localisation.agrees:
-        for words in _paragraphs(checked):
-            console.print(words, soft_wrap=True)
-        console.print(_table(checked))
-    console.print(verdict(checked), highlight=False, soft_wrap=True)
+@dataclass(frozen=True)
+class Fault:
+    """A quantity that is wrong although everything it is computed from is right.
+
+    ``name`` is the probe's or the tensor's; ``gate`` the block's, if it has one; ``steps`` and ``rows`` are where it is
+    wrong, empty where there is no such axis; ``worst`` is its worst element, indexed with the step first; ``problem``
+    says why it could not be compared; ``file``, ``line`` and ``code`` are those of the probe that showed it;
+    ``number`` and ``formula`` are its equation's in ``manual/DERIVATION.md``, if it is one of a cell's.
+    """
+
+    name: str
+    gate: str
+    label: str
+    shown: bool
+    steps: tuple[int, ...]
+    rows: tuple[int, ...]
+    worst: Difference
+    where: str
+    problem: str
+    hint: str
+    number: str
+    formula: str
+    file: str
+    line: int
+    code: str
+
+    @classmethod
+    def of(cls, one: Compared, cell: str, hint: str) -> "Fault":
+        """A compared quantity as a fault."""
+        found = equation(cell, one.name)
+        place = one.places[one.worst] if one.places else None
+        if place:
+            linecache.checkcache(place.file)
+        code = linecache.getline(place.file, place.line).strip() if place else ""
+        problem = one.problem
+        if not problem and one.missing and one.agrees:
+            problem = f"not shown at step{'s' if len(one.missing) > 1 else ''} {wording.spans(one.missing)}"
+        return cls(
+            one.name,
+            one.gate,
+            one.label,
+            one.shown,
+            one.wrong_steps() or (one.missing if one.agrees else ()),
+            one.wrong_rows(),
+            one.difference(),
+            one.where(),
+            problem,
+            hint,
+            found.number,
+            found.formula,
+            place.file if place else "",
+            place.line if place else 0,
+            code,
+        )
+
+    @property
+    def title(self) -> str:
+        """Number and name; without the gate for a parameter's gradient, whose equation is the same for all gates."""
+        name = self.name if self.shown else self.name.removesuffix(f"_{self.gate}")
+        return f"({self.number}) {name}" if self.number else name
+
+    def as_json(self) -> dict[str, Any]:
+        """The fault for a script."""
+        return {
+            "name": self.name,
+            "equation": self.number,
+            "formula": self.formula,
+            "gate": self.gate,
+            "steps": self.steps,
+            "rows": self.rows,
+            "error": _finite(self.worst.error),
+            "at": self.worst.index,
+            "actual": _finite(self.worst.actual),
+            "expected": _finite(self.worst.reference),
+            "hint": self.hint,
+            "problem": self.problem,
+            "file": self.file,
+            "line": self.line,
+            "code": self.code,
+        }
 
 
-def verdict(checked: Checked) -> str:
-    """One line."""
-    found = checked.localisation
-    if found.agrees:
-        compared = f"{len(found.forced)} intermediates and gradients compared at {found.tolerance:.0e}"
-        worst = max(errors.max() for errors in found.chained.values())
-        return f"[bold green]AGREE[/]: {checked.subject}: {compared}, worst {worst:.1e}"
-    wrong = titles(checked)
-    differing = sum((errors > found.tolerance).any() for errors in found.chained.values())
-    chained = f"as the code runs, {differing} of {len(found.chained)} things differ"
-    if not wrong:
-        return f"[bold red]DISAGREE[/]: {checked.subject}: {chained}, but no equation by itself"
-    return f"[bold red]DISAGREE[/]: {checked.subject}: wrong: {', '.join(wrong)} ({chained})"
+@dataclass(frozen=True)
+class Size:
+    """One trial: what it was, whether the derivation agreed there, and what it raised if it did not run."""
+
+    label: str
+    agrees: bool
+    raised: str = ""
 
 
-def titles(checked: Checked) -> list[str]:
-    """Number and name of each wrong equation."""
-    return list(dict.fromkeys(_title(checked, fault) for fault in checked.localisation.faults))
+@dataclass
+class Report:
+    """What a check of a derivation found.
+
+    Args:
+        subject: what was checked.
+        cell: whose equations it has; empty for another derivation.
+        dtype: the precision it was checked in.
+        tolerance: the largest relative error that passes in double precision.
+        k: how many times autograd's own error passes below double precision.
+        chained: everything compared, as the code runs.
+        forced: everything compared, with the reference fed back.
+        faults: what is wrong although everything it is computed from is right.
+        misplaced: probes that show something else than their names say.
+        gradients_right: whether all outputs and gradients agree as the code runs.
+        unused: probes whose result the code does not go on with.
+        changed: by name, the steps at which an array was changed after it was shown.
+        consequences: what differs, but may do so only because of something not shown or not fed back.
+        unshown: names to add a probe for, a fault in any of which would explain the consequences.
+        unsteady: what comes out otherwise when the derivation is called again.
+        written: what the derivation was given and wrote into.
+        left_out: gradients that were not derived.
+        explanation: a known mistake that explains every difference.
+        sizes: the trials.
+        fast: of a layer of ``manual``, its fast kernels held against its text, tensor by tensor.
+        notes: anything else to know.
+    """
+
+    subject: str
+    cell: str
+    dtype: str
+    tolerance: float
+    k: float
+    chained: list[Compared]
+    forced: list[Compared]
+    faults: list[Fault] = field(default_factory=list)
+    misplaced: list[Fault] = field(default_factory=list)
+    gradients_right: bool = True
+    unused: list[str] = field(default_factory=list)
+    changed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    consequences: list[str] = field(default_factory=list)
+    unshown: list[str] = field(default_factory=list)
+    unsteady: list[str] = field(default_factory=list)
+    written: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    explanation: str = ""
+    sizes: list[Size] = field(default_factory=list)
+    fast: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything was compared on every trial, twice on the first, and agrees."""
+        return bool(self.chained) and not self.disagrees
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether anything is wrong."""
+        compared = [*self.chained, *self.forced]
+        return bool(
+            not all(one.agrees for one in compared)
+            or self.unsteady
+            or self.writes
+            or self.fast_faults
+            or not all(size.agrees for size in self.sizes)
+        )
+
+    @property
+    def writes(self) -> list[str]:
+        """What the derivation wrote into, apart from incoming gradients, which nobody needs afterwards."""
+        return [name for name in self.written if not name.startswith("d_")]
+
+    @property
+    def fast_faults(self) -> list[str]:
+        """The tensors in which fast kernels differ from the text."""
+        return [found.name for found in self.fast if not found.agrees]
+
+    @property
+    def fast_error(self) -> float:
+        """The largest relative error of the fast kernels, with the text as the reference."""
+        return max((found.error for found in self.fast), default=0.0)
+
+    @property
+    def kinds(self) -> list[str]:
+        """Which verdicts there are: ``agree``, or what is wrong, the most telling first."""
+        found = {
+            "unsteady": self.unsteady,
+            "changed": self.changed,
+            "equation": self.faults,
+            "probe unused": self.unused,
+            "probe misplaced": self.misplaced,
+            "not shown": self.consequences,
+            "arguments changed": self.writes,
+            "fast kernels": self.fast_faults,
+            "size": [size for size in self.sizes if not size.agrees],
+        }
+        kinds = [kind for kind, there in found.items() if there]
+        if self.unsteady:
+            kinds = [kind for kind in kinds if kind in ("unsteady", "arguments changed")]
+        return kinds or (["agree"] if self.agrees else ["nothing compared"])
+
+    @property
+    def titles(self) -> list[str]:
+        """Number and name of each wrong equation."""
+        return [] if self.unsteady else list(dict.fromkeys(fault.title for fault in self.faults))
+
+    def take_over(self, other: "Report") -> None:
+        """Take over what was found on another trial."""
+        sizes, notes = self.sizes, self.notes
+        self.__dict__.update(other.__dict__)
+        self.sizes, self.notes = sizes, notes
+
+    def __str__(self) -> str:
+        """The report as plain text."""
+        return wording.plain(self)
+
+    def show(self, console: Console) -> None:
+        """Print what is wrong, and where; or that nothing is."""
+        wording.show(self, console)
+
+    def verdict(self) -> Text:
+        """The verdict on one line."""
+        return wording.verdict(self)
+
+    def draw(self, path: Path | str) -> None:
+        """Write a heat map of the errors, names and steps, as the code runs and with the reference fed back."""
+        picture.draw(self, Path(path))
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that a script could ask for; numbers that are not finite are strings, for JSON has none."""
+        return {
+            "verdict": "agree" if self.agrees else "disagree",
+            "kinds": self.kinds,
+            "subject": self.subject,
+            "dtype": self.dtype,
+            "tolerance": self.tolerance,
+            "faults": [fault.as_json() for fault in self.faults] if not self.unsteady else [],
+            "misplaced": [fault.as_json() for fault in self.misplaced],
+            "unused": self.unused,
+            "changed": self.changed,
+            "consequences": self.consequences,
+            "add_probes": self.unshown,
+            "explanation": self.explanation,
+            "unsteady": self.unsteady,
+            "arguments_changed": list(self.written),
+            "left_out": list(self.left_out),
+            "sizes": [{"size": size.label, "agrees": size.agrees, "raised": size.raised} for size in self.sizes],
+            "chained": {one.label: _worst(one) for one in self.chained},
+            "forced": {one.label: _worst(one) for one in self.forced},
+            "limits": {one.label: float(one.limits.max()) if len(one.limits) else 0.0 for one in self.chained},
+        }
 
 
-def as_json(checked: Checked) -> dict[str, Any]:
-    """Everything a script could ask for."""
-    found = checked.localisation
-    return {
-        "verdict": "agree" if found.agrees else "disagree",
-        "subject": checked.subject,
-        "tolerance": found.tolerance,
-        "faults": [
-            {
-                "name": fault.name,
-                "equation": equation(checked.cell, fault.name).number,
-                "formula": equation(checked.cell, fault.name).formula,
-                "gate": fault.gate,
-                "steps": fault.steps,
-                "rows": fault.rows,
-                "error": _finite(fault.worst.error),
-                "at": fault.worst.index,
-                "actual": fault.worst.actual,
-                "expected": fault.worst.reference,
-                "hint": hint,
-            }
-            for fault, hint in zip(found.faults, checked.hints, strict=True)
-        ],
-        "chained": {name: _finite(errors.max()) for name, errors in found.chained.items()},
-        "forced": {name: _finite(errors.max()) for name, errors in found.forced.items()},
-    }
+def _worst(one: Compared) -> float | str:
+    return _finite(one.errors.max() if len(one.errors) else np.inf)
 
 
-def draw(checked: Checked, path: Path) -> None:
-    """Write a heat map, names × time steps, of the errors as the code runs and with the reference fed back."""
-    found = checked.localisation
-    timed = [name for name, errors in found.chained.items() if len(errors) > 1]
-    rest = [name for name, errors in found.chained.items() if len(errors) == 1]
-    height = 1.5 + 0.22 * (len(timed) + len(rest))
-    figure = Figure(figsize=(10, height), layout="constrained")
-    grid = figure.subplots(
-        2, 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": [max(len(timed), 1), max(len(rest), 1)]}
-    )
-    norm = LogNorm(1e-16, 1.0, clip=True)
-    runs = (("as the code runs", found.chained), ("with the reference fed back", found.forced))
-    for column, (title, errors) in enumerate(runs):
-        for row, names in enumerate((timed, rest)):
-            axes = grid[row, column]
-            values = np.array([np.nan_to_num(errors[name], posinf=1.0) for name in names] or [[0.0]])
-            image = axes.imshow(np.maximum(values, 1e-16), norm=norm, cmap="inferno", aspect="auto")
-            axes.set_yticks(range(len(names)), names, fontsize=8)
-            if row == 0:
-                axes.set_title(title)
-                axes.set_xlabel("time step")
-            else:
-                axes.set_xticks([])
-    figure.colorbar(image, ax=grid, label=f"relative error (tolerance {found.tolerance:.0e})")
-    with replacing(path) as beside:
-        figure.savefig(beside, format="png", dpi=110)
-
-
-def _title(checked: Checked, fault: Fault) -> str:
-    """Number and name, without the gate for a parameter's gradient: it is the same equation for all gates."""
-    number = equation(checked.cell, fault.name).number
-    name = fault.name if fault.steps else fault.name.removesuffix(f"_{fault.gate}")
-    return f"({number}) {name}" if number else name
-
-
-def _paragraphs(checked: Checked) -> list[Text]:
-    """For each fault what it is, where it shows and what it looks like; gates that share all of it are one."""
-    together: dict[tuple[Any, ...], list[Fault]] = {}
-    for fault, hint in zip(checked.localisation.faults, checked.hints, strict=True):
-        key = _title(checked, fault), fault.gate if fault.steps else "", hint
-        together.setdefault(key, []).append(fault)
-    paragraphs = []
-    for (*_, hint), faults in together.items():
-        fault = max(faults, key=lambda fault: fault.worst.error)
-        gates = [f.gate for f in faults if f.gate]
-        words = Text(_title(checked, fault), style="bold red")
-        if gates:
-            words.append(f"  gate{'s' if len(gates) > 1 else ''} {' '.join(gates)}", style="bold")
-        if fault.steps:
-            words.append(f"  steps {_spans(fault.steps)}, rows {_spans(fault.rows)}")
-        words.append(f"\n    ought to be {formula}" if (formula := equation(checked.cell, fault.name).formula) else "")
-        worst = fault.worst
-        axes = ("step", "row", "unit") if fault.steps else ("",) * len(worst.index)
-        where = ", ".join(f"{axis} {k}".strip() for axis, k in zip(axes, worst.index))
-        words.append(f"\n    worst at {where}: {worst.actual:.6g} for {worst.reference:.6g}, off by {worst.error:.1e}")
-        words.append(f"\n    looks like: {hint}" if hint else "")
-        paragraphs.append(words)
-    return paragraphs
-
-
-def _spans(numbers: tuple[int, ...]) -> str:
-    """0, 1, 2, 5 as "0-2, 5"."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def _table(checked: Checked) -> Table:
-    """What differs as the code runs, and whether it still does with the reference fed back, step by step."""
-    found = checked.localisation
-    table = Table(
-        title="Relative error by time step: as the code runs | with the reference fed back",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    table.add_column("")
-    T = max(len(errors) for errors in found.chained.values())
-    for t in range(T):
-        table.add_column(str(t), justify="right")
-    table.add_column("|")
-    for t in range(T):
-        table.add_column(str(t), justify="right")
-    for name, chained in found.chained.items():
-        if (chained > found.tolerance).any():
-            cells = [_padded(errors, T, found.tolerance) for errors in (chained, found.forced[name])]
-            table.add_row(name, *cells[0], "|", *cells[1])
-    return table
-
-
-def _padded(errors: Array, T: int, tolerance: float) -> list[Text]:
-    """The decimal exponent of each error, a dot where it is within the tolerance."""
-    cells = [
-        Text("·", style="green") if error <= tolerance else Text(_exponent(error), style="bold red") for error in errors
-    ]
-    return cells + [Text("")] * (T - len(cells))
-
-
-def _exponent(error: float) -> str:
-    return "inf" if np.isinf(error) else re.sub(r"e([+-])0?", r"e\1", f"{error:.0e}")
-
-
-def _finite(error: float) -> float | str:
-    """JSON has no infinity."""
-    return float(error) if np.isfinite(error) else str(float(error))
+def _finite(number: Any) -> Any:
+    """A number that JSON can hold, or its name."""
+    return float(number) if np.isfinite(number) else str(float(number))

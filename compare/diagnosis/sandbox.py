@@ -1,15 +1,24 @@
 """Run a check of a user's file in a process of its own, which may raise, and may never end."""
 
 import multiprocessing
+import sys
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from compare.diagnosis.check import Checked, check_file
+from compare.diagnosis.report import Report
 
 
-def check_within(seconds: float, path: Path, reference_class: tuple[Path, str] | None = None, seed: int = 0) -> Checked:
+def check_within(
+    seconds: float,
+    path: Path,
+    reference: tuple[Path, str] | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> Report:
     """Do what ``check_file`` does, for at most so many seconds.
+
+    ``quiet`` sends what the file prints to standard error.
 
     Raises:
         ValueError: it took longer; or it raised. Then the message is that of the error and where in the user's file it
@@ -17,13 +26,13 @@ def check_within(seconds: float, path: Path, reference_class: tuple[Path, str] |
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(theirs, path, reference_class, seed), daemon=True)
+    process = context.Process(target=_run, args=(theirs, path, reference, seed, quiet), daemon=True)
     process.start()
     theirs.close()
     try:
         if not ours.poll(seconds):
             raise ValueError(f"{path}: expected an end within {seconds:g} s (--timeout), got none")
-        outcome: Checked | str = ours.recv()
+        outcome: Report | str = ours.recv()
     except EOFError:
         raise ValueError(f"{path}: expected a result, but its process ended without one") from None
     finally:
@@ -34,10 +43,14 @@ def check_within(seconds: float, path: Path, reference_class: tuple[Path, str] |
     return outcome
 
 
-def _run(connection: Connection, path: Path, reference_class: tuple[Path, str] | None, seed: int) -> None:
+def _run(connection: Connection, path: Path, reference: tuple[Path, str] | None, seed: int, quiet: bool) -> None:
     """In the other process: send what the check found, or say what went wrong."""
+    if quiet:
+        sys.stdout = sys.stderr
     try:
-        connection.send(check_file(path, reference_class, seed))
+        from compare.diagnosis.files import check_file  # takes torch, which the process that waits does not need
+
+        connection.send(check_file(path, reference, seed))
     except BaseException as error:  # also SystemExit and the like: whatever it is, it is the file's
         connection.send(_explained(error, path))
 

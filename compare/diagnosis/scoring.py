@@ -16,57 +16,73 @@ import torch
 import manual
 import torch_impl
 from compare.cells import CELLS
-from compare.diagnosis.catalogue import Injected
-from compare.diagnosis.check import Checked, D, H, check_layer
+from compare.diagnosis.catalogue import FastFault, Injected, TextFault
+from compare.diagnosis.cell_check import D, H, check_layer
+from compare.diagnosis.report import Report
 
 
 @dataclass(frozen=True)
 class Scored:
     """What the checker made of a fault.
 
-    ``caught``: something differs as the code runs; ``named``: what is found wrong with the reference fed back is what
-    the catalogue says, where it says, and nothing else; ``found``: names as in the catalogue; ``hints``: what it said.
+    Args:
+        injected: the fault.
+        caught: whether anything differs as the code runs.
+        named: whether exactly what the catalogue says is found wrong.
+        found: the names found wrong, as in the catalogue.
+        hints: what the checker said.
     """
 
-    injected: Injected
+    injected: TextFault | FastFault
     caught: bool
     named: bool
     found: tuple[str, ...]
-    hints: tuple[str, ...]
+    hints: tuple[str, ...] = ()
 
 
-def score(injected: Injected) -> Scored:
+def score(injected: TextFault | FastFault) -> Scored:
     """Put a fault into a copy of the source and check the layer it makes.
 
     Raises:
-        ValueError: the text that the fault replaces does not occur just once.
+        ValueError: the text that the fault replaces does not occur exactly once.
     """
     kind = CELLS[injected.cell.partition(",")[0]]
     twin = kind.of(torch_impl)(D, H, dtype=torch.float64, **injected.options)
-    lengths = list(injected.lengths) if injected.lengths else None
-    with _patched(injected) as package:
+    with patched(injected) as package:
         layer = kind.of(package)(D, H, **injected.options, rng=np.random.default_rng(0))
-        checked = check_layer(layer, twin, injected.cell, lengths)
-    localisation = checked.localisation
-    found = _found(checked, layer.kernel.gates)
-    faults = [fault for fault in localisation.faults if fault.steps]
+        if isinstance(injected, FastFault):
+            return _score_fast(injected, check_layer(layer, twin, injected.cell))
+        lengths = list(injected.lengths) if injected.lengths else None
+        return _score_text(injected, check_layer(layer, twin, injected.cell, lengths), layer.kernel.gates)
+
+
+def _score_fast(injected: FastFault, report: Report) -> Scored:
+    """A fault of a fast kernel is named by the tensors that differ from the text's, which is right."""
+    found = tuple(name.removesuffix("_l0") for name in report.fast_faults)
+    named = set(found) == set(injected.wrong) and all(one.agrees for one in report.chained)
+    return Scored(injected, caught=bool(found), named=named, found=found)
+
+
+def _score_text(injected: TextFault, report: Report, gates: tuple[str, ...]) -> Scored:
+    """A fault of the text is named by the equations it broke, the steps and rows it shows in, and a hint."""
+    found, faults = _names(report, gates), [fault for fault in report.faults if fault.steps]
     where = all(fault.steps == injected.steps for fault in faults) or not injected.steps
     where &= all(fault.rows == injected.rows for fault in faults) or not injected.rows
-    said = not injected.hint or any(injected.hint in hint for hint in checked.hints)
+    said = not injected.hint or any(injected.hint in fault.hint for fault in report.faults)
     return Scored(
         injected,
-        caught=any((errors > localisation.tolerance).any() for errors in localisation.chained.values()),
+        caught=not all(one.agrees for one in report.chained),
         named=set(found) == set(injected.wrong) and where and said,
         found=found,
-        hints=tuple(dict.fromkeys(hint for hint in checked.hints if hint)),
+        hints=tuple(dict.fromkeys(fault.hint for fault in report.faults if fault.hint)),
     )
 
 
-def _found(checked: Checked, gates: tuple[str, ...]) -> tuple[str, ...]:
-    """The names found wrong, those of a parameter with their gates unless all are."""
+def _names(report: Report, gates: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names found wrong, those of a parameter with their gates unless all are."""
     by_name: dict[str, list[str]] = {}
-    for fault in checked.localisation.faults:
-        by_name.setdefault(fault.name.removesuffix("_l0"), []).append(fault.gate if not fault.steps else "")
+    for fault in report.faults:
+        by_name.setdefault(fault.name.removesuffix("_l0"), []).append("" if fault.steps else fault.gate)
     return tuple(
         name if not all(wrong) or len(wrong) == len(gates) else f"{name}[{' '.join(wrong)}]"
         for name, wrong in by_name.items()
@@ -74,17 +90,15 @@ def _found(checked: Checked, gates: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _patched(injected: Injected) -> Iterator[ModuleType]:
-    """``manual`` imported from a copy of its source with the fault in it, beside the real one."""
+def patched(injected: Injected) -> Iterator[ModuleType]:
+    """Import ``manual`` from a copy of its source with the fault in it, and leave the real one as it is."""
     source = Path(manual.__file__).parent
-    text = (source / injected.file).read_text()
-    if text.count(injected.old) != 1:
-        raise ValueError(f"{injected.title}: expected {injected.old!r} once in {injected.file}")
+    text = injected.inject((source / injected.file).read_text())
     real = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "manual"}
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "manual"
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / injected.file).write_text(text.replace(injected.old, injected.new))
+        (copy / injected.file).write_text(text)
         for name in real:
             del sys.modules[name]
         sys.path.insert(0, folder)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compare.diagnosis.comparing import Blocks
 from compare.diagnosis.derivations import Arrays
-from compare.diagnosis.localise import Blocks
 from compare.diagnosis.probes import Record
 from manual.arrays import Array
 
@@ -54,7 +54,7 @@ class Values:
         self.witness, self.suffix = witness, found[0] if found else ""
         self.bare = name.removesuffix(self.suffix)
         self.reverse = self.suffix.endswith("_reverse")
-        self.T = 1 + max(t for _, t in witness.record)
+        self.T = 1 + max(t for _, t in witness.record if t is not None)
 
     def __getitem__(self, name: str) -> Array:
         return np.stack([self.witness.record[name + self.suffix, t] for t in range(self.T)])

@@ -5,7 +5,6 @@ from rich.console import Console
 from rich.table import Table
 
 from compare.binary_addition import Sums
-from compare.diagnosis import report as fault_report
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import Run
 from manual.arrays import Array
@@ -20,23 +19,25 @@ def show(run: Run, console: Console, verbose: bool = False) -> None:
         console.print(_examples(*run.examples, None if verbose else 1), highlight=False, soft_wrap=True)
     console.print(_times(run), highlight=False)
     if run.shows_faults:
-        fault_report.show(run.checked, console)
+        run.checked.show(console)
     console.print(verdict(run), highlight=False, soft_wrap=True)
 
 
 def verdict(run: Run) -> str:
     """Say on one line whether the sides agree, and if not, what is wrong."""
-    lockstep, equations = run.lockstep, run.checked.localisation
+    lockstep = run.lockstep
     compared = f"{len(lockstep.steps):,} steps in {run.settings.dtype}"
     if run.agrees:
         share = max(finding.difference.used for finding in lockstep.worst.values())
-        individually = f"{len(equations.forced)} intermediates and gradients individually"
-        return f"[bold green]AGREE[/]: {compared}, and {individually}; at most {share:.2%} of the tolerance used"
+        individually = f"{len(run.checked.forced)} intermediates and gradients individually"
+        fast = f"the fast kernels against the text within {run.checked.fast_error:.1e}"
+        return f"[bold green]AGREE[/]: {compared}, {individually}, {fast}; at most {share:.2%} of the tolerance used"
     wrong = dict.fromkeys(
         f"{f.group} {f.difference.name}".strip() for f in lockstep.worst.values() if not f.difference.agrees
     )
+    fast_faults = [f"fast against text: {', '.join(run.checked.fast_faults)}"] if run.checked.fast_faults else []
     return f"[bold red]DISAGREE[/]: {compared}; " + "; ".join(
-        [*fault_report.titles(run.checked), *wrong, *lockstep.failures]
+        [*run.checked.titles, *wrong, *fast_faults, *lockstep.failures]
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from compare.converter import save
-from compare.diagnosis import report as fault_report
 from compare.files import replacing
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import Run
@@ -32,7 +31,7 @@ def write(run: Run, folder: Path) -> None:
     with replacing(folder / "agreement.png") as path:
         _draw(run, path)
     if run.shows_faults:
-        fault_report.draw(run.checked, folder / "faults.png")
+        run.checked.draw(folder / "faults.png")
 
 
 def _summary(run: Run) -> dict[str, Any]:
@@ -61,7 +60,8 @@ def _summary(run: Run) -> dict[str, Any]:
             for f in lockstep.worst.values()
             if not f.difference.agrees
         ],
-        "faults": fault_report.titles(run.checked),
+        "faults": run.checked.titles,
+        "fast_against_text": run.checked.fast_error,
         "deaths": lockstep.failures,
         "drift": lockstep.steps[-1].drift,
         **{name: {"manual": s.manual, "autograd": s.autograd} for name, s in zip(names, run.correct_sums)},

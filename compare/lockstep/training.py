@@ -12,9 +12,9 @@ import manual
 import torch_impl
 from compare.agreement import position
 from compare.binary_addition import Sums, all_sums, batches, carry_chains, random_sums
-from compare.diagnosis.check import Checked, check_layer
+from compare.diagnosis.cell_check import check_layer
 from compare.diagnosis.equations import form_of
-from compare.diagnosis.localise import Localisation
+from compare.diagnosis.report import Report
 from compare.lockstep.lockstep import Finding, Lockstep, Step
 from compare.lockstep.settings import Configuration, Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
@@ -40,19 +40,19 @@ class Run:
 
     settings: Configuration
     lockstep: Lockstep
-    checked: Checked  # each equation of the recurrent layers, checked individually
+    checked: Report  # each equation of the recurrent layers individually, and their fast kernels against the text
     correct_sums: list[CorrectSums]  # of the trained length first, then 64 and 1,024 bits; empty if nothing is added
     examples: tuple[Sums, Array] | None  # a few sums, and the manual side's logits for them
 
     @property
     def agrees(self) -> bool:
-        """Whether the sides agreed at every step, and in each equation checked individually."""
-        return self.lockstep.agrees and self.checked.localisation.agrees
+        """Whether the sides agreed at every step, each equation individually, and the fast kernels with the text."""
+        return self.lockstep.agrees and self.checked.agrees
 
     @property
     def shows_faults(self) -> bool:
         """Whether equations were checked and some of them are wrong."""
-        return bool(self.checked.localisation.chained) and not self.checked.localisation.agrees
+        return bool(self.checked.chained) and not all(one.agrees for one in self.checked.chained + self.checked.forced)
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -121,8 +121,10 @@ def _sample(rng: np.random.Generator, bits: int, count: int) -> Sums:
     return random_sums(rng, bits, count) + carry_chains(bits)
 
 
-def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration) -> Checked:
-    """Check each equation of the manual side's layer individually, or none if the lock-step is stuck.
+def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration) -> Report:
+    """Check each equation of the manual side's layer individually, and its fast kernels against the text.
+
+    Nothing is checked if the lock-step is stuck.
 
     Args:
         lockstep: the finished lock-step.
@@ -130,7 +132,7 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration
         settings: the cell and the seed.
     """
     if lockstep.stuck:
-        return Checked("", settings.cell, Localisation(lockstep.tolerance, {}, {}, []), [])
+        return Report("", settings.cell, "float64", lockstep.tolerance, k=1.0, chained=[], forced=[])
     layer = lockstep.manual.model.recurrent
     cell = form_of(settings.cell, getattr(layer.kernel, "reset_after", True))
     return check_layer(layer, twin, cell, seed=settings.seed)

@@ -6,9 +6,8 @@ from itertools import chain
 
 import numpy as np
 
-from compare.diagnosis.check import Checked
 from compare.diagnosis.derivations import Problem
-from compare.diagnosis.localise import Fault
+from compare.diagnosis.report import Fault, Report
 from compare.published.departures import Departure
 from compare.published.passes import PASSES, Backward, lstm_backward
 from compare.published.programs import lstm_layer
@@ -70,12 +69,12 @@ class Audited:
     system: System
     start: Distance
     trained: Distance | None
-    checked: Checked
+    checked: Report
 
     @property
     def found(self) -> list[str]:
         """Where the localiser finds something wrong."""
-        return list(dict.fromkeys(place(fault) for fault in self.checked.localisation.faults))
+        return list(dict.fromkeys(place(fault) for fault in self.checked.faults))
 
     @property
     def expected(self) -> list[str]:

@@ -53,9 +53,9 @@ def as_json(audit: Audit) -> dict[str, Any]:
                         "equation": equation(audited.system.cell, fault.name).number,
                         "gate": fault.gate,
                         "steps": fault.steps,
-                        "hint": hint,
+                        "hint": fault.hint,
                     }
-                    for fault, hint in zip(audited.checked.localisation.faults, audited.checked.hints)
+                    for fault in audited.checked.faults
                 ],
                 "found": audited.found,
                 "expected": audited.expected,
@@ -128,7 +128,7 @@ def _table(*columns: str) -> Table:
 def _systems(audit: Audit) -> Table:
     table = _table("system ", "error at start", "cosine", "after training", "cosine", "equations found wrong ")
     for audited in audit.systems:
-        faults = audited.checked.localisation.faults
+        faults = audited.checked.faults
         numbers = list(dict.fromkeys(f"({equation(audited.system.cell, fault.name).number})" for fault in faults))
         found = ", ".join(numbers) or "none"
         missed = set(audited.expected) ^ set(audited.found)
@@ -146,10 +146,10 @@ def _words(distance: Distance | None) -> tuple[str, str]:
 def _findings(audited: Audited, console: Console) -> None:
     """What the localiser says of a system; gates that share an equation and a hint are one line."""
     lines: dict[tuple[str, str, str], list[str]] = {}
-    for fault, hint in zip(audited.checked.localisation.faults, audited.checked.hints):
+    for fault in audited.checked.faults:
         number = equation(audited.system.cell, fault.name).number
         bare = fault.name if fault.steps or not fault.gate else fault.name.removesuffix(f"_{fault.gate}")
-        lines.setdefault((number, bare, hint), []).append("" if fault.steps else fault.gate)
+        lines.setdefault((number, bare, fault.hint), []).append("" if fault.steps else fault.gate)
     console.print(Text(f"{audited.system.name}: {len(lines) or 'nothing'} found", style="bold"))
     for (number, bare, hint), gates in lines.items():
         console.print(

@@ -5,8 +5,10 @@ loss with respect to each h. The losses and readouts before it are right in ever
 here; the recipes in ``recipes.py`` have them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +16,13 @@ import torch
 import manual
 import torch_impl
 from compare.cells import CELLS
-from compare.diagnosis.check import Checked
-from compare.diagnosis.derivations import Answer, Arrays, Layer, Problem, Reference, reference
-from compare.diagnosis.hints import hint
+from compare.diagnosis.derivations import Answer, Arrays, Layer, Problem
+from compare.diagnosis.diagnose import Subject, diagnose
+from compare.diagnosis.hints import cell_hints
 from compare.diagnosis.layouts import Layout
-from compare.diagnosis.localise import localise
-from compare.diagnosis.witness import Witness
+from compare.diagnosis.references import Autograd, Reference, of_module
+from compare.diagnosis.report import Report
+from compare.diagnosis.standards import Trial
 from compare.published import departures as d
 from compare.published.departures import Departing, Departure
 from compare.published.passes import PASSES, Backward, Gradients
@@ -93,45 +96,46 @@ def departing(system: System, problem: Problem, departures: Iterable[Departure],
     return Answer({"output": answer.outputs["output"]}, {}, system.express(gradients))
 
 
-def truth(system: System, problem: Problem) -> Reference:
-    """What autograd says, under the names and in the layout of the system."""
+def truth(system: System, problem: Problem, **options: Any) -> Reference:
+    """What autograd says, under the names and in the layout of the system; ``options`` as of ``Autograd.run``."""
     x, d_output = problem.inputs["x"], problem.d_outputs["output"]
-    options = {"nonlinearity": "sigmoid"} if system.cell == "rnn" else {}
-    module = CELLS[system.cell].of(torch_impl)(x.shape[2], d_output.shape[2], dtype=torch.float64, **options)
+    nonlinearity = {"nonlinearity": "sigmoid"} if system.cell == "rnn" else {}
+    module = CELLS[system.cell].of(torch_impl)(x.shape[2], d_output.shape[2], dtype=torch.float64, **nonlinearity)
 
-    def call(x: torch.Tensor, probe: object) -> torch.Tensor:
-        output, _ = module(x, probe=probe)
+    def call(run: Callable[..., Any], inputs: list[Any], recorder: Any) -> torch.Tensor:
+        output, _ = run(*inputs, probe=lambda name, t, value: recorder(name.removesuffix("_l0"), t, value))
         return output
 
-    right = reference(module, Problem(_suffixed(system.weights(problem)), problem.inputs, problem.d_outputs), call)
-    record = {(name.removesuffix("_l0"), t): value for (name, t), value in right.record.items()}
-    gradients = system.layout.from_torch(
-        {name.removesuffix("_l0"): array for name, array in right.answer.gradients.items()}, system.gates
-    )
-    return Reference(record, Answer(right.answer.outputs, {}, gradients))
+    ours = Problem(_suffixed(system.weights(problem)), problem.inputs, problem.d_outputs)
+    right = Autograd(of_module(module, call), ours).run(**options)
+    gradients = {name.removesuffix("_l0"): array for name, array in right.answer.gradients.items()}
+    return Reference(right.record, Answer(right.answer.outputs, {}, system.layout.from_torch(gradients, system.gates)))
 
 
-def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int = 4, H: int = 5) -> Checked:
+def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int = 4, H: int = 5) -> Report:
     """Let the localiser find what is wrong with a system, on random weights and arguments."""
     problem = system.problem(np.random.default_rng(seed), T, B, D, H)
-    right = truth(system, problem)
-    found = localise(system, problem, right, system.gates, system.layout.blocks)
-
-    def express(gradients: Arrays) -> Arrays:
-        return system.layout.from_torch(gradients, system.gates)
-
-    witness = Witness(
-        cell=system.cell,
-        gates=system.gates,
-        record=right.record,
-        parameters=system.layout.to_torch(problem.parameters, system.gates),
-        gradients=right.answer.gradients,
-        express=express,
-        blocks=system.layout.blocks,
-        x=problem.inputs["x"],
-        d_state={"h": np.zeros((1, B, H)), "c": np.zeros((1, B, H))},
+    trial = Trial(f"T = {T}, B = {B}, D = {D}, H = {H}", problem, partial(truth, system, problem), {"T": T, "B": B})
+    look = cell_hints(
+        system.cell if system.cell == "lstm" else "rnn, sigmoid",
+        system.gates,
+        system.layout.blocks,
+        lambda trial: {"h": np.zeros((1, B, H)), "c": np.zeros((1, B, H))},
+        lambda gradients: system.layout.from_torch(gradients, system.gates),
+        lambda parameters: system.layout.to_torch(parameters, system.gates),
     )
-    return Checked(system.source, system.cell, found, [hint(fault, witness) for fault in found.faults])
+    return diagnose(
+        Subject(
+            system.source,
+            system,
+            lambda dtype: [trial],
+            system.gates,
+            system.layout.blocks,
+            system.cell,
+            hint=look,
+            dtype="float64",
+        )
+    )
 
 
 def _layer(cell: str, D: int, H: int) -> Recurrent:

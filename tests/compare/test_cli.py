@@ -226,7 +226,7 @@ def test_a_missing_file_and_a_directory_are_named(capsys, tmp_path, arguments, n
 def test_quiet_prints_the_verdict_and_nothing_else(capsys):
     assert status(*SMALL, "--quiet") == 0
     printed = capsys.readouterr()
-    assert re.fullmatch(r"AGREE: 3 steps in float64, and 42 .*; at most [\d.]+% of the tolerance used\n", printed.out)
+    assert re.fullmatch(r"AGREE: 3 steps in float64, 42 .*; at most [\d.]+% of the tolerance used\n", printed.out)
     assert printed.err == ""
 
 

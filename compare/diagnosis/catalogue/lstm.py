@@ -1,6 +1,6 @@
 """Faults of the LSTM, forward and backward, and of what runs it over time and in both directions."""
 
-from compare.diagnosis.catalogue.fault import Injected, faults_of
+from compare.diagnosis.catalogue.fault import TextFault, text_faults
 
 Z = ("z_i", "z_f", "z_g", "z_o")
 FROM_H = "h_prev @ W_hh.T + b_hh"
@@ -19,9 +19,9 @@ L19 = "d_b_ih += d_z.sum(axis=0)"
 L20 = "d_b_hh += d_z.sum(axis=0)"
 WITHOUT_I = "np.hstack([0 * d_z_i, d_z_f, d_z_g, d_z_o])"
 
-_lstm = faults_of("lstm", "lstm.py")
+_lstm = text_faults("lstm")
 
-LSTM: list[Injected] = [
+LSTM: list[TextFault] = [
     # forward
     _lstm("the second bias is forgotten", FROM_H, "h_prev @ W_hh.T", *Z, hint="bias_hh is missing"),
     _lstm("the first bias is added twice", "W_ih.T + b_ih", "W_ih.T + 2 * b_ih", *Z, hint="bias_ih is there twice"),

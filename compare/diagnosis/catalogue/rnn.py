@@ -1,15 +1,15 @@
 """Faults of the Elman RNN."""
 
-from compare.diagnosis.catalogue.fault import Injected, faults_of
+from compare.diagnosis.catalogue.fault import TextFault, text_faults
 
 R2 = "self.activation(z_h)"
 R3 = "d_output[t] + d_h_prev"
 R4 = "d_h * self.derivative(h)"
 R5 = "d_z_h @ W_hh"
 
-_rnn = faults_of("rnn", "rnn.py")
+_rnn = text_faults("rnn")
 
-RNN: list[Injected] = [
+RNN: list[TextFault] = [
     _rnn("the second bias is forgotten", "W_hh.T + b_hh", "W_hh.T", "z_h", hint="bias_hh is missing"),
     _rnn("tanh is applied twice", R2, f"self.activation({R2})", "h", hint="the activation is there twice"),
     _rnn("tanh is left out", R2, "z_h", "h", hint="the activation is left out"),

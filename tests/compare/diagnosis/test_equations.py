@@ -7,8 +7,9 @@ import torch
 
 import manual
 import torch_impl
-from compare.diagnosis.derivations import call_recurrent, layer_problem, reference
+from compare.diagnosis.derivations import layer_problem
 from compare.diagnosis.equations import EQUATIONS, equation
+from compare.diagnosis.references import Autograd, call_recurrent, of_module
 
 DERIVATION = Path(__file__).parent.parent.parent.parent / "manual" / "DERIVATION.md"
 
@@ -34,7 +35,8 @@ def test_every_name_has_an_equation(cell):
     kind, options = LAYERS[cell]
     layer = getattr(manual, kind)(4, 5, bidirectional=True, **options, rng=np.random.default_rng(0))
     twin = getattr(torch_impl, kind)(4, 5, bidirectional=True, **options, dtype=torch.float64)
-    right = reference(twin, layer_problem(layer, 6, 3, np.random.default_rng(1)), call_recurrent(twin))
+    problem = layer_problem(layer, 6, 3, np.random.default_rng(1))
+    right = Autograd(of_module(twin, call_recurrent()), problem).run()
     names = {name for name, _ in right.record} | set(right.answer.tensors())
     without = {name for name in names if not equation(cell.removesuffix(" projected"), name).formula}
     gates = layer.kernel.gates if kind != "RNN" else ()

@@ -45,7 +45,7 @@ def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys):
     printed = capsys.readouterr().out
     for words in (
         "(L11) d_z_f  gate f  steps 0-5, rows 0-2",
-        "ought to be d_c ∘ c_prev ∘ f (1 - f)",
+        "should be d_c ∘ c_prev ∘ f (1 - f)",
         "looks like: σ' is left out",
         "(L17) weight_ih  gates i f g o",
         "looks like: only the first step is in the sum",
@@ -76,7 +76,7 @@ def test_json_says_the_same(wrong, tmp_path, capsys):
     [
         (["--timeout", "0"], "timeout: expected more than 0 seconds, got 0"),
         (["--seed", "-1"], "seed: expected at least 0, got -1"),
-        (["--reference", "module.py"], "reference: expected FILE:CLASS, got module.py"),
+        (["--reference", "module.py"], "reference: expected FILE:NAME, got module.py"),
     ],
 )
 def test_a_wrong_option_is_named(arguments, message, wrong, capsys):

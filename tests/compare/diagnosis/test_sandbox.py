@@ -16,7 +16,7 @@ def message(path, seconds=60):
 
 def test_a_right_file_comes_back_as_found(tmp_path):
     checked = check_within(60, write(tmp_path / "mine.py", "rnn"))
-    assert checked.localisation.agrees
+    assert checked.agrees
     assert checked.subject == str(tmp_path / "mine.py")
 
 
@@ -31,16 +31,18 @@ def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path):
     assert text.splitlines()[-1].startswith("ValueError: operands could not be broadcast together")
 
 
-def test_what_is_wrong_with_a_value_says_in_which_line_it_was_shown(tmp_path):
+def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_which(tmp_path):
     path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "(d_h * (1 - h * h)).T"))
-    line = next(k for k, text in enumerate(path.read_text().splitlines(), 1) if '"d_z_h"' in text)
-    expected = f"{path}:{line}: probe 'd_z_h' at step 5: expected numbers of shape (3, 5), got (5, 3) of dtype float64"
-    assert message(path) == expected
+    report = check_within(60, path)
+    (fault,) = report.faults
+    assert (fault.name, fault.problem, fault.hint) == ("d_z_h", "shape (5, 3), expected (3, 5)", "transposed")
+    assert "d_z_h" in path.read_text().splitlines()[fault.line - 1]
+    assert "As it is, the code raises ValueError: " in str(report)
 
 
-def test_what_is_wrong_with_what_is_returned_is_one_line(tmp_path):
-    path = write(tmp_path / "mine.py", "rnn", ("return d_x, d_h_prev", "return d_x[:2], d_h_prev"))
-    assert message(path) == "d_x: expected shape (6, 3, 4), got (2, 3, 4)"
+def test_a_wrong_number_of_values_is_one_line(tmp_path):
+    path = write(tmp_path / "mine.py", "rnn", ("return d_x, d_h_prev, gradients", "return d_x, gradients"))
+    assert message(path).endswith("backward: expected d_x, d_h_0 and the gradients, got 2 values")
 
 
 def test_a_file_that_is_no_python(tmp_path):
@@ -64,4 +66,4 @@ def test_a_file_that_ends_the_process(tmp_path):
 
 def test_a_file_that_is_not_there(tmp_path):
     path = tmp_path / "none.py"
-    assert message(path) == f"FILE: expected a Python file, got {path}, which is not there"
+    assert message(path) == f"FILE: no such file: {path}"

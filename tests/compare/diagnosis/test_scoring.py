@@ -9,11 +9,11 @@ import pytest
 import manual
 from compare.cli import main
 from compare.commands import score as command
-from compare.diagnosis.catalogue import FAULTS
+from compare.diagnosis.catalogue import FAST, FAULTS
 from compare.diagnosis.scoring import score
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.cell}: {fault.title}")
+@pytest.mark.parametrize("fault", [*FAULTS, *FAST], ids=lambda fault: f"{fault.cell}: {fault.title}")
 def test_it_is_caught_and_named_rightly(fault):
     scored = score(fault)
     assert scored.caught
@@ -21,11 +21,13 @@ def test_it_is_caught_and_named_rightly(fault):
 
 
 def test_there_are_enough_of_them():
-    counted = Counter(fault.cell.partition(",")[0] for fault in FAULTS)
-    assert counted["lstm"] >= 30
-    assert counted["gru"] >= 10
-    assert counted["rnn"] >= 10
-    assert len({(fault.cell, fault.title) for fault in FAULTS}) == len(FAULTS)
+    text, fast = (Counter(fault.cell.partition(",")[0] for fault in faults) for faults in (FAULTS, FAST))
+    assert text["lstm"] >= 50
+    assert text["gru"] >= 25
+    assert text["rnn"] >= 15
+    assert min(fast["lstm"], fast["gru"], fast["rnn"]) >= 12
+    for faults in (FAULTS, FAST):
+        assert len({(fault.cell, fault.title) for fault in faults}) == len(faults)
 
 
 @pytest.fixture
@@ -48,6 +50,14 @@ def test_anything_else_named_is_not_named_rightly(fault, expected):
     assert not scored.named
 
 
+def test_a_fault_of_a_fast_kernel_is_named_by_the_tensors_that_differ_from_the_text():
+    fault = next(fault for fault in FAST if fault.wrong == ("weight_hh",))
+    assert not score(replace(fault, wrong=("weight_hh", "d_x"))).named
+    harmless = score(replace(fault, new=f"({fault.old})", wrong=()))
+    assert not harmless.caught
+    assert harmless.found == ()
+
+
 def test_a_text_that_is_not_there_is_named(fault):
     with pytest.raises(ValueError, match=r"expected 'no such line' once in lstm.py"):
         score(replace(fault, old="no such line"))
@@ -64,15 +74,19 @@ def test_the_real_package_is_left_alone(fault):
 
 def test_the_command_prints_a_line_for_each_and_the_score(monkeypatch, fault, capsys):
     monkeypatch.setattr(command, "FAULTS", [fault])
+    monkeypatch.setattr(command, "FAST", FAST[-1:])
     assert main(["score"]) == 0
     printed = capsys.readouterr().out
     assert "a fault at one time step only" in printed
-    assert "(L12) 2 times what it ought to be" in printed
+    assert "(L12) 2 times the right value" in printed
+    assert "fast against text: d_x" in printed
     assert "lstm: 1 of 1 caught, 1 of 1 named correctly" in printed
+    assert "rnn, fast: 1 of 1 caught, 1 of 1 named correctly" in printed
 
 
 def test_the_command_is_1_when_one_is_named_wrongly(monkeypatch, fault, capsys):
     monkeypatch.setattr(command, "FAULTS", [replace(fault, wrong=("d_c",))])
+    monkeypatch.setattr(command, "FAST", [])
     assert main(["score", "--json"]) == 1
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry["caught"]

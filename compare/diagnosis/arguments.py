@@ -1,0 +1,93 @@
+"""What a derivation is tried on: arrays as they are given, or drawn anew for each trial."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from manual.arrays import Array
+
+#: Inputs by name: an array, a shape to draw normally distributed numbers of, a function of a generator, or anything
+#: else, which is passed on as it is.
+Inputs = Mapping[str, Any]
+
+
+def drawn(inputs: Any, rng: np.random.Generator, scale: float = 1.0) -> dict[str, Any]:
+    """The inputs of one trial.
+
+    Args:
+        inputs: by name, or a function of a generator that returns them by name.
+        rng: what is drawn from.
+        scale: of what is drawn here, from a shape.
+    """
+    if callable(inputs):
+        inputs = inputs(rng)
+    return {name: _value(value, rng, scale) for name, value in inputs.items()}
+
+
+def _value(value: Any, rng: np.random.Generator, scale: float) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _value(part, rng, scale) for name, part in value.items()}
+    if callable(value):
+        value = value(rng)
+    elif _is_shape(value):
+        return np.asarray(scale * rng.normal(size=tuple(value)))
+    if hasattr(value, "detach"):
+        return value
+    return np.array(value) if isinstance(value, np.ndarray | np.generic | list) else value
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(size, int) for size in value)
+
+
+def sizes_of(inputs: Any) -> list[Any]:
+    """Inputs at several sizes as a list; at one size a list of one."""
+    if (
+        isinstance(inputs, Sequence)
+        and not isinstance(inputs, str)
+        and inputs
+        and all(isinstance(one, Mapping) or callable(one) for one in inputs)
+    ):
+        return list(inputs)
+    return [inputs]
+
+
+def described(inputs: Mapping[str, Any], axes: dict[str, int]) -> str:
+    """A trial in a few words: its axes if they are known, else the shapes of its inputs."""
+    if axes:
+        return ", ".join(f"{letter} = {size}" for letter, size in axes.items())
+    shapes = [f"{name} {value.shape}" for name, value in inputs.items() if isinstance(value, np.ndarray)]
+    return ", ".join(shapes) or "one size"
+
+
+def axes_of(letters: str, inputs: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes of the leading axes, as in ``"T B"``, read off the first input that has as many axes.
+
+    Raises:
+        ValueError: other letters than T and B, or no input has so many axes.
+    """
+    names = letters.split()
+    if not set(names) <= {"T", "B"}:
+        raise ValueError(f"axes: expected T, B or both, as in 'T B'; got {letters!r}")
+    if not names:
+        return {}
+    arrays = [value for value in inputs.values() if isinstance(value, np.ndarray) and value.ndim >= len(names)]
+    if not arrays:
+        raise ValueError(f"axes: expected an input with at least {len(names)} axes for {letters!r}, got none")
+    return dict(zip(names, arrays[0].shape))
+
+
+def as_dtype(value: Any, dtype: str) -> Any:
+    """A floating-point array rounded to a dtype of NumPy's; bfloat16, which NumPy lacks, stays in float32."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and dtype != "float64":
+        return value.astype("float32" if dtype == "bfloat16" else dtype)
+    return value
+
+
+def incoming(outputs: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
+    """A random incoming gradient for each output."""
+    return {name: np.asarray(rng.normal(size=array.shape)) for name, array in outputs.items()}
+
+
+Draw = Callable[[np.random.Generator], Any]

@@ -1,0 +1,211 @@
+"""Hold a recurrent layer against its written-out twin: one of ``manual``'s, or somebody's own in a file."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from compare.agreement import TOLERANCES
+from compare.cells import CELLS
+from compare.diagnosis import forms
+from compare.diagnosis.arguments import as_dtype
+from compare.diagnosis.comparing import Compared
+from compare.diagnosis.derivations import Answer, Arrays, Derivation, Layer, Problem, layer_problem
+from compare.diagnosis.diagnose import Subject, diagnose
+from compare.diagnosis.explanation import explanation
+from compare.diagnosis.fast_kernels import fast_against_text
+from compare.diagnosis.general_hints import general_hint
+from compare.diagnosis.hints import cell_hints
+from compare.diagnosis.layouts import Layout
+from compare.diagnosis.probes import Record
+from compare.diagnosis.references import Autograd, Reference, call_recurrent, of_module
+from compare.diagnosis.report import Report
+from compare.diagnosis.standards import Standard, Trial
+from manual.arrays import Array, as_state, state_parts
+from manual.recurrent import Recurrent
+
+#: The sizes that faults are looked for at: all different, so that nothing that is transposed or swapped fits.
+T, B, D, H = 6, 3, 4, 5
+
+#: The sizes a file is tried at, T, B, D, H, and what its numbers are multiplied by: one step, one row, many steps, and
+#: pre-activations far beyond where the activations are flat.
+SIZES = ((T, B, D, H, 1.0), (1, 2, 3, 4, 1.0), (5, 1, 2, 3, 1.0), (64, 2, 3, 4, 1.0), (4, 3, 2, 5, 20.0))
+
+
+def check_layer(
+    layer: Recurrent, twin: nn.Module, cell: str, lengths: list[int] | None = None, seed: int = 0
+) -> Report:
+    """Check a layer of ``manual`` against its twin in ``torch_impl``, and its fast kernels against its text.
+
+    Args:
+        layer: what is checked. It stays as it is.
+        twin: the same layer for autograd. It stays as it is.
+        cell: a key of ``equations.EQUATIONS``.
+        lengths: of the rows, where they differ, at most T.
+        seed: of weights and arguments.
+    """
+    layer, twin = copy.deepcopy(layer), copy.deepcopy(twin).eval()
+    rows = len(lengths) if lengths else B
+    problem = layer_problem(layer, T, rows, np.random.default_rng(seed))
+    gates = layer.kernel.gates
+
+    def blocks(name: str, array: Array) -> dict[str, Array]:
+        """By gate; a projection has none, nor has a cell of one block."""
+        if len(gates) == 1 or name.startswith("weight_hr"):
+            return {"": array}
+        return dict(zip(gates, np.split(array, len(gates))))
+
+    def d_state(trial: Trial) -> Arrays:
+        return {name: trial.problem.d_outputs[f"{name}_n"] for name in layer.state_sizes}
+
+    trial = Trial(
+        f"T = {T}, B = {rows}, D = {layer.input_size}, H = {layer.hidden_size}",
+        problem,
+        Autograd(of_module(twin, call_recurrent(lengths)), problem).run,
+        {"T": T, "B": rows},
+    )
+    report = diagnose(
+        Subject(
+            f"manual.{type(layer).__name__}",
+            Layer(layer, lengths),
+            lambda dtype: [trial],
+            gates,
+            blocks,
+            cell,
+            hint=cell_hints(cell, gates, blocks, d_state, lengths=lengths),
+            dtype="float64",
+            tolerance=TOLERANCES[layer.dtype.name],
+        )
+    )
+    report.fast = fast_against_text(layer, problem, lengths, TOLERANCES[layer.dtype.name])
+    return report
+
+
+class CellForm:
+    """What a file says of the cell that it derives: CELL, LAYOUT and OPTIONS.
+
+    Raises:
+        ValueError: one of them is none that there is.
+    """
+
+    def __init__(self, cell: Any, layout: Mapping[str, Any], options: Mapping[str, Any], where: str):
+        if cell not in CELLS:
+            raise ValueError(f"CELL: expected one of {', '.join(CELLS)} in {where}, got {cell!r}")
+        self.cell, self.options = cell, dict(options)
+        self.gates, self.states = CELLS[cell].gates, CELLS[cell].states
+        known = {field: None for field in Layout.__dataclass_fields__}
+        for key in layout:
+            if key not in known:
+                raise ValueError(forms.unknown_key("LAYOUT", key, known))
+        given: dict[str, Any] = {"gates": " ".join(self.gates)}
+        given |= {key: tuple(value) if isinstance(value, list) else value for key, value in layout.items()}
+        self.layout = Layout(**given)
+        self.layout.check_gates(self.gates)
+        forms.form(cell, self.options, 1, 1)
+
+    @property
+    def equations(self) -> str:
+        """The key of its equations."""
+        return forms.equations_key(self.cell, self.options)
+
+    def trial(self, size: tuple[int, int, int, int, float], dtype: str, seed: int) -> Trial:
+        """A problem in the file's layout, and its reference."""
+        T, B, D, H, scale = size
+        rng = np.random.default_rng(seed)
+
+        def normal(*shape: int) -> Array:
+            return np.asarray(rng.normal(size=shape))
+
+        inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in self.states}
+        d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.states}
+        theirs = {name: as_dtype(array, dtype) for name, array in self.layout.draw(D, H, rng).items()}
+        inputs, d_outputs = ({n: as_dtype(a, dtype) for n, a in arrays.items()} for arrays in (inputs, d_outputs))
+        canonical = self.layout.to_torch(theirs, self.gates)
+        ours = Problem({f"{name}_l0": array for name, array in canonical.items()}, inputs, d_outputs)
+        twin = forms.form(self.cell, self.options, D, H)
+
+        def call(run: Callable[..., Any], inputs: list[Any], recorder: Any) -> tuple[Any, ...]:
+            """One layer: no axis for layers in the state, no suffix to the names."""
+            x, *state = inputs
+            output, last = run(
+                x,
+                as_state(s[None] for s in state),
+                probe=lambda name, t, value: recorder(name.removesuffix("_l0"), t, value),
+            )
+            return output, *(s[0] for s in state_parts(last))
+
+        autograd = Autograd(of_module(twin, call), ours)
+
+        def reference(*arguments: Any, **options: Any) -> Reference:
+            return self._translated(autograd.run(*arguments, **options))
+
+        label = f"T = {T}, B = {B}, D = {D}, H = {H}" + (", large values" if scale > 1 else "")
+        problem = Problem(theirs, self._all_turned(inputs), self._all_turned(d_outputs))
+        axes = {"T": T, "B": B}
+        return Trial(label, problem, reference, axes, rows_last=self.layout.vectors == "columns")
+
+    @property
+    def hint(self) -> Callable[[Trial, Standard, Compared], str]:
+        """Says what a fault looks like."""
+        if self.layout.vectors == "columns":
+            return general_hint
+
+        def d_state(trial: Trial) -> Arrays:
+            return {name: trial.problem.d_outputs[f"{name}_n"][None] for name in self.states}
+
+        return cell_hints(self.equations, self.gates, self.layout.blocks, d_state, self.express, self._canonical)
+
+    def explain(self, trial: Trial, answer: Answer) -> str:
+        """Which known fault of the cell explains every difference."""
+        if self.layout.vectors == "columns":
+            return ""
+        canonical = self._canonical(trial.problem.parameters)
+        problem = Problem(canonical, trial.problem.inputs, trial.problem.d_outputs)
+        return explanation(self.cell, self.equations, problem, self.express, answer)
+
+    def express(self, gradients: Arrays) -> Arrays:
+        """Gradients in PyTorch's layout in the file's."""
+        return self.layout.from_torch({n.removesuffix("_l0"): a for n, a in gradients.items()}, self.gates)
+
+    def _canonical(self, parameters: Arrays) -> Arrays:
+        return self.layout.to_torch(parameters, self.gates)
+
+    def _turned(self, array: Array) -> Array:
+        """The last two axes the other way round, where vectors are columns."""
+        return array.swapaxes(-1, -2).copy() if self.layout.vectors == "columns" and array.ndim > 1 else array
+
+    def _all_turned(self, arrays: Arrays) -> Arrays:
+        return {name: self._turned(array) for name, array in arrays.items()}
+
+    def _translated(self, right: Reference) -> Reference:
+        record: Record = {key: self._turned(value) for key, value in right.record.items()}
+        answer = right.answer
+        outputs, d_inputs = self._all_turned(answer.outputs), self._all_turned(answer.d_inputs)
+        return Reference(record, Answer(outputs, d_inputs, self.express(answer.gradients)))
+
+
+def check_cell(derivation: Derivation, form: CellForm, name: str, seed: int, dtype: str | None) -> Report:
+    """Check a derivation of a cell in a layout of its own, at several sizes.
+
+    Args:
+        derivation: what is checked.
+        form: what it derives.
+        name: of the derivation.
+        seed: of weights and arguments.
+        dtype: that it computes in; read off what it returns if None.
+    """
+    return diagnose(
+        Subject(
+            name,
+            derivation,
+            lambda dtype: [form.trial(size, dtype, seed) for size in SIZES],
+            form.gates,
+            form.layout.blocks,
+            form.equations,
+            hint=form.hint,
+            explain=form.explain,
+            dtype=dtype,
+        )
+    )

@@ -1,0 +1,259 @@
+"""What a run of a derivation shows and answers, held against what is right: quantity by quantity, step by step."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compare.agreement import Difference
+from compare.diagnosis.derivations import Answer
+from compare.diagnosis.probes import Place, Recorder, Shown
+from compare.diagnosis.standards import Standard, Trial
+from manual.arrays import Array
+
+#: How to cut a gradient up by gate: its name and itself, to its blocks by gate; a block without gate is called "".
+Blocks = Callable[[str, Array], dict[str, Array]]
+
+
+def whole(name: str, array: Array) -> dict[str, Array]:
+    """A gradient as one block: the ``Blocks`` of a derivation that has no gates."""
+    return {"": array}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One quantity: a probe's, an output, a gradient of an input, or a block of a parameter's gradient.
+
+    ``actual`` and ``right`` are its parts, one for each of ``steps``, or one where it has no steps; ``errors`` and
+    ``limits`` are relative to ``scales``, part by part. ``missing`` are the steps at which a probe was not called and
+    the right value is not zero; ``places`` are the lines that showed the parts.
+    """
+
+    name: str
+    gate: str
+    kind: str  # "value", "adjoint", "output", "d_input" or "gradient"
+    steps: tuple[int, ...]
+    actual: list[Array]
+    right: list[Array]
+    errors: Array
+    limits: Array
+    scales: Array
+    problem: str
+    rows_axis: int | None
+    missing: tuple[int, ...] = ()
+    places: tuple[Place, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name; of a block of a parameter's gradient also the gate, if its name does not say it."""
+        named = self.kind != "gradient" or not self.gate or self.name.endswith(f"_{self.gate}")
+        return self.name if named else f"{self.name} {self.gate}"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every part is within its limit."""
+        return not self.problem and bool((self.errors <= self.limits).all())
+
+    @property
+    def shown(self) -> bool:
+        """Whether a probe showed it."""
+        return self.kind in ("value", "adjoint")
+
+    @property
+    def worst(self) -> int:
+        """The part whose error is the largest against its limit."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return int(np.nanargmax(np.where(self.errors > 0, self.errors / self.limits, 0)))
+
+    def difference(self) -> Difference:
+        """The worst element, indexed with its step first if there are steps."""
+        k = self.worst
+        limit = float(self.limits[k])
+        if self.actual[k].shape != self.right[k].shape:
+            return Difference(self.label, np.inf, limit, problem=self.problem)
+        far = _distance(self.actual[k], self.right[k])
+        index = tuple(map(int, np.unravel_index(int(np.argmax(far)), far.shape)))
+        first = (self.steps[k],) if self.steps else ()
+        values = self.actual[k][index].item(), self.right[k][index].item()
+        return Difference(self.label, float(self.errors[k]), limit, (*first, *index), *values, self.problem)
+
+    def where(self) -> str:
+        """Where the worst element stands, in words."""
+        index = list(self.difference().index)
+        words = [f"step {index.pop(0)}"] if self.steps and index else []
+        if self.rows_axis is not None and self.rows_axis < len(index):
+            words.append(f"row {index.pop(self.rows_axis)}")
+        if len(index) == 1 and words:
+            words.append(f"unit {index[0]}")
+        elif index:
+            words.append(f"[{', '.join(map(str, index))}]")
+        return ", ".join(words)
+
+    def wrong(self) -> list[Array]:
+        """By part, which elements are beyond the limit; all of them where the shapes differ."""
+        return [
+            _distance(a, r) > limit * scale if a.shape == r.shape else np.ones(a.shape, bool)
+            for a, r, limit, scale in zip(self.actual, self.right, self.limits, self.scales)
+        ]
+
+    def wrong_steps(self) -> tuple[int, ...]:
+        """The steps at which it is wrong."""
+        return tuple(t for t, error, limit in zip(self.steps, self.errors, self.limits) if error > limit)
+
+    def wrong_rows(self) -> tuple[int, ...]:
+        """The rows of the batch in which it is wrong."""
+        if self.rows_axis is None or any(a.shape != r.shape for a, r in zip(self.actual, self.right)):
+            return ()
+        rows: set[int] = set()
+        for mask in self.wrong():
+            others = tuple(axis for axis in range(mask.ndim) if axis != self.rows_axis)
+            rows |= set(np.flatnonzero(mask.any(axis=others)).tolist())
+        return tuple(sorted(rows))
+
+
+def compare_run(
+    recorder: Recorder, answer: Answer, standard: Standard, trial: Trial, gates: tuple[str, ...], blocks: Blocks
+) -> list[Compared]:
+    """Everything there is to compare: what the probes showed, in the order in which it was computed, then the answer.
+
+    Raises:
+        ValueError: the answer names a gradient that there is not.
+    """
+    right = standard.right
+    unknown = [name for name in answer.gradients if name not in right.answer.gradients]
+    if unknown:
+        raise ValueError(f"gradients: expected {', '.join(right.answer.gradients)}; got {', '.join(answer.gradients)}")
+    found = [*_of_probes(recorder, standard, trial, gates)]
+    for name, array in right.answer.outputs.items():
+        found.append(_of_answer(name, "output", answer.outputs[name], array, standard, trial))
+    for name, array in right.answer.d_inputs.items():
+        if name in answer.d_inputs:
+            found.append(_of_answer(name, "d_input", answer.d_inputs[name], array, standard, trial))
+        elif f"d_{name}" not in answer.left_out:
+            found.append(_missing(f"d_{name}", "d_input"))
+    for name in right.answer.gradients:
+        if name in answer.gradients:
+            found += _of_gradient(name, answer.gradients[name], standard, gates, blocks)
+        elif name not in answer.left_out:
+            found.append(_missing(name, "gradient"))
+    return found
+
+
+def _missing(name: str, kind: str) -> Compared:
+    one = np.ones(1)
+    return Compared(name, "", kind, (), [np.zeros(0)], [one], np.inf * one, 0 * one, one, "missing", None)
+
+
+def _of_probes(recorder: Recorder, standard: Standard, trial: Trial, gates: tuple[str, ...]) -> Iterator[Compared]:
+    by_name: dict[str, dict[int | None, Shown]] = {}
+    for shown in recorder.shown:
+        by_name.setdefault(shown.key[0], {})[shown.key[1]] = shown
+    record, noise = standard.right.record, standard.noise.record if standard.noise else None
+    for name, calls in by_name.items():
+        backward = name.startswith("d_")
+        steps = sorted((t for n, t in record if n == name), key=lambda t: -1 if t is None else t)
+        extra = [shown for t, shown in calls.items() if t not in steps]
+        seen = [t for t in steps if t in calls]
+        actual, right = [calls[t].value for t in seen], [record[name, t] for t in seen]
+        moved = [noise[name, t] for t in seen] if noise else []
+        scales, limits = standard.limits(right, moved, backward) if seen else (np.zeros(0), np.zeros(0))
+        problems = [calls[t].problem for t in seen if calls[t].problem] + [shown.problem for shown in extra]
+        again = [shown.key[1] for shown in recorder.repeated if shown.key[0] == name]
+        if again:
+            problems.append("shown twice, with two values" + ("" if again[0] is None else f", at step {again[0]}"))
+        missing = [t for t in steps if t not in calls and record[name, t].any()]
+        yield _compared(
+            name, _gate(name, gates), "adjoint" if backward else "value", seen, actual, right, scales, limits, problems,
+            _axes(right[0].shape, trial, "B").get("B") if right else None,
+            missing=tuple(t for t in missing if t is not None),
+            places=tuple(calls[t].place for t in seen),
+        )  # fmt: skip
+
+
+def _of_answer(name: str, kind: str, actual: Array, right: Array, standard: Standard, trial: Trial) -> Compared:
+    part = "outputs" if kind == "output" else "d_inputs"
+    noise = [getattr(standard.noise.answer, part)[name]] if standard.noise else []
+    label = f"d_{name}" if kind == "d_input" else name
+    axes = _axes(right.shape, trial, "TB")
+    if "T" in axes and actual.shape == right.shape:
+        scales, limits = standard.limits([*right], [step for array in noise for step in array], kind == "d_input")
+        rows = axes["B"] - 1 if "B" in axes else None
+        return _compared(label, "", kind, list(range(len(right))), [*actual], [*right], scales, limits, [], rows)
+    scales, limits = standard.limits([right], noise, kind == "d_input")
+    return _compared(label, "", kind, [None], [actual], [right], scales, limits, [], axes.get("B"))
+
+
+def _of_gradient(
+    name: str, actual: Array, standard: Standard, gates: tuple[str, ...], blocks: Blocks
+) -> list[Compared]:
+    right, noise = standard.right.answer.gradients[name], standard.noise
+    moved = blocks(name, noise.answer.gradients[name]) if noise else {}
+    if actual.shape != right.shape:
+        scales, limits = standard.limits([right], [], True)
+        return [_compared(name, "", "gradient", [None], [actual], [right], scales, limits, [], None)]
+    found = []
+    rights = blocks(name, right)
+    for gate, block in blocks(name, actual).items():
+        scales, limits = standard.limits([rights[gate]], [moved[gate]] if moved else [], True)
+        found.append(_compared(name, gate, "gradient", [None], [block], [rights[gate]], scales, limits, [], None))
+    return found
+
+
+def _compared(
+    name: str,
+    gate: str,
+    kind: str,
+    steps: list[Any],
+    actual: list[Array],
+    right: list[Array],
+    scales: Array,
+    limits: Array,
+    problems: list[str],
+    rows_axis: int | None,
+    **more: Any,
+) -> Compared:
+    errors = np.zeros(len(actual))
+    for k, (a, r) in enumerate(zip(actual, right)):
+        if a.shape != r.shape:
+            errors[k] = np.inf
+            problems = problems or [f"shape {a.shape}, expected {r.shape}"]
+        elif a.dtype.kind not in "fciub":
+            errors[k] = np.inf
+            problems = problems or [f"dtype {a.dtype}, expected numbers"]
+        elif not a.size:
+            continue
+        else:
+            largest = float(_distance(a, r).max())
+            errors[k] = 0.0 if largest == 0 else largest / scales[k] if scales[k] else np.inf
+            if not np.isfinite(largest):
+                errors[k], problems = np.inf, problems or ["not finite"]
+    numbered = tuple(t for t in steps if t is not None)
+    return Compared(
+        name, gate, kind, numbered, actual, right, errors, limits, scales, problems[0] if problems else "", rows_axis,
+        **more,
+    )  # fmt: skip
+
+
+def _distance(actual: Array, right: Array) -> Array:
+    """By element; 0 where both are the same infinity, infinite where one is not a number."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        far = np.abs(actual.astype(float) - right.astype(float)) if actual.dtype.kind != "c" else np.abs(actual - right)
+    return np.where(actual == right, 0.0, np.where(np.isnan(far), np.inf, far))
+
+
+def _axes(shape: tuple[int, ...], trial: Trial, letters: str) -> dict[str, int]:
+    """Which axes of an array are those of steps and rows, by letter: where the size is theirs."""
+    found: dict[str, int] = {}
+    for letter in letters:
+        k = len(shape) - 1 if letter == "B" and trial.rows_last else len(found)
+        if letter in trial.axes and 0 <= k < len(shape) and shape[k] == trial.axes[letter]:
+            found[letter] = k
+    return found
+
+
+def _gate(name: str, gates: tuple[str, ...]) -> str:
+    """The gate that the name of an intermediate speaks of, or none."""
+    bare = re.sub(r"_l\d+(_reverse)?$", "", name).removeprefix("d_").removeprefix("z_")
+    return bare if bare in gates and len(gates) > 1 else ""

@@ -1,0 +1,85 @@
+"""Derivations in files of the user's own."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from compare.diagnosis.any_derivation import check_backward
+from compare.diagnosis.cell_check import CellForm, check_cell
+from compare.diagnosis.derivations import Pair
+from compare.diagnosis.report import Report
+
+
+def check_file(path: Path | str, reference: tuple[Path | str, str] | None = None, seed: int = 0) -> Report:
+    """Check the derivation in a file, as ``python -m compare check`` does.
+
+    The file has ``forward(p, *inputs, probe)`` and ``backward(p, tape, *d_outputs, probe)``, and says what it derives:
+    CELL, LAYOUT and OPTIONS; or, for a reference of the user's own, INPUTS and, if need be, OUTPUTS, AXES, PARAMETERS.
+    DTYPE says what it computes in, where that is not what it returns.
+
+    Args:
+        path: the file.
+        reference: file and name of the torch module or function to check it against; the file's CELL if None.
+        seed: of weights and arguments.
+
+    Raises:
+        ValueError: the file does not say what it derives, or returns what cannot be compared. Whatever its own code
+            raises passes through.
+    """
+    path = Path(path)
+    module = load(path)
+    for function in ("forward", "backward"):
+        if not callable(getattr(module, function, None)):
+            raise ValueError(f"{path}: expected a function {function}, got none")
+    dtype = getattr(module, "DTYPE", None)
+    if reference is not None:
+        return _check_against(module, path, Path(reference[0]), reference[1], dtype, seed)
+    form = CellForm(
+        getattr(module, "CELL", None), getattr(module, "LAYOUT", {}), getattr(module, "OPTIONS", {}), str(path)
+    )
+    pair = Pair(module.forward, module.backward, dict, str(path))
+    return check_cell(pair, form, str(path), seed, dtype)
+
+
+def load(path: Path) -> ModuleType:
+    """Run a user's file.
+
+    Raises:
+        ValueError: it is not there. Whatever running it raises passes through.
+    """
+    if path.is_dir():
+        raise ValueError(f"FILE: expected a Python file, got {path}, which is a directory")
+    if not path.is_file():
+        raise ValueError(f"FILE: no such file: {path}")
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    # Not by import, which would take a file changed within the last second for the one it has compiled before.
+    exec(compile(path.read_bytes(), path, "exec"), vars(module))
+    return module
+
+
+def _check_against(file: ModuleType, path: Path, where: Path, name: str, dtype: str | None, seed: int) -> Report:
+    """Against a torch module or function of the user's own."""
+    inputs = getattr(file, "INPUTS", None)
+    if not inputs or not (isinstance(inputs, dict | list) or callable(inputs)):
+        raise ValueError(f"INPUTS: expected the shapes of the inputs by name in {path}, got {inputs!r}")
+    reference: Any = getattr(load(where), name, None)
+    if not callable(reference):
+        raise ValueError(f"--reference: expected a torch module or function {name} in {where}, got {reference!r}")
+    outputs = getattr(file, "OUTPUTS", None)
+    is_module = isinstance(reference, nn.Module) or (isinstance(reference, type) and issubclass(reference, nn.Module))
+    return check_backward(
+        file.forward,
+        file.backward,
+        reference,
+        inputs,
+        parameters=getattr(file, "PARAMETERS", {} if is_module else None),
+        outputs=tuple(outputs) if outputs is not None else None,
+        axes=getattr(file, "AXES", ""),
+        dtype=dtype,
+        tolerance=getattr(file, "TOLERANCE", None),
+        seed=seed,
+        name=str(path),
+    )

@@ -1,0 +1,60 @@
+"""What depends on what: found by changing one quantity of the reference and seeing what else changes.
+
+With all that a derivation shows held fixed, a fault in something that it does not show can be seen exactly where that
+has an influence. So a set of faults that is the influence of one hidden quantity may have one cause.
+"""
+
+import numpy as np
+import torch
+
+from compare.diagnosis.probes import Key
+from compare.diagnosis.references import TensorRecorder
+from compare.diagnosis.standards import Trial
+from manual.arrays import Array
+
+#: A change by more than this share of a value's scale is one.
+VISIBLE = 1e-9
+
+
+class Influence:
+    """The influence of each named quantity of a reference on what is computed next.
+
+    Args:
+        trial: has the reference.
+        fixed: the names that are held at their right values once they have been seen.
+    """
+
+    def __init__(self, trial: Trial, fixed: set[str]):
+        self.trial, self.fixed = trial, fixed
+        recorder = TensorRecorder()
+        self.answer = trial.reference(recorder=recorder).answer.tensors()
+        self.record = recorder.record()
+        forward = list(dict.fromkeys(name for name, _ in self.record if not name.startswith("d_")))
+        recorded = {name for name, _ in self.record}
+        adjoints = [f"d_{name}" for name in reversed(forward) if f"d_{name}" in recorded]
+        #: In the order in which they are computed: adjoints in the reverse order of the values.
+        self.names = [*forward, *adjoints]
+        self._once = frozenset(name for name, t in self.record if t is None)
+
+    def of(self, name: str) -> set[str]:
+        """The names, of shown quantities and of the answer, that change if this one is changed at every step."""
+        rng = np.random.default_rng(0)
+
+        def change(key: Key, tensor: torch.Tensor) -> torch.Tensor:
+            if key[0] not in self.fixed and key[0] != name:
+                return tensor
+            right = torch.as_tensor(self.record[key], dtype=tensor.dtype)
+            return right + torch.as_tensor(rng.normal(size=right.shape)) if key[0] == name else right
+
+        recorder = TensorRecorder(change, self._once)
+        answer = self.trial.reference(recorder=recorder).answer.tensors()
+        record = recorder.record()
+        reached = {n for (n, t), value in self.record.items() if n in self.fixed and _changed(record[n, t], value)}
+        return (reached | {n for n, value in self.answer.items() if _changed(answer[n], value)}) - {name}
+
+
+def _changed(value: Array, before: Array) -> bool:
+    if value.dtype.kind != "f":
+        return not np.array_equal(value, before)
+    scale = np.abs(before).max() if before.size else 0.0
+    return bool((np.abs(value - before) > VISIBLE * scale).any()) or not np.isfinite(value).all()

@@ -1,0 +1,67 @@
+"""Round every operation of a torch program a little differently, to see what its results are stable to."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+#: Operations that round nothing: they move, choose or compare numbers.
+EXACT = frozenset(
+    """
+    clone cat stack relu threshold_backward where maximum minimum abs neg index index_select gather embedding
+    embedding_dense_backward masked_fill floor ceil round trunc sign sgn clamp max min amax amin sort topk flip roll
+    tril triu copy _to_copy constant_pad_nd repeat scatter select_backward slice_backward index_put unfold_backward
+    new_zeros zeros_like ones_like full_like empty_like fill zero lift_fresh lift_fresh_copy _local_scalar_dense
+    """.split()  # noqa: SIM905 - a list of sixty quoted names is harder to read
+)
+
+#: Numbers in the pool that nudges are taken from, over and over.
+POOL = 1 << 14
+
+
+class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """While it is active, the result of each operation is off by one unit in the last place, up or down or not at all.
+
+    Args:
+        seed: of the nudges.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()  # type: ignore[no-untyped-call]
+        rng = np.random.default_rng(seed)
+        self.pool, self.start = torch.from_numpy(rng.integers(-1, 2, POOL).astype(np.float64)), 0
+        self.nudges: dict[Any, bool] = {}  # by operation, whether its results are rounded
+        self.factors: dict[Any, Tensor] = {}  # by dtype and device
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operation and nudge what it computes; views and operations in place are left alone."""
+        result = func(*args, **(kwargs or {}))
+        if func not in self.nudges:
+            schema = func._schema
+            exact = schema.name.split("::")[-1] in EXACT or any(returned.alias_info for returned in schema.returns)
+            takes_tensors = any("Tensor" in str(argument.type) for argument in schema.arguments)
+            self.nudges[func] = takes_tensors and not exact
+        if not self.nudges[func]:
+            return result
+        return self._nudged(result) if isinstance(result, Tensor) else tree_map(self._nudged, result)
+
+    def _nudged(self, value: Any) -> Any:
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return value
+        kind = value.dtype, value.device
+        if kind not in self.factors:
+            self.factors[kind] = (1 + self.pool * torch.finfo(value.dtype).eps).to(value)
+        count, pool = value.numel(), self.factors[kind]
+        if count > POOL:
+            return value * pool.repeat(count // POOL + 1)[:count].view(value.shape)
+        self.start = (self.start + count) % (POOL - count + 1)
+        return value * pool[self.start : self.start + count].view(value.shape)
+
+
+def nudged(array: Any, dtype: str, rng: np.random.Generator) -> Any:
+    """Return a floating-point array with each element off by one unit in the last place of a dtype, or by none."""
+    eps = float(torch.finfo(getattr(torch, dtype)).eps)
+    return array * (1 + eps * rng.integers(-1, 2, array.shape))

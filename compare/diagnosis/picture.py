@@ -1,0 +1,52 @@
+"""The picture of a report: a heat map of relative errors, names and steps, in both runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compare.diagnosis.comparing import Compared
+from compare.files import replacing
+from manual.arrays import Array
+
+if TYPE_CHECKING:
+    from compare.diagnosis.report import Report
+
+#: Errors below this, 0 among them, have the colour of this one.
+LEAST = 1e-16
+
+
+def draw(report: "Report", path: Path) -> None:
+    """Write the errors as the code runs and with the reference fed back, as a PNG file."""
+    from matplotlib.colors import LogNorm  # half a second that a check without a picture need not wait
+    from matplotlib.figure import Figure
+
+    forced = {one.label: one for one in report.forced}
+    stepped = [one for one in report.chained if len(one.errors) > 1]
+    rest = [one for one in report.chained if len(one.errors) <= 1]
+    figure = Figure(figsize=(10, 1.5 + 0.22 * (len(stepped) + len(rest))), layout="constrained")
+    ratios = [max(len(stepped), 1), max(len(rest), 1)]
+    grid = figure.subplots(2, 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": ratios})
+    for column, title in enumerate(("as the code runs", "with the reference fed back")):
+        for row, group in enumerate((stepped, rest)):
+            axes = grid[row, column]
+            ones = [one if column == 0 else forced.get(one.label, one) for one in group]
+            image = axes.imshow(_errors(ones), norm=LogNorm(LEAST, 1.0, clip=True), cmap="inferno", aspect="auto")
+            axes.set_yticks(range(len(ones)), [one.label for one in ones], fontsize=8)
+            if row == 0:
+                axes.set_title(title)
+                axes.set_xlabel("step")
+            else:
+                axes.set_xticks([])
+    figure.colorbar(image, ax=grid, label=f"relative error (tolerance {report.tolerance:.0e})")
+    with replacing(path) as beside:
+        figure.savefig(beside, format="png", dpi=110)
+
+
+def _errors(compared: list[Compared]) -> Array:
+    """The errors as rows of equal length, blank where one has fewer steps."""
+    width = max((len(one.errors) for one in compared), default=1)
+    rows = np.full((max(len(compared), 1), max(width, 1)), np.nan)
+    for row, one in zip(rows, compared):
+        row[: len(one.errors)] = np.maximum(np.nan_to_num(one.errors, posinf=1.0), LEAST)
+    return rows

@@ -1,0 +1,261 @@
+"""The reference: a torch function, run on a problem and differentiated by autograd, with its intermediates recorded.
+
+Every probe is a node of its own in autograd's graph. So one tensor under two names has two adjoints, and a tensor that
+is changed in place later keeps the adjoint that belongs to it as it was shown.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from compare.diagnosis.derivations import Answer, Arrays, Problem
+from compare.diagnosis.probe import listening
+from compare.diagnosis.probes import Key, Record, as_float64, step_and_value
+from manual.arrays import Array, as_state, state_parts
+
+#: Changes a value or an adjoint on its way through a probe, given its key.
+Change = Callable[[Key, Tensor], Tensor]
+
+
+class TensorRecorder:
+    """A probe for torch code. It keeps each value, and its adjoint once autograd has been through.
+
+    Args:
+        change: applied to each value and each adjoint as it passes, after it has been kept.
+        once: the names that are shown once, where that is known beforehand; ``change`` needs it for their keys.
+    """
+
+    def __init__(self, change: Change | None = None, once: frozenset[str] = frozenset()):
+        self.change, self.once = change, once
+        self.values: Record = {}
+        self.adjoints: dict[Key, Tensor] = {}
+        self._past: dict[Key, Tensor] = {}  # adjoints of tensors whose probe returned what nobody went on with
+        self._explicit: set[str] = set()
+        self._calls: dict[str, int] = {}
+
+    def __call__(self, name: str, *arguments: Any, t: int | None = None) -> Any:
+        """Keep the value and return it, as a node of its own.
+
+        Raises:
+            ValueError: the name stands for an adjoint, or was shown at this step before.
+        """
+        t, value = step_and_value(arguments, t)
+        if not isinstance(value, Tensor):
+            value = torch.as_tensor(value, dtype=torch.get_default_dtype() if isinstance(value, float) else None)
+        if t is None:
+            t = self._calls.get(name, 0)
+        else:
+            self._explicit.add(name)
+        self._calls[name] = self._calls.get(name, 0) + 1
+        key: Key = name, int(t)
+        if key in self.values:
+            raise ValueError(f"reference: probe {name!r}: shown twice at step {t}")
+        if not value.is_floating_point():
+            self.values[key] = as_float64(value)
+            return value
+        if not value.requires_grad:
+            value = value.detach().requires_grad_()
+        value.register_hook(partial(self._past.__setitem__, key))  # type: ignore[no-untyped-call]
+        self.values[key] = as_float64(value)
+        node: Tensor = _Node.apply(value, self, key)  # type: ignore[no-untyped-call]
+        return node
+
+    def record(self) -> Record:
+        """The values by key, and their adjoints under the name with ``d_`` before it; zero where nothing came back."""
+        values = {self._final(key): value for key, value in self.values.items()}
+        adjoints = {}
+        for key, value in self.values.items():
+            came = self.adjoints.get(key, self._past.get(key))
+            name, t = self._final(key)
+            if value.dtype.kind == "f":
+                adjoints[f"d_{name}", t] = np.zeros(value.shape) if came is None else as_float64(came)
+        return values | adjoints
+
+    def _final(self, key: Key) -> Key:
+        """The key, without a step where the name was shown once and its calls gave none."""
+        name = key[0]
+        once = name in self.once or (self._calls[name] == 1 and name not in self._explicit)
+        return (name, None) if once else key
+
+    def changed(self, prefix: str, key: Key, tensor: Tensor) -> Tensor:
+        """The tensor after ``change`` has been applied, under its final key."""
+        if self.change is None:
+            return tensor
+        name, t = (key[0], None) if key[0] in self.once else key
+        return self.change((prefix + name, t), tensor)
+
+
+class _Node(torch.autograd.Function):
+    """The identity, as a node that sees the value on its way forward and the adjoint on its way back."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, recorder: TensorRecorder, key: Key) -> Tensor:
+        ctx.recorder, ctx.key = recorder, key
+        return recorder.changed("", key, value.detach().clone())
+
+    @staticmethod
+    def backward(ctx: Any, d_value: Tensor) -> tuple[Tensor, None, None]:
+        ctx.recorder.adjoints[ctx.key] = d_value.detach().clone()
+        return ctx.recorder.changed("d_", ctx.key, d_value), None, None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is right: each named intermediate with its adjoint, and the answer."""
+
+    record: Record
+    answer: Answer
+
+
+class Autograd:
+    """A torch function on a problem, to be run as often as need be.
+
+    Args:
+        function: called with the parameters by name, the inputs in their order, and a recorder as ``probe`` if it has
+            such an argument; it returns the outputs in their order.
+        problem: what to run it on.
+    """
+
+    def __init__(self, function: Callable[..., Any], problem: Problem):
+        self.function, self.problem = function, problem
+
+    def run(
+        self,
+        recorder: TensorRecorder | None = None,
+        dtype: torch.dtype = torch.float64,
+        nudge: Callable[[Array], Array] = lambda array: array,
+    ) -> Reference:
+        """Run the function forward and back.
+
+        Args:
+            recorder: the probe.
+            dtype: of all floating-point numbers.
+            nudge: applied to each floating-point array that the function is given.
+
+        Raises:
+            ValueError: the outputs are not those of the problem, or something is not finite.
+        """
+        recorder = recorder or TensorRecorder()
+        parameters, inputs, returned = self._forward(recorder, dtype, nudge)
+        names = list(self.problem.d_outputs)
+        if len(returned) != len(names):
+            raise ValueError(f"reference: expected {len(names)} outputs ({', '.join(names)}), got {len(returned)}")
+        outputs = dict(zip(names, returned))
+        pairs = [
+            (tensor, torch.tensor(nudge(as_float64(self.problem.d_outputs[name]))).to(tensor))
+            for name, tensor in outputs.items()
+            if tensor.requires_grad
+        ]
+        if pairs:
+            tensors, incoming = zip(*pairs)
+            torch.autograd.backward(tensors, incoming)
+        answer = Answer(
+            {name: as_float64(tensor) for name, tensor in outputs.items()},
+            {name: _grad(inputs[name]) for name in self.problem.differentiable},
+            {name: _grad(leaf) for name, leaf in parameters.items()},
+        )
+        return Reference(recorder.record(), answer)
+
+    def outputs(self, names: tuple[str, ...] | None) -> Arrays:
+        """The outputs, under these names or numbered.
+
+        Raises:
+            ValueError: there are more or fewer outputs than names.
+        """
+        *_, returned = self._forward(TensorRecorder(), torch.float64, lambda array: array)
+        if names is None:
+            names = ("output",) if len(returned) == 1 else tuple(f"output {n}" for n in range(len(returned)))
+        if len(names) != len(returned):
+            raise ValueError(f"outputs: expected {len(returned)} names, got {names!r}")
+        return {name: as_float64(tensor) for name, tensor in zip(names, returned)}
+
+    def _forward(
+        self, recorder: TensorRecorder, dtype: torch.dtype, nudge: Callable[[Array], Array]
+    ) -> tuple[dict[str, Any], dict[str, Any], tuple[Tensor, ...]]:
+        """The leaves, parameters and inputs, and what the function returns."""
+
+        def leaf(array: Any, differentiable: bool) -> Any:
+            if not isinstance(array, np.ndarray):
+                return array
+            if array.dtype.kind != "f":
+                return torch.tensor(array)
+            return torch.tensor(nudge(array.astype(np.float64))).to(dtype).requires_grad_(differentiable)
+
+        parameters = {name: leaf(array, True) for name, array in self.problem.parameters.items()}
+        differentiable = self.problem.differentiable
+        inputs = {name: leaf(array, name in differentiable) for name, array in self.problem.inputs.items()}
+        # As in a model, where no argument is a leaf: the function may write into it.
+        given = [v.view_as(v) if isinstance(v, Tensor) and v.requires_grad else v for v in inputs.values()]
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(dtype)
+        try:
+            with listening(recorder), torch.enable_grad():
+                returned = self.function(parameters, given, recorder)
+        finally:
+            torch.set_default_dtype(before)
+        return parameters, inputs, tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+
+
+def _grad(leaf: Tensor) -> Array:
+    return np.zeros(tuple(leaf.shape)) if leaf.grad is None else as_float64(leaf.grad)
+
+
+def of_module(module: nn.Module, call: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """A module as a function for ``Autograd``; its parameters are the problem's, and it is not changed.
+
+    Args:
+        module: the reference.
+        call: called with the module as a function, the inputs and a probe; ``module(*inputs)`` if left out.
+    """
+
+    def function(parameters: Mapping[str, Tensor], inputs: list[Any], recorder: TensorRecorder) -> Any:
+        own = copy.deepcopy(module).to(torch.get_default_dtype())
+
+        def run(*arguments: Any, **options: Any) -> Any:
+            return torch.func.functional_call(own, dict(parameters), arguments, options)
+
+        return call(run, inputs, recorder) if call else run(*inputs, **probe_option(module.forward, recorder))
+
+    return function
+
+
+def call_recurrent(lengths: list[int] | None = None) -> Callable[..., Any]:
+    """How ``of_module`` calls one of ``torch_impl``'s recurrent layers: x and its state; output and final state."""
+
+    def call(run: Callable[..., Any], inputs: list[Any], recorder: TensorRecorder) -> tuple[Tensor, ...]:
+        x, *state = inputs
+        output, last = run(x, as_state(state), lengths=lengths, probe=recorder)
+        return output, *state_parts(last)
+
+    return call
+
+
+def of_function(function: Callable[..., Any], nested: Callable[[Mapping[str, Any]], Any] | None) -> Callable[..., Any]:
+    """A torch function of the inputs, or of parameters and inputs, as a function for ``Autograd``.
+
+    Args:
+        function: the reference.
+        nested: from parameters by flat name to the form that the function takes; None if it takes none.
+    """
+
+    def call(parameters: Mapping[str, Tensor], inputs: list[Any], recorder: TensorRecorder) -> Any:
+        first = [nested(parameters)] if nested else []
+        return function(*first, *inputs, **probe_option(function, recorder))
+
+    return call
+
+
+def probe_option(function: Callable[..., Any], recorder: Any) -> dict[str, Any]:
+    """The recorder as an argument ``probe``, if the function has one."""
+    try:
+        has_probe = "probe" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # built in
+        has_probe = False
+    return {"probe": recorder} if has_probe else {}

@@ -1,0 +1,149 @@
+"""What is right on a trial, and how exactly: the reference's values, and how far rounding alone moves them.
+
+In double precision an error may be 1e-12 of a value's own scale. Where the reference is zero but for rounding, or
+ill-conditioned, that scale means nothing. There an error is measured against what the reference moves by when its
+inputs and the results of all its operations are nudged by a unit in the last place. In lower precision the yardstick is
+the error that the reference makes when it runs in that precision, with the reference in double precision as the truth.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+
+from compare.agreement import TOLERANCES
+from compare.diagnosis.derivations import Answer, Arrays, Problem
+from compare.diagnosis.nudging import Nudging, nudged
+from compare.diagnosis.references import Reference
+from manual.arrays import Array
+
+#: How often the reference is run again with every operation nudged.
+NUDGED_RUNS = 2
+
+#: How many times what the nudges move it by, a value in double precision may be off.
+MARGIN = 50
+
+#: In lower precision, the smallest error that passes is that many units in the last place of the value's scale.
+LEAST_ULPS = 2
+
+#: A value below this share of what is typical is zero but for rounding; and what it may be off by, as such a share.
+NOTHING, NEARLY_NOTHING = 1e-15, 1e-14
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A problem at one size, and how to run the reference on it.
+
+    ``label`` says the size; ``reference`` takes what ``Autograd.run`` takes, and returns everything under the
+    derivation's own names and in its layout; ``axes`` are the sizes of the axes for steps and rows, by letter;
+    ``rows_last`` says that rows are the last axis, and not the first after that for steps.
+    """
+
+    label: str
+    problem: Problem
+    reference: Callable[..., Reference]
+    axes: dict[str, int] = field(default_factory=dict)
+    rows_last: bool = False
+
+
+class Standard:
+    """The right values on a trial, and by element how far rounding may move them.
+
+    Args:
+        trial: what the reference is run on.
+        dtype: of the derivation.
+        k: how many times the reference's own error passes below double precision.
+        tolerance: the largest relative error that passes in double precision; the project's own if None.
+
+    Raises:
+        ValueError: the reference's values are not finite.
+    """
+
+    def __init__(self, trial: Trial, dtype: str, k: float, tolerance: float | None):
+        self.trial, self.dtype, self.k = trial, dtype, k
+        self.tolerance = TOLERANCES["float64"] if tolerance is None else tolerance
+        self.right = trial.reference()
+        _check_finite(self.right)
+        self.noise: Reference | None = None
+        values = [_largest(value) for (name, _), value in self.right.record.items() if not name.startswith("d_")]
+        values += map(_largest, self.right.answer.outputs.values())
+        adjoints = [_largest(value) for (name, _), value in self.right.record.items() if name.startswith("d_")]
+        answer = self.right.answer
+        adjoints += map(_largest, [*answer.d_inputs.values(), *answer.gradients.values()])
+        #: The median scale of values, and of adjoints.
+        self.typical = [float(np.median([s for s in scales if s > 0] or [0.0])) for scales in (values, adjoints)]
+        if dtype != "float64":
+            self.measure_noise()
+
+    def measure_noise(self) -> None:
+        """Run the reference again with every operation nudged; in low precision also as it is."""
+        own = getattr(torch, self.dtype)
+        moved = [] if self.dtype == "float64" else [self.trial.reference(dtype=own)]
+        for seed in range(NUDGED_RUNS):
+            nudge = partial(nudged, dtype=self.dtype, rng=np.random.default_rng(seed))
+            with Nudging(seed):
+                moved.append(self.trial.reference(dtype=own, nudge=nudge))
+        record = {k: _farthest(value, [one.record.get(k) for one in moved]) for k, value in self.right.record.items()}
+
+        def farthest(part: str) -> Arrays:
+            return {
+                name: _farthest(value, [getattr(one.answer, part).get(name) for one in moved])
+                for name, value in getattr(self.right.answer, part).items()
+            }
+
+        self.noise = Reference(record, Answer(farthest("outputs"), farthest("d_inputs"), farthest("gradients")))
+
+    def limits(self, values: list[Array], noise: list[Array], backward: bool) -> tuple[Array, Array]:
+        """The scale of each of some values, and the largest error that passes, relative to it: one of each a step.
+
+        Args:
+            values: right ones.
+            noise: how far rounding moves them; empty where that was not measured.
+            backward: whether they are adjoints.
+        """
+        scales = np.array([_largest(value) for value in values])
+        if any(value.dtype.kind != "f" for value in values):  # whole numbers
+            return np.maximum(scales, 1.0), np.zeros(len(values))
+        moved = np.array([_largest(array) for array in noise]) if noise else np.zeros(len(values))
+        typical, tiny = self.typical[backward], np.finfo(float).tiny
+        if self.dtype == "float64":
+            allowed = np.maximum(self.tolerance * scales, MARGIN * moved)
+            allowed = np.where(scales < NOTHING * typical, np.maximum(allowed, NEARLY_NOTHING * typical), allowed)
+            return np.maximum(allowed, tiny) / self.tolerance, np.full(len(values), self.tolerance)
+        eps = _eps(self.dtype)
+        share = max([LEAST_ULPS * eps, *(moved[scales > 0] / scales[scales > 0])])
+        allowed = self.k * np.maximum(share * scales, eps * eps * typical)
+        scales = np.where(scales > 0, scales, max(typical, tiny))
+        return scales, np.maximum(allowed, tiny) / scales
+
+
+def _eps(dtype: str) -> float:
+    return float(torch.finfo(getattr(torch, dtype)).eps)
+
+
+def _largest(array: Array) -> float:
+    """The largest magnitude among the finite elements."""
+    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    return float(np.abs(finite).max()) if finite.size else 0.0
+
+
+def _farthest(value: Array, others: list[Array | None]) -> Array:
+    """By element, how far others are at most from the value."""
+    with np.errstate(invalid="ignore"):
+        distances = [np.abs(other - value) for other in others if other is not None and other.shape == value.shape]
+    found = np.max(distances, axis=0) if distances and value.dtype.kind == "f" else np.zeros(value.shape)
+    return np.nan_to_num(found, nan=0.0, posinf=0.0)
+
+
+def _check_finite(right: Reference) -> None:
+    """Make sure that the reference can be held against. A masked score may be infinite, an answer not."""
+    tensors = {name: (array, np.isfinite) for name, array in right.answer.tensors().items()}
+    shown = {
+        name if t is None else f"{name} at step {t}": (array, lambda a: ~np.isnan(a))
+        for (name, t), array in right.record.items()
+    }
+    for name, (array, good) in (shown | tensors).items():
+        if array.dtype.kind == "f" and not good(array).all():
+            raise ValueError(f"reference: {name}: expected finite numbers, got {array[~good(array)].flat[0]}")
