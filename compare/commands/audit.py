@@ -17,7 +17,7 @@ QUICK = 0.05, 2
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the amount of training and the output format."""
+    """Add the options of an audit."""
     parser.description = (
         "Run the backward passes of five public write-ups as they were published: how far from autograd's gradient "
         "they are, which equations are wrong, and how training by them compares with training by the true gradient, "

@@ -12,6 +12,7 @@ import manual
 import torch_impl
 from compare.agreement import position
 from compare.binary_addition import Sums, all_sums, batches, carry_chains, random_sums
+from compare.cells import CELLS
 from compare.diagnosis.cell_check import check_layer
 from compare.diagnosis.equations import form_of
 from compare.diagnosis.report import Report
@@ -92,19 +93,19 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
 def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
     """Build the manual side, its two opponents, and the independent autograd side."""
     D, H, O = 2, settings.hidden_size, 1
-    dtype, kind = getattr(torch, settings.dtype), settings.cell.upper()
+    dtype, cell = getattr(torch, settings.dtype), CELLS[settings.cell]
     options = {"num_layers": settings.layers, "bidirectional": settings.bidirectional}
-    recurrent = getattr(manual, kind)(D, H, **options, dtype=settings.dtype, rng=rng)
+    recurrent = cell.of(manual)(D, H, **options, dtype=settings.dtype, rng=rng)
     model = manual.Model(recurrent, manual.Linear(recurrent.output_size, O, dtype=settings.dtype, rng=rng))
 
     def torch_side(package: Any) -> TorchTrainer:
-        layer = getattr(package, kind)(D, H, **options, dtype=dtype)
+        layer = cell.of(package)(D, H, **options, dtype=dtype)
         module = torch_impl.Model(layer, torch.nn.Linear(recurrent.output_size, O, dtype=dtype))
         return TorchTrainer(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
 
     return Lockstep(
         ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss),
-        {"autograd": torch_side(torch_impl), f"nn.{kind}": torch_side(torch.nn)},
+        {"autograd": torch_side(torch_impl), f"nn.{cell.class_name}": torch_side(torch.nn)},
         torch_side(torch_impl),
     )
 

@@ -32,9 +32,10 @@ def test_bad_input_is_one_line(arguments, message, capsys, tmp_path, monkeypatch
 def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(PRODUCTS, "torch")  # saves half the time of starting processes
     monkeypatch.setattr("compare.commands.bench.STEP", (3, 2, 2, 3))
-    monkeypatch.setattr("compare.commands.bench.SWEEPS", {"H": ((2, 2, 2), (3, 6)), "T": ((2, 2, 3), (1, 3))})
-    options = ["--contenders", "manual", "fused", "--cells", "LSTM", "--sizes", "3,2,2,4", "--dtypes", "float32"]
-    assert main(["bench", *options, "--threads", "1", "--rounds", "3", "--seconds", "0.1", "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr("compare.commands.bench.SWEEPS", {"H": ((2, 2, 2), (3, 4, 6)), "T": ((2, 2, 3), (1, 2, 3))})
+    monkeypatch.setattr("compare.commands.bench.QUICK_SWEEPS", {"H": (3, 6), "T": (1, 3)})
+    options = "--quick --contenders manual fused --cells LSTM --sizes 3,2,2,4 --dtypes float32 --threads 1 --rounds 3"
+    assert main(["bench", *options.split(), "--seconds", "0.1", "--out", str(tmp_path)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"bench.json", "bench.csv", "bench.png"}
     written = json.loads((tmp_path / "bench.json").read_text())
     assert [(case["case"]["task"], case["sweep"]) for case in written["cases"]] == [

@@ -34,7 +34,9 @@ def found(run, opponent: str, group: str, name: str, error: float, index=(), pro
 
 def test_the_verdict_on_agreement_gives_the_largest_share_of_the_tolerance(run):
     found(run, "nn.LSTM", "gradient", "readout.bias", 0.25e-12, (0,))
-    assert re.search(r"the fast kernels against the text within \S+e-16; at most 25.00% of the tolerance used$", verdict(run))
+    assert re.search(
+        r"the fast kernels against the text within \S+e-16; at most 25.00% of the tolerance used$", verdict(run)
+    )
 
 
 def test_the_verdict_on_disagreement_names_each_tensor_once_whoever_disagrees(run):
