@@ -61,6 +61,17 @@ def test_as_the_code_runs_the_same_mistakes_spoil_nearly_everything(tmp_path):
     assert all((one.errors > 1e-3).all() for one in gradients)
 
 
+def test_an_intermediate_is_labelled_by_its_name_and_a_block_of_a_gradient_also_by_its_gate(tmp_path):
+    of_file = {one.label for one in check_file(write(tmp_path / "mine.py", "lstm")).chained}
+    assert {"z_i", "i", "d_z_f", "weight_ih_i", "bias_o", "d_x"} <= of_file
+    assert not any(" " in label for label in of_file)
+    layer, twin = manual.LSTM(4, 5, rng=np.random.default_rng(0)), torch_impl.LSTM(4, 5, dtype=torch.float64)
+    of_layer = {one.label for one in check_layer(layer, twin, "lstm").chained}
+    blocks = {f"{name}_l0 {gate}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") for gate in "ifgo"}
+    assert {label for label in of_layer if " " in label} == blocks
+    assert {"i_l0", "d_z_i_l0"} <= of_layer
+
+
 def test_mended_it_agrees(tmp_path):
     assert check_file(write(tmp_path / "mine.py", "lstm", THREE_MISTAKES[0])).agrees
 
