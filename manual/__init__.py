@@ -1,4 +1,4 @@
-"""Recurrent layers in NumPy with backward passes derived by hand; DERIVATION.md has the derivations."""
+"""Recurrent layers in NumPy with backward passes derived by hand. DERIVATION.md has the derivations."""
 
 from manual.linear import Linear
 from manual.losses import LOSSES

@@ -1,8 +1,7 @@
 """The activations, and their derivatives in terms of their outputs.
 
-A backward pass has the outputs at hand, not the inputs; that is why the derivatives take them. Results are new arrays
-unless ``out`` says where they are to go, which may be where an argument is.
-Equation numbers are those of DERIVATION.md.
+The derivatives take the activation's output, since that is what a backward pass has. Results are new arrays, or are
+written to ``out``, which may be an argument. Equation numbers are those of DERIVATION.md.
 """
 
 from collections.abc import Callable
@@ -14,27 +13,27 @@ from manual.arrays import Array
 
 
 def sigmoid(z: Array, out: Array | None = None) -> Array:
-    """σ(z) = 1 / (1 + e^-z), elementwise, written with tanh so that no z overflows. Any shape."""
+    """Return σ(z) = 1 / (1 + e^-z) elementwise, for z of any shape; in terms of tanh, which cannot overflow."""
     return multiply(0.5, 1 + np.tanh(0.5 * z), out)  # (A1)
 
 
 def sigmoid_derivative(s: Array, out: Array | None = None) -> Array:
-    """dσ/dz where ``s`` = σ(z): s (1 - s), elementwise. Any shape."""
+    """Return dσ/dz = s (1 - s) elementwise, from ``s`` = σ(z) of any shape."""
     return multiply(s, 1 - s, out)  # (A2)
 
 
 def tanh_derivative(a: Array, out: Array | None = None) -> Array:
-    """Dtanh/dz where ``a`` = tanh(z): 1 - a², elementwise. Any shape."""
+    """Return dtanh/dz = 1 - a² elementwise, from ``a`` = tanh(z) of any shape."""
     return subtract(1, multiply(a, a, out), out)  # (A3)
 
 
 def relu(z: Array, out: Array | None = None) -> Array:
-    """max(z, 0), elementwise; of a complex z, what has a positive real part. Any shape."""
+    """Return max(z, 0) elementwise, for z of any shape; the real part decides where z is complex."""
     return _put(np.where(z.real > 0, z, 0), out)  # (A4)
 
 
 def relu_derivative(a: Array, out: Array | None = None) -> Array:
-    """The derivative of relu where ``a`` = relu(z): 1 where a > 0, else 0, also at the kink. Any shape."""
+    """Return the derivative of relu elementwise, from ``a`` = relu(z) of any shape: 1 where a > 0, else 0."""
     return _put((a.real > 0).astype(a.dtype), out)  # (A5)
 
 
@@ -45,7 +44,7 @@ def _put(array: Array, out: Array | None) -> Array:
     return out
 
 
-#: Each activation that a layer can be given by name, and its derivative in terms of its output.
+#: The activations by name, each with its derivative in terms of its output.
 ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "tanh": (np.tanh, tanh_derivative),
     "relu": (relu, relu_derivative),

@@ -1,4 +1,4 @@
-"""What every file of this package says about arrays: their type, and the check at the door."""
+"""Types and argument checks shared by this package."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,34 +13,34 @@ Probe = Callable[[str, int, Array], Array]
 
 
 def unprobed(name: str, t: int, value: Array) -> Array:
-    """Return the value: the probe of a run without one."""
+    """Return the value unchanged: the probe of a run that has none."""
     return value
 
 
 def state_parts(state: Any) -> tuple[Any, ...]:
-    """The parts of a state: ``(h, c)`` of an LSTM, ``(h,)`` of a cell whose state is one array."""
+    """Return the parts of a state: ``(h, c)`` of an LSTM, ``(h,)`` of a cell whose state is one array."""
     return state if isinstance(state, tuple) else (state,)
 
 
 def as_state(parts: Iterable[Any]) -> Any:
-    """The state that has these parts: a tuple of several, one by itself. The inverse of ``state_parts``."""
+    """Return the state with these parts: a tuple of several, or the only one. The inverse of ``state_parts``."""
     state = tuple(parts)
     return state if len(state) > 1 else state[0]
 
 
 def check_array(argument: str, array: object, letters: str, sizes: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Return ``array`` if it is what the argument calls for.
+    """Return ``array`` if it is valid for the argument.
 
     Args:
-        argument: the argument's name, as the caller knows it.
-        array: what came.
-        letters: the expected shape in the project's letters, as in ``"T, B, D"``.
+        argument: the argument's name in the caller's code.
+        array: the value passed.
+        letters: the expected shape in letters, such as ``"T, B, D"``.
         sizes: the expected shape; -1 stands for any size.
         dtype: the expected dtype.
 
     Raises:
-        TypeError: it is no ndarray, or one of another dtype.
-        ValueError: its shape differs.
+        TypeError: it is not an ndarray, or has another dtype.
+        ValueError: it has another shape.
     """
     if isinstance(array, np.ndarray) and array.shape == sizes and array.dtype == dtype:
         return array

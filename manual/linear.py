@@ -7,14 +7,14 @@ from manual.arrays import Array, check_array
 
 
 class Linear:
-    """y = W h + b over the last axis, with ``torch.nn.Linear``'s parameters and their initial distribution.
+    """y = W h + b over the last axis, with the parameters and initial distribution of ``torch.nn.Linear``.
 
     Args:
         in_features: size H of the last axis of h.
         out_features: size O of the last axis of y.
         bias: whether there is a bias.
         dtype: of parameters, arguments and results.
-        rng: what the initial parameters are drawn from; a generator with fresh entropy if left out.
+        rng: draws the initial parameters; a generator with fresh entropy if left out.
     """
 
     def __init__(
@@ -36,20 +36,20 @@ class Linear:
             self.parameters["bias"] = rng.uniform(-bound, bound, out_features).astype(dtype)
 
     def forward(self, h: Array) -> tuple[Array, Array]:
-        """From h (T, B, H): y (T, B, O), and the tape, which is h itself.
+        """Return y (T, B, O) from h (T, B, H), and the tape, which is h itself.
 
         Raises:
-            TypeError, ValueError: h is no array of that shape and of the parameters' dtype.
+            TypeError, ValueError: h is not an array of that shape and of the parameters' dtype.
         """
         weight = self.parameters["weight"]
         check_array("h", h, "T, B, H", (-1, -1, weight.shape[1]), self.dtype)
         return h @ weight.T + self.parameters.get("bias", 0), h  # (Y1)
 
     def backward(self, tape: Array, d_y: Array) -> tuple[Array, dict[str, Array]]:
-        """From d_y (T, B, O): d_h (T, B, H), and the gradients of weight (O, H) and, if there is one, bias (O,).
+        """Return d_h (T, B, H) from d_y (T, B, O), and the gradients of weight (O, H) and bias (O,), if any.
 
         Raises:
-            TypeError, ValueError: d_y is no array of that shape and of the parameters' dtype.
+            TypeError, ValueError: d_y is not an array of that shape and of the parameters' dtype.
         """
         weight = self.parameters["weight"]
         O, H = weight.shape

@@ -12,19 +12,22 @@ from manual.arrays import Array, check_array
 
 
 def binary_cross_entropy(z: Array, y: Array) -> Array:
-    """Mean of -y log σ(z) - (1 - y) log(1 - σ(z)), without overflow or cancellation at any z. A scalar.
+    """Return the mean of -y log σ(z) - (1 - y) log(1 - σ(z)), a scalar, without overflow or cancellation at any z.
 
     Raises:
-        TypeError, ValueError: y is no array of z's shape and dtype.
+        TypeError, ValueError: y is not an array of z's shape and dtype.
     """
     _check_targets(z, y)
     return np.mean(np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z))))  # (E1)
 
 
 def d_binary_cross_entropy(z: Array, y: Array) -> Array:
-    """The gradient of ``binary_cross_entropy`` with respect to z, shaped as z.
+    """Return the gradient of ``binary_cross_entropy`` with respect to z, in the shape of z.
 
-    σ(z) - y cancels where the prediction is good; (1 - y) σ(z) - y σ(-z), the same thing, does not.
+    σ(z) - y cancels where the prediction is good; the equal (1 - y) σ(z) - y σ(-z) does not.
+
+    Raises:
+        TypeError, ValueError: y is not an array of z's shape and dtype.
     """
     _check_targets(z, y)
     e = np.exp(-np.abs(z))
@@ -35,17 +38,21 @@ def d_binary_cross_entropy(z: Array, y: Array) -> Array:
 
 
 def mean_squared_error(z: Array, y: Array) -> Array:
-    """Mean of (σ(z) - y)². A scalar.
+    """Return the mean of (σ(z) - y)², a scalar.
 
     Raises:
-        TypeError, ValueError: y is no array of z's shape and dtype.
+        TypeError, ValueError: y is not an array of z's shape and dtype.
     """
     _check_targets(z, y)
     return np.mean((sigmoid(z) - y) ** 2)  # (E3)
 
 
 def d_mean_squared_error(z: Array, y: Array) -> Array:
-    """The gradient of ``mean_squared_error`` with respect to z, shaped as z."""
+    """Return the gradient of ``mean_squared_error`` with respect to z, in the shape of z.
+
+    Raises:
+        TypeError, ValueError: y is not an array of z's shape and dtype.
+    """
     _check_targets(z, y)
     s = sigmoid(z)
     return 2 * (s - y) * sigmoid_derivative(s) / z.size  # (E4)
@@ -55,7 +62,7 @@ def _check_targets(z: Array, y: object) -> None:
     check_array("y", y, "the logits' shape", z.shape, z.dtype)
 
 
-#: Each loss and its gradient, by the name the command line uses.
+#: Each loss and its gradient, by its name on the command line.
 LOSSES: dict[str, tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]] = {
     "bce": (binary_cross_entropy, d_binary_cross_entropy),
     "mse": (mean_squared_error, d_mean_squared_error),

@@ -1,4 +1,4 @@
-"""A recurrent layer and a linear readout: a logit for each time step."""
+"""Recurrent layers and a linear readout: one logit per time step."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class Model:
 
     Args:
         recurrent: the recurrent layers.
-        readout: what turns their output into logits.
+        readout: turns their output into logits.
     """
 
     def __init__(self, recurrent: Recurrent, readout: Linear):
@@ -20,7 +20,7 @@ class Model:
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """The arrays of both parts, under the names a PyTorch ``state_dict`` gives them."""
+        """The arrays of both parts, under their names in a PyTorch ``state_dict``."""
         return {f"recurrent.{name}": array for name, array in self.recurrent.parameters.items()} | {
             f"readout.{name}": array for name, array in self.readout.parameters.items()
         }
@@ -28,10 +28,10 @@ class Model:
     def forward(
         self, x: Array, state: State | None = None, out: tuple[Any, Any] | None = None, **options: Any
     ) -> tuple[Array, State, tuple[Any, Any]]:
-        """From x (T, B, D): logits (T, B, O), the final state, and the tape.
+        """Return logits (T, B, O), the final state and the tape, from x (T, B, D).
 
-        ``out`` is the tape of an earlier run, to be written over; ``options`` are those of ``Recurrent.forward``, which
-        also says what it raises.
+        ``out`` is the tape of an earlier run, to be overwritten; ``options`` and errors are those of
+        ``Recurrent.forward``.
         """
         output, state, recurrent_tape = self.recurrent.forward(x, state, out=out and out[0], **options)
         logits, readout_tape = self.readout.forward(output)
@@ -40,7 +40,7 @@ class Model:
     def backward(
         self, tape: tuple[Any, Any], d_logits: Array, d_state: State | None = None, probe: Probe | None = None
     ) -> tuple[Array, State, dict[str, Array]]:
-        """From d_logits (T, B, O): d_x (T, B, D), the gradient of the initial state, those of ``parameters``."""
+        """Return d_x (T, B, D) and the gradients of initial state and ``parameters``, from d_logits (T, B, O)."""
         recurrent_tape, readout_tape = tape
         d_output, readout = self.readout.backward(readout_tape, d_logits)
         d_x, d_state, recurrent = self.recurrent.backward(recurrent_tape, d_output, d_state, probe)

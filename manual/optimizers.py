@@ -1,6 +1,6 @@
-"""Stochastic gradient descent and Adam, equal to ``torch.optim``'s step for step.
+"""Stochastic gradient descent and Adam, equal to ``torch.optim``'s at every step.
 
-Both write into the arrays they are given. ``buffers`` maps the names of PyTorch's optimiser state to one array for each
+Both update the arrays they are given in place. ``buffers`` maps the names of PyTorch's optimiser state to one array per
 parameter. Equation numbers are those of DERIVATION.md.
 """
 
@@ -12,12 +12,12 @@ from manual.arrays import Array, check_array
 
 
 class Optimizer:
-    """What the optimisers have in common.
+    """The base of the optimisers.
 
     Args:
-        parameters: the arrays to be written into, by name.
+        parameters: the arrays to update in place, by name.
         lr: learning rate, at least 0.
-        weight_decay: λ ≥ 0, which adds λ θ to the gradient of each parameter θ.
+        weight_decay: λ ≥ 0; λ θ is added to the gradient of each parameter θ.
 
     Raises:
         ValueError: a setting outside its range.
@@ -33,11 +33,11 @@ class Optimizer:
         self.buffers: dict[str, dict[str, Array]] = {}
 
     def step(self, gradients: Mapping[str, Array]) -> None:
-        """Change each parameter by one step.
+        """Update each parameter by one step.
 
         Raises:
             ValueError: the gradients' names or shapes are not those of the parameters.
-            TypeError: a gradient is no array, or of another dtype than its parameter.
+            TypeError: a gradient is not an array, or not of its parameter's dtype.
         """
         if gradients.keys() != self.parameters.keys():
             raise ValueError(f"gradients: expected {sorted(self.parameters)}, got {sorted(gradients)}")
@@ -58,17 +58,17 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum, Nesterov's if asked for, and weight decay.
+    """Gradient descent with weight decay and momentum, classical or Nesterov's.
 
     Args:
-        parameters: the arrays to be written into, by name.
+        parameters: the arrays to update in place, by name.
         lr: learning rate η.
         momentum: μ ≥ 0.
         weight_decay: λ ≥ 0.
-        nesterov: whether the step looks ahead along the momentum.
+        nesterov: whether to use Nesterov's momentum.
 
     Raises:
-        ValueError: a setting outside its range, or Nesterov's momentum without momentum.
+        ValueError: a setting outside its range, or ``nesterov`` without momentum.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class Adam(Optimizer):
     Formulas: Kingma and Ba, "Adam: A Method for Stochastic Optimization".
 
     Args:
-        parameters: the arrays to be written into, by name.
+        parameters: the arrays to update in place, by name.
         lr: learning rate η.
         betas: decay rates β1, β2 of the two moments, each in [0, 1).
-        eps: ε ≥ 0, which keeps the division finite.
+        eps: ε ≥ 0; keeps the division finite.
         weight_decay: λ ≥ 0.
 
     Raises:

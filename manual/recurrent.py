@@ -1,6 +1,6 @@
-"""Layers × directions × dropout × layout over any recurrent kernel. No equation of a cell stands here.
+"""Layers × directions × dropout × layout over any recurrent kernel. The equations of the cells are elsewhere.
 
-Layer k reads the outputs of layer k - 1, those of both directions side by side where there are two.
+Layer k reads the outputs of layer k - 1; those of two directions are concatenated.
 """
 
 from collections.abc import Sequence
@@ -23,39 +23,39 @@ from manual.sweep import FastKernel, Kernel, Schedule, Sweep
 State = Array | tuple[Array, ...]
 
 
-class Tape(NamedTuple):
-    """What the backward pass of a stack needs of its forward pass."""
+class StackTape(NamedTuple):
+    """What backward needs of the forward pass of a stack."""
 
     schedule: Schedule
     unbatched: bool
     masks: Array | None  # (layers - 1, T, B, directions * P), rows in the schedule's order
-    sweeps: list[list[Any]]  # what each sweep left
+    sweeps: list[list[Any]]  # the tapes of each sweep
 
 
 class Recurrent:
-    """A stack of recurrent layers with hand-derived gradients: what all cells have in common.
+    """A stack of recurrent layers with hand-derived gradients, for any cell.
 
-    ``parameters`` maps PyTorch's names to arrays of PyTorch's shapes, drawn as PyTorch draws them, uniformly from
-    ±1/√H. Write into the arrays to set them; each ``forward`` reads them anew.
+    ``parameters`` maps PyTorch's names to arrays of PyTorch's shapes, initially uniform in ±1/√H as in PyTorch. To set
+    them, write into the arrays; each ``forward`` reads them afresh.
 
     Args:
-        kernel: the equations of one layer in one direction, as a probe sees them.
-        fast: the same without probes.
+        kernel: the text of one layer in one direction, which runs where there is a probe.
+        fast: the fast kernel, which runs otherwise.
         input_size: D.
         hidden_size: H.
-        num_layers: layers, each reading the outputs of the one before.
-        bias: whether there are biases, two for each layer and direction.
+        num_layers: layers, each reading the outputs of the previous one.
+        bias: whether there are biases, two per layer and direction.
         batch_first: whether x and output are (B, T, …).
-        dropout: probability with which the outputs of all layers but the last are dropped in training.
-        bidirectional: whether each layer also runs from the end to the beginning.
-        dtype: of parameters, arguments and results; any floating dtype of NumPy's, complex ones included.
-        rng: what the initial parameters are drawn from; a generator with fresh entropy if left out.
-        threads: how many share the rows of a batch, where there is enough to share. Above 1, start Python with
-            ``OPENBLAS_NUM_THREADS=1``: a BLAS with threads of its own would have them wait for each other.
+        dropout: probability of dropping each output of all layers but the last in training.
+        bidirectional: whether each layer also runs backwards in time.
+        dtype: of parameters, arguments and results: any inexact dtype, longdouble and complex included.
+        rng: draws the initial parameters; a generator with fresh entropy if left out.
+        threads: the number of threads that share the rows of a large batch. Above 1, start Python with
+            ``OPENBLAS_NUM_THREADS=1``, since a BLAS with threads of its own competes with these.
 
     Raises:
         ValueError: an option outside its range.
-        TypeError: a dtype that is not floating.
+        TypeError: a dtype that is not inexact.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Recurrent:
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout: expected a probability in [0, 1], got {dropout}")
         if not np.issubdtype(dtype, np.inexact):
-            raise TypeError(f"dtype: expected a floating dtype, got {np.dtype(dtype)}")
+            raise TypeError(f"dtype: expected an inexact dtype, got {np.dtype(dtype)}")
         self.kernel = kernel
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
@@ -125,39 +125,39 @@ class Recurrent:
         training: bool = True,
         masks: Array | None = None,
         probe: Probe | None = None,
-        out: Tape | None = None,
-    ) -> tuple[Array, State, Tape]:
+        out: StackTape | None = None,
+    ) -> tuple[Array, State, StackTape]:
         """Run a batch of sequences through the stack.
 
         Args:
             x: (T, B, D); (B, T, D) if ``batch_first``; (T, D) for one sequence without a batch axis.
-            state: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), or P in place of
-                H where h is projected, and without B where x has none; zeros if left out.
-            lengths: (B,), how many steps of each row are sequence; the rest is padding, which is not read.
-            training: whether dropout acts.
-            masks: what dropout multiplies with, from ``draw_masks``; called for where dropout acts.
+            state: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), with P for the H of
+                a projected h, and without B if x has none; zeros if left out.
+            lengths: (B,), the number of steps in each row; the rest is padding, which is not read.
+            training: whether dropout is applied.
+            masks: dropout masks from ``draw_masks``; required where dropout is applied.
             probe: called at each named intermediate with its name and the suffix of its layer and direction
                 (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
-            out: the tape of an earlier run, which is written over and no longer good: the new tape takes its memory
-                wherever their sizes are equal. In a loop this saves the allocation of megabytes.
+            out: the tape of an earlier run. Its memory is overwritten wherever the sizes are equal, which saves a
+                training loop the allocation of megabytes; the old tape is then no longer valid.
 
         Returns:
-            output (T, B, directions * P), laid out as x is and zero in the padding; the state at each sequence's own
-            end, shaped as the initial one; the tape for ``backward``.
+            output (T, B, directions * P), in the layout of x and zero in the padding; the state at the end of each
+            sequence, in the shape of the initial one; the tape for ``backward``.
 
         Raises:
-            TypeError: an argument is no array, or of another dtype than the parameters.
-            ValueError: an argument's shape differs, or the lengths don't fit.
+            TypeError: an argument is not an array, or not of the parameters' dtype.
+            ValueError: an argument has the wrong shape, or the lengths don't fit.
         """
         unbatched = isinstance(x, np.ndarray) and x.ndim == 2
         if unbatched and lengths is not None:
             raise ValueError("lengths: expected none for an x of shape (T, D), which has no padding")
         x = self._time_major("x", x, "T, B, D", (-1, -1, self.input_size), unbatched)
         T, B, _ = x.shape
-        if out is not None and not isinstance(out, Tape):
+        if out is not None and not isinstance(out, StackTape):
             raise TypeError(f"out: expected the tape of an earlier run, got {type(out).__name__}")
         schedule = Schedule.of(lengths, T, B)
-        masks = self._masks(masks, schedule) if training and self._has_dropout else None
+        masks = self._masks(masks, schedule) if training and self.dropout and self.num_layers > 1 else None
         initial = self._by_sweep(self._initial, state, schedule, unbatched)
 
         source, final, tapes = schedule.sorted(x), [], []
@@ -174,29 +174,30 @@ class Recurrent:
                 tapes.append(tape)
             source = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[0]
         return (
-            self._as_came(source, schedule, unbatched),
+            self._in_user_layout(source, schedule, unbatched),
             self._state(final, schedule, unbatched),
-            Tape(schedule, unbatched, masks, tapes),
+            StackTape(schedule, unbatched, masks, tapes),
         )
 
     def backward(
-        self, tape: Tape, d_output: Array, d_state: State | None = None, probe: Probe | None = None
+        self, tape: StackTape, d_output: Array, d_state: State | None = None, probe: Probe | None = None
     ) -> tuple[Array, State, dict[str, Array]]:
-        """Carry the gradients of the outputs back through the run that left the tape.
+        """Carry the gradients of the outputs back through the run on the tape.
 
         Args:
-            tape: from ``forward``; it is not changed, and can be used again.
-            d_output: the gradient of the loss with respect to the output, shaped as it. Its padding is not read.
-            d_state: that with respect to the final state, shaped as it; zeros if left out.
+            tape: from ``forward``; it stays valid.
+            d_output: the gradient of the loss with respect to the output, of the same shape. Its padding is not read.
+            d_state: that with respect to the final state, of the same shape; zeros if left out.
             probe: as in ``forward``, for the adjoints (``d_z_i_l0``, ``d_c_l0``, …).
 
         Returns:
-            d_x, shaped as x and zero in the padding; the gradient of the initial state, shaped as it; and the
+            d_x, in the shape of x and zero in the padding; the gradient of the initial state, in its shape; the
             gradients, with the names and shapes of ``parameters``.
 
         Raises:
-            TypeError: an argument is no array, or of another dtype than the parameters.
-            ValueError: an argument's shape differs.
+            TypeError: an argument is not an array, or not of the parameters' dtype.
+            ValueError: an argument has the wrong shape, or there is a probe after a forward pass in several threads
+                without one.
         """
         schedule, unbatched = tape.schedule, tape.unbatched
         sizes = (schedule.T, schedule.B, self.output_size)
@@ -217,29 +218,25 @@ class Recurrent:
             if layer and tape.masks is not None:
                 d_source = d_source * tape.masks[layer - 1]
         return (
-            self._as_came(d_source, schedule, unbatched),
+            self._in_user_layout(d_source, schedule, unbatched),
             self._state(d_initial, schedule, unbatched),
             {name: gradients[name] for name in self.parameters},
         )
 
     def draw_masks(self, T: int, B: int, rng: np.random.Generator) -> Array:
-        """Dropout masks (layers - 1, T, B, directions * P): 0 with probability ``dropout``, else 1 / (1 - dropout)."""
+        """Draw dropout masks (layers - 1, T, B, directions * P): 0 with probability dropout, else 1 / (1 - dropout)."""
         kept = rng.random((self.num_layers - 1, T, B, self.output_size)) >= self.dropout
         return (kept / (1 - self.dropout) if self.dropout < 1 else np.zeros(kept.shape)).astype(self.dtype)
-
-    @property
-    def _has_dropout(self) -> bool:
-        return self.dropout > 0 and self.num_layers > 1
 
     def _of_layer(self, layer: int) -> range:
         return range(layer * self.directions, (layer + 1) * self.directions)
 
     def _directions(self, array: Array) -> list[Array]:
-        """What in a (T, B, directions * P) array belongs to each direction."""
+        """Split a (T, B, directions * P) array by direction."""
         return np.split(array, 2, axis=2) if self.bidirectional else [array]
 
     def _masks(self, masks: Array | None, schedule: Schedule) -> Array:
-        """Dropout masks, checked, rows in the schedule's order."""
+        """Check dropout masks, and return them with rows in the schedule's order."""
         shape = (self.num_layers - 1, schedule.T, schedule.B, self.output_size)
         if masks is None:
             raise ValueError(f"masks: expected an array of shape {shape} for dropout = {self.dropout}, got None")
@@ -247,7 +244,7 @@ class Recurrent:
         return np.stack([schedule.sorted(mask) for mask in masks])
 
     def _time_major(self, argument: str, array: object, letters: str, sizes: tuple[int, ...], unbatched: bool) -> Array:
-        """Check an array laid out as the user's, and return it as (T, B, …)."""
+        """Check an array in the user's layout, and return it as (T, B, …)."""
         if unbatched:
             letters, sizes = letters.replace("B, ", ""), (sizes[0], sizes[2])
         elif self.batch_first:
@@ -257,15 +254,15 @@ class Recurrent:
             raise ValueError(f"{argument}: expected at least one time step and one row, got {checked.shape}")
         return checked[:, None] if unbatched else checked.swapaxes(0, 1) if self.batch_first else checked
 
-    def _as_came(self, array: Array, schedule: Schedule, unbatched: bool) -> Array:
-        """Rows and axes of a (T, B, …) array back to the user's."""
+    def _in_user_layout(self, array: Array, schedule: Schedule, unbatched: bool) -> Array:
+        """Return a (T, B, …) array in the user's order of rows and layout."""
         array = schedule.unsorted(array)
         return array[:, 0] if unbatched else array.swapaxes(0, 1) if self.batch_first else array
 
     def _by_sweep(
         self, names: list[str], state: State | None, schedule: Schedule, unbatched: bool
     ) -> list[tuple[Array, ...]]:
-        """For each sweep its part of a state, (B, H) each, rows in the schedule's order."""
+        """Return each sweep's part of a state, (B, H) each, rows in the schedule's order."""
         K, B = len(self.sweeps), schedule.B
         if state is None:
             return list(zip(*(np.zeros((K, B, size), self.dtype) for size in self.state_sizes.values())))
@@ -283,7 +280,7 @@ class Recurrent:
         return list(zip(*parts))
 
     def _state(self, of_sweeps: list[tuple[Array, ...]], schedule: Schedule, unbatched: bool) -> State:
-        """The opposite of ``_by_sweep``."""
+        """Return the state whose parts the sweeps have. The inverse of ``_by_sweep``."""
         if len(of_sweeps) == 1:
             parts = tuple(part[None] for part in of_sweeps[0])
         else:
@@ -304,7 +301,7 @@ class LSTM(Recurrent):
         proj_size: P, the size that h is projected to; 0 for no projection.
 
     Raises:
-        ValueError: ``proj_size`` is not below ``hidden_size``.
+        ValueError: ``proj_size`` is negative or not below ``hidden_size``.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *args: Any, proj_size: int = 0, **options: Any):
@@ -330,8 +327,8 @@ class GRU(Recurrent):
 class RNN(Recurrent):
     """Elman network: ``torch.nn.RNN`` with its backward pass derived by hand.
 
-    It takes the arguments of ``Recurrent`` from ``input_size`` on, and as ``torch.nn.RNN`` does, the nonlinearity
-    between the number of layers and the rest.
+    It takes the arguments of ``Recurrent`` from ``input_size`` on, with the nonlinearity after ``num_layers`` as in
+    ``torch.nn.RNN``.
 
     Args:
         nonlinearity: ``tanh``, ``relu`` or ``sigmoid``.

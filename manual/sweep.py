@@ -1,8 +1,8 @@
-"""One kernel swept over the time axis of a batch, forwards or backwards, whatever the rows' lengths.
+"""One kernel swept over the time axis of a batch, in either direction, with rows of any lengths.
 
-Sequences of different lengths, sorted longest first, are a chain of rectangles: within each, the set of rows still
-running does not change, and the state that leaves one rectangle enters the next. So no kernel ever sees padding, and
-no gradient can leak from it.
+Sequences of different lengths, sorted longest first, form a chain of rectangles. Within a rectangle the same rows run
+at every step, and the state that leaves it enters the next. So no kernel ever sees padding, and no gradient can leak
+from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ from manual.fast.shards import Shards
 
 
 class Kernel(Protocol):
-    """The equations of one layer in one direction, to be read: ``lstm.py``, ``gru.py`` and ``rnn.py`` have them."""
+    """The text of one layer in one direction, as in ``lstm.py``, ``gru.py`` and ``rnn.py``."""
 
-    gates: tuple[str, ...]  #: the blocks of rows of the weights, in their order
+    gates: tuple[str, ...]  #: the blocks of rows of the weights, in order
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight by name, for input size D and hidden size H."""
@@ -40,7 +40,7 @@ class Kernel(Protocol):
 
 
 class FastKernel(Protocol):
-    """The same equations, fast and without probes: ``fast/`` has them. The tape is the memory they ran in."""
+    """The same equations, fast and without probes, as in ``fast/``. The memory they run in is the tape."""
 
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: Any = None
@@ -58,43 +58,43 @@ FAST_TAPES = Memory, Shards
 
 
 class Rectangle(NamedTuple):
-    """The steps ``start`` to ``stop`` of the time axis, at all of which the first ``rows`` rows are running."""
+    """The steps from ``start`` to ``stop``, at all of which exactly the first ``rows`` rows run."""
 
     start: int
     stop: int
     rows: int
 
     def window(self, reverse: bool) -> tuple[slice, slice]:
-        """Where it lies in a (T, B, …) array, its time axis turned round for the reverse direction."""
+        """Return its index into a (T, B, …) array, with time reversed for the reverse direction."""
         if reverse:
             return slice(self.stop - 1, self.start - 1 if self.start else None, -1), slice(self.rows)
         return slice(self.start, self.stop), slice(self.rows)
 
 
 class Schedule(NamedTuple):
-    """Which rows of a batch run when."""
+    """Which rows of a batch run at which steps."""
 
     T: int
     B: int
-    order: Array | None  #: the rows from the longest to the shortest; None where they are as they came
+    order: Array | None  #: the rows from the longest to the shortest; None if all are full
     rectangles: list[Rectangle]
 
     @property
     def whole(self) -> bool:
-        """Whether there is nothing but one rectangle, so that there is no padding."""
+        """Whether all rows are full: one rectangle, no padding."""
         return self.order is None
 
     def sorted(self, array: Array) -> Array:
-        """A (T, B, …) array with its rows from the longest to the shortest."""
+        """Return a (T, B, …) array with its rows from the longest to the shortest."""
         return array if self.order is None else array[:, self.order]
 
     def unsorted(self, array: Array) -> Array:
-        """The opposite of ``sorted``."""
+        """Return a (T, B, …) array with its rows in the original order. The inverse of ``sorted``."""
         return array if self.order is None else array[:, np.argsort(self.order)]
 
     @classmethod
     def of(cls, lengths: Sequence[int] | Array | None, T: int, B: int) -> "Schedule":
-        """The schedule of a batch of B rows over T steps, all full if ``lengths`` is None.
+        """Return the schedule of a batch of B rows over T steps, all full if ``lengths`` is None.
 
         Raises:
             ValueError: ``lengths`` are not B whole numbers from 1 to T.

@@ -1,6 +1,6 @@
-"""The autograd side: the equations of ``manual``'s forward passes in torch, whose autograd does the backward.
+"""The autograd side: the forward equations of ``manual`` written out in torch, differentiated by autograd.
 
-What torch has under the same name and form is used as it is: ``torch.nn.Linear``, ``torch.optim``, the activations.
+Where torch has the same thing, it is used directly: ``torch.nn.Linear``, ``torch.optim``, the activations.
 """
 
 from torch_impl.losses import LOSSES

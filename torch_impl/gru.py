@@ -22,11 +22,11 @@ class GRUCell:
         self.reset_after = reset_after
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each weight, for input size D and hidden size H."""
+        """Return the shape of each weight by name, for input size D and hidden size H."""
         return {"weight_ih": (3 * H, D), "weight_hh": (3 * H, H), "bias_ih": (3 * H,), "bias_hh": (3 * H,)}
 
     def state_sizes(self, H: int) -> dict[str, int]:
-        """What is carried from step to step, and its size."""
+        """Return the size of each state by name, the output first."""
         return {"h": H}
 
     def step(
@@ -36,20 +36,22 @@ class GRUCell:
         weights: Mapping[str, Any],
         probe: Callable[[str, Tensor], Tensor],
     ) -> tuple[Tensor, ...]:
-        """From x (B, D) and the state (h,) before the step, (B, H), the state after it."""
-        (h,) = state
-        H = h.shape[1]
+        """Return the state (h,), (B, H), after the step, from x (B, D) and the state before it."""
+        (h_prev,) = state
+        H = h_prev.shape[1]
+        W_ih, b_ih = weights["weight_ih"], weights["bias_ih"]
         W_hh, b_hh = weights["weight_hh"], weights["bias_hh"]
-        b_rz, b_n = (None, None) if b_hh is None else (b_hh[: 2 * H], b_hh[2 * H :])
-        from_x = linear(x, weights["weight_ih"], weights["bias_ih"])
-        z_r, z_z = (from_x[:, : 2 * H] + linear(h, W_hh[: 2 * H], b_rz)).chunk(2, dim=1)  # (G1) (B, H)
+        W_hrz, W_hn = W_hh[: 2 * H], W_hh[2 * H :]
+        b_hrz, b_hn = (None, None) if b_hh is None else (b_hh[: 2 * H], b_hh[2 * H :])
+        from_x = linear(x, W_ih, b_ih)  # (B, 3H)
+        z_r, z_z = (from_x[:, : 2 * H] + linear(h_prev, W_hrz, b_hrz)).chunk(2, dim=1)  # (G1) (B, H)
         r = probe("r", torch.sigmoid(probe("z_r", z_r)))  # (G2)
         z = probe("z", torch.sigmoid(probe("z_z", z_z)))  # (G3)
         if self.reset_after:
-            q = probe("q", linear(h, W_hh[2 * H :], b_n))  # (G4)
+            q = probe("q", linear(h_prev, W_hn, b_hn))  # (G4)
             z_n = probe("z_n", from_x[:, 2 * H :] + r * q)  # (G5)
         else:
-            q = probe("q", r * h)  # (G19)
-            z_n = probe("z_n", from_x[:, 2 * H :] + linear(q, W_hh[2 * H :], b_n))  # (G20)
+            q = probe("q", r * h_prev)  # (G19)
+            z_n = probe("z_n", from_x[:, 2 * H :] + linear(q, W_hn, b_hn))  # (G20)
         n = probe("n", torch.tanh(z_n))  # (G6)
-        return (probe("h", (1 - z) * n + z * h),)  # (G7)
+        return (probe("h", (1 - z) * n + z * h_prev),)  # (G7)

@@ -11,14 +11,14 @@ from torch.nn.functional import logsigmoid
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean of -y log σ(z) - (1 - y) log σ(-z): written so, autograd's gradient cancels at no z. A scalar."""
+    """Return the mean of -y log σ(z) - (1 - y) log σ(-z), a scalar. In this form autograd's gradient never cancels."""
     return -(targets * logsigmoid(logits) + (1 - targets) * logsigmoid(-logits)).mean()  # (E1)
 
 
 def mean_squared_error(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean of (σ(z) - y)². A scalar."""
+    """Return the mean of (σ(z) - y)², a scalar."""
     return (torch.sigmoid(logits) - targets).square().mean()  # (E3)
 
 
-#: Each loss by the name the command line uses.
+#: Each loss by its name on the command line.
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"bce": binary_cross_entropy, "mse": mean_squared_error}

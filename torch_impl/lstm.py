@@ -22,17 +22,13 @@ class LSTMCell:
         self.proj_size = proj_size
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each weight, for input size D and hidden size H."""
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight_ih": (4 * H, D),
-            "weight_hh": (4 * H, self.proj_size or H),
-            "bias_ih": (4 * H,),
-            "bias_hh": (4 * H,),
-        }
-        return shapes | ({"weight_hr": (self.proj_size, H)} if self.proj_size else {})
+        """Return the shape of each weight by name, for input size D and hidden size H."""
+        P = self.proj_size or H
+        shapes = {"weight_ih": (4 * H, D), "weight_hh": (4 * H, P), "bias_ih": (4 * H,), "bias_hh": (4 * H,)}
+        return shapes | ({"weight_hr": (P, H)} if self.proj_size else {})
 
     def state_sizes(self, H: int) -> dict[str, int]:
-        """What is carried from step to step, and its size."""
+        """Return the size of each state by name, the output first."""
         return {"h": self.proj_size or H, "c": H}
 
     def step(
@@ -42,16 +38,19 @@ class LSTMCell:
         weights: Mapping[str, Any],
         probe: Callable[[str, Tensor], Tensor],
     ) -> tuple[Tensor, ...]:
-        """From x (B, D) and the state before the step, h (B, P) and c (B, H), the state after it."""
-        h, c = state
-        z = linear(x, weights["weight_ih"], weights["bias_ih"]) + linear(h, weights["weight_hh"], weights["bias_hh"])
-        z_i, z_f, z_g, z_o = (probe(f"z_{gate}", block) for gate, block in zip("ifgo", z.chunk(4, dim=1)))  # (L1)
-        i = probe("i", torch.sigmoid(z_i))  # (L2) (B, H)
-        f = probe("f", torch.sigmoid(z_f))  # (L3)
-        g = probe("g", torch.tanh(z_g))  # (L4)
-        o = probe("o", torch.sigmoid(z_o))  # (L5)
-        c = probe("c", f * c + i * g)  # (L6)
-        m = o * torch.tanh(c)  # (L7)
+        """Return the state h (B, P), c (B, H) after the step, from x (B, D) and the state before it."""
+        h_prev, c_prev = state
+        W_ih, W_hh = weights["weight_ih"], weights["weight_hh"]
+        b_ih, b_hh = weights["bias_ih"], weights["bias_hh"]
+        z = linear(x, W_ih, b_ih) + linear(h_prev, W_hh, b_hh)  # (L1) (B, 4H)
+        z_i, z_f, z_g, z_o = z.chunk(4, dim=1)
+        i = probe("i", torch.sigmoid(probe("z_i", z_i)))  # (L2) (B, H)
+        f = probe("f", torch.sigmoid(probe("z_f", z_f)))  # (L3)
+        g = probe("g", torch.tanh(probe("z_g", z_g)))  # (L4)
+        o = probe("o", torch.sigmoid(probe("z_o", z_o)))  # (L5)
+        c = probe("c", f * c_prev + i * g)  # (L6)
+        h = m = o * torch.tanh(c)  # (L7)
         if self.proj_size:
-            m = linear(probe("m", m), weights["weight_hr"])  # (L21) (B, P)
-        return probe("h", m), c
+            m = probe("m", m)
+            h = linear(m, weights["weight_hr"])  # (L21) (B, P)
+        return probe("h", h), c

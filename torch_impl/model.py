@@ -1,4 +1,4 @@
-"""A recurrent layer and a linear readout: a logit for each time step."""
+"""Recurrent layers and a linear readout: one logit per time step."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class Model(nn.Module):
 
     Args:
         recurrent: the recurrent layers, this package's or ``torch.nn``'s own.
-        readout: what turns their output into logits.
+        readout: turns their output into logits.
     """
 
     def __init__(self, recurrent: nn.Module, readout: nn.Linear):
@@ -20,6 +20,6 @@ class Model(nn.Module):
         self.recurrent, self.readout = recurrent, readout
 
     def forward(self, x: Tensor, state: State | None = None, **options: Any) -> tuple[Tensor, State]:
-        """From x (T, B, D): logits (T, B, O) and the final state. ``options`` are those of the recurrent layers."""
+        """Return logits (T, B, O) and the final state, from x (T, B, D); ``options`` are the recurrent layers'."""
         output, state = self.recurrent(x, state, **options)
         return self.readout(output), state

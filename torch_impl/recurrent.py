@@ -1,7 +1,7 @@
-"""Layers × directions × lengths × dropout × layout over any cell, one time step after the other.
+"""Layers × directions × lengths × dropout × layout over any cell, one time step at a time.
 
-Where ``manual`` cuts sequences of different lengths into rectangles, here a row whose sequence is over, or has not
-begun, simply keeps its state: two ways to the same result, so that each checks the other.
+``manual`` cuts sequences of different lengths into rectangles. Here a row whose sequence has ended, or has not begun,
+simply keeps its state. The two methods check each other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +20,13 @@ State = Tensor | tuple[Tensor, ...]
 
 
 class Cell(Protocol):
-    """The equations of one time step: what ``lstm.py``, ``gru.py`` and ``rnn.py`` provide."""
+    """The equations of one time step, as in ``lstm.py``, ``gru.py`` and ``rnn.py``."""
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each weight, for input size D and hidden size H."""
+        """Return the shape of each weight by name, for input size D and hidden size H."""
 
     def state_sizes(self, H: int) -> dict[str, int]:
-        """What is carried from step to step, the output first, and its size."""
+        """Return the size of each state by name, the output first."""
 
     def step(
         self,
@@ -35,13 +35,13 @@ class Cell(Protocol):
         weights: Mapping[str, Any],
         probe: Callable[[str, Tensor], Tensor],
     ) -> tuple[Tensor, ...]:
-        """From x (B, D) and the state before the step, the state after it."""
+        """Return the state after the step, from x (B, D) and the state before it."""
 
 
 class Recurrent(nn.Module):
-    """A stack of recurrent layers for autograd to differentiate: what all cells have in common.
+    """A stack of recurrent layers with any cell, for autograd to differentiate.
 
-    Parameters have the names and shapes of ``torch.nn``'s, so that a ``state_dict`` moves between the two unchanged.
+    Parameters have the names and shapes of ``torch.nn``'s, so that a ``state_dict`` fits both unchanged.
 
     Args:
         cell: the equations of one time step.
@@ -105,20 +105,20 @@ class Recurrent(nn.Module):
 
         Args:
             input: (T, B, D); (B, T, D) if ``batch_first``; (T, D) for one sequence without a batch axis.
-            hx: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), or P in place of H
-                where h is projected, and without B where the input has none; zeros if left out.
-            lengths: (B,), how many steps of each row are sequence; the rest is padding.
-            masks: what dropout multiplies with in training, (layers - 1, T, B, directions * P); drawn if left out.
+            hx: ``(h_0, c_0)`` for an LSTM, ``h_0`` otherwise, each (layers * directions, B, H), with P for the H of a
+                projected h, and without B if the input has none; zeros if left out.
+            lengths: (B,), the number of steps in each row; the rest is padding.
+            masks: dropout masks for training, (layers - 1, T, B, directions * P); drawn if left out.
             probe: called at each named intermediate with its name and the suffix of its layer and direction
                 (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
 
         Returns:
-            output (T, B, directions * P), laid out as the input is and zero in the padding; the state at each
-            sequence's own end, shaped as the initial one.
+            output (T, B, directions * P), in the layout of the input and zero in the padding; the state at the end of
+            each sequence, in the shape of the initial one.
 
         Raises:
-            TypeError: an argument is no tensor, or of another dtype than the parameters.
-            ValueError: an argument's shape differs, or the lengths don't fit.
+            TypeError: an argument is not a tensor, or not of the parameters' dtype.
+            ValueError: an argument has the wrong shape, or the lengths don't fit.
         """
         dtype = next(self.parameters()).dtype
         unbatched = isinstance(input, Tensor) and input.ndim == 2
@@ -155,7 +155,7 @@ class Recurrent(nn.Module):
     def _sweep(
         self, k: int, source: Tensor, state: tuple[Tensor, ...], running: Tensor | None, probe: Probe | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Layer and direction ``k`` over ``source`` (T, B, D): output (T, B, P), and the final state."""
+        """Run layer and direction ``k`` over ``source`` (T, B, D): output (T, B, P), and the final state."""
         T, suffix, reverse = len(source), self._suffix(k), k % self.directions == 1
         weights = {
             name: getattr(self, name + suffix, None)
@@ -170,7 +170,7 @@ class Recurrent(nn.Module):
                 return probe(name + suffix, t, value if running is None else torch.where(running[t], value, 0))
 
             before = state
-            if probe:  # a view, whose adjoint is what this step hands to the step before, and nothing else
+            if probe:  # a view, whose adjoint is exactly what this step passes back to the previous one
                 before = tuple(at_step(f"{name}_prev", s.view_as(s)) for name, s in zip(self.state_sizes, state))
             after = self.cell.step(source[t], before, weights, at_step)
             if running is None:
@@ -182,7 +182,7 @@ class Recurrent(nn.Module):
         return torch.stack(outputs[::-1] if reverse else outputs), state
 
     def _initial(self, hx: State | None, B: int, unbatched: bool, like: Tensor) -> tuple[Tensor, ...]:
-        """The initial state, (layers * directions, B, H) each."""
+        """Check the initial state and return its parts, (layers * directions, B, H) each."""
         K = self.num_layers * self.directions
         if hx is None:
             return tuple(like.new_zeros(K, B, size) for size in self.state_sizes.values())
@@ -198,7 +198,7 @@ class Recurrent(nn.Module):
         return tuple(part[:, None] if unbatched else part for part in parts)
 
     def _drop(self, source: Tensor, masks: Tensor | None, layer: int) -> Tensor:
-        """Dropout before ``layer``."""
+        """Apply dropout to the input of ``layer``."""
         if masks is None:
             return nn.functional.dropout(source, self.dropout)
         shape = (self.num_layers - 1, *source.shape)
@@ -210,7 +210,7 @@ class Recurrent(nn.Module):
 
 
 def _running(lengths: Sequence[int] | Tensor, T: int, B: int, device: torch.device) -> Tensor:
-    """Whether a row is running at a step: (T, B, 1).
+    """Return whether each row is running at each step, (T, B, 1).
 
     Raises:
         ValueError: ``lengths`` are not B whole numbers from 1 to T.
@@ -237,7 +237,7 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """Gated recurrent unit with the arguments of ``torch.nn.GRU``, its equations written out.
 
-    ``reset_after=False`` has the reset gate act before the matrix product.
+    With ``reset_after=False`` the reset gate acts before the matrix product.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *args: Any, reset_after: bool = True, **options: Any):
@@ -245,7 +245,7 @@ class GRU(Recurrent):
 
 
 class RNN(Recurrent):
-    """Elman network with the arguments of ``torch.nn.RNN``, its equations written out; ``sigmoid`` is allowed, too.
+    """Elman network with the arguments of ``torch.nn.RNN``, its equations written out; ``sigmoid`` is allowed as well.
 
     Raises:
         ValueError: another nonlinearity.

@@ -33,11 +33,11 @@ class RNNCell:
         self.activation = ACTIVATIONS[nonlinearity]
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of each weight, for input size D and hidden size H."""
+        """Return the shape of each weight by name, for input size D and hidden size H."""
         return {"weight_ih": (H, D), "weight_hh": (H, H), "bias_ih": (H,), "bias_hh": (H,)}
 
     def state_sizes(self, H: int) -> dict[str, int]:
-        """What is carried from step to step, and its size."""
+        """Return the size of each state by name, the output first."""
         return {"h": H}
 
     def step(
@@ -47,7 +47,9 @@ class RNNCell:
         weights: Mapping[str, Any],
         probe: Callable[[str, Tensor], Tensor],
     ) -> tuple[Tensor, ...]:
-        """From x (B, D) and the state (h,) before the step, (B, H), the state after it."""
-        (h,) = state
-        z = linear(x, weights["weight_ih"], weights["bias_ih"]) + linear(h, weights["weight_hh"], weights["bias_hh"])
-        return (probe("h", self.activation(probe("z_h", z))),)  # (R1), (R2)
+        """Return the state (h,), (B, H), after the step, from x (B, D) and the state before it."""
+        (h_prev,) = state
+        W_ih, W_hh = weights["weight_ih"], weights["weight_hh"]
+        b_ih, b_hh = weights["bias_ih"], weights["bias_hh"]
+        z_h = probe("z_h", linear(x, W_ih, b_ih) + linear(h_prev, W_hh, b_hh))  # (R1) (B, H)
+        return (probe("h", self.activation(z_h)),)  # (R2)

@@ -1,4 +1,4 @@
-"""What every file of this package says about tensors: the probe's type, and the check at the door."""
+"""Types and argument checks shared by this package."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,29 +11,29 @@ Probe = Callable[[str, int, Tensor], Tensor]
 
 
 def state_parts(state: Any) -> tuple[Any, ...]:
-    """The parts of a state: ``(h, c)`` of an LSTM, ``(h,)`` of a cell whose state is one tensor."""
+    """Return the parts of a state: ``(h, c)`` of an LSTM, ``(h,)`` of a cell whose state is one tensor."""
     return state if isinstance(state, tuple) else (state,)
 
 
 def as_state(parts: Iterable[Any]) -> Any:
-    """The state that has these parts: a tuple of several, one by itself. The inverse of ``state_parts``."""
+    """Return the state with these parts: a tuple of several, or the only one. The inverse of ``state_parts``."""
     state = tuple(parts)
     return state if len(state) > 1 else state[0]
 
 
 def check_tensor(argument: str, tensor: object, letters: str, sizes: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Return ``tensor`` if it is what the argument calls for.
+    """Return ``tensor`` if it is valid for the argument.
 
     Args:
-        argument: the argument's name, as the caller knows it.
-        tensor: what came.
-        letters: the expected shape in the project's letters, as in ``"T, B, D"``.
+        argument: the argument's name in the caller's code.
+        tensor: the value passed.
+        letters: the expected shape in letters, such as ``"T, B, D"``.
         sizes: the expected shape; -1 stands for any size.
         dtype: the expected dtype.
 
     Raises:
-        TypeError: it is no tensor, or one of another dtype.
-        ValueError: its shape differs.
+        TypeError: it is not a tensor, or has another dtype.
+        ValueError: it has another shape.
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{argument}: expected a tensor of shape ({letters}), got {type(tensor).__name__}")

@@ -46,6 +46,10 @@ def test_it_starts_as_torch_does(linear):
     assert all(0 < np.abs(array).max() <= H**-0.5 for array in linear.parameters.values())
 
 
+def test_without_a_generator_parameters_are_drawn_from_fresh_entropy():
+    assert not np.array_equal(Linear(H, O).parameters["weight"], Linear(H, O).parameters["weight"])
+
+
 def test_a_wrong_shape_is_named(linear):
     with pytest.raises(ValueError, match=r"h: expected shape \(T, B, H\) = \(any, any, 5\), got \(4, 3, 2\)"):
         linear.forward(D_Y)

@@ -280,6 +280,12 @@ def test_same_seed_same_bits():
     assert not np.array_equal(first.parameters["weight_hh_l0"], other.parameters["weight_hh_l0"])
 
 
+def test_without_a_generator_parameters_are_drawn_from_fresh_entropy():
+    first, second = (LSTM(2, 5).parameters["weight_hh_l0"] for _ in range(2))
+    assert 0 < np.abs(first).max() <= 5**-0.5
+    assert not np.array_equal(first, second)
+
+
 def test_state_and_its_gradient_may_be_left_out():
     lstm = build(2, 5)
     given = draw(lstm, 4, 3)
@@ -293,7 +299,7 @@ def test_state_and_its_gradient_may_be_left_out():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble, np.complex128])
-def test_any_floating_dtype_runs_and_is_kept(dtype):
+def test_any_inexact_dtype_runs_and_is_kept(dtype):
     lstm, reference = build(2, 5, dtype=dtype), build(2, 5)
     reference.parameters = {name: array.real.astype(float) for name, array in lstm.parameters.items()}
     given = draw(reference, 4, 3)
@@ -355,7 +361,7 @@ def test_a_wrong_argument_is_named(change, error, message):
         ({"num_layers": 0}, ValueError, "num_layers: expected at least 1, got 0"),
         ({"threads": 0}, ValueError, "threads: expected at least 1, got 0"),
         ({"dropout": 1.5}, ValueError, r"dropout: expected a probability in \[0, 1\], got 1.5"),
-        ({"dtype": np.int64}, TypeError, "dtype: expected a floating dtype, got int64"),
+        ({"dtype": np.int64}, TypeError, "dtype: expected an inexact dtype, got int64"),
     ],
 )
 def test_a_wrong_option_is_named(options, error, message):

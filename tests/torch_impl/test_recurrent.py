@@ -38,7 +38,7 @@ def test_the_adjoint_of_a_recorded_value_is_autograds(x):
     output, _ = lstm(x, tuple(torch.rand(1, 3, 5, requires_grad=True) for _ in range(2)), probe=record)
     weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
     (output * weights).sum().backward()
-    names = ["h_prev", "c_prev", "z_i", "z_f", "z_g", "z_o", "i", "f", "g", "o", "c", "h"]
+    names = ["h_prev", "c_prev", "z_i", "i", "z_f", "f", "z_g", "g", "z_o", "o", "c", "h"]
     assert list(seen) == [(f"{name}_l0", t) for t in range(4) for name in names]
     for t in range(3):
         expected = weights[t] + seen["h_prev_l0", t + 1].grad
