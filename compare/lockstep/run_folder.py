@@ -79,7 +79,8 @@ def _draw(run: Run, path: Path) -> None:
     losses, errors, drift = figure.subplots(3, 1, sharex=True)
     losses.plot(numbers, [step.loss_manual for step in steps], label="manual", linewidth=3, alpha=0.5)
     losses.plot(numbers, [step.loss_autograd for step in steps], label="autograd", linewidth=1, color="black")
-    losses.set(yscale="log", ylabel="loss", title=run.settings.title)
+    positive = all(step.loss_manual > 0 and step.loss_autograd > 0 for step in steps)
+    losses.set(yscale="log" if positive else "linear", ylabel="loss", title=run.settings.title)
     losses.legend()
     for group in GROUPS:
         # A log axis cannot show an error of exactly 0, so it is left out.
