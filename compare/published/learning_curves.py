@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compare.lockstep.objectives import objective
 from compare.published.departures import Departing, Departure
+from compare.published.losses import loss
 from compare.published.networks import NETWORKS, Backward, Gradients, LSTMTrace, Trace, as_columns, lstm_backward
 from compare.published.recipes import Recipe
 from compare.published.scalar_bias import summed_over_units
@@ -141,8 +141,8 @@ def loss_gradients(recipe: Recipe, trace: Trace, y: Array, readout: Array) -> tu
         d_output (T, …, B, H); the gradient of the readout's weights (…, 1, H); the losses (…,) where they are squares.
     """
     output = trace.h @ np.swapaxes(readout, -1, -2) if recipe.readout else trace.h
-    problems = output.size / (len(output) * output.shape[-1])  # the objective averages over them, where no recipe does
-    d_z = objective(recipe.loss).gradient(output, y) * recipe.loss_scale * problems
+    problems = output.size / (len(output) * output.shape[-1])  # the loss averages over them, where no recipe does
+    d_z = loss(recipe.loss, recipe.loss_scale * problems).gradient(output, y)
     d_output = d_z @ readout if recipe.readout else d_z
     d_readout = as_columns(d_z) @ np.swapaxes(as_columns(trace.h), -1, -2)
     losses = recipe.loss_scale * ((output - y) ** 2).mean(axis=(0, -1, -2)) if recipe.loss == "squares" else np.empty(0)

@@ -16,10 +16,10 @@ from compare.binary_addition import all_sums
 from compare.cells import CELLS
 from compare.files import replacing
 from compare.lockstep.lockstep import Lockstep, Step
-from compare.lockstep.objectives import objective
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from compare.lockstep.training import Run, check_equations, count_correct
 from compare.published.bare_layer import BareModel, BareModule
+from compare.published.losses import loss
 from compare.published.recipes import Recipe
 from compare.published.scalar_bias import ScalarBiasModel, ScalarBiasModule
 from compare.published.tasks import Addition, Moment
@@ -110,7 +110,7 @@ def set_up(recipe: Recipe, rng: Any) -> Lockstep:
         linear = manual.Linear(recipe.hidden_size, 1, bias=False, rng=placeholder)
         linear.parameters["weight"][...] = readout
         model = (ScalarBiasModel if scalar else manual.Model)(recurrent, linear)
-    loss = objective(recipe.loss).times(recipe.loss_scale)
+    objective = loss(recipe.loss, recipe.loss_scale)
 
     def learns(name: str) -> bool:
         return not name.startswith("recurrent.bias_hh")
@@ -122,14 +122,14 @@ def set_up(recipe: Recipe, rng: Any) -> Lockstep:
             linear = nn.Linear(recipe.hidden_size, 1, bias=False, dtype=torch.float64)
             module = (ScalarBiasModule if scalar else torch_impl.Model)(layer, linear)
         parameters = [parameter for name, parameter in module.named_parameters() if learns(name)]
-        return TorchTrainer(module, torch.optim.SGD(parameters, lr=recipe.learning_rate), loss)
+        return TorchTrainer(module, torch.optim.SGD(parameters, lr=recipe.learning_rate), objective)
 
     # PyTorch's own layers lack the options that recipes have, and scalar biases.
     package: Any = torch_impl if recipe.options or scalar else torch.nn
     name = "autograd" if package is torch_impl else f"nn.{CELLS[recipe.cell].class_name}"
     learning = {name: array for name, array in model.parameters.items() if learns(name)}
     return Lockstep(
-        ManualTrainer(model, manual.SGD(learning, lr=recipe.learning_rate), loss),
+        ManualTrainer(model, manual.SGD(learning, lr=recipe.learning_rate), objective),
         {name: torch_side(package)},
         torch_side(package),
     )

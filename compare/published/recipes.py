@@ -64,7 +64,7 @@ class Recipe:
         layout: the write-up's own layout of weights, in which the start is drawn.
         start: how the weights are drawn.
         task: what to train on.
-        loss: a name in ``objectives.py``.
+        loss: a name in ``losses.py``.
         loss_scale: the ratio of the write-up's loss to that one, which is a mean.
         learning_rate: for the write-up's loss.
         steps: the number of problems.
@@ -149,7 +149,7 @@ _LSTM = Recipe(
     start=Start("uniform", 1.0),
     task=Addition(print_out=WITHOUT_SUM),
     loss="bce",
-    loss_scale=8.0,  # summed over 8 bits
+    loss_scale=8.0,  # (W1): summed over 8 bits
     learning_rate=0.1,
     steps=99_999,
 )
@@ -161,7 +161,7 @@ _RNN = replace(
     layout=Layout("h", stacked=False, columns=True, biases=0),
     task=Addition(first=1, print_out=WITH_SIZE),
     loss="mse",
-    loss_scale=4.0,  # half the squares, summed over 8 bits
+    loss_scale=4.0,  # (W2): half the squares, summed over 8 bits
     steps=20_000,
     options={"nonlinearity": "sigmoid"},
 )
@@ -186,7 +186,7 @@ _CLASS = Recipe(
     start=Start("normal", float(np.sqrt(2 / 30)), biases=False, forget_bias=1.0),
     task=Regression(),
     loss="squares",
-    loss_scale=10.0,  # half the squares, summed over 20 units
+    loss_scale=10.0,  # (W3): half the squares, summed over 20 units
     learning_rate=0.01,
     steps=50_000,
     readout=False,
