@@ -19,10 +19,17 @@ from compare.diagnosis.localise import Fault
 from compare.published import vanishing
 from compare.published.gradients import Deviation, deviation, gradient_check
 from compare.published.learning_curves import LearningCurve, initial_weights
-from compare.published.recipes import RECIPES
+from compare.published.recipes import RECIPES, Recipe
 from compare.published.systems import SYSTEMS, System, check_system
 from compare.published.tasks import Addition
-from compare.published.trainings import COMMENTED_LINE_PROBLEMS, REPAIR_PROBLEMS, REPAIRS, TRAININGS, TRIALS
+from compare.published.trainings import (
+    COMMENTED_LINE_PROBLEMS,
+    RECIPE_TRAININGS,
+    REPAIR_PROBLEMS,
+    REPAIRS,
+    TRAININGS,
+    TRIALS,
+)
 
 #: The recipe of each system.
 RECIPE_OF = {
@@ -61,7 +68,7 @@ def audit(
             "problems": round(share * COMMENTED_LINE_PROBLEMS),
             "not_a_number": int(np.sum(~curves["commented-out line"].finite)),
         },
-        "recipes": {"gru-layer": {"problems": curves["GRU"].problems, "values": _rounded(curves["GRU"].values)}},
+        "recipes": {TRAININGS[name].recipe: _end(name, curves[name]) for name in RECIPE_TRAININGS},
         "gradient_check": {
             str(T): {name: _rounded(error) for name, error in errors.items()} for T, errors in gradient_check().items()
         },
@@ -120,11 +127,22 @@ def _trial(title: str, curves: dict[str, LearningCurve]) -> dict[str, Any]:
     recipe = RECIPES[TRAININGS[TRIALS[title][1]].recipe]
     return {
         "recipe": recipe.name,
-        "value": "sums right to the last bit" if isinstance(recipe.task, Addition) else "mean loss of an epoch",
+        "value": _value(recipe),
         "problems": looks,
         "true": _rounded(true.values[np.isin(true.problems, looks)]),
         "published": _rounded(published.values[np.isin(published.problems, looks)]),
     }
+
+
+def _end(name: str, curve: LearningCurve) -> dict[str, Any]:
+    """Return what a training has learnt at its end."""
+    value = _value(RECIPES[TRAININGS[name].recipe])
+    return {"problems": curve.problems[-1], "value": value, "values": _rounded(curve.values[-1])}
+
+
+def _value(recipe: Recipe) -> str:
+    """Say what the values of a learning curve are."""
+    return "sums right to the last bit" if isinstance(recipe.task, Addition) else "mean loss of an epoch"
 
 
 def _system(system: System, starts: int, curves: dict[str, LearningCurve]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
     yield _repairs(results)
     yield _gradient_check(results)
     yield _carry(results)
+    yield _recipes(results)
 
 
 def show(results: dict[str, Any], console: Console) -> None:
@@ -68,7 +69,8 @@ def percent(share: float) -> str:
 
 def shares(values: Iterable[float]) -> str:
     """Return the median and range of shares, in percent."""
-    return spread(values, percent).replace(" (", " % (")
+    median, *rest = spread(values, percent).split(" ", 1)
+    return " ".join([median, "%", *rest])
 
 
 def spread(values: Iterable[float], form: Callable[[float], str] = "{:.2f}".format) -> str:
@@ -152,6 +154,17 @@ def _carry(results: dict[str, Any]) -> Table:
             rows.append([name, *(spread(norms[n], "{:.1f}".format) for n in STEPS_BACK)])
     header = ("layer", *(f"{n:,} steps back" for n in STEPS_BACK))
     return Table("Norm of the carried gradient over that of the incoming one, log10", header, rows)
+
+
+def _recipes(results: dict[str, Any]) -> Table:
+    rows = []
+    for name, end in results["recipes"].items():
+        if end["value"].startswith("sums"):
+            found = f"sums right: {shares(end['values'])}", complete(end["values"])
+        else:
+            found = f"loss: {spread(end['values'], '{:.3f}'.format)}", ""
+        rows.append([f"`{name}`", f"{end['problems']:,}", *found])
+    return Table("The recipes at their end", ("recipe", "problems", "result", "starts with every sum right"), rows)
 
 
 def _error(error: float) -> str:

@@ -61,12 +61,14 @@ class SideBySide:
         self.weights = {name: np.stack([start[name] for start in weights]) for name in weights[0]}
         self.readout = np.stack(readouts)  # (S, 1, H)
         data = [training_data(one, steps) for one in each]
-        self.x, self.y = (np.stack(arrays, axis=1) for arrays in zip(*data))  # (T, S, samples, D) and (…, O)
+        kept = np.int8 if isinstance(recipe.task, Addition) else np.float64  # digits need no more
+        self.x, self.y = (np.stack(arrays, axis=1, dtype=kept, casting="unsafe") for arrays in zip(*data))
+        # (T, S, samples, D) and (T, S, samples, O)
 
     def step(self, number: int) -> Array:
         """Train each start on one problem and return the losses before the update, (S,)."""
         sample = [number % self.x.shape[2]]
-        x, y = self.x[:, :, sample], self.y[:, :, sample]
+        x, y = self.x[:, :, sample].astype(np.float64), self.y[:, :, sample].astype(np.float64)
         trace = NETWORKS[self.recipe.cell].forward(self.weights, x)
         d_output, d_readout, losses = loss_gradients(self.recipe, trace, y, self.readout)
         gradients = self.backward(trace, d_output, None)

@@ -98,6 +98,19 @@ TRAININGS = {
     **{name: _repair(mistakes) for name, mistakes in REPAIRS.items()},
 }
 
+#: The trainings of the recipes as they are.
+RECIPE_TRAININGS = (
+    "scalar-bias LSTM, true",
+    "no-bias LSTM, true",
+    "RNN, MATLAB, true",
+    "RNN, Python, true",
+    "concatenated LSTM",
+    "concatenated LSTM, all gates equal",
+    "LSTM class, true",
+    "LSTM class, one W, true",
+    "GRU",
+)
+
 #: What is compared, by title: the training as it should be, and as published.
 TRIALS = {
     "no-bias LSTM": ("no-bias LSTM, true", "no-bias LSTM, published"),

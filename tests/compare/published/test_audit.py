@@ -8,7 +8,7 @@ import pytest
 
 from compare.cli import main
 from compare.published import audit as auditing
-from compare.published import vanishing
+from compare.published import audit_figures, vanishing
 from compare.published.audit import RECIPE_OF, audit
 from compare.published.systems import SYSTEMS
 from compare.published.trainings import MISTAKES, REPAIRS, TRAININGS, TRIALS
@@ -102,7 +102,8 @@ def test_the_command_prints_and_draws_what_it_finds(tmp_path, capsys, asked):
 
 
 @pytest.mark.parametrize("options, work", [(["--quick"], (2, 0.05)), (["--quick", "--starts", "7"], (7, 0.05))])
-def test_as_json_it_prints_the_same_and_nothing_else(options, work, tmp_path, capsys, asked):
+def test_as_json_it_prints_the_same_and_nothing_else(options, work, tmp_path, capsys, asked, monkeypatch):
+    monkeypatch.setattr(audit_figures, "draw_trials", lambda results, path: path.touch())  # which takes its time
     assert main(["audit", *options, "--json", "--out", str(tmp_path)]) == 0
     assert asked == [work]
     printed = json.loads(capsys.readouterr().out)
