@@ -1,45 +1,64 @@
 """``audit``: the published backward passes against the true one."""
 
 import argparse
-import json
-import sys
-from functools import partial
 
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from compare.commands import AGREE
 from compare.commands.output import add_out, console, make_ready
-from compare.published import audit_report
+from compare.files import replacing
+from compare.published import audit_figures, audit_tables
 from compare.published.audit import audit
 
-#: With --quick, the share of the problems, and the starts.
-QUICK = 0.05, 2
+#: With --quick: the starts, and the share of the problems.
+QUICK_STARTS, QUICK_SHARE = 2, 0.05
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of an audit."""
     parser.description = (
-        "Run the backward passes of five public write-ups as they were published: how far from autograd's gradient "
-        "they are, which equations are wrong, and how training by them compares with training by the true gradient, "
-        "from the same starts on the same problems. The whole takes some minutes. It is a report: exit status 0."
+        "Run the backward passes of five public write-ups as they were published: how far they are from autograd's "
+        "gradient, which equations are wrong, and how training by them compares with training by the true gradient, "
+        "from the same starts on the same problems. One process for each core. A report: the exit status is 0."
     )
-    parser.add_argument("--quick", action="store_true", help="train on a twentieth of the problems, from two starts")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    add_out(parser, "folder for audit.png and audit.json")
+    parser.add_argument("--starts", type=int, metavar="N", help="starts of each training (default: 25)")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"a twentieth of the problems, by default from {QUICK_STARTS} starts"
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    add_out(parser, "folder for audit.json, audit.png and carry.png")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Audit, print, draw."""
+    """Audit, print, draw.
+
+    Raises:
+        ValueError: fewer starts than one.
+    """
+    starts = options.starts if options.starts is not None else QUICK_STARTS if options.quick else 25
+    if starts < 1:
+        raise ValueError(f"starts: expected at least 1, got {starts}")
     make_ready(options.out)
     torch.set_num_threads(1)  # tensors this small gain nothing from more
-    quiet = options.json or not sys.stderr.isatty()
-    share, starts = QUICK if options.quick else (1.0, 5)
-    found = audit(share, starts, (lambda line: None) if quiet else partial(print, file=sys.stderr))
-    text = json.dumps(audit_report.as_json(found), indent=2, ensure_ascii=False)
-    audit_report.write(found, text, options.out)
+    errors = Console(stderr=True)
+    columns = TextColumn("training"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=errors, disable=options.json or not errors.is_terminal, transient=True) as progress:
+        task = progress.add_task("training")
+        results = audit(
+            starts,
+            QUICK_SHARE if options.quick else 1.0,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    text = audit_tables.as_text(results)
+    with replacing(options.out / "audit.json") as path:
+        path.write_text(text, encoding="utf-8")
+    audit_figures.draw_trials(results, options.out / "audit.png")
+    audit_figures.draw_carry(results, options.out / "carry.png")
     if options.json:
-        print(text)
+        print(text, end="")
         return AGREE
-    audit_report.show(found, console())
+    audit_tables.show(results, console())
     print(f"Written to {options.out}")
     return AGREE

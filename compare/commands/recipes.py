@@ -50,7 +50,7 @@ def _weights(layout: Layout) -> str:
     shape = "x W" if layout.columns else "W x"
     if layout.joined:
         shape = f"W [{', '.join(layout.joined)}]"
-    biases = {0: "no bias", 1: "one bias", 2: "two biases", "scalar": "a number as bias"}[layout.biases]
+    biases = {0: "no bias", 1: "one bias", 2: "two biases", "scalar": "one number a gate"}[layout.biases]
     return f"{shape}, {biases}"
 
 

@@ -17,7 +17,7 @@ from compare.lockstep import report, run_folder
 from compare.lockstep.lockstep import Step
 from compare.lockstep.settings import Settings
 from compare.lockstep.training import Run, train
-from compare.published.lockstep import train_recipe
+from compare.published.recipe_training import RecipeRun, train_recipe
 from compare.published.recipes import RECIPES, Recipe
 from manual import LOSSES
 
@@ -94,6 +94,8 @@ def run(options: argparse.Namespace) -> int:
 
         finished = _train(settings, advance, options.quiet)
     run_folder.write(finished, options.out)
+    if isinstance(finished, RecipeRun) and finished.curve:
+        finished.draw_curve(options.out / "error_curve.png")
     screen = console()
     if options.quiet:
         screen.print(report.verdict(finished), highlight=False, soft_wrap=True)

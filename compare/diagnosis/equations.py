@@ -52,7 +52,7 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "bias": Equation("L19", "Σ d_z"),
         "bias_hh": Equation("L20", "Σ d_z"),
         "m": Equation("L7", "o ∘ tanh(c)"),
-        "d_m": Equation("L22", "W_hrᵀ d_h"),
+        "d_m": Equation("L22", "W_mhᵀ d_h"),
         "weight_hr": Equation("L23", "Σ d_h mᵀ"),
     },
     "gru": {

@@ -32,34 +32,12 @@ class Objective:
         )
 
 
-def _last_only(z: Array, y: Array) -> Array:
-    d_z = np.zeros_like(z)
-    d_z[-1] = 1
-    return d_z
-
-
-#: Losses on the layer's h, by name. The losses on logits come from ``manual`` and ``torch_impl``.
-_ON_H = {
-    "squares": Objective(
-        lambda h, y: np.mean((h - y) ** 2),
-        lambda h, y: 2 * (h - y) / h.size,
-        lambda h, y: (h - y).square().mean(),
-    ),
-    "last": Objective(lambda h, y: h[-1].sum(), _last_only, lambda h, y: h[-1].sum()),
-}
-
-
 def objective(name: str) -> Objective:
-    """Return a loss by name.
-
-    Args:
-        name: ``bce`` or ``mse``, on logits; ``squares``, the mean of (h - y)²; or ``last``, the sum of the last h.
+    """Return a loss on logits by name, ``bce`` or ``mse``.
 
     Raises:
         ValueError: the name is unknown.
     """
-    if name in _ON_H:
-        return _ON_H[name]
     if name not in manual.LOSSES:
-        raise ValueError(f"loss: expected one of {', '.join([*manual.LOSSES, *_ON_H])}, got {name!r}")
+        raise ValueError(f"loss: expected one of {', '.join(manual.LOSSES)}, got {name!r}")
     return Objective(*manual.LOSSES[name], torch_impl.LOSSES[name])

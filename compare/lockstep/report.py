@@ -14,7 +14,15 @@ def show(run: Run, console: Console, verbose: bool = False) -> None:
     """Print the findings of a run: the worst error of each group and one example, or with ``verbose`` all there are."""
     console.print(_errors(run, verbose), "")
     if run.correct_sums:
-        console.print(_correct_sums(run), "")
+        console.print(_correct_sums(run))
+        if run.agrees and any(sums.manual != sums.autograd for sums in run.correct_sums):
+            console.print(
+                "These are two independent runs, which rounding alone drives apart: by "
+                f"{run.lockstep.steps[-1].drift:.1e} of the largest parameter.\n"
+                "The comparison starts each step from equal parameters.",
+                highlight=False,
+            )
+        console.print()
     if run.examples:
         console.print(_examples(*run.examples, None if verbose else 1), highlight=False, soft_wrap=True)
     console.print(_times(run), highlight=False)

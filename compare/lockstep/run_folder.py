@@ -77,9 +77,12 @@ def _draw(run: Run, path: Path) -> None:
     numbers = range(1, len(steps) + 1)
     figure = Figure(figsize=(8, 9), layout="constrained")
     losses, errors, drift = figure.subplots(3, 1, sharex=True)
-    losses.plot(numbers, [step.loss_manual for step in steps], label="manual", linewidth=3, alpha=0.5)
-    losses.plot(numbers, [step.loss_autograd for step in steps], label="autograd", linewidth=1, color="black")
-    losses.set(yscale="log", ylabel="loss", title=run.settings.title)
+    marker = "o" if len(steps) == 1 else "-"  # a line through one point shows nothing
+    manual, autograd = [step.loss_manual for step in steps], [step.loss_autograd for step in steps]
+    losses.plot(numbers, manual, marker, label="manual", linewidth=3, alpha=0.5)
+    losses.plot(numbers, autograd, marker, label="autograd", linewidth=1, color="black")
+    has_log = min(manual + autograd) > 0
+    losses.set(yscale="log" if has_log else "linear", ylabel="loss", title=run.settings.title)
     losses.legend()
     for group in GROUPS:
         # A log axis cannot show an error of exactly 0, so it is left out.
@@ -87,7 +90,7 @@ def _draw(run: Run, path: Path) -> None:
     errors.axhline(run.lockstep.tolerance, color="red", linestyle="--", label="tolerance")
     errors.set(yscale="log", ylabel="worst relative error")
     errors.legend(ncols=3, fontsize="small")
-    drift.plot(numbers, [step.drift or None for step in steps], color="tab:purple")
+    drift.plot(numbers, [step.drift or None for step in steps], marker, color="tab:purple")
     drift.set(yscale="log", ylabel="drift", xlabel="step")
     for axes in (losses, errors, drift):
         axes.grid(alpha=0.3)

@@ -1,5 +1,5 @@
-"""Backward passes as others published them, each with its departures from the true gradient.
+"""Backward passes as others published them, compared with the true gradient, and the same systems as they should be.
 
-Five public write-ups derive or program an LSTM by hand. README.md tells what came of holding them against autograd;
-``python -m compare audit`` works out every figure on it.
+Five public write-ups derive or program an LSTM by hand. README.md tells what is wrong with them and what that costs;
+``python -m compare audit`` computes every figure on it.
 """

@@ -1,23 +1,37 @@
-"""How far each published gradient is from the true one, what is wrong with it, and what that costs."""
+"""The audit of the published backward passes: what is wrong with each, how far off it is, and what that costs.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+What it finds is one JSON-ready dictionary, from which ``audit_tables.py`` makes the tables and ``audit_figures.py`` the
+figures. It has every number start by start, so that any median, range or count can be taken from it.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ProcessPoolExecutor, wait
+from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
-from compare.diagnosis.derivations import Problem
-from compare.diagnosis.report import Fault, Report
-from compare.published.departures import Departure
-from compare.published.passes import PASSES, Backward, lstm_backward
-from compare.published.programs import lstm_layer
+from compare.diagnosis.equations import equation
+from compare.diagnosis.report import Fault
+from compare.published import vanishing
+from compare.published.gradients import Deviation, deviation, gradient_check
+from compare.published.learning_curves import LearningCurve, initial_weights
 from compare.published.recipes import RECIPES, Recipe
-from compare.published.systems import SYSTEMS, System, check_system, truth
+from compare.published.systems import SYSTEMS, System, check_system
 from compare.published.tasks import Addition
-from compare.published.training import Curve, departing_backward, drawn, incoming, samples, train
-from manual.arrays import Array
+from compare.published.trainings import (
+    COMMENTED_LINE_PROBLEMS,
+    RECIPE_TRAININGS,
+    REPAIR_PROBLEMS,
+    REPAIRS,
+    TRAININGS,
+    TRIALS,
+)
 
-#: The recipe of each system, by their names.
+#: The recipe of each system.
 RECIPE_OF = {
     "no-bias LSTM": "no-bias-lstm",
     "scalar-bias LSTM": "scalar-bias-lstm",
@@ -28,200 +42,148 @@ RECIPE_OF = {
     "RNN, Python": "trask-rnn",
 }
 
-#: After how many problems sums are counted.
-MARKS = (100, 200, 500, 700, 1_000, 2_000, 3_000, 5_000, 10_000, 20_000, 50_000, 99_999)
-
-#: Over how many of the recipe's problems a gradient is summed for a distance.
-PROBLEMS = 256
+#: Gradients at the start are measured from so many times more starts than are trained.
+GRADIENT_STARTS = 4
 
 
-@dataclass(frozen=True)
-class Distance:
-    """Of a gradient from the true one, all parameters of the layer as one vector: |p - t| / |t|, and the cosine.
+def audit(
+    starts: int = 25, share: float = 1.0, progress: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, Any]:
+    """Run the whole audit.
 
-    Of several starts, the medians.
+    Args:
+        starts: from how many starts each system is trained.
+        share: of the problems that the write-ups train on.
+        progress: called twice a second with the number of problems done and of all problems, each of all its starts.
     """
-
-    error: float
-    cosine: float
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A recipe trained by a published gradient and by the true one, from the same starts on the same problems."""
-
-    title: str
-    recipe: Recipe
-    seeds: int
-    published: Curve
-    true: Curve
-
-    @property
-    def counts_sums(self) -> bool:
-        """Whether the values are shares of sums, and not losses."""
-        return isinstance(self.recipe.task, Addition)
-
-
-@dataclass(frozen=True)
-class Audited:
-    """What is known of a system: ``trained`` is the distance where its own gradient has led, if it can be trained."""
-
-    system: System
-    start: Distance
-    trained: Distance | None
-    checked: Report
-
-    @property
-    def found(self) -> list[str]:
-        """Where the localiser finds something wrong."""
-        return list(dict.fromkeys(place(fault) for fault in self.checked.faults))
-
-    @property
-    def expected(self) -> list[str]:
-        """Where the system's departures show."""
-        return list(dict.fromkeys(chain.from_iterable(departure.shows for departure in self.system.departures)))
-
-
-@dataclass(frozen=True)
-class Repair:
-    """A training of the no-bias LSTM by a gradient with some of its departures: the median share of right sums."""
-
-    words: str
-    departures: tuple[Departure, ...]
-    right: float
-
-
-@dataclass(frozen=True)
-class Audit:
-    """Everything.
-
-    ``check`` has, by number of steps, each parameter's relative error in the gradient check of the LSTM layer.
-    """
-
-    systems: list[Audited]
-    trials: list[Trial]
-    repairs: list[Repair]
-    repair_problems: int
-    check: dict[int, dict[str, float]]
+    curves = _train_all(starts, share, progress)
+    return {
+        "starts": starts,
+        "share_of_problems": share,
+        "systems": {name: _system(system, starts, curves) for name, system in SYSTEMS.items()},
+        "trials": {title: _trial(title, curves) for title in TRIALS},
+        "repairs": {"problems": round(share * REPAIR_PROBLEMS)}
+        | {name: _rounded(curves[name].values[-1]) for name in REPAIRS},
+        "commented_line": {
+            "problems": round(share * COMMENTED_LINE_PROBLEMS),
+            "not_a_number": int(np.sum(~curves["commented-out line"].finite)),
+        },
+        "recipes": {TRAININGS[name].recipe: _end(name, curves[name]) for name in RECIPE_TRAININGS},
+        "gradient_check": {
+            str(T): {name: _rounded(error) for name, error in errors.items()} for T, errors in gradient_check().items()
+        },
+        "carry": {"steps_back": list(vanishing.BACK)}
+        | {name: {kind: _rounded(a) for kind, a in found.items()} for name, found in vanishing.carries(starts).items()},
+    }
 
 
 def place(fault: Fault) -> str:
-    """Where a fault shows, in the words of ``Departure.shows``."""
+    """Return where a fault is, in the words of ``Departure.found_at``."""
     return fault.name if fault.steps or not fault.gate else f"{fault.name.removesuffix(f'_{fault.gate}')} {fault.gate}"
 
 
-def audit(share: float = 1.0, starts: int = 5, say: Callable[[str], None] = lambda line: None) -> Audit:
-    """Work everything out.
-
-    Args:
-        share: of the problems that the write-ups train on.
-        starts: how many of each, at most: where it takes long, there are three.
-        say: called with a line before each part of the work.
-    """
-    trials = _trials(share, starts, say)
-    trained_by = {trial.title: trial.published for trial in trials}
-    systems = []
-    for name, system in SYSTEMS.items():
-        say(f"measuring {name}")
-        recipe = RECIPES[RECIPE_OF[name]]
-        start = _median([distance(system, recipe, *drawn(replace(recipe, seed=seed))) for seed in range(starts)])
-        trained = None
-        if (curve := trained_by.get(name)) is not None:
-            ends = [({n: a[k] for n, a in curve.weights.items()}, curve.readout[k]) for k in range(len(curve.readout))]
-            trained = _median([distance(system, recipe, *at) for at in ends])
-        systems.append(Audited(system, start, trained, check_system(system)))
-    problems = round(share * 10_000)
-    return Audit(systems, trials, _repairs(problems, range(min(starts, 3)), say), problems, gradient_check())
+def _train_all(starts: int, share: float, progress: Callable[[int, int], None]) -> dict[str, LearningCurve]:
+    """Run every training, in one process for each core, the longest first."""
+    names = sorted(TRAININGS, key=lambda name: -TRAININGS[name].problems)
+    total = sum(round(share * TRAININGS[name].problems) for name in names)
+    done = multiprocessing.get_context("spawn").Value("q", 0)
+    with _executor(done) as executor:
+        futures = {name: executor.submit(_train, name, starts, share) for name in names}
+        while wait(futures.values(), timeout=0.5).not_done:
+            progress(done.value, total)
+    progress(done.value, total)
+    return {name: futures[name].result() for name in TRAININGS}
 
 
-def _median(distances: Sequence[Distance]) -> Distance:
-    return Distance(*(float(np.median([getattr(d, name) for d in distances])) for name in ("error", "cosine")))
+def _executor(done: Any) -> Executor:
+    """Return processes that count the problems they have done in ``done``, each with one thread for its BLAS."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when a process imports NumPy: this one has done so
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(os.cpu_count(), spawn, initializer=_count_in, initargs=(done,))
 
 
-def distance(system: System, recipe: Recipe, weights: dict[str, Array], readout: Array) -> Distance:
-    """Of a system's gradient at these weights, summed over problems of the recipe."""
-    x, y = samples(replace(recipe, seed=recipe.seed + 1000), PROBLEMS)
-    tape = PASSES[system.cell][0](weights, x)
-    d_output, _, _ = incoming(recipe, tape, y, readout)
-    published, true = _gradients(system, weights, x, d_output)
-    p, t = (np.concatenate([array.ravel() for array in side.values()]) for side in (published, true))
-    norms = np.linalg.norm(p), np.linalg.norm(t)
-    return Distance(float(np.linalg.norm(p - t) / norms[1]), float(p @ t / (norms[0] * norms[1])))
+_done: Any = None
 
 
-def gradient_check() -> dict[int, dict[str, float]]:
-    """The errors that the LSTM layer's own check could have seen, had it looked at every parameter, by steps.
-
-    With its two steps and h_0 = c_0 = 0, what reaches the recurrent weights is the last step's delta alone, which needs
-    no carry; a third step brings it out.
-    """
-    system, recipe = SYSTEMS["LSTM layer, program"], RECIPES["lstm-layer"]
-    weights, _ = drawn(recipe)
-    found = {}
-    for T in (2, 3):
-        x = np.arange(1.0, 4.0) + np.arange(T)[:, None, None]  # (T, 1, 3), as [1, 2, 3], [2, 3, 4] go on
-        d_output = np.zeros((T, 1, recipe.hidden_size))
-        d_output[-1] = 1
-        published, true = _gradients(system, weights, x, d_output)
-        found[T] = {n: float(np.abs(published[n] - t).max() / np.abs(t).max()) for n, t in true.items()}
-    return found
+def _count_in(done: Any) -> None:
+    global _done
+    _done = done
 
 
-def _gradients(
-    system: System, weights: dict[str, Array], x: Array, d_output: Array
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The published gradient, and autograd's."""
-    problem = Problem(system.express(weights), {"x": x}, {"output": d_output})
-    return system.solve(problem).gradients, truth(system, problem).answer.gradients
+def _train(name: str, starts: int, share: float) -> LearningCurve:
+    """Run one training, in a process of the executor."""
+
+    def advance(problems: int) -> None:
+        with _done.get_lock():
+            _done.value += problems
+
+    return TRAININGS[name].run(starts, share, advance)
 
 
-def _trials(share: float, starts: int, say: Callable[[str], None]) -> list[Trial]:
-    trials: list[Trial] = []
-    true: dict[tuple[str, int], Curve] = {}
-
-    def trial(title: str, name: str, backward: Backward, most: int, problems: int) -> None:
-        recipe, seeds, steps = RECIPES[name], range(min(starts, most)), round(share * problems)
-        marks = (*(mark for mark in MARKS if mark < steps), steps) if isinstance(recipe.task, Addition) else None
-        say(f"training {recipe.name}, {steps:,} problems, {len(seeds)} starts: {title}")
-        if (name, steps) not in true:
-            true[name, steps] = train(recipe, PASSES[recipe.cell][1], seeds, steps, marks)
-        published = train(recipe, backward, seeds, steps, marks)
-        trials.append(Trial(title, recipe, len(seeds), published, true[name, steps]))
-
-    for name in ("no-bias LSTM", "scalar-bias LSTM", "RNN, MATLAB", "RNN, Python"):
-        trial(name, RECIPE_OF[name], SYSTEMS[name].backward, 5, RECIPES[RECIPE_OF[name]].steps)
-    class_backward = SYSTEMS["LSTM class"].backward
-    trial("LSTM class", "lstm-class", class_backward, 3, 50_000)
-    trial("LSTM class, one W", "lstm-class-one-target", class_backward, 3, 50_000)
-    trial("LSTM class, adding", "scalar-bias-lstm", class_backward, 5, 20_000)
-    trial("LSTM layer, adding", "scalar-bias-lstm", lstm_layer.backward_at_each_step, 5, 20_000)
-    return trials
-
-
-def _repairs(problems: int, seeds: Sequence[int], say: Callable[[str], None]) -> list[Repair]:
-    """The no-bias LSTM with each of its departures alone, with each but one, and with a few more mended."""
-    departures = SYSTEMS["no-bias LSTM"].departures
-    slopes = tuple(departure for departure in departures if not departure.of)  # of the weights, one for each gate
-    kinds = {
-        "the carry through h": departures[0:1],
-        "the carry through c": departures[1:2],
-        "1 - c²": departures[2:3],
-        "h (1 - h)": departures[3:4],
-        "W (1 - W), 1 - W²": slopes,
+def _trial(title: str, curves: dict[str, LearningCurve]) -> dict[str, Any]:
+    """Return both curves of a trial, up to the end of the shorter one."""
+    true, published = (curves[name] for name in TRIALS[title])
+    looks = [look for look in true.problems if look in published.problems]
+    recipe = RECIPES[TRAININGS[TRIALS[title][1]].recipe]
+    return {
+        "recipe": recipe.name,
+        "value": _value(recipe),
+        "problems": looks,
+        "true": _rounded(true.values[np.isin(true.problems, looks)]),
+        "published": _rounded(published.values[np.isin(published.problems, looks)]),
     }
-    wrong = {f"wrong in {name} alone": kind for name, kind in kinds.items()}
-    mended = {f"mended in {name} alone": (name,) for name in kinds} | {
-        "mended in both carries": ("the carry through h", "the carry through c"),
-        "mended in h (1 - h) and W (1 - W), 1 - W²": ("h (1 - h)", "W (1 - W), 1 - W²"),
+
+
+def _end(name: str, curve: LearningCurve) -> dict[str, Any]:
+    """Return what a training has learnt at its end."""
+    value = _value(RECIPES[TRAININGS[name].recipe])
+    return {"problems": curve.problems[-1], "value": value, "values": _rounded(curve.values[-1])}
+
+
+def _value(recipe: Recipe) -> str:
+    """Say what the values of a learning curve are."""
+    return "sums right to the last bit" if isinstance(recipe.task, Addition) else "mean loss of an epoch"
+
+
+def _system(system: System, starts: int, curves: dict[str, LearningCurve]) -> dict[str, Any]:
+    """Return how far a system's gradient is from the true one, and what the localiser finds wrong with it."""
+    recipe = RECIPES[RECIPE_OF[system.name]]
+    seeds = range(GRADIENT_STARTS * starts)
+    at_start = [deviation(system, recipe, *initial_weights(replace(recipe, seed=seed))) for seed in seeds]
+    after_training = None
+    if system.name in TRIALS:
+        curve = curves[TRIALS[system.name][1]]
+        ends = [({n: a[k] for n, a in curve.weights.items()}, curve.readout[k]) for k in np.flatnonzero(curve.finite)]
+        after_training = _deviations(deviation(system, recipe, *end) for end in ends)
+    checked = check_system(system)
+    faults = checked.faults
+    return {
+        "source": system.source,
+        "at_start": _deviations(at_start),
+        "after_training": after_training,
+        "departures": [departure.words for departure in system.departures],
+        "dormant": [departure.words for departure in system.dormant],
+        "faults": [
+            {
+                "name": fault.name,
+                "equation": equation(system.cell, fault.name).number,
+                "gate": fault.gate,
+                "steps": fault.steps,
+                "hint": fault.hint,
+            }
+            for fault in faults
+        ],
+        "found": list(dict.fromkeys(place(fault) for fault in faults)),
+        "expected": list(dict.fromkeys(chain.from_iterable(departure.found_at for departure in system.departures))),
     }
-    wrong |= {
-        words: tuple(chain.from_iterable(kind for name, kind in kinds.items() if name not in names))
-        for words, names in mended.items()
-    }
-    repairs = []
-    for words, left in wrong.items():
-        say(f"training the no-bias LSTM, {problems:,} problems, {len(seeds)} starts: {words}")
-        backward = departing_backward(left) if left else lstm_backward
-        curve = train(RECIPES["no-bias-lstm"], backward, seeds, problems, (problems,))
-        repairs.append(Repair(words, left, float(np.median(curve.values[-1]))))
-    return repairs
+
+
+def _deviations(deviations: Iterable[Deviation]) -> dict[str, Any]:
+    """Return the errors and cosines of all starts."""
+    errors, cosines, problems = zip(*deviations)
+    return {"problems": problems[0], "error": _rounded(errors), "cosine": _rounded(cosines)}
+
+
+def _rounded(values: Any) -> Any:
+    """Return numbers, to six digits, as lists of the array's shape."""
+    return np.vectorize(lambda value: float(f"{value:.6g}"), otypes=[float])(values).tolist()

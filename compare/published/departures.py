@@ -1,9 +1,9 @@
-"""Ways of departing from the true gradient, each a small change to our own backward pass, to be switched on one by one.
+"""Departures from the true gradient: small changes to our own backward pass, to be switched on one by one.
 
-A change of an adjoint is made through the probes that every backward pass here calls: it is given what the pass
-computed and returns what the published code has in its place. A change of the sums is made to the gradients after
-the pass. So the list of a system's departures is complete exactly where our backward pass with all of them equals the
-published one. The functions take arrays with or without axes for runs, as ``passes.py`` has them.
+A departure changes an adjoint through the probes that every backward pass here calls: it is given what the pass
+computed and returns what the published code has in its place. Or it changes the gradients of the parameters after the
+pass. The list of a system's departures is complete exactly if our backward pass with all of them equals the published
+one. Arrays may have leading axes for networks side by side, as in ``networks.py``.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.published.passes import Gradients, Weights
+from compare.published.networks import Gradients, Weights
 from manual.activations import sigmoid_derivative, tanh_derivative
 from manual.arrays import Array
 
@@ -21,34 +21,32 @@ from manual.arrays import Array
 class Departure:
     """One departure.
 
-    ``words`` say what it is; ``shows`` is what a localiser finds wrong because of it: a probe's name, or a gradient's
-    and its gate; ``of`` is the adjoint that ``change`` changes, empty where it changes the gradients.
+    Args:
+        words: what it is.
+        found_at: what a localiser finds wrong because of it: the name of a probe, or that of a gradient and its gate.
+        adjoint: the name of the adjoint that ``change`` changes; empty if it changes the gradients of the parameters.
+        change: from a ``Departing`` and the right value (with the step before it, for an adjoint) to the wrong one.
     """
 
     words: str
-    shows: tuple[str, ...]
-    of: str
+    found_at: tuple[str, ...]
+    adjoint: str
     change: Callable[..., Any]
 
 
-def departure(of: str = "", shows: str | tuple[str, ...] = "") -> Callable[[Callable[..., Any]], Departure]:
+def departure(adjoint: str = "", found_at: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Departure]:
     """Make a departure of a function, whose docstring is the words."""
-    places = (shows,) if isinstance(shows, str) else shows
-
-    def make(change: Callable[..., Any]) -> Departure:
-        return Departure((change.__doc__ or "").rstrip("."), places, of, change)
-
-    return make
+    return lambda change: Departure((change.__doc__ or "").rstrip("."), found_at, adjoint, change)
 
 
 class Departing:
-    """A probe that makes departures, and remembers what it has seen for those that come later.
+    """A probe that makes departures and records what the pass goes on with, which some departures need.
 
     Args:
-        departures: to be made, in this order where two change one thing.
+        departures: in the order in which those of one value are made.
         weights: of the pass, in PyTorch's layout.
-        x: what the pass reads, (T, …, B, D).
-        d_output: what comes in, (T, …, B, H).
+        x: the input of the pass, (T, …, B, D).
+        d_output: its incoming gradient, (T, …, B, H).
     """
 
     def __init__(self, departures: Iterable[Departure], weights: Weights, x: Array, d_output: Array):
@@ -57,60 +55,66 @@ class Departing:
         self.values: dict[tuple[str, int], Array] = {}
 
     def __call__(self, name: str, t: int, value: Array) -> Array:
-        """Change the value as the departures have it."""
+        """Return the value with its departures made."""
         bare = name.removesuffix("_l0")
         for departure in self.departures:
-            if departure.of == bare:
+            if departure.adjoint == bare:
                 value = departure.change(self, t, value)
         self.values[bare, t] = value = np.array(value)
         return value
 
     def __getitem__(self, key: tuple[str, int]) -> Array:
-        """The value of a name at a step, as the pass went on with it."""
+        """Return the value of a name at a step, as the pass went on with it."""
         return self.values[key]
 
     def gradients(self, gradients: Gradients) -> Gradients:
-        """Change the gradients, in PyTorch's layout with one bias, as the departures have it."""
+        """Return the gradients of the parameters, in PyTorch's layout with one bias, with their departures made."""
         for departure in self.departures:
-            if not departure.of:
+            if not departure.adjoint:
                 gradients = departure.change(self, gradients)
         return gradients
 
     def step_delta(self, t: int) -> Array:
-        """d_z of a step, (…, B, 4H)."""
+        """Return d_z of a step, (…, B, 4H)."""
         return np.concatenate([self[f"d_z_{gate}", t] for gate in "ifgo"], axis=-1)
 
 
-# What each step hands to the step before.
+# The carry from each step to the step before.
 
 
-@departure(of="d_h_prev", shows="d_h")
+@departure(adjoint="d_h_prev", found_at=("d_h",))
 def nothing_through_h(v: Departing, t: int, d_h_prev: Array) -> Array:
     """Nothing is carried back through h."""
     return np.zeros_like(d_h_prev)
 
 
-@departure(of="d_c_prev", shows="d_c")
+@departure(adjoint="d_h_prev", found_at=("d_h_prev",))
+def carry_through_summed_matrices(v: Departing, t: int, d_h_prev: Array) -> Array:
+    """d_h is carried back through the sum of the four recurrent matrices, past the deltas."""
+    return v["d_h", t] @ sum(block(v.weights["weight_hh"], gate, 4) for gate in "ifgo")
+
+
+@departure(adjoint="d_c_prev", found_at=("d_c",))
 def nothing_through_c(v: Departing, t: int, d_c_prev: Array) -> Array:
     """Nothing is carried back through c."""
     return np.zeros_like(d_c_prev)
 
 
-@departure(of="d_c_prev", shows="d_c_prev")
+@departure(adjoint="d_c_prev", found_at=("d_c_prev",))
 def own_share_not_through_c(v: Departing, t: int, d_c_prev: Array) -> Array:
-    """What a step hands back through c lacks the step's own share, so that it stays zero."""
+    """The carry through c lacks the step's own share, so it stays zero."""
     own = v["d_h", t] * v["o", t] * tanh_derivative(np.tanh(v["c", t]))
     return d_c_prev - own * v["f", t]
 
 
-@departure(of="d_c_prev", shows="d_c_prev")
+@departure(adjoint="d_c_prev", found_at=("d_c_prev",))
 def earlier_forget_gate(v: Departing, t: int, d_c_prev: Array) -> Array:
-    """What a step hands back through c is multiplied by the forget gate of the step before."""
+    """The carry through c is multiplied by the forget gate of the step before."""
     return d_c_prev * v["f", max(t - 1, 0)] / v["f", t]
 
 
 def _share_of_d_h(gate: str, words: str) -> Departure:
-    """In what a step hands back through h, one gate's share comes from d_h ∘ φ' (∘ the gate itself for g)."""
+    """One gate's share of the carry through h comes from d_h ∘ φ', for g times the gate itself."""
 
     def change(v: Departing, t: int, d_h_prev: Array) -> Array:
         a = v[gate, t]
@@ -120,42 +124,42 @@ def _share_of_d_h(gate: str, words: str) -> Departure:
     return Departure(words, ("d_h_prev",), "d_h_prev", change)
 
 
-share_of_i = _share_of_d_h("i", "In what is handed back through h, gate i's share has d_h in the place of d_c ∘ g")
-share_of_f = _share_of_d_h("f", "In what is handed back through h, gate f's share has d_h in the place of d_c ∘ c_prev")
-share_of_g = _share_of_d_h("g", "In what is handed back through h, gate g's share has d_h ∘ g in the place of d_c ∘ i")
-share_of_o = _share_of_d_h("o", "In what is handed back through h, gate o's share lacks tanh(c)")
+share_of_i = _share_of_d_h("i", "In the carry through h, gate i's share has d_h in place of d_c ∘ g")
+share_of_f = _share_of_d_h("f", "In the carry through h, gate f's share has d_h in place of d_c ∘ c_prev")
+share_of_g = _share_of_d_h("g", "In the carry through h, gate g's share has d_h ∘ g in place of d_c ∘ i")
+share_of_o = _share_of_d_h("o", "In the carry through h, gate o's share lacks tanh(c)")
 
 
 # Within a step.
 
 
-@departure(of="d_h", shows="d_h")
+@departure(adjoint="d_h", found_at=("d_h",))
 def slope_of_h(v: Departing, t: int, d_h: Array) -> Array:
-    """d_h is multiplied by h (1 - h), the slope of a sigmoid that h is not the output of."""
+    """d_h is multiplied by h (1 - h), as if h were the output of a sigmoid."""
     return d_h * sigmoid_derivative(v["h", t])
 
 
-@departure(of="d_h", shows="d_h")
+@departure(adjoint="d_h", found_at=("d_h",))
 def last_error_only(v: Departing, t: int, d_h: Array) -> Array:
     """Only the last step may have an error of its own."""
     return d_h if t == v.T - 1 else d_h - v.d_output[t]
 
 
-@departure(of="d_c", shows="d_c")
+@departure(adjoint="d_c", found_at=("d_c",))
 def tanh_slope_at_c(v: Departing, t: int, d_c: Array) -> Array:
-    """The derivative of tanh is taken at c: 1 - c² in the place of 1 - tanh²(c)."""
+    """The derivative of tanh is taken at c: 1 - c² in place of 1 - tanh²(c)."""
     c = v["c", t]
     return d_c + v["d_h", t] * v["o", t] * (np.tanh(c) ** 2 - c**2)
 
 
-@departure(of="d_c", shows="d_c")
+@departure(adjoint="d_c", found_at=("d_c",))
 def square_of_difference(v: Departing, t: int, d_c: Array) -> Array:
-    """(1 - tanh(c))² in the place of 1 - tanh²(c)."""
+    """(1 - tanh(c))² in place of 1 - tanh²(c)."""
     tanh_c = np.tanh(v["c", t])
     return d_c + v["d_h", t] * v["o", t] * ((1 - tanh_c) ** 2 - tanh_derivative(tanh_c))
 
 
-# In the sums over the steps.
+# The gradients of the parameters, sums over the steps.
 
 
 def _slope_of_weights(gate: str) -> Departure:
@@ -167,14 +171,14 @@ def _slope_of_weights(gate: str) -> Departure:
             block(changed[name], gate, 4)[...] *= slope(block(v.weights[name], gate, 4))
         return changed
 
-    shows = (f"weight_ih {gate}", f"weight_hh {gate}")
-    return Departure(f"Gate {gate}'s weight gradients are multiplied by {formula} of the weight", shows, "", change)
+    found_at = (f"weight_ih {gate}", f"weight_hh {gate}")
+    return Departure(f"Gate {gate}'s weight gradients are multiplied by {formula} of the weight", found_at, "", change)
 
 
 slope_of_weights_i, slope_of_weights_f, slope_of_weights_g, slope_of_weights_o = map(_slope_of_weights, "ifgo")
 
 
-@departure(shows=tuple(f"weight_ih {gate}" for gate in "ifgo"))
+@departure(found_at=tuple(f"weight_ih {gate}" for gate in "ifgo"))
 def last_input_only(v: Departing, gradients: Gradients) -> Gradients:
     """The input weights' gradient is that of the last step only."""
     return gradients | {"weight_ih": np.swapaxes(v.step_delta(v.T - 1), -1, -2) @ v.x[-1]}
@@ -192,6 +196,12 @@ def _bias_from_f(gate: str) -> Departure:
 bias_i_from_f, bias_o_from_f = map(_bias_from_f, "io")
 
 
+@departure()
+def row_for_one_number(v: Departing, gradients: Gradients) -> Gradients:
+    """The gradient of a bias declared as one number is a row, not summed over the units."""
+    return gradients | {"bias": sum(v.step_delta(t).sum(axis=-2) for t in range(v.T))}
+
+
 def block(array: Array, gate: str, count: int, axis: int = -2) -> Array:
-    """A gate's block of an array in PyTorch's layout, as a view."""
+    """Return a gate's block of an array in PyTorch's layout, as a view."""
     return np.split(array, count, axis=axis)["ifgo".index(gate)]

@@ -1,7 +1,7 @@
 """The systems of five public write-ups as they should be, each a configuration to train: ``train --recipe NAME``.
 
 Sizes, start, loss, learning rate, problems and print-outs are the write-ups'; the gradient is the true one. All take
-one problem at a time and descend by plain gradient descent, without momentum.
+one problem at a time and use plain gradient descent, without momentum.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,29 +11,43 @@ import numpy as np
 from compare.bounds import check_at_least
 from compare.cells import CELLS
 from compare.diagnosis.layouts import Layout
-from compare.published.tasks import Addition, Generator, GradientCheck, Regression, Task
+from compare.published.tasks import (
+    IN_PYTHON,
+    WITH_SIZE,
+    WITHOUT_SUM,
+    Addition,
+    Generator,
+    GradientCheck,
+    Regression,
+)
 from manual.arrays import Array
 
 
 @dataclass(frozen=True)
 class Start:
-    """How weights are drawn: ``draw`` uniform in ±``size`` or normal with deviation ``size``.
+    """How weights are drawn.
 
-    ``biases`` says whether they are drawn like the weights or zero; ``forget_bias`` is what the forget gate's begin as,
-    where they are not drawn.
+    Args:
+        draw: ``uniform`` in ±``size`` or ``normal`` with standard deviation ``size``.
+        size: of the weights.
+        biases: whether biases are drawn like the weights or are zero.
+        forget_bias: the first value of the forget gate's biases, if biases are not drawn.
+        equal_gates: whether the generator is seeded anew for each array of the layer, so that all gates start equal.
     """
 
     draw: str
     size: float
     biases: bool = True
     forget_bias: float = 0.0
+    equal_gates: bool = False
 
     def __str__(self) -> str:
         words = f"U(±{self.size:g})" if self.draw == "uniform" else f"N(0, {self.size:.3g})"
-        return words + ("" if self.biases else f", b 0{f', b_f {self.forget_bias:g}' if self.forget_bias else ''}")
+        words += "" if self.biases else f", b 0{f', b_f {self.forget_bias:g}' if self.forget_bias else ''}"
+        return words + (", equal gates" if self.equal_gates else "")
 
     def array(self, rng: Generator, shape: tuple[int, ...]) -> Array:
-        """An array of this distribution."""
+        """Draw an array of this distribution."""
         return rng.uniform(-self.size, self.size, shape) if self.draw == "uniform" else rng.normal(0, self.size, shape)
 
 
@@ -48,16 +62,18 @@ class Recipe:
         cell: ``lstm``, ``gru`` or ``rnn``.
         hidden_size: H.
         layout: the write-up's own layout of weights, in which the start is drawn.
-        start: how.
-        task: what is trained on.
-        loss: a name in ``objectives.py``.
-        loss_scale: the write-up's loss over that one, which is a mean.
-        learning_rate: of the write-up's loss.
-        steps: how many problems.
-        options: of the layer, beside its sizes.
-        readout: whether a sigmoid unit without a bias reads h; the loss is on h itself if not.
-        old_generator: whether weights, then problems, come from NumPy's old generator, as in the write-up; the
+        start: how the weights are drawn.
+        task: what to train on.
+        loss: a name in ``losses.py``.
+        loss_scale: the ratio of the write-up's loss to that one, which is a mean.
+        learning_rate: for the write-up's loss.
+        steps: the number of problems.
+        options: of the layer, besides its sizes.
+        readout: whether a sigmoid unit without a bias reads h; otherwise the loss is on h itself.
+        old_generator: whether weights and then problems come from NumPy's old generator, as in the write-up; the
             readout's weights are then drawn second, as there.
+        seed: of weights and problems.
+        dtype: of all arrays.
     """
 
     name: str
@@ -67,7 +83,7 @@ class Recipe:
     hidden_size: int
     layout: Layout
     start: Start
-    task: Task
+    task: Addition | Regression | GradientCheck
     loss: str
     loss_scale: float
     learning_rate: float
@@ -83,7 +99,7 @@ class Recipe:
 
     @property
     def title(self) -> str:
-        """For a figure."""
+        """The title of a figure."""
         return f"{self.name}: {self.cell.upper()}, {self.hidden_size} units, {self.dtype}"
 
     @property
@@ -95,7 +111,7 @@ class Recipe:
         )
 
     def generators(self) -> tuple[Generator, Generator]:
-        """Where the weights and where the problems come from; in the old way one and the same."""
+        """Return the generators of the weights and of the problems; one for both if it is the old one."""
         if self.old_generator:
             old = np.random.RandomState(self.seed)
             return old, old
@@ -103,7 +119,7 @@ class Recipe:
         return weights, problems
 
     def draw(self, rng: Generator) -> tuple[dict[str, Array], Array]:
-        """The start: the layer's weights, in PyTorch's layout, and the readout's (1, H)."""
+        """Draw the start: the layer's weights, in PyTorch's layout, and the readout's (1, H)."""
         H, gates = self.hidden_size, CELLS[self.cell].gates
         shapes = {n: a.shape for n, a in self.layout.draw(self.input_size, H, np.random.default_rng(0)).items()}
         own: dict[str, Array] = {}
@@ -111,6 +127,8 @@ class Recipe:
         for name, shape in shapes.items():
             if "bias" in name and not self.start.biases:
                 own[name] = np.full(shape, self.start.forget_bias if name.endswith("_f") else 0.0)
+            elif self.start.equal_gates:
+                own[name] = self.start.array(np.random.RandomState(self.seed), shape)
             else:
                 own[name] = self.start.array(rng, shape)
             if self.old_generator and not readout.size:
@@ -129,9 +147,9 @@ _LSTM = Recipe(
     hidden_size=32,
     layout=Layout("i f o g", stacked=False, columns=True, biases=0),
     start=Start("uniform", 1.0),
-    task=Addition(),
+    task=Addition(print_out=WITHOUT_SUM),
     loss="bce",
-    loss_scale=8.0,  # summed over 8 bits
+    loss_scale=8.0,  # (W1): summed over 8 bits
     learning_rate=0.1,
     steps=99_999,
 )
@@ -141,11 +159,22 @@ _RNN = replace(
     cell="rnn",
     hidden_size=16,
     layout=Layout("h", stacked=False, columns=True, biases=0),
-    task=Addition(first=1),
+    task=Addition(first=1, print_out=WITH_SIZE),
     loss="mse",
-    loss_scale=4.0,  # half the squares, summed over 8 bits
+    loss_scale=4.0,  # (W2): half the squares, summed over 8 bits
     steps=20_000,
     options={"nonlinearity": "sigmoid"},
+)
+_CONCATENATED = replace(
+    _LSTM,
+    name="concatenated-lstm",
+    source="a reading of LstmParam, without title or author",
+    wanted=f"no task in the text; here {_SUMS}",
+    layout=Layout("g i f o", stacked=False, joined="xh", biases=1),
+    start=Start("uniform", 0.1),
+    learning_rate=1.0,
+    task=Addition(),
+    steps=10_000,
 )
 _CLASS = Recipe(
     name="lstm-class",
@@ -157,7 +186,7 @@ _CLASS = Recipe(
     start=Start("normal", float(np.sqrt(2 / 30)), biases=False, forget_bias=1.0),
     task=Regression(),
     loss="squares",
-    loss_scale=10.0,  # half the squares, summed over 20 units
+    loss_scale=10.0,  # (W3): half the squares, summed over 20 units
     learning_rate=0.01,
     steps=50_000,
     readout=False,
@@ -165,7 +194,7 @@ _CLASS = Recipe(
 _LAYER = Recipe(
     name="lstm-layer",
     source="零基础入门深度学习(6), hanbingtao",
-    wanted="a gradient that stands its check",
+    wanted="a gradient that passes its check",
     cell="lstm",
     hidden_size=2,
     layout=Layout("f i o g", stacked=False, biases=1),
@@ -174,11 +203,11 @@ _LAYER = Recipe(
     loss="last",
     loss_scale=1.0,
     learning_rate=1e-3,
-    steps=200,
+    steps=1,
     readout=False,
 )
 
-#: By name.
+#: All recipes, by name.
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -187,6 +216,7 @@ RECIPES = {
             name="scalar-bias-lstm",
             source="LSTM简单例子(MATLAB code)",
             layout=replace(_LSTM.layout, biases="scalar"),
+            task=Addition(),
         ),
         _LSTM,
         _RNN,
@@ -194,20 +224,12 @@ RECIPES = {
             _RNN,
             name="trask-rnn",
             source="Anyone Can Learn To Code an LSTM-RNN in Python, Andrew Trask",
-            task=Addition(least=0, largest_a=127, first=1),
+            task=Addition(least=0, largest_a=127, first=1, print_out=IN_PYTHON),
             steps=10_000,
             old_generator=True,
         ),
-        replace(
-            _LSTM,
-            name="concatenated-lstm",
-            source="a reading of LstmParam, without title or author",
-            wanted=f"no task in the text; here {_SUMS}",
-            layout=Layout("g i f o", stacked=False, joined="xh", biases=1),
-            start=Start("uniform", 0.1),
-            learning_rate=1.0,
-            steps=10_000,
-        ),
+        _CONCATENATED,
+        replace(_CONCATENATED, name="concatenated-lstm-equal", start=Start("uniform", 0.1, equal_gates=True)),
         _CLASS,
         replace(
             _CLASS,
@@ -222,7 +244,8 @@ RECIPES = {
             source=f"{_LAYER.source}, the GRU left to the reader",
             wanted=f"no task in the text; here {_SUMS}",
             cell="gru",
-            # Its update gate is 1 - PyTorch's, σ(-z) for σ(z): from a start as likely as its negative, no matter.
+            task=Addition(),
+            # Its update gate is 1 - PyTorch's, σ(-z) for σ(z), which makes no difference to a symmetric start.
             layout=Layout("z r n", stacked=False, joined="hx", biases=0),
             steps=10_000,
             options={"reset_after": False},

@@ -1,8 +1,7 @@
-"""Every published system: where it is from, its layout of weights, its backward pass and its departures.
+"""Every published system: its source, its layout of weights, its backward pass and its departures.
 
-What lies outside of the layer is treated alike in all: a system's backward pass is given d_output, the gradient of the
-loss with respect to each h. The losses and readouts before it are right in every write-up, so nothing is said of them
-here; the recipes in ``recipes.py`` have them.
+A system's backward pass is given d_output, the gradient of the loss with respect to each h. Losses and readouts are
+right in every write-up; the recipes in ``recipes.py`` have them.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,8 +24,9 @@ from compare.diagnosis.report import Report
 from compare.diagnosis.standards import Trial
 from compare.published import departures as d
 from compare.published.departures import Departing, Departure
-from compare.published.passes import PASSES, Backward, Gradients
+from compare.published.networks import NETWORKS, Backward, Gradients
 from compare.published.programs import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
+from compare.published.scalar_bias import summed_over_units
 from manual.arrays import Array, Probe
 from manual.recurrent import Recurrent
 
@@ -35,7 +35,15 @@ from manual.recurrent import Recurrent
 class System:
     """A published system, as a ``Derivation`` in its own layout of weights.
 
-    ``source`` is title and author; ``dormant`` are those of its departures that do no harm as the program runs.
+    Args:
+        name: what reports call it.
+        source: title and author.
+        cell: ``lstm`` or ``rnn``.
+        layout: of its weights.
+        backward: its backward pass.
+        departures: everything in which it departs from the true gradient.
+        dormant: those of its departures that do no harm as the program runs.
+        scalar_bias: whether a gate's bias is declared as one number, whose true gradient is a sum over the units.
     """
 
     name: str
@@ -45,39 +53,40 @@ class System:
     backward: Backward
     departures: tuple[Departure, ...]
     dormant: tuple[Departure, ...] = ()
+    scalar_bias: bool = False
 
     @property
     def gates(self) -> tuple[str, ...]:
-        """In PyTorch's order."""
+        """The gates, in PyTorch's order."""
         return CELLS[self.cell].gates
 
     def solve(self, problem: Problem, probe: Probe | None = None) -> Answer:
-        """The forward pass, and the published backward pass. Of the inputs no gradient is published."""
-        tape = PASSES[self.cell][0](self.weights(problem), problem.inputs["x"], probe)
-        gradients = self.backward(tape, problem.d_outputs["output"], probe)
-        return Answer({"output": tape.h}, {}, self.express(gradients))
+        """Run the forward pass and the published backward pass. No gradient of the inputs is published."""
+        trace = NETWORKS[self.cell].forward(self.weights(problem), problem.inputs["x"], probe)
+        gradients = self.backward(trace, problem.d_outputs["output"], probe)
+        return Answer({"output": trace.h}, {}, self.express(gradients))
 
     def weights(self, problem: Problem) -> Arrays:
-        """A problem's parameters in the layout of ``passes.py``."""
+        """Return a problem's parameters in the layout of ``networks.py``."""
         arrays = self.layout.to_torch(problem.parameters, self.gates)
         return {"weight_ih": arrays["weight_ih"], "weight_hh": arrays["weight_hh"], "bias": arrays["bias_ih"]}
 
     def express(self, gradients: Gradients) -> Arrays:
-        """Gradients in the layout of ``passes.py`` as gradients in the system's."""
+        """Convert gradients from the layout of ``networks.py`` to the system's."""
         weights = {name: array for name, array in gradients.items() if name != "bias"}
         both = {"bias_ih": gradients["bias"], "bias_hh": gradients["bias"]}
         return self.layout.from_torch(weights | both, self.gates)
 
     def problem(self, rng: np.random.Generator, T: int, B: int, D: int, H: int) -> Problem:
-        """Random weights in the system's layout, a random x and a random d_output."""
+        """Draw random weights in the system's layout, a random x and a random d_output."""
         d_output = rng.normal(size=(T, B, H))
         return Problem(self.layout.draw(D, H, rng), {"x": rng.normal(size=(T, B, D))}, {"output": d_output})
 
 
 def departing(system: System, problem: Problem, departures: Iterable[Departure], d_c_n: Array | None = None) -> Answer:
-    """What our layer in ``manual`` answers where it is made to depart from the true gradient in these ways.
+    """Run the layer of ``manual`` with these departures from the true gradient.
 
-    ``d_c_n`` (B, H) comes in at the last c, zero if left out: no published program is given one.
+    ``d_c_n`` (B, H) is the gradient of the last c, by default zero: no published program is given one.
     """
     weights, x, d_output = system.weights(problem), problem.inputs["x"], problem.d_outputs["output"]
     _, B, D = x.shape
@@ -90,14 +99,17 @@ def departing(system: System, problem: Problem, departures: Iterable[Departure],
     probe = Departing(departures, weights, x, d_output)
     answer = Layer(layer).solve(ours, probe)
     bare = {name.removesuffix("_l0"): array for name, array in answer.gradients.items()}
-    gradients = probe.gradients(
-        {"weight_ih": bare["weight_ih"], "weight_hh": bare["weight_hh"], "bias": bare["bias_ih"]}
-    )
+    true = {"weight_ih": bare["weight_ih"], "weight_hh": bare["weight_hh"], "bias": bare["bias_ih"]}
+    gradients = probe.gradients(summed_over_units(true) if system.scalar_bias else true)
     return Answer({"output": answer.outputs["output"]}, {}, system.express(gradients))
 
 
 def truth(system: System, problem: Problem, **options: Any) -> Reference:
-    """What autograd says, under the names and in the layout of the system; ``options`` as of ``Autograd.run``."""
+    """Return autograd's gradients and intermediates, under the names and in the layout of the system.
+
+    A bias declared as one number is the row of H here that the published program makes of it. ``options`` are those of
+    ``Autograd.run``.
+    """
     x, d_output = problem.inputs["x"], problem.d_outputs["output"]
     nonlinearity = {"nonlinearity": "sigmoid"} if system.cell == "rnn" else {}
     module = CELLS[system.cell].of(torch_impl)(x.shape[2], d_output.shape[2], dtype=torch.float64, **nonlinearity)
@@ -113,7 +125,7 @@ def truth(system: System, problem: Problem, **options: Any) -> Reference:
 
 
 def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int = 4, H: int = 5) -> Report:
-    """Let the localiser find what is wrong with a system, on random weights and arguments."""
+    """Let the localiser find what is wrong with a system, on random weights and inputs."""
     problem = system.problem(np.random.default_rng(seed), T, B, D, H)
     trial = Trial(f"T = {T}, B = {B}, D = {D}, H = {H}", problem, partial(truth, system, problem), {"T": T, "B": B})
     look = cell_hints(
@@ -139,7 +151,7 @@ def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int =
 
 
 def _layer(cell: str, D: int, H: int) -> Recurrent:
-    """One of ``manual``'s layers, whose parameters are yet to be set."""
+    """Make a layer of ``manual``, whose parameters are yet to be set."""
     rng = np.random.default_rng(0)
     if cell == "rnn":
         return manual.RNN(D, H, nonlinearity="sigmoid", rng=rng)
@@ -147,7 +159,7 @@ def _layer(cell: str, D: int, H: int) -> Recurrent:
 
 
 def _suffixed(weights: Arrays) -> dict[str, Array]:
-    """Under the names of a first layer with two biases, the second zero."""
+    """Name the weights as those of a first layer with two biases, the second zero."""
     return {
         "weight_ih_l0": weights["weight_ih"],
         "weight_hh_l0": weights["weight_hh"],
@@ -185,7 +197,8 @@ SYSTEMS = {
             "lstm",
             Layout("i f o g", stacked=False, columns=True, biases=1),
             scalar_bias_lstm.backward,
-            (*_CARRIES, d.tanh_slope_at_c),
+            (*_CARRIES, d.tanh_slope_at_c, d.row_for_one_number),
+            scalar_bias=True,
         ),
         System(
             "LSTM class",

@@ -1,12 +1,13 @@
-"""What the recipes train on: problems one at a time, and what their authors print while it goes on.
+"""What the recipes train on: problems one at a time, and what their authors print in the course of it.
 
-A task has ``batches(rng, steps)``, which yields x (T, 1, D) and y (T, 1, O) for each step, and ``printed(step)`` with
-``lines(step, trainer, x, y, losses)``, which say at which steps, counted from 1, something is printed, and what.
-It is asked before the step's update, as the authors do; ``losses`` are those of the steps before.
+A task has ``batches(rng, steps)``, which yields x (T, 1, D) and y (T, 1, O) for each step, and ``look(moment)``, which
+says what its author sees before that step's update, if anything. ``opening`` and ``closing`` are what the author
+prints before and after the training.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,13 +19,56 @@ from manual.arrays import Array
 #: Either of NumPy's generators: one recipe needs the old one, to draw what its author drew.
 Generator = np.random.Generator | np.random.RandomState
 
+#: Print-outs of a sum, as their authors print it.
+WITH_SUM = "Error:{error:.5g}\nPred:{predicted}\nTrue:{true}\n{a} + {b} = {total}\n-------{step}------"
+WITHOUT_SUM = "Error:{error:.5g}\nPred:{predicted}\nTrue:{true}\n-------------"
+WITH_SIZE = "Error:{error:.5g}\nPred:{predicted}\nTrue:{true}\nans =\n\n     1     8\n\n-------------"
+IN_PYTHON = "Error:{errors}\nPred:{predicted_bits}\nTrue:{true_bits}\n{a} + {b} = {total}\n------------"
+
+
+class Moment(NamedTuple):
+    """A step of a training, before its update."""
+
+    step: int  # counted from 1
+    steps: int  # of the whole training
+    trainer: ManualTrainer
+    x: Array
+    y: Array
+    losses: Sequence[float]  # of the steps before
+
+
+class Look(NamedTuple):
+    """What an author sees at a step: the value of the error curve, if there is one, and the lines of the print-out."""
+
+    value: float | None
+    lines: list[str]
+
+
+class Task:
+    """What all tasks have in common: most authors print nothing before or after the training."""
+
+    def opening(self) -> list[str]:
+        """Return the lines before the first step."""
+        return []
+
+    def closing(self, trainer: ManualTrainer, rng: Generator) -> list[str]:
+        """Return the lines after the last step, for which ``rng`` draws new data."""
+        return []
+
 
 @dataclass(frozen=True)
-class Addition:
-    """a + b in ``bits`` bits, a and b whole numbers up to and including a bound, printed at regular steps.
+class Addition(Task):
+    """a + b in ``bits`` bits, for whole numbers a and b, looked at in regular steps.
 
-    ``least`` is the smallest a and b, ``largest_a`` and ``largest_b`` the largest; ``first`` is the first step after
-    which something is printed, ``every`` the distance to the next.
+    Args:
+        least: the smallest a and b.
+        largest_a: the largest a.
+        largest_b: the largest b.
+        first: the first step after which something is printed.
+        every: the distance to the next.
+        bits: of the sum.
+        print_out: a format of ``error`` (summed over the bits) and ``errors`` (as an array), ``predicted`` and
+            ``true`` (digits), ``predicted_bits`` and ``true_bits`` (arrays), ``a``, ``b``, ``total`` and ``step``.
     """
 
     least: int = 1
@@ -33,44 +77,57 @@ class Addition:
     first: int = 1000
     every: int = 1000
     bits: int = 8
+    print_out: str = WITH_SUM
 
     def problems(self, rng: Generator, count: int) -> Sums:
-        """``count`` random problems."""
+        """Draw ``count`` random problems."""
         draw = rng.randint if isinstance(rng, np.random.RandomState) else rng.integers
         a, b = draw([self.least] * 2, [self.largest_a + 1, self.largest_b + 1], (count, 2)).T
         return Sums.adding(digits(a, self.bits), digits(b, self.bits))
 
     def batches(self, rng: Generator, steps: int) -> Iterator[tuple[Array, Array]]:
-        """One problem a step."""
+        """Yield one problem for each step."""
         problems = self.problems(rng, steps)
         x, y = problems.inputs(np.float64), problems.targets(np.float64)
         for step in range(steps):
             yield x[:, [step]], y[:, [step]]
 
-    def printed(self, step: int) -> bool:
-        """Whether something is printed after this step."""
-        return step >= self.first and (step - self.first) % self.every == 0
-
-    def lines(self, step: int, trainer: ManualTrainer, x: Array, y: Array, losses: Sequence[float]) -> list[str]:
-        """The error summed over the bits, the prediction and the truth, most significant bit first."""
-        z, bits = trainer.logits(x)[::-1, 0, 0], y[::-1, 0, 0].astype(int)
-        said = (z > 0).astype(int)
-        a, b, total = (int("".join(map(str, d)), 2) for d in (*x[::-1, 0].T.astype(int), said))
-        return [
-            f"Error: {np.abs(sigmoid(z) - bits).sum():.8f}",
-            f"Pred:  {' '.join(map(str, said))}",
-            f"True:  {' '.join(map(str, bits))}",
-            f"{a} + {b} = {total}",
-            f"------------ {step:,}",
-        ]
+    def look(self, now: Moment) -> Look | None:
+        """Return the error summed over the bits, and the prediction beside the truth, most significant bit first."""
+        if now.step < self.first or (now.step - self.first) % self.every:
+            return None
+        z, true = now.trainer.logits(now.x)[::-1, 0, 0], now.y[::-1, 0, 0].astype(int)
+        predicted = (z > 0).astype(int)
+        error = float(np.abs(sigmoid(z) - true).sum())
+        written = ["".join(map(str, bits)) for bits in (*now.x[::-1, 0].T.astype(int), predicted, true)]
+        a, b, total, _ = (int(number, 2) for number in written)
+        lines = self.print_out.format(
+            error=error,
+            errors=np.array2string(np.array([error]), precision=8, legacy="1.13"),
+            predicted=written[2],
+            true=written[3],
+            predicted_bits=predicted,
+            true_bits=true,
+            a=a,
+            b=b,
+            total=total,
+            step=now.step,
+        )
+        return Look(error, lines.split("\n"))
 
 
 @dataclass(frozen=True)
-class Regression:
-    """Targets y = W x + noise, a fixed set of samples gone through in order, epoch after epoch.
+class Regression(Task):
+    """Targets y = W x + noise, a fixed set of samples in order, epoch after epoch.
 
-    ``inputs``, ``units`` and ``steps`` are the sizes of x, of y, and of a sample in time; W is normal with deviation
-    ``spread``. ``one_target`` says whether there is one W, or, as in the write-up, a new one for each step.
+    Args:
+        one_target: whether there is one W or, as in the write-up, a new one for each step of each sample.
+        inputs: the size of x.
+        units: the size of y.
+        steps: of each sample.
+        samples: of an epoch.
+        spread: the standard deviation of W.
+        noise: the standard deviation of the noise.
     """
 
     one_target: bool = False
@@ -82,7 +139,7 @@ class Regression:
     noise: float = 0.01
 
     def data(self, rng: Generator, samples: int) -> tuple[Array, Array]:
-        """The samples: x (T, samples, D) and y (T, samples, H)."""
+        """Draw the samples: x (T, samples, D) and y (T, samples, H)."""
         shape = self.steps, samples
         x = rng.normal(size=(*shape, self.inputs))
         size = (1, 1) if self.one_target else shape
@@ -90,58 +147,81 @@ class Regression:
         return x, (W @ x[..., None])[..., 0] + rng.normal(0, self.noise, (*shape, self.units))
 
     def batches(self, rng: Generator, steps: int) -> Iterator[tuple[Array, Array]]:
-        """One sample a step."""
+        """Yield one sample for each step."""
         x, y = self.data(rng, self.samples)
         for step in range(steps):
             sample = [step % self.samples]
             yield x[:, sample], y[:, sample]
 
-    def printed(self, step: int) -> bool:
-        """After the first epoch, and every hundredth."""
-        epoch, rest = divmod(step, self.samples)
-        return rest == 0 and (epoch == 1 or epoch % 100 == 0)
+    def opening(self) -> list[str]:
+        """Return: demonstration of an LSTM, generating training data, training begins."""
+        return ["=== LSTM神经网络演示 ===", "生成训练数据...", "开始训练LSTM网络..."]
 
-    def lines(self, step: int, trainer: ManualTrainer, x: Array, y: Array, losses: Sequence[float]) -> list[str]:
-        """The epoch, and the mean loss of its samples, each before its own update."""
-        epoch = [*losses[len(losses) - self.samples + 1 :], float(trainer.run(x, y).loss)]
-        return [f"Epoch {step // self.samples}, mean loss: {np.mean(epoch):.6f}"]
+    def look(self, now: Moment) -> Look | None:
+        """Return an epoch's mean loss, each sample's before its update; printed after 1, 100, 200, … epochs."""
+        epoch, rest = divmod(now.step, self.samples)
+        if rest:
+            return None
+        losses = [*now.losses[len(now.losses) - self.samples + 1 :], float(now.trainer.run(now.x, now.y).loss)]
+        mean = float(np.mean(losses))
+        printed = epoch == 1 or epoch % 100 == 0
+        return Look(mean, [f"Epoch {epoch}/{now.steps // self.samples}, 平均损失: {mean:.6f}"] if printed else [])
+
+    def closing(self, trainer: ManualTrainer, rng: Generator) -> list[str]:
+        """Return: testing the prediction, its size, and of a new sample the first five steps, a column each."""
+        h = trainer.logits(rng.normal(size=(self.steps, 1, self.inputs)))[:, 0].T  # (units, steps)
+        return [
+            "",
+            "测试预测...",
+            f"预测完成! 输出维度: {h.shape[0]}x{h.shape[1]}",
+            "",
+            "前5个时间步的预测结果:",
+            *("".join(f"{value:10.4f}" for value in row[:5]) for row in h),
+        ]
 
 
 @dataclass(frozen=True)
-class GradientCheck:
-    """One fixed sequence; printed is the numeric gradient of the forget gate's recurrent weights, beside ours."""
+class GradientCheck(Task):
+    """One fixed sequence, and the numeric gradient of every parameter beside ours at the first step.
+
+    The write-up prints this of the forget gate's recurrent weights and leaves the others to the reader.
+    """
 
     sequence: tuple[tuple[float, ...], ...] = ((1.0, 2.0, 3.0), (2.0, 3.0, 4.0))
     units: int = 2
     epsilon: float = 1e-3
-    every: int = 50
 
     def batches(self, rng: Generator, steps: int) -> Iterator[tuple[Array, Array]]:
-        """The same sequence each time; there are no targets, and y is zero."""
+        """Yield the same sequence for each step; there are no targets, and y is zero."""
         x = np.array(self.sequence)[:, None]
         for _ in range(steps):
             yield x, np.zeros((len(x), 1, self.units))
 
-    def printed(self, step: int) -> bool:
-        """After the first step, and at regular ones."""
-        return step == 1 or step % self.every == 0
+    def look(self, now: Moment) -> Look | None:
+        """Return a line for each element of each parameter, under the write-up's names: numeric, then ours."""
+        if now.step > 1:
+            return None
+        H, lines = self.units, []
+        gradients = now.trainer.run(now.x, now.y).gradients
+        kinds = {"weight_hh": "W{}h", "weight_ih": "W{}x", "bias_ih": "b{}"}
+        for block, gate in ((1, "f"), (0, "i"), (3, "o"), (2, "c")):  # in the text's order; c is the candidate, g
+            for kind, words in kinds.items():
+                name, rows = f"recurrent.{kind}_l0", slice(block * H, (block + 1) * H)
+                ours, numeric = gradients[name][rows], self._numeric(now, now.trainer.parameters[name][rows])
+                lines.append(words.format(gate))
+                for index in np.ndindex(ours.shape):
+                    place = ",".join(map(str, (*index, 0)[:2]))
+                    lines.append(f"weights({place}): expected - actual {numeric[index]:.4e} - {ours[index]:.4e}")
+        return Look(None, lines)
 
-    def lines(self, step: int, trainer: ManualTrainer, x: Array, y: Array, losses: Sequence[float]) -> list[str]:
-        """A line for each weight: numeric, then ours."""
-        name, H = "recurrent.weight_hh_l0", self.units
-        weight, ours = trainer.parameters[name], trainer.run(x, y).gradients[name]
-        lines = []
-        for row, column in np.ndindex(H, H):
-            index = H + row, column  # the second block is the forget gate's
-            kept = weight[index]
-            losses = []
-            for moved in (kept + self.epsilon, kept - self.epsilon):
-                weight[index] = moved
-                losses.append(float(trainer.run(x, y).loss))
-            weight[index] = kept
-            numeric = (losses[0] - losses[1]) / (2 * self.epsilon)
-            lines.append(f"weights({row},{column}): expected - actual {numeric:.4e} - {ours[index]:.4e}")
-        return [*lines, f"------------ {step:,}"]
-
-
-Task = Addition | Regression | GradientCheck
+    def _numeric(self, now: Moment, parameter: Array) -> Array:
+        """Return central differences of the loss by each element of a view of a parameter."""
+        gradient = np.empty_like(parameter)
+        for index in np.ndindex(parameter.shape):
+            before, losses = parameter[index], []
+            for moved in (before + self.epsilon, before - self.epsilon):
+                parameter[index] = moved
+                losses.append(float(now.trainer.run(now.x, now.y).loss))
+            parameter[index] = before
+            gradient[index] = (losses[0] - losses[1]) / (2 * self.epsilon)
+        return gradient

@@ -26,7 +26,7 @@ class FastLSTM:
         rows, P = weights["weight_hh"].shape
         memory = LSTMMemory.reuse(out, T, B, D, rows // 4, P, x.dtype)
         memory.load(x, state, weights)
-        product, W, W_hr = memory.to_gates.multiply, memory.to_gates.weights, memory.weight_hr.T
+        product, W, W_mh = memory.to_gates.multiply, memory.to_gates.weights, memory.weight_hr.T
         half, projected = memory.half, memory.projected
         for s in memory.steps:
             product(s.x_1_h, W, s.z_out)  # (L1) (4, B, H), of the sigmoids halved
@@ -39,7 +39,7 @@ class FastLSTM:
             tanh(s.c, s.tanh_c)
             multiply(s.o, s.tanh_c, s.m)  # (L7)
             if projected:
-                dot(s.m, W_hr, s.h)  # (L21) (B, P)
+                dot(s.m, W_mh, s.h)  # (L21) (B, P)
             copyto(s.next_h_prev, s.h)
         return memory.h.copy(), (memory.h[-1].copy(), memory.steps[-1].c.copy()), memory
 

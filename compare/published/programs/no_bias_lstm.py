@@ -1,36 +1,43 @@
-"""The LSTM in MATLAB of "RNN及LSTM的matlab实现" (RNN and LSTM in MATLAB), a repost whose text names no author.
+"""The LSTM in MATLAB of "RNN及LSTM的matlab实现" (RNN and LSTM in MATLAB), a repost that names no author.
 
-Its author found the results not so good and asked the readers whether it is the task or the code. No biases, 32
-units, adding numbers of 8 bits.
+Its author was not satisfied with the results and asked the readers whether the task or the code is to blame. No biases,
+32 units, sums of 8 bits.
 
 Departures from the true gradient:
 
-1. d_h is the output's share alone; what the step after hands back is not added.
-2. d_h is multiplied by h (1 - h). The h of an LSTM is not the output of a sigmoid: where h < 0 the sign turns round.
-3. d_c is h's share alone; what the step after hands back is not added.
+1. d_h is the output's share alone; the carry from the step after is not added.
+2. d_h is multiplied by h (1 - h). The h of an LSTM is not the output of a sigmoid: where h < 0 the sign flips.
+3. d_c is h's share alone; the carry from the step after is not added.
 4. tanh' is taken at c, not at tanh(c): 1 - c², negative as soon as |c| > 1.
-5. The weight gradients of the gates i, f and o are multiplied by W (1 - W) of the weight itself, negative for
+5. The weight gradients of the gates i, f and o are multiplied by W (1 - W) of the weight itself, which is negative for
    negative weights, and
 6. those of g by 1 - W². No derivative of the weight belongs there.
 
+The text shows none of its helper functions. That ``sigmoid_output_to_derivative`` is s (1 - s) and
+``tan_h_output_to_derivative`` 1 - a² of its argument, on which departures 2 and 4 to 6 rest, is inferred from the names
+and from ``scalar_bias_lstm.py``, the repair of the same program, which prints them.
+
+A comment in both programs shows that the author tried to carry h back: ``future_H_diff * (W_i' + W_o' + W_f' + W_g')``.
+Each gate needs its own matrix with its own delta; ``carry_through_summed_matrices`` in ``departures.py`` is that line.
+
 The gradient of the readout is right, and the loss is the cross-entropy summed over the bits, whose gradient is p - y.
 
-One thing is beyond any gradient's reach: with no bias and a zero state, an input of zeros gives g = 0, so c and h stay
-0 and the output 0.5 whatever the weights, for as long as both numbers have shown only zeros.
+One fault no gradient can mend: with no bias and a zero state, an input of zeros gives g = 0. So c and h stay 0 and the
+output stays 0.5 whatever the weights, for as long as both numbers have shown only zeros.
 """
 
-from compare.published.passes import Gradients, Tape, every_step, sums
-from compare.published.stepwise import deltas_without_carry
+from compare.published.gate_deltas import deltas_without_carry, probed_at_every_step
+from compare.published.networks import Gradients, LSTMTrace, parameter_gradients
 from manual.activations import sigmoid_derivative, tanh_derivative
 from manual.arrays import Array, Probe
 
 
-def backward(tape: Tape, d_output: Array, probe: Probe | None = None) -> Gradients:
-    """The published gradient. Nothing is carried, so that each line does all steps at once."""
-    d_h = every_step(probe, "d_h", d_output * sigmoid_derivative(tape.h))  # departures 1 and 2
-    d_c = every_step(probe, "d_c", d_h * tape.o * tanh_derivative(tape.c))  # departures 3 and 4
-    gradients = sums(tape, deltas_without_carry(tape, d_h, d_c, probe))
-    return gradients | {name: gradients[name] * _slope(tape.weights[name]) for name in ("weight_ih", "weight_hh")}
+def backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
+    """Return the published gradient. Nothing is carried, so each line computes all steps at once."""
+    d_h = probed_at_every_step(probe, "d_h", d_output * sigmoid_derivative(trace.h))  # departures 1 and 2
+    d_c = probed_at_every_step(probe, "d_c", d_h * trace.o * tanh_derivative(trace.c))  # departures 3 and 4
+    gradients = parameter_gradients(trace, deltas_without_carry(trace, d_h, d_c, probe))
+    return gradients | {name: gradients[name] * _slope(trace.weights[name]) for name in ("weight_ih", "weight_hh")}
 
 
 def _slope(weight: Array) -> Array:

@@ -111,6 +111,14 @@ def test_accuracies_are_shown_for_both_sides(run):
     assert line_with(text, "1,024", "107").split() == ["1,024", "107", "50.00%", "25.00%"]
 
 
+@pytest.mark.parametrize("autograd", [0.125, 0.35])
+def test_where_independent_runs_learn_different_things_the_drift_is_given_as_the_reason(run, autograd):
+    run.lockstep.steps[-1] = replace(run.lockstep.steps[-1], drift=1.25)
+    text = shown(replace(run, correct_sums=[CorrectSums(8, 16384, 0.35, autograd)]))
+    reason = "two independent runs, which rounding alone drives apart: by 1.2e+00 of the largest parameter"
+    assert (reason in text) is (autograd != 0.35)
+
+
 @pytest.mark.parametrize("verbose, count", [(False, 1), (True, 2)])
 def test_examples_are_written_out_most_significant_digit_first(run, verbose, count):
     a, b = np.array([[0, 1], [1, 1], [1, 0], [0, 0]]), np.array([[1, 1], [1, 0], [0, 0], [0, 0]])

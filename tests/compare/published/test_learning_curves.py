@@ -5,32 +5,43 @@ import pytest
 
 import manual
 from compare.binary_addition import all_sums
-from compare.published.lockstep import set_up
-from compare.published.passes import PASSES, lstm_backward, lstm_forward
+from compare.cells import CELLS
+from compare.published.learning_curves import (
+    SideBySide,
+    initial_weights,
+    learning_curve,
+    loss_gradients,
+    share_of_sums_right,
+    training_data,
+    true_backward,
+)
+from compare.published.networks import NETWORKS, lstm_backward, lstm_forward
+from compare.published.recipe_training import set_up
 from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS
 from compare.published.tasks import Addition
-from compare.published.training import Runs, drawn, exact, incoming, samples, train
 from manual.activations import sigmoid
 
 SMALL = replace(RECIPES["no-bias-lstm"], hidden_size=3)
 
 
-@pytest.mark.parametrize("name", ["scalar-bias-lstm", "no-bias-lstm", "trask-rnn", "lstm-class"])
+@pytest.mark.parametrize("name", ["scalar-bias-lstm", "no-bias-lstm", "trask-rnn", "lstm-class", "gru-layer"])
 def test_training_side_by_side_is_training_in_lock_step(name):
     """The same weights as the manual side has after as many problems of the same recipe."""
     recipe, steps = RECIPES[name], 7
     lockstep = set_up(recipe, (generators := recipe.generators())[0])
     for x, y in recipe.task.batches(generators[1], steps):
         lockstep.step(x, y)
-    runs = Runs(recipe, [recipe.seed, recipe.seed + 1], PASSES[recipe.cell][1], steps)
+    runs = SideBySide(recipe, [recipe.seed, recipe.seed + 1], true_backward(recipe), steps)
     for number in range(steps):
         losses = runs.step(number)
     parameters = lockstep.manual.parameters
     for key in ("weight_ih", "weight_hh"):
         np.testing.assert_allclose(runs.weights[key][0], parameters[f"recurrent.{key}_l0"], rtol=0, atol=1e-13)
     if recipe.layout.biases:
-        np.testing.assert_allclose(runs.weights["bias"][0], parameters["recurrent.bias_ih_l0"], rtol=0, atol=1e-13)
+        scalar = recipe.layout.biases == "scalar"
+        bias = np.repeat(parameters["recurrent.bias_l0"], 32) if scalar else parameters["recurrent.bias_ih_l0"]
+        np.testing.assert_allclose(runs.weights["bias"][0], bias, rtol=0, atol=1e-13)
     else:
         assert not runs.weights["bias"].any()
     if recipe.readout:
@@ -48,33 +59,32 @@ def test_training_side_by_side_is_training_in_lock_step(name):
 )
 def test_the_delta_of_the_output_is_the_published_one(name, delta):
     recipe = RECIPES[name]
-    weights, readout = drawn(recipe)
-    x, y = samples(recipe, 5)
-    tape = PASSES[recipe.cell][0](weights, x)
-    p = sigmoid(tape.h @ readout.T)
-    d_output, d_readout, _ = incoming(recipe, tape, y, readout)
+    weights, readout = initial_weights(recipe)
+    x, y = training_data(recipe, 5)
+    trace = NETWORKS[recipe.cell].forward(weights, x)
+    p = sigmoid(trace.h @ readout.T)
+    d_output, d_readout, _ = loss_gradients(recipe, trace, y, readout)
     np.testing.assert_allclose(d_output, delta(p, y) @ readout, rtol=1e-10, atol=1e-14)
-    np.testing.assert_allclose(d_readout, (delta(p, y) * tape.h).sum(axis=(0, 1))[None], rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(d_readout, (delta(p, y) * trace.h).sum(axis=(0, 1))[None], rtol=1e-10, atol=1e-14)
 
 
 def test_the_error_of_the_class_is_the_published_one():
     recipe = RECIPES["lstm-class"]
-    weights, readout = drawn(recipe)
-    x, y = samples(recipe, 4)
-    tape = lstm_forward(weights, x)
-    d_output, _, losses = incoming(recipe, tape, y, readout)
-    np.testing.assert_allclose(d_output, (tape.h - y) / 15, rtol=1e-12)
-    np.testing.assert_allclose(losses * 4, 0.5 * ((tape.h - y) ** 2).sum() / 15, rtol=1e-12)
+    weights, readout = initial_weights(recipe)
+    x, y = training_data(recipe, 4)
+    trace = lstm_forward(weights, x)
+    d_output, _, losses = loss_gradients(recipe, trace, y, readout)
+    np.testing.assert_allclose(d_output, (trace.h - y) / 15, rtol=1e-12)
+    np.testing.assert_allclose(losses * 4, 0.5 * ((trace.h - y) ** 2).sum() / 15, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["scalar-bias-lstm", "matlab-rnn"])
+@pytest.mark.parametrize("name", ["scalar-bias-lstm", "matlab-rnn", "gru-layer"])
 def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
     recipe = replace(RECIPES[name], hidden_size=3)
-    curve = train(recipe, PASSES[recipe.cell][1], [0, 1], 300, [300])
+    curve = learning_curve(recipe, true_backward(recipe), [0, 1], 300, [300])
     problems = all_sums(8)
-    for k, found in enumerate(exact(recipe, curve.weights, curve.readout)):
-        kind = manual.RNN if recipe.cell == "rnn" else manual.LSTM
-        layer = kind(2, 3, rng=np.random.default_rng(0), **recipe.options)
+    for k, found in enumerate(share_of_sums_right(recipe, curve.weights, curve.readout)):
+        layer = CELLS[recipe.cell].of(manual)(2, 3, rng=np.random.default_rng(0), **recipe.options)
         layer.parameters["weight_ih_l0"][...] = curve.weights["weight_ih"][k]
         layer.parameters["weight_hh_l0"][...] = curve.weights["weight_hh"][k]
         layer.parameters["bias_ih_l0"][...] = curve.weights["bias"][k]
@@ -84,43 +94,44 @@ def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
         assert found == curve.values[-1, k]
 
 
-def test_weights_that_are_no_numbers_get_nothing_right():
-    weights, readout = drawn(SMALL)
+def test_weights_that_overflowed_get_nothing_right():
+    weights, readout = initial_weights(SMALL)
     stacked = {name: np.stack([array, array]) for name, array in weights.items()}
     stacked["weight_hh"][1] = np.nan
-    right = exact(SMALL, stacked, np.stack([readout, readout]))
+    right = share_of_sums_right(SMALL, stacked, np.stack([readout, readout]))
     assert right[1] == 0
 
 
-def test_a_run_sees_its_own_problems_in_their_order():
-    runs = Runs(SMALL, [4, 5], lstm_backward, 6)
+def test_each_start_sees_its_own_problems_in_their_order():
+    runs = SideBySide(SMALL, [4, 5], lstm_backward, 6)
     for k, seed in enumerate((4, 5)):
         _, data = (recipe := replace(SMALL, seed=seed)).generators()
         for number, (x, y) in enumerate(recipe.task.batches(data, 6)):
             assert np.array_equal(runs.x[:, k, number], x[:, 0]) and np.array_equal(runs.y[:, k, number], y[:, 0])
 
 
-def test_marks_beyond_the_end_are_left_out_and_the_true_gradient_learns_what_the_published_does_not():
-    marks = (5, 2_000, 10_000)
+def test_looks_beyond_the_end_are_left_out_and_the_true_gradient_learns_what_the_published_does_not():
+    looks = (5, 2_000, 10_000)
     true, published = (
-        train(RECIPES["no-bias-lstm"], backward, [0], 2_000, marks)
+        learning_curve(RECIPES["no-bias-lstm"], backward, [0], 2_000, looks)
         for backward in (lstm_backward, SYSTEMS["no-bias LSTM"].backward)
     )
-    assert true.marks == (5, 2_000) and true.values.shape == (2, 1)
+    assert true.problems == (5, 2_000) and true.values.shape == (2, 1)
     assert true.values[-1, 0] > 0.8 > 0.1 > published.values[-1, 0]
 
 
 @pytest.mark.parametrize(
     "name, problems, least",
     [
-        ("scalar-bias-lstm", 1_000, 0.9),
+        ("scalar-bias-lstm", 2_000, 0.9),
         ("concatenated-lstm", 2_000, 0.5),
         ("matlab-rnn", 8_000, 0.5),
         ("trask-rnn", 9_000, 0.9),
+        ("gru-layer", 3_000, 0.9),
     ],
 )
 def test_each_recipe_for_sums_learns_them(name, problems, least):
     recipe = RECIPES[name]
     assert isinstance(recipe.task, Addition)
-    curve = train(recipe, PASSES[recipe.cell][1], [0, 1], problems, (20, problems))
+    curve = learning_curve(recipe, true_backward(recipe), [0, 1], problems, (20, problems))
     assert curve.values[0].max() < 0.1 and curve.values[1].max() > least

@@ -1,0 +1,72 @@
+"""The figures of an audit: what is learnt by the true and the published gradients, and how far a gradient carries."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from compare.files import replacing
+
+#: The numbers of problems that stand on an axis.
+TICKS = (100, 1_000, 10_000, 100_000)
+
+
+def draw_trials(results: dict[str, Any], path: Path) -> None:
+    """Draw a panel for each trial, with a band for each of the two gradients."""
+    trials = results["trials"]
+    columns = 4
+    rows = -(-len(trials) // columns)
+    figure = Figure(figsize=(4 * columns, 3.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels[len(trials) :]:
+        panel.set_axis_off()
+    for axes, (title, trial) in zip(panels, trials.items()):
+        _band(axes, trial["problems"], trial["true"], "true", "tab:blue")
+        _band(axes, trial["problems"], trial["published"], "published", "tab:red", "--")
+        axes.set(title=title, xlabel="problems", ylabel=trial["value"].removesuffix(" to the last bit"))
+        if trial["value"].startswith("sums"):
+            axes.set(xscale="log", ylim=(-0.03, 1.03))
+            axes.minorticks_off()
+            ticks = [tick for tick in TICKS if tick <= 1.01 * trial["problems"][-1]]
+            axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        else:
+            axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    figure.suptitle(f"Median, quartiles and range of {results['starts']} starts")
+    _save(figure, path)
+
+
+def draw_carry(results: dict[str, Any], path: Path) -> None:
+    """Draw the norm of the carry by steps back, a band for each layer, and what bounds or carries it, dashed."""
+    carry = results["carry"]
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for k, name in enumerate(name for name in carry if name != "steps_back"):
+        _band(axes, carry["steps_back"], carry[name]["norm"], name, f"C{k}")
+        dashed = np.median(carry[name]["bound"], axis=1)
+        axes.plot(carry["steps_back"], dashed, color=f"C{k}", linestyle=":", linewidth=1)
+    axes.set(
+        xlabel="steps back",
+        ylabel="log10 of the norm of the carry, relative",
+        title=f"A gradient carried back: median, quartiles and range of {results['starts']} starts\n"
+        "dotted: of an RNN the bound (V2), of an LSTM the part through the cells alone (V4)",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", loc="lower left")
+    _save(figure, path)
+
+
+def _band(axes: Axes, x: Any, values: Any, label: str, colour: str, style: str = "-") -> None:
+    """Draw the median of the starts over their quartiles and their range; values are (len(x), starts)."""
+    low, first, median, third, high = np.quantile(np.asarray(values), [0, 0.25, 0.5, 0.75, 1], axis=1)
+    axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.fill_between(x, first, third, color=colour, alpha=0.3, linewidth=0)
+    axes.plot(x, median, style, color=colour, linewidth=1.8, label=label)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as beside:
+        figure.savefig(beside, format="png", dpi=100)

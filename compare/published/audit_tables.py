@@ -1,0 +1,188 @@
+"""The tables of an audit, in Markdown, so that the terminal and README.md show the same; and its JSON."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+#: After how many problems the tables show the sums, besides the last.
+COLUMNS = (500, 1_000, 2_000, 5_000, 10_000, 20_000)
+
+#: After how many steps back a table shows the carry.
+STEPS_BACK = (8, 64, 256, 1_024)
+
+
+class Table(NamedTuple):
+    """A table and its title."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """Return the table in Markdown, its columns aligned."""
+        widths = [max(map(len, column)) for column in zip(self.header, *self.rows)]
+        lines = [self.header, ["-" * width for width in widths], *self.rows]
+        return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
+
+
+def tables(results: dict[str, Any]) -> Iterator[Table]:
+    """Yield every table of an audit's results."""
+    yield _gradients(results)
+    yield _sums(results)
+    yield _complete(results)
+    yield _losses(results)
+    yield _repairs(results)
+    yield _gradient_check(results)
+    yield _carry(results)
+    yield _recipes(results)
+
+
+def show(results: dict[str, Any], console: Console) -> None:
+    """Print the tables, and what the localiser finds wrong in each system."""
+    console.print(f"Median (smallest to largest) of {results['starts']} starts, of gradients at the start of more\n")
+    for table in tables(results):
+        console.print(table.title, style="bold", highlight=False, soft_wrap=True)
+        console.print(Text(table.markdown()), soft_wrap=True)
+        console.print()
+    for name, system in results["systems"].items():
+        _findings(name, system, console)
+
+
+def as_text(results: dict[str, Any]) -> str:
+    """Return the results as JSON, each list of numbers on a line of its own."""
+    text = json.dumps(results, indent=2, ensure_ascii=False)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text) + "\n"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, to one digit after the point; near 100 to two, and never rounded up to 100."""
+    if share == 1:
+        return "100"
+    return f"{math.floor(share * 1e4) / 100:.2f}" if share > 0.999 else f"{share:.1%}"[:-1]
+
+
+def shares(values: Iterable[float]) -> str:
+    """Return the median and range of shares, in percent."""
+    median, *rest = spread(values, percent).split(" ", 1)
+    return " ".join([median, "%", *rest])
+
+
+def spread(values: Iterable[float], form: Callable[[float], str] = "{:.2f}".format) -> str:
+    """Return the median and range of numbers."""
+    low, median, high = (form(float(v)) for v in np.quantile(list(values), [0, 0.5, 1]))
+    return median if low == high else f"{median} ({low} to {high})"
+
+
+def complete(values: Iterable[float]) -> str:
+    """Return of how many starts every sum is right."""
+    values = list(values)
+    return f"{sum(value == 1 for value in values)} of {len(values)}"
+
+
+def _gradients(results: dict[str, Any]) -> Table:
+    header = "system", "problems", "error at the start", "cosine", "error after training", "cosine", "found wrong"
+    rows = []
+    for name, system in results["systems"].items():
+        numbers = dict.fromkeys(fault["equation"] for fault in system["faults"])
+        missed = sorted(set(system["expected"]) ^ set(system["found"]))
+        found = f"{', '.join(numbers) or 'nothing'}{f'; not as listed: {missed}' if missed else ''}"
+        start, trained = system["at_start"], system["after_training"]
+        cells = [spread(start["error"], _error), spread(start["cosine"], _cosine)]
+        cells += [spread(trained["error"], _error), spread(trained["cosine"], _cosine)] if trained else ["—", "—"]
+        rows.append([name, str(start["problems"]), *cells, found])
+    starts = len(next(iter(results["systems"].values()))["at_start"]["error"])
+    return Table(f"The published gradient against autograd's, {starts} starts", header, rows)
+
+
+def _sums(results: dict[str, Any]) -> Table:
+    trials = {title: trial for title, trial in results["trials"].items() if trial["value"].startswith("sums")}
+    rows = []
+    for title, trial in trials.items():
+        for kind in ("true", "published"):
+            values = dict(zip(trial["problems"], trial[kind]))
+            early = [shares(values[n]) if n in values else "" for n in COLUMNS]
+            rows.append([title, kind, *early, shares(trial[kind][-1])])
+    header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS), "at the end"
+    return Table("Sums right to the last bit, after so many problems", header, rows)
+
+
+def _complete(results: dict[str, Any]) -> Table:
+    rows = []
+    for title, trial in results["trials"].items():
+        if trial["value"].startswith("sums"):
+            for kind in ("true", "published"):
+                values = dict(zip(trial["problems"], trial[kind]))
+                rows.append([title, kind, *(complete(values[n]) if n in values else "" for n in COLUMNS)])
+    header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS)
+    return Table("Starts that get every sum right, after so many problems", header, rows)
+
+
+def _losses(results: dict[str, Any]) -> Table:
+    rows = []
+    for title, trial in results["trials"].items():
+        if trial["value"].startswith("mean loss"):
+            for kind in ("true", "published"):
+                rows.append([title, kind, *(spread(trial[kind][at], "{:.3f}".format) for at in (0, -1))])
+    return Table("Mean loss of an epoch", ("trained", "gradient", "at the first look", "at the end"), rows)
+
+
+def _repairs(results: dict[str, Any]) -> Table:
+    repairs = {name: values for name, values in results["repairs"].items() if name != "problems"}
+    rows = [[name, shares(values), complete(values)] for name, values in repairs.items()]
+    title = f"The no-bias LSTM after {results['repairs']['problems']:,} problems"
+    return Table(title, ("gradient", "sums right", "starts with every sum right"), rows)
+
+
+def _gradient_check(results: dict[str, Any]) -> Table:
+    check = results["gradient_check"]
+    rows = [[name, *(f"{errors[name]:.1e}" for errors in check.values())] for name in next(iter(check.values()))]
+    title = "Relative error of each gradient in the LSTM layer's check, which looked at weight_hh_f with 2 steps"
+    return Table(title, ("gradient", *(f"{T} steps" for T in check)), rows)
+
+
+def _carry(results: dict[str, Any]) -> Table:
+    carry, rows = results["carry"], []
+    for name in carry:
+        if name != "steps_back":
+            norms = dict(zip(carry["steps_back"], carry[name]["norm"]))
+            rows.append([name, *(spread(norms[n], "{:.1f}".format) for n in STEPS_BACK)])
+    header = ("layer", *(f"{n:,} steps back" for n in STEPS_BACK))
+    return Table("Norm of the carried gradient over that of the incoming one, log10", header, rows)
+
+
+def _recipes(results: dict[str, Any]) -> Table:
+    rows = []
+    for name, end in results["recipes"].items():
+        if end["value"].startswith("sums"):
+            found = f"sums right: {shares(end['values'])}", complete(end["values"])
+        else:
+            found = f"loss: {spread(end['values'], '{:.3f}'.format)}", ""
+        rows.append([f"`{name}`", f"{end['problems']:,}", *found])
+    return Table("The recipes at their end", ("recipe", "problems", "result", "starts with every sum right"), rows)
+
+
+def _error(error: float) -> str:
+    return "0" if error < 1e-12 else f"{error:.2f}"
+
+
+def _cosine(cosine: float) -> str:
+    return "1" if cosine > 1 - 1e-9 else f"{cosine:.3f}" if cosine > 0.99 else f"{cosine:.2f}".replace("-0.00", "0.00")
+
+
+def _findings(name: str, system: dict[str, Any], console: Console) -> None:
+    """Print what the localiser says of a system; gates that share an equation and a hint are one line."""
+    lines: dict[tuple[str, str, str], list[str]] = {}
+    for fault in system["faults"]:
+        where, gate = fault["name"], "" if fault["steps"] else fault["gate"]
+        lines.setdefault((fault["equation"], where.removesuffix(f"_{gate}"), fault["hint"]), []).append(gate)
+    console.print(Text(f"{name}: {len(lines) or 'nothing'} found", style="bold"))
+    for (number, where, hint), gates in lines.items():
+        console.print(
+            f"    ({number}) {' '.join([where, *filter(None, gates)])}: {hint}", highlight=False, soft_wrap=True
+        )

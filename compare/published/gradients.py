@@ -1,0 +1,62 @@
+"""How far a published gradient is from the true one."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from compare.diagnosis.derivations import Problem
+from compare.published.learning_curves import initial_weights, loss_gradients, training_data
+from compare.published.networks import NETWORKS
+from compare.published.recipes import RECIPES, Recipe
+from compare.published.systems import SYSTEMS, System, truth
+from manual.arrays import Array
+
+#: Over how many problems of a recipe a gradient is summed, if it has as many.
+PROBLEMS = 256
+
+
+class Deviation(NamedTuple):
+    """Of a gradient p from the true one t, each as one vector of all parameters of the layer."""
+
+    error: float  # |p - t| / |t|
+    cosine: float  # of the angle between the two
+    problems: int  # that both are summed over
+
+
+def deviation(system: System, recipe: Recipe, weights: dict[str, Array], readout: Array) -> Deviation:
+    """Measure a system's gradient at these weights, summed over problems that the recipe does not train on."""
+    x, y = training_data(replace(recipe, seed=recipe.seed + 1000), PROBLEMS)
+    trace = NETWORKS[system.cell].forward(weights, x)
+    d_output, _, _ = loss_gradients(recipe, trace, y, readout)
+    published, true = _gradients(system, weights, x, d_output)
+    p, t = (np.concatenate([array.ravel() for array in side.values()]) for side in (published, true))
+    lengths = np.linalg.norm(p), np.linalg.norm(t)
+    error, cosine = np.linalg.norm(p - t) / lengths[1], p @ t / (lengths[0] * lengths[1])
+    return Deviation(float(error), float(cosine), x.shape[1])
+
+
+def gradient_check() -> dict[int, dict[str, float]]:
+    """Return the relative error of each gradient in the LSTM layer's own check, by its number of steps.
+
+    The check has two steps and starts from h = c = 0. The gradient of the recurrent weights then comes from the delta
+    of the last step, which needs no carry; a third step brings the missing carry out.
+    """
+    system, recipe = SYSTEMS["LSTM layer, program"], RECIPES["lstm-layer"]
+    weights, _ = initial_weights(recipe)
+    errors = {}
+    for T in (2, 3):
+        x = np.arange(1.0, 4.0) + np.arange(T)[:, None, None]  # (T, 1, 3): [1, 2, 3], [2, 3, 4], …
+        d_output = np.zeros((T, 1, recipe.hidden_size))
+        d_output[-1] = 1
+        published, true = _gradients(system, weights, x, d_output)
+        errors[T] = {n: float(np.abs(published[n] - t).max() / np.abs(t).max()) for n, t in true.items()}
+    return errors
+
+
+def _gradients(
+    system: System, weights: dict[str, Array], x: Array, d_output: Array
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the published gradients and autograd's."""
+    problem = Problem(system.express(weights), {"x": x}, {"output": d_output})
+    return system.solve(problem).gradients, truth(system, problem).answer.gradients

@@ -1,0 +1,144 @@
+"""Train a recipe: both sides in lock-step, from the write-up's start, with its loss, problems and print-outs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+import manual
+import torch_impl
+from compare.binary_addition import all_sums
+from compare.cells import CELLS
+from compare.files import replacing
+from compare.lockstep.lockstep import Lockstep, Step
+from compare.lockstep.trainers import ManualTrainer, TorchTrainer
+from compare.lockstep.training import Run, check_equations, count_correct
+from compare.published.bare_layer import BareModel, BareModule
+from compare.published.losses import loss
+from compare.published.recipes import Recipe
+from compare.published.scalar_bias import ScalarBiasModel, ScalarBiasModule
+from compare.published.tasks import Addition, Moment
+
+
+@dataclass(frozen=True)
+class RecipeRun(Run):
+    """A finished run of a recipe, with its author's error curve: (step, value), empty if the author has none."""
+
+    curve: list[tuple[int, float]]
+
+    def draw_curve(self, path: Path) -> None:
+        """Draw the error curve as its author does."""
+        figure = Figure(figsize=(8, 4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(*zip(*self.curve), ".-", markersize=3)
+        is_sum = isinstance(self.settings, Recipe) and isinstance(self.settings.task, Addition)
+        ylabel = "error of one problem, summed over the bits" if is_sum else "mean loss of the epoch"
+        axes.set(xlabel="problems", ylabel=ylabel, title=self.settings.title)
+        axes.grid(alpha=0.3)
+        with replacing(path) as beside:
+            figure.savefig(beside, format="png", dpi=110)
+
+
+def train_recipe(
+    recipe: Recipe,
+    on_step: Callable[[Step], None] = lambda step: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> RecipeRun:
+    """Train both sides in lock-step as the recipe says.
+
+    The opponent is PyTorch's own layer where PyTorch has it, else the written-out twin; a second one follows its own
+    gradients, which shows the drift. The equations are checked one by one against the twin at the end.
+
+    Args:
+        recipe: what to train.
+        on_step: called after each step.
+        say: called with each line that the write-up's author would print.
+    """
+    weights, data = recipe.generators()
+    lockstep = set_up(recipe, weights)
+    losses: list[float] = []
+    curve: list[tuple[int, float]] = []
+    for line in recipe.task.opening():
+        say(line)
+    for step, (x, y) in enumerate(recipe.task.batches(data, recipe.steps), start=1):
+        look = recipe.task.look(Moment(step, recipe.steps, lockstep.manual, x, y, losses))
+        if look:
+            curve += [(step, look.value)] if look.value is not None else []
+            for line in look.lines:
+                say(line)
+        on_step(lockstep.step(x, y))
+        losses.append(lockstep.steps[-1].loss_manual)
+        if lockstep.stuck:
+            break
+    for line in recipe.task.closing(lockstep.manual, data):
+        say(line)
+    lockstep.finish()
+    checked = check_equations(lockstep, _torch_layer(recipe, torch_impl), recipe)
+    if not isinstance(recipe.task, Addition):
+        return RecipeRun(recipe, lockstep, checked, [], None, curve)
+    examples = recipe.task.problems(np.random.default_rng(recipe.seed), 3)
+    return RecipeRun(
+        recipe,
+        lockstep,
+        checked,
+        [count_correct(lockstep, all_sums(recipe.task.bits), recipe.dtype)],
+        (examples, lockstep.manual.logits(examples.inputs(recipe.dtype))),
+        curve,
+    )
+
+
+def set_up(recipe: Recipe, rng: Any) -> Lockstep:
+    """Set up both sides at the start that is drawn from ``rng``.
+
+    A second bias, which no write-up has, is zero and does not learn: with it, each bias would move twice as far.
+    """
+    start, readout = recipe.draw(rng)
+    scalar = recipe.layout.biases == "scalar"
+    placeholder = np.random.default_rng(0)  # for parameters that are overwritten at once
+    recurrent = CELLS[recipe.cell].of(manual)(
+        recipe.input_size, recipe.hidden_size, bias=recipe.layout.biases != 0, rng=placeholder, **recipe.options
+    )
+    for name, array in recurrent.parameters.items():
+        array[...] = start[name.removesuffix("_l0")]
+    model: manual.Model = BareModel(recurrent)
+    if recipe.readout:
+        linear = manual.Linear(recipe.hidden_size, 1, bias=False, rng=placeholder)
+        linear.parameters["weight"][...] = readout
+        model = (ScalarBiasModel if scalar else manual.Model)(recurrent, linear)
+    objective = loss(recipe.loss, recipe.loss_scale)
+
+    def learns(name: str) -> bool:
+        return not name.startswith("recurrent.bias_hh")
+
+    def torch_side(package: Any) -> TorchTrainer:
+        layer = _torch_layer(recipe, package)
+        module: nn.Module = BareModule(layer)
+        if recipe.readout:
+            linear = nn.Linear(recipe.hidden_size, 1, bias=False, dtype=torch.float64)
+            module = (ScalarBiasModule if scalar else torch_impl.Model)(layer, linear)
+        parameters = [parameter for name, parameter in module.named_parameters() if learns(name)]
+        return TorchTrainer(module, torch.optim.SGD(parameters, lr=recipe.learning_rate), objective)
+
+    # PyTorch's own layers lack the options that recipes have, and scalar biases.
+    package: Any = torch_impl if recipe.options or scalar else torch.nn
+    name = "autograd" if package is torch_impl else f"nn.{CELLS[recipe.cell].class_name}"
+    learning = {name: array for name, array in model.parameters.items() if learns(name)}
+    return Lockstep(
+        ManualTrainer(model, manual.SGD(learning, lr=recipe.learning_rate), objective),
+        {name: torch_side(package)},
+        torch_side(package),
+    )
+
+
+def _torch_layer(recipe: Recipe, package: Any) -> nn.Module:
+    """Make PyTorch's own layer, or the twin."""
+    bias = recipe.layout.biases != 0
+    layer: nn.Module = CELLS[recipe.cell].of(package)(
+        recipe.input_size, recipe.hidden_size, bias=bias, dtype=torch.float64, **recipe.options
+    )
+    return layer

@@ -1,0 +1,52 @@
+import pytest
+
+from compare.published.gradients import deviation, gradient_check
+from compare.published.learning_curves import initial_weights
+from compare.published.recipes import RECIPES
+from compare.published.systems import SYSTEMS, truth
+
+
+def test_a_right_gradient_does_not_deviate_and_a_wrong_one_does():
+    for name, recipe in (("RNN, Python", "trask-rnn"), ("no-bias LSTM", "no-bias-lstm")):
+        found = deviation(SYSTEMS[name], RECIPES[recipe], *initial_weights(RECIPES[recipe]))
+        if SYSTEMS[name].departures:
+            assert found.error > 0.5 and abs(found.cosine) < 0.5
+        else:
+            assert found.error < 1e-12 and found.cosine == pytest.approx(1)
+
+
+def test_a_gradient_is_summed_over_as_many_problems_as_the_recipe_has():
+    for name, recipe, problems in (
+        ("LSTM layer, program", "lstm-layer", 1),
+        ("LSTM class", "lstm-class", 100),
+        ("scalar-bias LSTM", "scalar-bias-lstm", 256),
+    ):
+        assert deviation(SYSTEMS[name], RECIPES[recipe], *initial_weights(RECIPES[recipe])).problems == problems
+
+
+def test_a_deviation_is_of_all_gradients_as_one_vector():
+    class Half:
+        """A system whose gradient is half the true one."""
+
+        cell, layout = "lstm", SYSTEMS["no-bias LSTM"].layout
+        gates = SYSTEMS["no-bias LSTM"].gates
+        express, weights = SYSTEMS["no-bias LSTM"].express, SYSTEMS["no-bias LSTM"].weights
+
+        def solve(self, problem):
+            answer = truth(SYSTEMS["no-bias LSTM"], problem).answer
+            for gradient in answer.gradients.values():
+                gradient /= 2
+            return answer
+
+    recipe = RECIPES["no-bias-lstm"]
+    found = deviation(Half(), recipe, *initial_weights(recipe))
+    assert found.error == pytest.approx(0.5) and found.cosine == pytest.approx(1)
+
+
+def test_the_published_check_could_not_see_with_two_steps_what_a_third_shows():
+    check = gradient_check()
+    recurrent = [name for name in check[2] if name.startswith("weight_hh")]
+    assert all(check[2][name] < 1e-12 for name in recurrent) and len(recurrent) == 4
+    assert check[3]["weight_hh_f"] > 0.05  # the one it looked at
+    for name in ("bias_i", "bias_o", "bias_g", "weight_ih_i", "weight_ih_g"):
+        assert check[2][name] > 0.05, name

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from oracles import relative_error
+
+import manual
+from compare.published.learning_curves import departing_backward
+from compare.published.networks import NETWORKS, gate_blocks, gru_backward, gru_forward, lstm_backward, lstm_forward
+from compare.published.systems import SYSTEMS, truth
+
+T, B, D, H = 6, 3, 2, 4
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+def apart(one, other):
+    """The largest relative error of any gradient."""
+    assert one.keys() == other.keys()
+    return max(relative_error(one[name], other[name]) for name in one)
+
+
+def side_by_side(name, rng, S=2):
+    """A system, a problem for each of S networks, and all of them as one."""
+    system = SYSTEMS[name]
+    problems = [system.problem(rng, T, B, D, H) for _ in range(S)]
+    weights = [system.weights(problem) for problem in problems]
+    stacked = {key: np.stack([w[key] for w in weights]) for key in weights[0]}
+    x = np.stack([problem.inputs["x"] for problem in problems], axis=1)
+    return system, problems, stacked, x, np.stack([p.d_outputs["output"] for p in problems], axis=1)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_networks_side_by_side_are_what_each_would_be_alone(name, rng):
+    system, problems, weights, x, d_output = side_by_side(name, rng)
+    forward, true = NETWORKS[system.cell]
+    trace = forward(weights, x)
+    for backward, answer in (
+        (system.backward, lambda problem: system.solve(problem).gradients),
+        (true, lambda problem: truth(system, problem).answer.gradients),
+    ):
+        together = backward(trace, d_output, None)
+        for k, problem in enumerate(problems):
+            gradients = system.express({key: array[k] for key, array in together.items()})
+            assert apart(gradients, answer(problem)) < 1e-12
+
+
+@pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if system.departures])
+def test_departures_can_be_made_in_networks_side_by_side(name, rng):
+    system, _, weights, x, d_output = side_by_side(name, rng)
+    trace = lstm_forward(weights, x)
+    departed = departing_backward(system.departures)(trace, d_output, None)
+    assert apart(departed, system.backward(trace, d_output, None)) < 1e-12
+    assert apart(departing_backward(())(trace, d_output, None), lstm_backward(trace, d_output)) < 1e-15
+
+
+def test_the_gru_is_that_of_manual(rng):
+    layer = manual.GRU(D, H, reset_after=False, rng=rng)
+    layer.parameters["bias_hh_l0"][...] = 0
+    x, h_0, d_output = rng.normal(size=(T, B, D)), rng.normal(size=(1, B, H)), rng.normal(size=(T, B, H))
+    output, _, tape = layer.forward(x, h_0)
+    _, _, gradients = layer.backward(tape, d_output)
+    names = {"weight_ih": "weight_ih_l0", "weight_hh": "weight_hh_l0", "bias": "bias_ih_l0"}
+    weights = {name: np.stack([layer.parameters[theirs]] * 2) for name, theirs in names.items()}
+    x, h_0, d_output = (np.stack([array] * 2, axis=axis) for array, axis in ((x, 1), (h_0[0], 0), (d_output, 1)))
+    trace = gru_forward(weights, x, None, (h_0,))
+    ours = gru_backward(trace, d_output)
+    for k in range(2):
+        assert relative_error(trace.h[:, k], output) < 1e-14
+        for name, theirs in names.items():
+            assert relative_error(ours[name][k], gradients[theirs]) < 1e-13
+
+
+@pytest.mark.parametrize("cell", NETWORKS)
+def test_a_run_can_be_cut_in_two_at_its_state(cell, rng):
+    forward, count = NETWORKS[cell].forward, {"lstm": 4, "gru": 3, "rnn": 1}[cell]
+    shapes = {"weight_ih": (count * H, D), "weight_hh": (count * H, H), "bias": (count * H,)}
+    weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    x = rng.normal(size=(T, B, D))
+    first = forward(weights, x[:2])
+    second = forward(weights, x[2:], None, first.last_state)
+    assert np.array_equal(np.concatenate([first.h, second.h]), forward(weights, x).h)
+
+
+def test_blocks_are_views_in_the_order_of_the_gates():
+    array = np.arange(2 * 4 * H).reshape(2, 4 * H)
+    for k, block in enumerate(gate_blocks(array)):
+        assert np.shares_memory(block, array) and block[0, 0] == k * H and block.shape == (2, H)
