@@ -193,7 +193,8 @@ class Pair:
         before = copy.deepcopy(given)
         first = [self.nested(problem.parameters)] if self.nested else []
         silent = probe or unheard
-        with listening(silent):
+        # Overflow alone is no mistake: exp(-z) may be infinite in a right sigmoid. What comes of it is compared.
+        with listening(silent), np.errstate(all="ignore"):
             returned = _call(self.forward, [*first, *problem.inputs.values()], silent)
             *outputs, tape = _several("forward", returned)
             named = _named("forward", outputs, list(problem.d_outputs), "and what backward needs")
