@@ -23,7 +23,9 @@ POOL = 1 << 14
 
 
 class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While it is active, the result of each operation is off by one unit in the last place, up or down or not at all.
+    """While it is active, the result of each operation is off by one unit in the last place, up or down.
+
+    Never not at all: where a probability of 1 is all that a value hangs on, it has to move in each run.
 
     Args:
         seed: of the nudges.
@@ -32,7 +34,7 @@ class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, seed: int):
         super().__init__()  # type: ignore[no-untyped-call]
         rng = np.random.default_rng(seed)
-        self.pool, self.start = torch.from_numpy(rng.integers(-1, 2, POOL).astype(np.float64)), 0
+        self.pool, self.start = torch.from_numpy(rng.choice([-1.0, 1.0], POOL)), 0
         self.nudges: dict[Any, bool] = {}  # by operation, whether its results are rounded
         self.factors: dict[Any, Tensor] = {}  # by dtype and device
 
@@ -64,4 +66,4 @@ class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def nudged(array: Any, dtype: str, rng: np.random.Generator) -> Any:
     """Return a floating-point array with each element off by one unit in the last place of a dtype, or by none."""
     eps = float(torch.finfo(getattr(torch, dtype)).eps)
-    return array * (1 + eps * rng.integers(-1, 2, array.shape))
+    return array * (1 + eps * rng.choice([-1, 1], array.shape))
