@@ -7,8 +7,9 @@ returns, and if nothing is changed behind its back. Where it does not hold, furt
 not fed back, with one name fed back wrong, with changed arrays restored.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from compare.diagnosis.influence import Influence
 from compare.diagnosis.probes import Key, Recorder
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
+
+#: How many times larger an error is made to see whether it goes on to the answer.
+LARGER = 1000.0
 
 
 @dataclass(frozen=True)
@@ -94,21 +98,20 @@ class Localiser:
         self,
         free: Collection[str] | None = None,
         restored: Collection[str] = (),
-        wrong: str | None = None,
+        instead: Mapping[Key, Array] = MappingProxyType({}),
     ) -> Run:
         """Run the derivation with the reference fed back.
 
         Args:
             free: the names that are not fed back; None for all.
             restored: the names whose arrays are restored if they were changed after they were shown.
-            wrong: a name that is fed back wrong, to see where it goes.
+            instead: what is fed back in the place of the reference's values, by key, to see where it goes.
         """
-        rng = np.random.default_rng(0)
 
         def feedback(key: Key, expected: Array) -> Array | None:
             if free is None or key[0] in free:
                 return None
-            return expected + rng.normal(size=expected.shape) if key[0] == wrong else expected
+            return instead.get(key, expected)
 
         recorder = Recorder(self.standard.right.record, None if free is None else feedback, self.ascending, restored)
         answer = self.derivation.solve(self.trial.problem, recorder)
@@ -139,7 +142,8 @@ class Localiser:
         if found.agrees:
             return found
         if chained.answers_right:
-            found.misplaced = list(chained.wrong.values())
+            for one in chained.wrong.values():
+                (found.faults if self._is_too_small_to_show(one.name, found) else found.misplaced).append(one)
             return found
         forced, found.misplaced, free = self._without_misplaced(forced)
         forced, found.changed = self._without_changed(forced, free)
@@ -203,10 +207,29 @@ class Localiser:
                 forced = replace(restored, compared=[one for one in restored.compared if one.name not in free])
         return forced, guilty
 
+    def _is_too_small_to_show(self, name: str, found: Located) -> bool:
+        """Whether what is wrong with a name goes on to the answer, and only drowns there in what rounding may do.
+
+        Then the reference in its place does no harm, and more of the same error does.
+        """
+        if not found.forced.wrong.keys() <= found.chained.wrong.keys():
+            return False
+        record = self.standard.right.record
+        worse = {
+            shown.key: record[shown.key] + LARGER * (shown.value - record[shown.key])
+            for shown in found.chained.recorder.shown
+            if shown.key[0] == name and not shown.problem
+        }
+        run = self._attempt(free=(), instead=worse)
+        return run is not None and not run.wrong.keys() <= found.forced.wrong.keys()
+
     def _set_unused_apart(self, found: Located, free: tuple[str, ...]) -> None:
         """Where the code does not go on with what a probe returned, set what follows from a fault there apart."""
+        rng = np.random.default_rng(0)
+        record = self.standard.right.record
         for fault in [one for one in found.faults if one.shown]:
-            poisoned = self._attempt(free=free, wrong=fault.name)
+            noise = {key: a + rng.normal(size=a.shape) for key, a in record.items() if key[0] == fault.name}
+            poisoned = self._attempt(free=free, instead=noise)
             if poisoned is not None and not self._differ(poisoned, found.forced, fault.name):
                 found.unused.append(fault.name)
         if found.unused:
