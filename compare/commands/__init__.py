@@ -16,5 +16,6 @@ COMMANDS = {
     "bench": "time the hand-derived layers against autograd and other frameworks",
     "recipes": "list the published systems that train --recipe can train",
     "audit": "check five published backward passes, and measure what their mistakes cost",
+    "kernels": "check four kernels, and measure what the published mLSTM backward pass leaves out",
     "score": "inject every known fault into the source and count how many are found",
 }
