@@ -7,11 +7,15 @@ STARTERS = Path(__file__).parent.parent / "compare" / "diagnosis" / "starters"
 FILLED = {
     "lstm": [
         ('probe("d_h", t, ...)', 'probe("d_h", t, d_output[t] + d_h_prev)'),
+        ('probe("d_o", t, ...)', 'probe("d_o", t, d_h * np.tanh(c))'),
         ('probe("d_c", t, ...)', 'probe("d_c", t, d_c_prev + d_h * o * (1 - np.tanh(c) ** 2))'),
-        ('probe("d_z_i", t, ...)', 'probe("d_z_i", t, d_c * g * i * (1 - i))'),
-        ('probe("d_z_f", t, ...)', 'probe("d_z_f", t, d_c * c_prev * f * (1 - f))'),
-        ('probe("d_z_g", t, ...)', 'probe("d_z_g", t, d_c * i * (1 - g * g))'),
-        ('probe("d_z_o", t, ...)', 'probe("d_z_o", t, d_h * np.tanh(c) * o * (1 - o))'),
+        ('probe("d_i", t, ...)', 'probe("d_i", t, d_c * g)'),
+        ('probe("d_f", t, ...)', 'probe("d_f", t, d_c * c_prev)'),
+        ('probe("d_g", t, ...)', 'probe("d_g", t, d_c * i)'),
+        ('probe("d_z_i", t, ...)', 'probe("d_z_i", t, d_i * i * (1 - i))'),
+        ('probe("d_z_f", t, ...)', 'probe("d_z_f", t, d_f * f * (1 - f))'),
+        ('probe("d_z_g", t, ...)', 'probe("d_z_g", t, d_g * (1 - g * g))'),
+        ('probe("d_z_o", t, ...)', 'probe("d_z_o", t, d_o * o * (1 - o))'),
         ('probe("d_c_prev", t, ...)', 'probe("d_c_prev", t, d_c * f)'),
         (
             'probe("d_h_prev", t, ...)',
@@ -24,10 +28,13 @@ FILLED = {
     ],
     "gru": [
         ('probe("d_h", t, ...)', 'probe("d_h", t, d_output[t] + d_h_prev)'),
-        ('probe("d_z_z", t, ...)', 'probe("d_z_z", t, d_h * (h_prev - n) * z * (1 - z))'),
-        ('probe("d_z_n", t, ...)', 'probe("d_z_n", t, d_h * (1 - z) * (1 - n * n))'),
+        ('probe("d_z", t, ...)', 'probe("d_z", t, d_h * (h_prev - n))'),
+        ('probe("d_n", t, ...)', 'probe("d_n", t, d_h * (1 - z))'),
+        ('probe("d_z_z", t, ...)', 'probe("d_z_z", t, d_z * z * (1 - z))'),
+        ('probe("d_z_n", t, ...)', 'probe("d_z_n", t, d_n * (1 - n * n))'),
         ('probe("d_q", t, ...)', 'probe("d_q", t, d_z_n * r)'),
-        ('probe("d_z_r", t, ...)', 'probe("d_z_r", t, d_z_n * q * r * (1 - r))'),
+        ('probe("d_r", t, ...)', 'probe("d_r", t, d_z_n * q)'),
+        ('probe("d_z_r", t, ...)', 'probe("d_z_r", t, d_r * r * (1 - r))'),
         (
             'probe("d_h_prev", t, ...)',
             'probe("d_h_prev", t, d_h * z + d_z_r @ p["weight_hh_r"].T + d_z_z @ p["weight_hh_z"].T'

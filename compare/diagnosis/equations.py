@@ -38,6 +38,10 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "h": Equation("L7", "o ∘ tanh(c)"),
         "d_h": Equation("L8", "d_output + d_h_prev of the step after, at the last step + d_h_n"),
         "d_c": Equation("L9", "d_c_prev of the step after, at the last step d_c_n, + d_h ∘ o ∘ (1 - tanh²(c))"),
+        "d_i": Equation("L10", "d_c ∘ g"),
+        "d_f": Equation("L11", "d_c ∘ c_prev"),
+        "d_g": Equation("L12", "d_c ∘ i"),
+        "d_o": Equation("L13", "d_h ∘ tanh(c)"),
         "d_z_i": Equation("L10", "d_c ∘ g ∘ i (1 - i)"),
         "d_z_f": Equation("L11", "d_c ∘ c_prev ∘ f (1 - f)"),
         "d_z_g": Equation("L12", "d_c ∘ i ∘ (1 - g²)"),
@@ -65,6 +69,9 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "n": Equation("G6", "tanh(z_n)"),
         "h": Equation("G7", "(1 - z) ∘ n + z ∘ h_prev"),
         "d_h": Equation("G8", "d_output + d_h_prev of the step after, at the last step + d_h_n"),
+        "d_z": Equation("G9", "d_h ∘ (h_prev - n)"),
+        "d_n": Equation("G10", "d_h ∘ (1 - z)"),
+        "d_r": Equation("G12", "d_z_n ∘ q"),
         "d_z_z": Equation("G9", "d_h ∘ (h_prev - n) ∘ z (1 - z)"),
         "d_z_n": Equation("G10", "d_h ∘ (1 - z) ∘ (1 - n²)"),
         "d_q": Equation("G11", "d_z_n ∘ r"),
@@ -99,6 +106,7 @@ EQUATIONS["gru, reset before"] = EQUATIONS["gru"] | {
     "q": Equation("G19", "r ∘ h_prev"),
     "z_n": Equation("G20", "W_in x + b_in + W_hn q + b_hn"),
     "d_q": Equation("G21", "W_hnᵀ d_z_n"),
+    "d_r": Equation("G22", "d_q ∘ h_prev"),
     "d_z_r": Equation("G22", "d_q ∘ h_prev ∘ r (1 - r)"),
     "d_h_prev": Equation("G23", "d_h ∘ z + W_hrᵀ d_z_r + W_hzᵀ d_z_z + d_q ∘ r"),
     "weight_hh": Equation("G24", "Σ (d_z_r h_prevᵀ, d_z_z h_prevᵀ, d_z_n qᵀ)"),
@@ -110,11 +118,14 @@ EQUATIONS["gru, reset before"] = EQUATIONS["gru"] | {
 EQUATIONS["lstm, bare output"] = EQUATIONS["lstm"] | {
     "h": Equation("", "o ∘ c"),
     "d_c": Equation("", "d_c_prev of the step after, at the last step d_c_n, + d_h ∘ o"),
+    "d_o": Equation("", "d_h ∘ c"),
     "d_z_o": Equation("", "d_h ∘ c ∘ o (1 - o)"),
 }
 for _form in ("gru", "gru, reset before"):
     EQUATIONS[f"{_form}, renewing"] = EQUATIONS[_form] | {
         "h": Equation("", "(1 - z) ∘ h_prev + z ∘ n"),
+        "d_z": Equation("", "d_h ∘ (n - h_prev)"),
+        "d_n": Equation("", "d_h ∘ z"),
         "d_z_z": Equation("", "d_h ∘ (n - h_prev) ∘ z (1 - z)"),
         "d_z_n": Equation("", "d_h ∘ z ∘ (1 - n²)"),
         "d_h_prev": Equation("", EQUATIONS[_form]["d_h_prev"].formula.replace("d_h ∘ z", "d_h ∘ (1 - z)")),

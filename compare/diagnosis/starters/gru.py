@@ -47,9 +47,12 @@ def backward(p, tape, d_output, d_h_n, probe):
     for t in reversed(range(len(tape))):
         x, h_prev, r, z, q, n = tape[t]
         d_h = probe("d_h", t, ...)
+        d_z = probe("d_z", t, ...)
+        d_n = probe("d_n", t, ...)
         d_z_z = probe("d_z_z", t, ...)
         d_z_n = probe("d_z_n", t, ...)
         d_q = probe("d_q", t, ...)
+        d_r = probe("d_r", t, ...)
         d_z_r = probe("d_z_r", t, ...)
         d_h_prev = probe("d_h_prev", t, ...)
         d_x[t] = ...

@@ -48,7 +48,11 @@ def backward(p, tape, d_output, d_h_n, d_c_n, probe):
     for t in reversed(range(len(tape))):
         x, h_prev, c_prev, i, f, g, o, c = tape[t]
         d_h = probe("d_h", t, ...)
+        d_o = probe("d_o", t, ...)
         d_c = probe("d_c", t, ...)
+        d_i = probe("d_i", t, ...)
+        d_f = probe("d_f", t, ...)
+        d_g = probe("d_g", t, ...)
         d_z = {
             "i": probe("d_z_i", t, ...),
             "f": probe("d_z_f", t, ...),

@@ -32,9 +32,39 @@ def test_a_starter_is_short_and_says_what_is_missing(cell):
         check_file(STARTERS / f"{cell}.py")
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_adjoints_of_the_gates_need_no_probes(cell, tmp_path):
+    path = write(tmp_path / "mine.py", cell)
+    path.write_text(re.sub(r'probe\("d_[ifgozrn]", t, ', "(", path.read_text()))
+    report = check_file(path)
+    assert report.agrees
+    path.write_text(path.read_text().replace("* (1 - g * g)" if cell == "lstm" else "* (1 - n * n)", ""))
+    assert check_file(path).titles == ["(L12) d_z_g" if cell == "lstm" else "(G10) d_z_n"]
+
+
+GATES = [
+    ("lstm", "d_c * g)", "(L10) d_i"),
+    ("lstm", "d_c * c_prev)", "(L11) d_f"),
+    ("lstm", "d_c * i)", "(L12) d_g"),
+    ("lstm", "d_h * np.tanh(c))", "(L13) d_o"),
+    ("gru", "d_h * (h_prev - n))", "(G9) d_z"),
+    ("gru", "d_h * (1 - z))", "(G10) d_n"),
+    ("gru", "d_z_n * q)", "(G12) d_r"),
+]
+
+
+@pytest.mark.parametrize("cell, equation, title", GATES)
+def test_the_adjoint_of_a_gate_is_named_with_its_equation(cell, equation, title, tmp_path):
+    path = write(tmp_path / "mine.py", cell, (equation, f"-{equation}"))
+    (fault,) = check_file(path).faults
+    assert fault.title == title
+    assert fault.hint == "the sign is wrong"
+    assert fault.formula
+
+
 THREE_MISTAKES = [
     ('"gates": "i f g o"', '"gates": "o g f i"'),
-    ("d_c * c_prev * f * (1 - f)", "d_c * c_prev"),
+    ("d_f * f * (1 - f)", "d_f"),
     ("d_c_prev + d_h * o", "d_h * o"),
     ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"),
 ]
@@ -82,7 +112,7 @@ def without_probes(path):
 
 
 def test_without_probes_only_consequences_are_known_and_a_known_mistake_explains_them(tmp_path):
-    path = write(tmp_path / "mine.py", "lstm", ("d_h * np.tanh(c) * o * (1 - o)", "d_h * np.tanh(c) * o"))
+    path = write(tmp_path / "mine.py", "lstm", ("d_o * o * (1 - o)", "d_o * o"))
     report = without_probes(path)
     assert not report.faults and not any(one.shown for one in report.chained)
     assert set(report.consequences) == {one.label for one in report.chained if not one.agrees}
@@ -178,7 +208,7 @@ def test_the_gru_whose_reset_gate_comes_first(tmp_path):
         ('probe("q", t, from_h["n"])', 'probe("q", t, r * h_prev)'),
         ('from_x["n"] + r * q', 'from_x["n"] + q @ p["weight_hh_n"] + p["bias_hh_n"]'),
         ('probe("d_q", t, d_z_n * r)', 'probe("d_q", t, d_z_n @ p["weight_hh_n"].T)'),
-        ("d_z_n * q * r * (1 - r)", "d_q * h_prev * r * (1 - r)"),
+        ('probe("d_r", t, d_z_n * q)', 'probe("d_r", t, d_q * h_prev)'),
         (' + d_q @ p["weight_hh_n"].T', " + d_q * r"),
         ('("n", d_z_n, d_q)', '("n", d_z_n, d_z_n)'),
         ("+= h_prev.T @ d_from_h", '+= (q if gate == "n" else h_prev).T @ d_from_h'),
@@ -278,14 +308,14 @@ def test_a_gradient_of_another_shape_is_a_finding_and_all_else_is_checked(tmp_pa
     report = check_file(write(tmp_path / "mine.py", "lstm", ("return d_x, d_h_prev", "return d_x[:2], d_h_prev")))
     (fault,) = report.faults
     assert (fault.name, fault.problem) == ("d_x", "shape (2, 3, 4), expected (6, 3, 4)")
-    assert len(report.chained) == 38
+    assert len(report.chained) == 42
 
 
 def test_what_is_not_a_number_is_a_finding(tmp_path):
-    report = check_file(write(tmp_path / "mine.py", "lstm", ("d_c * i * (1", "d_c * i * np.nan * (1")))
+    report = check_file(write(tmp_path / "mine.py", "lstm", ("d_g * (1", "d_g * np.nan * (1")))
     (fault,) = report.faults
     assert (fault.name, fault.problem) == ("d_z_g", "not finite")
-    assert fault.code.endswith('probe("d_z_g", t, d_c * i * np.nan * (1 - g * g)),')
+    assert fault.code.endswith('probe("d_z_g", t, d_g * np.nan * (1 - g * g)),')
 
 
 def test_a_probe_may_leave_steps_out(tmp_path):

@@ -10,7 +10,7 @@ from compare.cli import main
 
 @pytest.fixture
 def wrong(tmp_path):
-    changes = [("d_c * c_prev * f * (1 - f)", "d_c * c_prev"), ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]")]
+    changes = [("d_f * f * (1 - f)", "d_f"), ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]")]
     return write(tmp_path / "mine.py", "lstm", *changes)
 
 

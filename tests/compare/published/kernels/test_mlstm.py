@@ -68,7 +68,7 @@ def test_of_the_published_backward_pass_one_equation_is_wrong():
 def test_both_branches_of_the_normaliser_are_taken():
     rng = np.random.default_rng(0)
     inputs = {name: rng.normal(size=shape) for name, shape in mlstm.INPUTS[-1].items()}
-    _, (*_, m, w, c, r, n, h) = mlstm.forward(**inputs)
+    _, (*_, m, _, _, r, n, _) = mlstm.forward(**inputs)
     larger = np.abs(r) > np.exp(-m)
     assert 0.2 < larger.mean() < 0.8
     assert np.array_equal(n, np.where(larger, np.abs(r), np.exp(-m)))
