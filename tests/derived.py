@@ -58,11 +58,20 @@ FILLED = {
         ('["weight_hh"] += ...', '["weight_hh"] += h_prev.T @ d_z_h'),
         ('["bias"] += ...', '["bias"] += d_z_h.sum(axis=0)'),
     ],
+    "derivation": [
+        ('probe("d_s", ..., t=t)', 'probe("d_s", d_y[t] @ p["weight"].T + d_s_carried, t=t)'),
+        ("d_a += ...", "d_a += (d_s * (s_prev - x)).sum(axis=0)"),
+        ("d_x[t] = ...", "d_x[t] = d_s * (1 - a)"),
+        ("d_s_carried = ...", "d_s_carried = d_s * a"),
+        ('["weight"] += ...', '["weight"] += s.T @ d_y[t]'),
+        ('["bias"] += ...', '["bias"] += d_y[t].sum(axis=0)'),
+        ('["rate"] = ...', '["rate"] = d_a * a * (1 - a)'),
+    ],
 }
 
 
 def write(path: Path, cell: str, *changes: tuple[str, str]) -> Path:
-    """The filled-in starter of a cell with some changes, each of a text that occurs once; returns the path."""
+    """Write a filled-in starter with some changes, each of a text that occurs once; returns the path."""
     text = (STARTERS / f"{cell}.py").read_text()
     for old, new in [*FILLED[cell], *changes]:
         assert text.count(old) == 1, old

@@ -6,26 +6,41 @@ from pathlib import Path
 from compare.cells import CELLS
 from compare.commands import AGREE
 
+STARTERS = Path(__file__).parent.parent / "diagnosis" / "starters"
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the path of the file and the kind of cell."""
+    """Add the path of the file and what it derives."""
     parser.description = (
         "Write a starter file: a complete forward pass with probes, and a backward pass to be filled in. "
         "`python -m compare check FILE` checks it."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to write; it must not exist yet")
-    parser.add_argument("--cell", choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
+    subject = parser.add_mutually_exclusive_group()
+    subject.add_argument("--cell", choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
+    subject.add_argument(
+        "--reference",
+        action="store_true",
+        help="a derivation of anything else; also write FILE_reference.py, the torch function to check it against",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copy the starter."""
-    starter = Path(__file__).parent.parent / "diagnosis" / "starters" / f"{options.cell}.py"
-    try:
-        with options.file.open("x") as file:
-            file.write(starter.read_text())
-    except FileExistsError:
-        raise ValueError(f"FILE: expected a new file, but {options.file} exists") from None
-    except OSError as error:
-        raise ValueError(f"FILE: expected a path to write to, got {options.file}: {error.strerror}") from None
-    print(f"Written to {options.file}. Fill in each ... and run: python -m compare check {options.file}")
+    """Copy the starter, or both."""
+    starters = {options.file: f"{options.cell}.py"}
+    check = f"python -m compare check {options.file}"
+    if options.reference:
+        reference = options.file.with_name(f"{options.file.stem}_reference.py")
+        starters = {options.file: "derivation.py", reference: "derivation_reference.py"}
+        check += f" --reference {reference}:reference"
+    for path in starters:
+        if path.exists():
+            raise ValueError(f"FILE: expected a new file, but {path} exists")
+    for path, starter in starters.items():
+        try:
+            with path.open("x") as file:
+                file.write((STARTERS / starter).read_text())
+        except OSError as error:
+            raise ValueError(f"FILE: expected a path to write to, got {path}: {error.strerror}") from None
+    print(f"Written to {' and '.join(map(str, starters))}. Fill in each ... and run: {check}")
     return AGREE

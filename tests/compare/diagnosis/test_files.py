@@ -278,6 +278,31 @@ def test_a_module_of_the_users_own_with_names_of_its_own(tmp_path):
     assert [fault.hint for fault in report.faults] == ["the sign is wrong"]
 
 
+REFERENCE = STARTERS / "derivation_reference.py", "reference"
+
+
+def test_the_starter_with_a_reference_filled_in_agrees(tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "derivation"), REFERENCE)
+    assert report.agrees, report
+    assert len(report.chained) == 11
+    assert max(one.errors.max() for one in report.chained) < 1e-13
+
+
+@pytest.mark.parametrize(
+    "old, new, name",
+    [
+        (" + d_s_carried", "", "d_s"),
+        ("s_prev - x", "s_prev", "d_a"),
+        ("d_s * (1 - a)", "d_s", "d_x"),
+        ("d_y[t].sum(axis=0)", "d_y[t].sum(axis=1)[:2]", "bias"),
+        ("d_a * a * (1 - a)", "d_a * a", "rate"),
+    ],
+)
+def test_a_mistake_in_it_is_named(old, new, name, tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "derivation", (old, new)), REFERENCE)
+    assert [fault.name for fault in report.faults] == [name], report
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

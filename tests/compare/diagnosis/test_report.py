@@ -23,6 +23,22 @@ def test_new_then_check(tmp_path, capsys):
     assert capsys.readouterr().err.endswith("probe 'd_h': still to be filled in\n")
 
 
+def test_new_with_a_reference_writes_both_files_and_says_how_to_check_them(tmp_path, capsys):
+    path, reference = tmp_path / "mine.py", tmp_path / "mine_reference.py"
+    assert main(["new", str(path), "--reference"]) == 0
+    command = f"python -m compare check {path} --reference {reference}:reference"
+    assert capsys.readouterr().out == f"Written to {path} and {reference}. Fill in each ... and run: {command}\n"
+    assert "def backward" in path.read_text()
+    assert "def reference" in reference.read_text()
+
+
+def test_new_with_a_reference_writes_both_files_or_none(tmp_path, capsys):
+    (tmp_path / "mine_reference.py").write_text("mine")
+    assert main(["new", str(tmp_path / "mine.py"), "--reference"]) == 2
+    assert f"FILE: expected a new file, but {tmp_path / 'mine_reference.py'} exists" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine_reference.py"]
+
+
 def test_new_overwrites_nothing(tmp_path, capsys):
     path = tmp_path / "mine.py"
     path.write_text("mine")
