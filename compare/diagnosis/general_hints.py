@@ -121,7 +121,12 @@ def _recorded(trial: Trial, standard: Standard, fault: Compared) -> dict[str, Ar
             continue
         if [array.shape] == shapes:
             found[name] = array.ravel()
-        elif fault.steps and array.ndim and len(array) > max(fault.steps) and [array[t].shape for t in fault.steps] == shapes:
+        elif (
+            fault.steps
+            and array.ndim
+            and len(array) > max(fault.steps)
+            and [array[t].shape for t in fault.steps] == shapes
+        ):
             found[name] = np.concatenate([array[t].ravel() for t in fault.steps])
     backward = fault.name.startswith("d_")
     return dict(sorted(found.items(), key=lambda pair: pair[0].startswith("d_") != backward))

@@ -143,7 +143,7 @@ class Localiser:
             return found
         if chained.answers_right:
             for one in chained.wrong.values():
-                (found.faults if self._is_too_small_to_show(one.name, found) else found.misplaced).append(one)
+                (found.faults if self._is_too_small_to_show(one, found) else found.misplaced).append(one)
             return found
         forced, found.misplaced, free = self._without_misplaced(forced)
         forced, found.changed = self._without_changed(forced, free)
@@ -207,18 +207,18 @@ class Localiser:
                 forced = replace(restored, compared=[one for one in restored.compared if one.name not in free])
         return forced, guilty
 
-    def _is_too_small_to_show(self, name: str, found: Located) -> bool:
-        """Whether what is wrong with a name goes on to the answer, and only drowns there in what rounding may do.
+    def _is_too_small_to_show(self, one: Compared, found: Located) -> bool:
+        """Whether an error reaches the answer, and only drowns there in what rounding may do.
 
         Then the reference in its place does no harm, and more of the same error does.
         """
-        if not found.forced.wrong.keys() <= found.chained.wrong.keys():
+        if (one.errors > LARGER * one.limits).any() or not found.forced.wrong.keys() <= found.chained.wrong.keys():
             return False
         record = self.standard.right.record
         worse = {
             shown.key: record[shown.key] + LARGER * (shown.value - record[shown.key])
             for shown in found.chained.recorder.shown
-            if shown.key[0] == name and not shown.problem
+            if shown.key[0] == one.name and not shown.problem
         }
         run = self._attempt(free=(), instead=worse)
         return run is not None and not run.wrong.keys() <= found.forced.wrong.keys()
