@@ -159,7 +159,7 @@ class Localiser:
         """The chained run, with adjoints without steps numbered in the order in which they fit better."""
         descending = self.run()
         unnumbered = {name for name in descending.recorder.numbered if name.startswith("d_")}
-        if not unnumbered:
+        if not (unnumbered and descending.wrong):
             return descending
         self.ascending = frozenset(unnumbered)
         ascending = self.run()
