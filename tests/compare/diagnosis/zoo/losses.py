@@ -1,0 +1,239 @@
+"""Losses: numbers without axes, integer targets, positive inputs, noise that is handed in."""
+
+import numpy as np
+import torch
+
+from compare import probe
+from zoo.specimen import Specimen
+
+B, K, D = 5, 4, 3
+
+
+class SoftmaxCrossEntropy(Specimen):
+    inputs = {"x": (B, D), "W": (D, K), "b": (K,), "target": lambda rng: rng.integers(0, K, B)}
+    options = {"axes": "B"}
+
+    @staticmethod
+    def forward(x, W, b, target):
+        y = probe("y", x @ W + b)
+        e = np.exp(y - y.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        loss = y.max(axis=1) + np.log(e.sum(axis=1)) - y[range(len(y)), target]
+        return loss.mean(), (x, W, target, p)
+
+    @staticmethod
+    def backward(tape, d_loss):
+        x, W, target, p = tape
+        d_y = p.copy()
+        d_y[range(len(p)), target] -= 1
+        d_y = probe("d_y", d_y * d_loss / len(p))
+        return d_y @ W.T, x.T @ d_y, d_y.sum(axis=0)
+
+    @staticmethod
+    def reference(x, W, b, target):
+        return torch.nn.functional.cross_entropy(probe("y", x @ W + b), target)
+
+    faults = (
+        ("target] -= 1", "target] = 1", "d_y"),
+        ("d_y * d_loss / len(p)", "d_y * d_loss", "d_y"),
+        ("d_y * d_loss / len(p)", "d_y / len(p)", "d_y"),
+        ("d_y @ W.T", "d_y @ W.T * (1 + 1e-6)", "d_x"),
+        ("d_y.sum(axis=0)", "d_y[0]", "d_b"),
+        ("d_y[range(len(p)), target]", "d_y[:, target]", "d_y"),
+        ("x.T @ d_y", "x.T @ (d_y - d_y[0])", "d_W"),
+        ("loss.mean()", "loss.sum()", "output"),
+    )
+
+
+class GaussianNLL(Specimen):
+    """With a variance that is handed in, and positive."""
+
+    inputs = {
+        "mean": (B, D),
+        "variance": lambda rng: rng.uniform(0.2, 3, (B, D)),
+        "target": lambda rng: rng.normal(size=(B, D)),
+    }
+    options = {"axes": "B"}
+
+    @staticmethod
+    def forward(mean, variance, target):
+        e = probe("e", mean - target)
+        nll = probe("nll", 0.5 * (np.log(variance) + e**2 / variance))
+        return nll.sum(axis=1), (e, variance)
+
+    @staticmethod
+    def backward(tape, d_loss):
+        e, variance = tape
+        d_nll = probe("d_nll", np.repeat(d_loss[:, None], D, axis=1))
+        d_e = probe("d_e", d_nll * e / variance)
+        return d_e, 0.5 * d_nll * (1 / variance - e**2 / variance**2), -d_e
+
+    @staticmethod
+    def reference(mean, variance, target):
+        e = probe("e", mean - target)
+        return probe("nll", 0.5 * (variance.log() + e.square() / variance)).sum(dim=1)
+
+    faults = (
+        (" - e**2 / variance**2", "", "d_variance"),
+        ("d_nll * e / variance)", "d_nll * e)", "d_e"),
+        (", -d_e", ", d_e", "d_target"),
+        ("e**2 / variance**2", "e**2 / variance", "d_variance"),
+        ("d_loss[:, None]", "d_loss[:1, None] + 0 * d_loss[:, None]", "d_nll"),
+        ("0.5 * d_nll * (1", "d_nll * (1", "d_variance"),
+        ("np.log(variance)", "np.log(2 * variance)", "nll"),
+    )
+
+
+class TripletLoss(Specimen):
+    inputs = {"anchor": (B, D), "positive": (B, D), "negative": (B, D), "W": (D, K)}
+    options = {"axes": "B"}
+
+    @staticmethod
+    def forward(anchor, positive, negative, W):
+        a, p, n = probe("a", anchor @ W), probe("p", positive @ W), probe("n", negative @ W)
+        gap = probe("gap", ((a - p) ** 2).sum(axis=1) - ((a - n) ** 2).sum(axis=1) + 4.0)
+        return np.maximum(gap, 0).sum(), (anchor, positive, negative, W, a, p, n, gap)
+
+    @staticmethod
+    def backward(tape, d_loss):
+        anchor, positive, negative, W, a, p, n, gap = tape
+        d_gap = probe("d_gap", d_loss * (gap > 0))[:, None]
+        d_a = probe("d_a", 2 * d_gap * (n - p))
+        d_p = probe("d_p", 2 * d_gap * (p - a))
+        d_n = probe("d_n", 2 * d_gap * (a - n))
+        d_W = anchor.T @ d_a + positive.T @ d_p + negative.T @ d_n
+        return d_a @ W.T, d_p @ W.T, d_n @ W.T, d_W
+
+    @staticmethod
+    def reference(anchor, positive, negative, W):
+        a, p, n = probe("a", anchor @ W), probe("p", positive @ W), probe("n", negative @ W)
+        gap = probe("gap", (a - p).square().sum(dim=1) - (a - n).square().sum(dim=1) + 4.0)
+        return torch.relu(gap).sum()
+
+    faults = (
+        ("d_loss * (gap > 0))", "d_loss * np.ones_like(gap))", "d_gap"),
+        ("2 * d_gap * (n - p)", "2 * d_gap * (a - p)", "d_a"),
+        ("2 * d_gap * (p - a)", "2 * d_gap * (a - p)", "d_p"),
+        (" + negative.T @ d_n", "", "d_W"),
+        ("2 * d_gap * (a - n)", "2 * (a - n)", "d_n"),
+        ("2 * d_gap * (a - n)", "d_gap * (a - n)", "d_n"),
+        ("d_p @ W.T", "d_a @ W.T", "d_positive"),
+        ("+ 4.0)", "+ 5.0)", "gap"),
+    )
+
+
+class VariationalAutoencoder(Specimen):
+    """Noise is handed in; a squared error and the divergence from a normal distribution."""
+
+    inputs = {
+        "x": (B, D),
+        "noise": lambda rng: rng.normal(size=(B, 2)),
+    }
+    options = {"axes": "B", "parameters": {"mean": (D, 2), "log_var": (D, 2), "decoder": (2, D)}}
+
+    @staticmethod
+    def forward(p, x, noise):
+        mu, lv = probe("mu", x @ p["mean"]), probe("lv", x @ p["log_var"])
+        sigma = np.exp(lv / 2)
+        z = probe("z", mu + sigma * noise)
+        e = probe("e", z @ p["decoder"] - x)
+        divergence = probe("kl", -0.5 * (1 + lv - mu**2 - sigma**2))
+        return (e**2).sum() + divergence.sum(), (x, noise, mu, sigma, z, e)
+
+    @staticmethod
+    def backward(p, tape, d_loss):
+        x, noise, mu, sigma, z, e = tape
+        d_e = probe("d_e", 2 * e * d_loss)
+        d_kl = probe("d_kl", np.full(mu.shape, d_loss))
+        d_z = probe("d_z", d_e @ p["decoder"].T)
+        d_mu = probe("d_mu", d_z + d_kl * mu)
+        d_lv = probe("d_lv", d_z * noise * sigma / 2 + d_kl * 0.5 * (sigma**2 - 1))
+        d_x = d_mu @ p["mean"].T + d_lv @ p["log_var"].T - d_e
+        return d_x, None, {"mean": x.T @ d_mu, "log_var": x.T @ d_lv, "decoder": z.T @ d_e}
+
+    @staticmethod
+    def reference(p, x, noise):
+        mu, lv = probe("mu", x @ p["mean"]), probe("lv", x @ p["log_var"])
+        z = probe("z", mu + torch.exp(lv / 2) * noise)
+        e = probe("e", z @ p["decoder"] - x)
+        return e.square().sum() + probe("kl", -0.5 * (1 + lv - mu.square() - lv.exp())).sum()
+
+    faults = (
+        (" + d_kl * mu", "", "d_mu"),
+        ("noise * sigma / 2", "noise * sigma", "d_lv"),
+        (" - d_e\n", "\n", "d_x"),
+        ("(sigma**2 - 1)", "(sigma - 1)", "d_lv"),
+        ("2 * e * d_loss", "2 * e", "d_e"),
+        ("np.full(mu.shape, d_loss)", "np.full(mu.shape, d_loss / B)", "d_kl"),
+        ("x.T @ d_lv", "x.T @ (d_lv * sigma)", "log_var"),
+        ("mu + sigma * noise", "mu + noise", "z"),
+    )
+
+
+class LogisticRegression(Specimen):
+    """With weights for the classes and a penalty, from logits, without overflow."""
+
+    inputs = {"x": (B, D), "w": (D,), "b": (), "y": lambda rng: rng.integers(0, 2, B), "weight": np.array([1.0, 3.0])}
+    options = {"axes": "B"}
+
+    @staticmethod
+    def forward(x, w, b, y, weight):
+        z = probe("z", x @ w + b)
+        nll = probe("nll", np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z))))
+        return (weight[y] * nll).sum() + 0.1 * w @ w, (x, w, y, weight, z, nll)
+
+    @staticmethod
+    def backward(tape, d_loss):
+        x, w, y, weight, z, nll = tape
+        d_nll = probe("d_nll", d_loss * weight[y])
+        d_z = probe("d_z", d_nll * (1 / (1 + np.exp(-z)) - y))
+        d_weight = d_loss * np.array([nll[y == 0].sum(), nll[y == 1].sum()])
+        return np.outer(d_z, w), d_z @ x + d_loss * 0.2 * w, d_z.sum(), None, d_weight
+
+    @staticmethod
+    def reference(x, w, b, y, weight):
+        z = probe("z", x @ w + b)
+        nll = probe("nll", torch.nn.functional.binary_cross_entropy_with_logits(z, y.to(z), reduction="none"))
+        return (weight[y] * nll).sum() + 0.1 * w @ w
+
+    faults = (
+        (" + d_loss * 0.2 * w", "", "d_w"),
+        (" + d_loss * 0.2 * w", " + 0.2 * w", "d_w"),
+        ("- y))", "- 1))", "d_z"),
+        ("d_loss * weight[y])", "d_loss * weight[1 - y])", "d_nll"),
+        ("d_z.sum()", "d_z.mean()", "d_b"),
+        ("np.outer(d_z, w)", "np.outer(d_nll, w)", "d_x"),
+        ("(1 / (1 + np.exp(-z)) - y)", "(1 / (1 + np.exp(z)) - y)", "d_z"),
+        ("- z * y + ", "- z * (1 - y) + ", "nll"),
+    )
+
+
+class Huber(Specimen):
+    """Squared near zero, linear beyond."""
+
+    inputs = {"prediction": (B, D), "target": (B, D)}
+    options = {"axes": "B"}
+
+    @staticmethod
+    def forward(prediction, target):
+        e = probe("e", prediction - target)
+        return np.where(np.abs(e) < 1, 0.5 * e**2, np.abs(e) - 0.5).sum(), e
+
+    @staticmethod
+    def backward(e, d_loss):
+        d_e = probe("d_e", d_loss * np.where(np.abs(e) < 1, e, np.sign(e)))
+        return d_e, -d_e
+
+    @staticmethod
+    def reference(prediction, target):
+        e = probe("e", prediction - target)
+        return torch.where(e.abs() < 1, 0.5 * e.square(), e.abs() - 0.5).sum()
+
+    faults = (
+        ("np.sign(e)", "1.0", "d_e"),
+        ("np.where(np.abs(e) < 1, e,", "np.where(np.abs(e) < 1, 2 * e,", "d_e"),
+        ("np.where(np.abs(e) < 1, e, np.sign(e))", "np.clip(e, -0.5, 0.5)", "d_e"),
+        ("-d_e", "d_e", "d_target"),
+        ("d_loss * np.where", "np.where", "d_e"),
+        ("np.abs(e) - 0.5", "np.abs(e)", "output"),
+    )

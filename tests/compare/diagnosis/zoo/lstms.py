@@ -1,0 +1,219 @@
+"""LSTMs as tutorials, course notes and library kernels write them."""
+
+import numpy as np
+import torch
+
+from compare import probe
+from zoo.specimen import Specimen
+
+T, B, D, H = 4, 3, 2, 5
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+class TutorialLSTM(Specimen):
+    """A matrix a gate on [h, x], a cache of dicts, a dict of gradients that is added to."""
+
+    inputs = {"x": (T, B, D), "h_0": (B, H), "c_0": (B, H)}
+    options = {
+        "axes": "T B",
+        "outputs": ("hs", "c_T"),
+        "parameters": {f"W_{g}": (D + H, H) for g in "fico"} | {f"b_{g}": (H,) for g in "fico"},
+    }
+
+    @staticmethod
+    def forward(p, x, h_0, c_0):
+        cache, hs, h, c = [], [], h_0, c_0
+        for t in range(len(x)):
+            hx, c_prev = np.concatenate([h, x[t]], axis=1), c
+            f = probe("f", sigmoid(hx @ p["W_f"] + p["b_f"]))
+            i = probe("i", sigmoid(hx @ p["W_i"] + p["b_i"]))
+            g = probe("g", np.tanh(hx @ p["W_c"] + p["b_c"]))
+            o = probe("o", sigmoid(hx @ p["W_o"] + p["b_o"]))
+            c = probe("c", f * c_prev + i * g)
+            h = probe("h", o * np.tanh(c))
+            cache.append({"hx": hx, "c_prev": c_prev, "f": f, "i": i, "g": g, "o": o, "c": c})
+            hs.append(h)
+        return np.stack(hs), c, cache
+
+    @staticmethod
+    def backward(p, caches, d_hs, d_c_T):
+        grads = {name: np.zeros_like(value) for name, value in p.items()}
+        d_x, d_h_next, d_c_next = [], np.zeros_like(d_c_T), d_c_T
+        for t in reversed(range(len(caches))):
+            k = caches[t]
+            hx, f, i, g, o, c = k["hx"], k["f"], k["i"], k["g"], k["o"], k["c"]
+            d_h = probe("d_h", d_hs[t] + d_h_next)
+            d_c = probe("d_c", d_c_next + d_h * o * (1 - np.tanh(c) ** 2))
+            d_f = probe("d_f", d_c * k["c_prev"])
+            d_i = probe("d_i", d_c * g)
+            d_g = probe("d_g", d_c * i)
+            d_o = probe("d_o", d_h * np.tanh(c))
+            d_c_next = d_c * f
+            d_z = {"f": d_f * f * (1 - f), "i": d_i * i * (1 - i), "o": d_o * o * (1 - o), "c": d_g * (1 - g**2)}
+            d_hx = np.zeros_like(hx)
+            for gate in "fico":
+                grads[f"W_{gate}"] += hx.T @ d_z[gate]
+                grads[f"b_{gate}"] += d_z[gate].sum(axis=0)
+                d_hx += d_z[gate] @ p[f"W_{gate}"].T
+            d_h_next, d_x_t = d_hx[:, :H], d_hx[:, H:]
+            d_x.insert(0, d_x_t)
+        return np.stack(d_x), d_h_next, d_c_next, grads
+
+    @staticmethod
+    def reference(p, x, h_0, c_0):
+        hs, h, c = [], h_0, c_0
+        for x_t in x:
+            hx = torch.cat([h, x_t], dim=1)
+            f, i, o = (probe(g, torch.sigmoid(hx @ p[f"W_{g}"] + p[f"b_{g}"])) for g in "fio")
+            g = probe("g", torch.tanh(hx @ p["W_c"] + p["b_c"]))
+            c = probe("c", f * c + i * g)
+            h = probe("h", o * torch.tanh(c))
+            hs.append(h)
+        return torch.stack(hs), c
+
+    faults = (
+        ("d_c_next + d_h * o * (1", "d_h * o * (1", "d_c"),
+        ("d_hs[t] + d_h_next", "d_hs[t]", "d_h"),
+        ("(1 - np.tanh(c) ** 2)", "(1 - c**2)", "d_c"),
+        ('d_c * k["c_prev"]', "d_c * c", "d_f"),
+        ("d_o * o * (1 - o)", "d_o", "W_o b_o d_x d_h d_h_0"),
+        ("d_h * np.tanh(c))", "d_h * c)", "d_o"),
+        ('grads[f"W_{gate}"] +=', 'grads[f"W_{gate}"] =', "W_f W_i W_c W_o"),
+        ("d_z[gate].sum(axis=0)", 'd_z["f"].sum(axis=0)', "b_i b_c b_o"),
+        ("d_c_next = d_c * f", "d_c_next = d_c", "d_c d_c_0"),
+        ("f * c_prev + i * g", "f * c_prev + g", "c"),
+    )
+
+
+class ColumnLSTM(Specimen):
+    """One sequence, column vectors, W [x; h]: no axis for a batch anywhere."""
+
+    inputs = {"x": (T, D), "h": (H,), "c": (H,)}
+    options = {"axes": "T", "parameters": {"W": (4 * H, D + H), "b": (4 * H,)}}
+
+    @staticmethod
+    def forward(p, x, h, c):
+        tape, hs = [], []
+        for x_t in x:
+            xh = np.concatenate([x_t, h])
+            z = probe("z", p["W"] @ xh + p["b"])
+            i, f, o, g = sigmoid(z[:H]), sigmoid(z[H : 2 * H]), sigmoid(z[2 * H : 3 * H]), np.tanh(z[3 * H :])
+            tape.append((xh, i, f, o, g, c))
+            c = probe("c_t", f * c + i * g)
+            h = probe("h_t", o * np.tanh(c))
+            tape[-1] += (c,)
+            hs.append(h)
+        return np.array(hs), tape
+
+    @staticmethod
+    def backward(p, tape, d_hs):
+        d_W, d_b = np.zeros_like(p["W"]), np.zeros_like(p["b"])
+        d_x, d_h, d_c = np.zeros((len(tape), D)), np.zeros(H), np.zeros(H)
+        for t in range(len(tape) - 1, -1, -1):
+            xh, i, f, o, g, c_prev, c = tape[t]
+            d_h = probe("d_h_t", d_h + d_hs[t])
+            d_c = probe("d_c_t", d_c + d_h * o * (1 - np.tanh(c) ** 2))
+            d_z = np.concatenate([
+                d_c * g * i * (1 - i), d_c * c_prev * f * (1 - f), d_h * np.tanh(c) * o * (1 - o), d_c * i * (1 - g**2)
+            ])  # fmt: skip
+            d_z = probe("d_z", d_z)
+            d_W += np.outer(d_z, xh)
+            d_b += d_z
+            d_xh = p["W"].T @ d_z
+            d_x[t], d_h = d_xh[:D], d_xh[D:]
+            d_c = d_c * f
+        return d_x, d_h, d_c, {"W": d_W, "b": d_b}
+
+    @staticmethod
+    def reference(p, x, h, c):
+        hs = []
+        for x_t in x:
+            z = probe("z", p["W"] @ torch.cat([x_t, h]) + p["b"])
+            i, f, o = torch.sigmoid(z[: 3 * H]).reshape(3, H)
+            c = probe("c_t", f * c + i * torch.tanh(z[3 * H :]))
+            h = probe("h_t", o * torch.tanh(c))
+            hs.append(h)
+        return torch.stack(hs)
+
+    faults = (
+        ("d_h + d_hs[t]", "d_hs[t]", "d_h_t"),
+        ("d_c * g * i * (1 - i)", "d_c * g * i", "d_z"),
+        ("d_W += np.outer", "d_W = np.outer", "W"),
+        ('p["W"].T @ d_z', 'p["W"].T @ (d_z * (np.arange(4 * H) < 3 * H))', "d_x d_h_t d_h"),
+        ("d_b += d_z", "d_b += d_z / len(tape)", "b"),
+        ("d_c = d_c * f", "d_c = d_c * i", "d_c_t d_c"),
+        ("d_xh[:D], d_xh[D:]", "d_xh[-D:], d_xh[:H]", "d_x d_h_t d_h"),
+        ("np.outer(d_z, xh)", "np.outer(d_z, xh) * (1 + 1e-6)", "W"),
+        ('d_h = probe("d_h_t", d_h', 'd_h = probe("d_h_t", (t != 1) * d_h', "d_h_t"),
+    )
+
+
+class CourseLSTM(Specimen):
+    """One matrix for x, one for h, one bias, gates i f o g, step functions that return six gradients."""
+
+    inputs = {"x": (T, B, D), "h_0": (B, H), "Wx": (D, 4 * H), "Wh": (H, 4 * H), "b": (4 * H,)}
+    options = {"axes": "T B"}
+
+    @staticmethod
+    def forward(x, h_0, Wx, Wh, b):
+        h, prev_c, hs, caches = h_0, np.zeros_like(h_0), np.zeros((len(x), *h_0.shape)), []
+        for t in range(len(x)):
+            prev_h = h
+            a = probe("a", x[t] @ Wx + prev_h @ Wh + b)
+            i, f, o = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H]), sigmoid(a[:, 2 * H : 3 * H])
+            g = np.tanh(a[:, 3 * H :])
+            next_c = probe("c", f * prev_c + i * g)
+            h = hs[t] = probe("h", o * np.tanh(next_c))
+            caches.append((x[t], prev_h, prev_c, i, f, o, g, next_c))
+            prev_c = next_c
+        return hs, (caches, Wx, Wh)
+
+    @staticmethod
+    def backward(tape, d_hs):
+        caches, Wx, Wh = tape
+        d_x, d_Wx, d_Wh, d_b = np.zeros((len(caches), B, D)), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros(4 * H)
+        d_prev_h, d_prev_c = np.zeros((B, H)), np.zeros((B, H))
+        for t in reversed(range(len(caches))):
+            x, prev_h, prev_c, i, f, o, g, next_c = caches[t]
+            d_next_h = probe("d_h", d_hs[t] + d_prev_h)
+            tanh_c = np.tanh(next_c)
+            d_next_c = probe("d_c", d_prev_c + d_next_h * o * (1 - tanh_c**2))
+            d_a = np.empty((B, 4 * H))
+            d_a[:, :H] = d_next_c * g * i * (1 - i)
+            d_a[:, H : 2 * H] = d_next_c * prev_c * f * (1 - f)
+            d_a[:, 2 * H : 3 * H] = d_next_h * tanh_c * o * (1 - o)
+            d_a[:, 3 * H :] = d_next_c * i * (1 - g * g)
+            d_a = probe("d_a", d_a)
+            d_x[t] = d_a @ Wx.T
+            d_prev_h = d_a @ Wh.T
+            d_prev_c = d_next_c * f
+            d_Wx += x.T @ d_a
+            d_Wh += prev_h.T @ d_a
+            d_b += d_a.sum(axis=0)
+        return d_x, d_prev_h, d_Wx, d_Wh, d_b
+
+    @staticmethod
+    def reference(x, h_0, Wx, Wh, b):
+        h, c, hs = h_0, torch.zeros_like(h_0), []
+        for x_t in x:
+            a = probe("a", x_t @ Wx + h @ Wh + b)
+            i, f, o, g = a.chunk(4, dim=1)
+            c = probe("c", torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g))
+            h = probe("h", torch.sigmoid(o) * torch.tanh(c))
+            hs.append(h)
+        return torch.stack(hs)
+
+    faults = (
+        ("d_next_h * o * (1 - tanh_c**2)", "d_next_h * o * tanh_c**2", "d_c"),
+        ("d_next_c * prev_c * f * (1 - f)", "d_next_c * next_c * f * (1 - f)", "d_a"),
+        ("d_prev_h = d_a @ Wh.T", "d_prev_h = d_hs[t] @ Wh[:, :H]", "d_h d_h_0"),
+        ("d_Wh += prev_h.T", "d_Wh += (o * np.tanh(next_c)).T", "d_Wh"),
+        ("d_b += d_a.sum(axis=0)", "d_b += 2 * d_a.sum(axis=0)", "d_b"),
+        ("d_Wx += x.T", "d_Wx += (t == 0) * x.T", "d_Wx"),
+        ("caches.append((x[t], prev_h,", "caches.append((x[t], h,", "d_Wh"),
+        ("i * (1 - g * g)", "i * (1 - np.tanh(g) ** 2)", "d_a"),
+        ("prev_h @ Wh + b", "prev_h @ Wh + b + b", "a"),
+    )

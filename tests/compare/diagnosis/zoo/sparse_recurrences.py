@@ -1,0 +1,233 @@
+"""Recurrences that are elementwise or partly asleep: SRU, QRNN, IndRNN, clockwork."""
+
+import numpy as np
+import torch
+
+from compare import probe
+from zoo.specimen import Specimen
+
+T, B, D, H = 4, 3, 2, 5
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+class SRU(Specimen):
+    """A simple recurrent unit: all products before the loop, a highway behind it."""
+
+    inputs = {"x": (T, B, H), "W": (H, 3 * H), "b_f": (H,), "b_r": (H,), "c_0": (B, H)}
+    options = {"axes": "T B", "outputs": ("h", "c_T")}
+
+    @staticmethod
+    def forward(x, W, b_f, b_r, c_0):
+        u, a_f, a_r = np.split(x @ W, 3, axis=-1)
+        f, r = probe("f", sigmoid(a_f + b_f)), probe("r", sigmoid(a_r + b_r))
+        cs = [c_0]
+        for t in range(len(x)):
+            cs.append(probe("c", f[t] * cs[-1] + (1 - f[t]) * u[t]))
+        c = np.stack(cs)
+        h = r * np.tanh(c[1:]) + (1 - r) * x
+        return h, c[-1], (x, W, u, f, r, c)
+
+    @staticmethod
+    def backward(tape, d_h, d_c_T):
+        x, W, u, f, r, c = tape
+        tanh_c = np.tanh(c[1:])
+        d_r = probe("d_r", d_h * (tanh_c - x))
+        d_out = d_h * r * (1 - tanh_c**2)
+        d_cs, d_c = np.zeros_like(d_out), d_c_T
+        for t in range(len(x) - 1, -1, -1):
+            d_c = d_cs[t] = probe("d_c", d_c + d_out[t])
+            d_c = d_c * f[t]
+        d_f = probe("d_f", d_cs * (c[:-1] - u))
+        d_u = d_cs * (1 - f)
+        d_af, d_ar = d_f * f * (1 - f), d_r * r * (1 - r)
+        d_a = np.concatenate([d_u, d_af, d_ar], axis=-1)
+        d_x = d_a @ W.T + d_h * (1 - r)
+        d_W = np.einsum("tbi,tbj->ij", x, d_a)
+        return d_x, d_W, d_af.sum((0, 1)), d_ar.sum((0, 1)), d_c
+
+    @staticmethod
+    def reference(x, W, b_f, b_r, c_0):
+        u, f, r = (x @ W).chunk(3, dim=-1)
+        f, r = probe("f", torch.sigmoid(f + b_f)), probe("r", torch.sigmoid(r + b_r))
+        c, cs = c_0, []
+        for t in range(len(x)):
+            c = probe("c", f[t] * c + (1 - f[t]) * u[t])
+            cs.append(c)
+        return r * torch.tanh(torch.stack(cs)) + (1 - r) * x, c
+
+    faults = (
+        (" + d_h * (1 - r)", "", "d_x"),
+        ("(c[:-1] - u)", "(c[1:] - u)", "d_f"),
+        ("d_c = d_c * f[t]", "d_c = d_c * f[t - 1]", "d_c d_c_0"),
+        ("d_h * (tanh_c - x)", "d_h * tanh_c", "d_r"),
+        ("d_af.sum((0, 1))", "d_af[-1].sum(0)", "d_b_f"),
+        ("d_c + d_out[t]", "d_c + d_out[t] * [[1], [1], [0]]", "d_c"),
+        ("d_h * r * (1 - tanh_c**2)", "d_h * (1 - tanh_c**2)", "d_c"),
+        ("(1 - f[t]) * u[t]", "f[t] * u[t]", "c"),
+    )
+
+
+class QRNN(Specimen):
+    """Convolutions of width two along time, then fo-pooling."""
+
+    inputs = {"x": (T, B, D), "W": (2, D, 3 * H)}
+    options = {"axes": "T B"}
+
+    @staticmethod
+    def forward(x, W):
+        before = np.concatenate([np.zeros((1, B, D)), x[:-1]])
+        a = before @ W[0] + x @ W[1]
+        z, f, o = np.tanh(a[..., :H]), sigmoid(a[..., H : 2 * H]), sigmoid(a[..., 2 * H :])
+        z, f, o = probe("z", z), probe("f", f), probe("o", o)
+        c, cs = np.zeros((B, H)), []
+        for t in range(T):
+            cs.append(c)
+            c = probe("c", f[t] * c + (1 - f[t]) * z[t])
+        cs = np.stack([*cs, c])
+        return o * cs[1:], (before, x, W, z, f, o, cs)
+
+    @staticmethod
+    def backward(tape, d_h):
+        before, x, W, z, f, o, cs = tape
+        d_o = probe("d_o", d_h * cs[1:])
+        d_cs = d_h * o
+        carried = np.zeros((B, H))
+        for t in reversed(range(T)):
+            d_cs[t] += carried
+            d_cs[t] = probe("d_c", d_cs[t])
+            carried = d_cs[t] * f[t]
+        d_f = probe("d_f", d_cs * (cs[:-1] - z))
+        d_z = probe("d_z", d_cs * (1 - f))
+        d_a = np.concatenate([d_z * (1 - z**2), d_f * f * (1 - f), d_o * o * (1 - o)], axis=2)
+        d_W = np.stack([np.tensordot(before, d_a, ([0, 1], [0, 1])), np.tensordot(x, d_a, ([0, 1], [0, 1]))])
+        d_x = d_a @ W[1].T
+        d_x[:-1] += d_a[1:] @ W[0].T
+        return d_x, d_W
+
+    @staticmethod
+    def reference(x, W):
+        before = torch.cat([x.new_zeros(1, B, D), x[:-1]])
+        z, f, o = (before @ W[0] + x @ W[1]).chunk(3, dim=2)
+        z, f, o = probe("z", torch.tanh(z)), probe("f", torch.sigmoid(f)), probe("o", torch.sigmoid(o))
+        c, hs = x.new_zeros(B, H), []
+        for t in range(T):
+            c = probe("c", f[t] * c + (1 - f[t]) * z[t])
+            hs.append(o[t] * c)
+        return torch.stack(hs)
+
+    faults = (
+        ("d_x[:-1] += d_a[1:] @ W[0].T", "d_x[1:] += d_a[1:] @ W[0].T", "d_x"),
+        ("d_cs[t] += carried", "d_cs[t] = carried", "d_c"),
+        ("np.tensordot(before, d_a", "np.tensordot(x, d_a", "d_W"),
+        ("(cs[:-1] - z)", "cs[:-1]", "d_f"),
+        ("d_z * (1 - z**2)", "d_z", "d_W d_x"),
+        ("d_h * cs[1:])", "cs[1:])", "d_o"),
+        ("d_cs = d_h * o", "d_cs = d_h * o * (np.arange(T) != 1)[:, None, None]", "d_c"),
+    )
+
+
+class IndRNN(Specimen):
+    """Each unit hears only itself, through a ReLU."""
+
+    inputs = {"x": (T, B, D), "W": (D, H), "u": (H,), "b": (H,), "h_0": (B, H)}
+    options = {"axes": "T B"}
+
+    @staticmethod
+    def forward(x, W, u, b, h_0):
+        h, tape = h_0, []
+        for x_t in x:
+            a = probe("a", x_t @ W + u * h + b)
+            tape.append((h, a))
+            h = np.maximum(a, 0)
+        return np.stack([np.maximum(a, 0) for _, a in tape]), (x, W, u, tape)
+
+    @staticmethod
+    def backward(tape, d_out):
+        x, W, u, steps = tape
+        d_x, d_W, d_u, d_b, d_h = np.zeros_like(x), np.zeros_like(W), np.zeros_like(u), np.zeros_like(u), 0
+        for t in reversed(range(len(x))):
+            h_prev, a = steps[t]
+            d_a = probe("d_a", (d_out[t] + d_h) * (a > 0))
+            d_x[t] = d_a @ W.T
+            d_W += x[t].T @ d_a
+            d_u += (h_prev * d_a).sum(axis=0)
+            d_b += d_a.sum(axis=0)
+            d_h = u * d_a
+        return d_x, d_W, d_u, d_b, d_h
+
+    @staticmethod
+    def reference(x, W, u, b, h_0):
+        h, hs = h_0, []
+        for x_t in x:
+            h = torch.relu(probe("a", x_t @ W + u * h + b))
+            hs.append(h)
+        return torch.stack(hs)
+
+    faults = (
+        (" * (a > 0)", "", "d_a"),
+        ("d_h = u * d_a", "d_h = d_a", "d_a d_h_0"),
+        ("(h_prev * d_a)", "(np.maximum(a, 0) * d_a)", "d_u"),
+        ("d_out[t] + d_h", "d_out[t]", "d_a"),
+        ("d_b += d_a.sum(axis=0)", "d_b = d_a.sum(axis=0)", "d_b"),
+        ("x[t].T @ d_a", "x[t - 1].T @ d_a", "d_W"),
+        ("d_a @ W.T", "d_out[t] @ W.T", "d_x"),
+        ("u * h + b", "u + h + b", "a"),
+    )
+
+
+class ClockworkRNN(Specimen):
+    """Modules of units that tick at every step, every second and every third one, and hold their state otherwise."""
+
+    inputs = {
+        "x": (T, B, D), "W": (D, 6), "U": (6, 6),
+        "period": np.array([1, 1, 2, 2, 3, 3]),
+    }  # fmt: skip
+    options = {"axes": "T B"}
+
+    @staticmethod
+    def forward(x, W, U, period):
+        h, tape, hs = np.zeros((B, len(period))), [], []
+        for t in range(T):
+            ticks = t % period == 0
+            c = probe("c", np.tanh(x[t] @ W + h @ U))
+            tape.append((h, c, ticks))
+            h = probe("h", np.where(ticks, c, h))
+            hs.append(h)
+        return np.stack(hs), (x, W, U, tape)
+
+    @staticmethod
+    def backward(tape, d_hs):
+        x, W, U, steps = tape
+        d_x, d_W, d_U, d_h = np.zeros_like(x), np.zeros_like(W), np.zeros_like(U), np.zeros_like(d_hs[0])
+        for t in reversed(range(T)):
+            h_prev, c, ticks = steps[t]
+            d_h = probe("d_h", d_h + d_hs[t])
+            d_c = probe("d_c", d_h * ticks)
+            d_a = d_c * (1 - c**2)
+            d_x[t] = d_a @ W.T
+            d_W += x[t].T @ d_a
+            d_U += h_prev.T @ d_a
+            d_h = d_h * ~ticks + d_a @ U.T
+        return d_x, d_W, d_U
+
+    @staticmethod
+    def reference(x, W, U, period):
+        h, hs = x.new_zeros(B, len(period)), []
+        for t in range(T):
+            c = probe("c", torch.tanh(x[t] @ W + h @ U))
+            h = probe("h", torch.where(t % period == 0, c, h))
+            hs.append(h)
+        return torch.stack(hs)
+
+    faults = (
+        ("d_h * ~ticks + d_a", "d_h + d_a", "d_h"),
+        ("d_h * ~ticks + d_a", "d_a", "d_h"),
+        ("d_h * ticks)", "d_h)", "d_c"),
+        ("d_a = d_c * (1 - c**2)", "d_a = d_c * (1 - h_prev**2)", "d_x d_W d_U d_h"),
+        ("d_U += h_prev.T @ d_a", "d_U += (h_prev * ticks).T @ d_a", "d_U"),
+        ("t % period == 0", "(t + 1) % period == 0", "h d_c d_h"),
+        ("x[t].T @ d_a", "x[t].T @ d_h", "d_W"),
+    )
