@@ -8,6 +8,10 @@ from compare.bounds import check_at_least
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
 from compare.diagnosis.sandbox import check_within
+from compare.files import replacing
+
+#: The largest limit that can be set, in seconds and GiB.
+LARGEST = 1e6
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the torch module or function to check against, if FILE defines INPUTS rather than CELL",
     )
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="time limit for running FILE")
+    parser.add_argument("--memory", type=float, default=8.0, metavar="GIB", help="memory limit for running FILE")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights and arguments")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     add_out(parser, "folder for faults.png")
@@ -31,8 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the file and report what is wrong."""
-    if not options.timeout > 0:
-        raise ValueError(f"timeout: expected more than 0 seconds, got {options.timeout:g}")
+    for limit in ("timeout", "memory"):
+        if not 0 < getattr(options, limit) <= LARGEST:
+            raise ValueError(f"{limit}: expected more than 0 and at most {LARGEST:g}, got {getattr(options, limit):g}")
     check_at_least(options, seed=0)
     _require_file("FILE", options.file)
     reference = None
@@ -42,15 +48,16 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(f"reference: expected FILE:NAME, got {options.reference}")
         reference = Path(file), name
         _require_file("reference", reference[0])
-    report = check_within(options.timeout, options.file, reference, options.seed, quiet=options.json)
-    if options.json:
-        print(json.dumps(report.as_json(), indent=2))
-    else:
-        report.show(console())
-    if report.agrees:
+    out = console()
+    checked = check_within(
+        options.timeout, options.memory, options.file, reference, options.seed, quiet=options.json, console=out
+    )
+    print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
+    if checked.agrees:
         return AGREE
     make_ready(options.out)
-    report.draw(options.out / "faults.png")
+    with replacing(options.out / "faults.png") as beside:
+        beside.write_bytes(checked.picture)
     if not options.json:
         print(f"Drawn in {options.out / 'faults.png'}")
     return DISAGREE

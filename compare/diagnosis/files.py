@@ -1,5 +1,6 @@
 """Derivations in files of the user's own."""
 
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,10 +54,11 @@ def load(path: Path) -> ModuleType:
         raise ValueError(f"FILE: expected a Python file, got {path}, which is a directory")
     if not path.is_file():
         raise ValueError(f"FILE: no such file: {path}")
-    module = ModuleType(path.stem)
+    module = ModuleType(f"checked_{path.stem}")
     module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look up annotations that are strings
     # Not by import, which would take a file changed within the last second for the one it has compiled before.
-    exec(compile(path.read_bytes(), path, "exec"), vars(module))
+    exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))
     return module
 
 

@@ -1,5 +1,13 @@
 """A user's file in a process of its own: whatever it does, the user sees their own lines and none of ours."""
 
+import os
+import select
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 import pytest
 from derived import write
 
@@ -8,16 +16,54 @@ from compare.diagnosis.sandbox import check_within
 pytestmark = pytest.mark.slow
 
 
-def message(path, seconds=60):
+#: Holds a named pipe open in the process of the check and in a child of it, and never ends.
+ENDLESS = """
+import subprocess
+
+pipe = open({pipe!r}, "wb", buffering=0)
+pipe.write(b"x")
+subprocess.run(["sleep", "1000"], stdout=pipe)
+"""
+
+
+def check(path, seconds=60, memory=8):
+    return check_within(seconds, memory, path)
+
+
+def message(path, seconds=60, memory=8):
     with pytest.raises(ValueError) as error:
-        check_within(seconds, path)
+        check(path, seconds, memory)
     return str(error.value)
 
 
+def endless(folder):
+    """A file that never ends, and the pipe whose other end it and its child hold."""
+    pipe, path = folder / "pipe", folder / "mine.py"
+    os.mkfifo(pipe)
+    path.write_text(ENDLESS.format(pipe=str(pipe)))
+    return path, pipe
+
+
+@contextmanager
+def reading(pipe):
+    """The end of a named pipe to read from, once there is something to read."""
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as held:
+        assert select.select([held], [], [], 60)[0]
+        assert held.read(1) == b"x"
+        yield held
+
+
+def is_closed(held):
+    """Whether everyone who could write to the pipe is gone, within ten seconds."""
+    return bool(select.select([held], [], [], 10)[0]) and held.read(1) == b""
+
+
 def test_a_right_file_comes_back_as_found(tmp_path):
-    checked = check_within(60, write(tmp_path / "mine.py", "rnn"))
+    checked = check(write(tmp_path / "mine.py", "rnn"))
     assert checked.agrees
-    assert checked.subject == str(tmp_path / "mine.py")
+    assert checked.found["subject"] == str(tmp_path / "mine.py")
+    assert checked.text.startswith(f"AGREE: {tmp_path / 'mine.py'}: 13 intermediates")
+    assert checked.picture == b""
 
 
 def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path):
@@ -33,11 +79,12 @@ def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path):
 
 def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_which(tmp_path):
     path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "(d_h * (1 - h * h)).T"))
-    report = check_within(60, path)
-    (fault,) = report.faults
-    assert (fault.name, fault.problem, fault.hint) == ("d_z_h", "shape (5, 3), expected (3, 5)", "transposed")
-    assert "d_z_h" in path.read_text().splitlines()[fault.line - 1]
-    assert "As it is, the code raises ValueError: " in str(report)
+    checked = check(path)
+    (fault,) = checked.found["faults"]
+    assert (fault["name"], fault["problem"], fault["hint"]) == ("d_z_h", "shape (5, 3), expected (3, 5)", "transposed")
+    assert "d_z_h" in path.read_text().splitlines()[fault["line"] - 1]
+    assert "As it is, the code raises ValueError: " in checked.text
+    assert checked.picture.startswith(b"\x89PNG")
 
 
 def test_a_wrong_number_of_values_is_one_line(tmp_path):
@@ -53,11 +100,6 @@ def test_a_file_that_is_no_python(tmp_path):
     assert text.splitlines()[-1] == "SyntaxError: invalid syntax"
 
 
-def test_a_file_that_never_ends(tmp_path):
-    path = write(tmp_path / "mine.py", "rnn", ("    d_h_prev = d_h_n\n", "    while True:\n        pass\n"))
-    assert message(path, seconds=4) == f"{path}: expected an end within 4 s (--timeout), got none"
-
-
 def test_a_file_that_ends_the_process(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("import os\n\nos._exit(3)\n")
@@ -67,3 +109,41 @@ def test_a_file_that_ends_the_process(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     path = tmp_path / "none.py"
     assert message(path) == f"FILE: no such file: {path}"
+
+
+def test_a_file_that_takes_all_memory(tmp_path):
+    path = write(tmp_path / "mine.py", "rnn", ("    d_h_prev = d_h_n\n", "    d_h_prev = d_h_n + np.ones(2**28)[0]\n"))
+    assert "Unable to allocate 2.00 GiB for an array with shape (268435456,)" in message(path, memory=1)
+
+
+def test_a_file_that_never_ends_is_ended_with_its_children(tmp_path):
+    path, pipe = endless(tmp_path)
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(message, path, seconds=8)
+        with reading(pipe) as held:
+            assert ended.result() == f"{path}: expected an end within 8 s (--timeout), got none"
+            assert is_closed(held)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_file_ends_with_the_command_that_checks_it(tmp_path, number):
+    path, pipe = endless(tmp_path)
+    command = subprocess.Popen(
+        [sys.executable, "-m", "compare", "check", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with reading(pipe) as held:
+        command.send_signal(number)
+        command.communicate()
+        assert is_closed(held)
+
+
+def test_a_file_may_import_files_beside_it_and_have_annotations_that_are_strings(tmp_path):
+    (tmp_path / "slopes.py").write_text("def slope(h):\n    return 1 - h * h\n")
+    path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * slope(h)"))
+    _, doc, code = path.read_text().split('"""', 2)
+    added = (
+        "from __future__ import annotations\n\nfrom dataclasses import dataclass\n\nfrom slopes import slope\n\n\n"
+        "@dataclass\nclass Step:\n    h: np.ndarray\n"
+    )
+    path.write_text(f'"""{doc}"""\n\n{added}\n\n{code}')
+    assert check(path).agrees
