@@ -6,9 +6,9 @@ over time allocates anything.
 P is the size of h, which is H unless h is projected.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy import concatenate
@@ -18,6 +18,8 @@ from manual.fast.products import FromGates, ToGates
 from manual.gru import GRUStep, GRUTape
 from manual.lstm import LSTMStep, LSTMTape
 from manual.rnn import RNNStep, RNNTape
+
+View = TypeVar("View")
 
 
 class Memory:
@@ -45,6 +47,11 @@ class Memory:
     def reuse(cls, out: object, *plan: Any) -> Self:
         """Return ``out`` if it is memory of the same plan, to be overwritten, and new memory otherwise."""
         return out if isinstance(out, cls) and out.plan == plan else cls(*plan)
+
+
+def by_step(views: Callable[..., View], **stacked: Any) -> list[View]:
+    """Return the views of each step; ``stacked`` are the views of all steps, (T, …), by the names of the fields."""
+    return list(map(views, *(stacked[field] for field in views.__slots__)))  # type: ignore[attr-defined]
 
 
 #: The blocks of an LSTM step; a gate's holds first its pre-activation. Neighbours are operated on together: all gates;
@@ -99,37 +106,35 @@ class LSTMMemory(Memory):
         self.h = np.zeros((T, B, P), dtype) if self.projected else self.m
         self.d_h = np.zeros((T, B, P if self.projected else 0), dtype)
         self.derivatives = np.zeros((5, B, H), dtype)  # of one step
-        self.steps = [self._views(t) for t in range(T)]
-
-    def _views(self, t: int) -> LSTMViews:
-        before, s, d_z = self.blocks[t], self.blocks[t + 1], self.d_z[:, t : t + 1]
-        return LSTMViews(
-            x_1_h=self.to_gates.rows(self.x_1_h[t]),
-            z=s[G:M],
-            z_out=self.to_gates.out(s[G:M]),
-            o_i_f=s[O:M],
-            o_i=s[O:F],
-            o=s[O],
-            i=s[I],
-            f=s[F],
-            g=s[G],
-            i_g=s[I_G],
-            c_prev=before[C],
-            f_c=s[F_C],
-            c=s[C],
-            tanh_c=s[TANH_C],
-            tanh_c_g=s[TANH_C:O],
-            m=s[M],
-            m_ig=s[M:F_C],
-            m_ig_fc=s[M:C],
-            h=self.h[t],
-            next_h_prev=self.h_prev[t + 1],
-            d_h=self.d_h[t],
-            d_z_i=d_z[0, 0],
-            d_z_f=d_z[1, 0],
-            d_z_g=d_z[2, 0],
-            d_z_o=d_z[3, 0],
-            d_z=self.to_h_prev.operand(d_z),
+        s, d_z = self.blocks[1:], self.d_z
+        self.steps = by_step(
+            LSTMViews,
+            x_1_h=self.to_gates.rows(self.x_1_h),
+            z=self.z,
+            z_out=self.to_gates.out(self.z),
+            o_i_f=s[:, O:M],
+            o_i=s[:, O:F],
+            o=s[:, O],
+            i=s[:, I],
+            f=s[:, F],
+            g=s[:, G],
+            i_g=s[:, I_G],
+            c_prev=self.blocks[:-1, C],
+            f_c=s[:, F_C],
+            c=s[:, C],
+            tanh_c=s[:, TANH_C],
+            tanh_c_g=s[:, TANH_C:O],
+            m=self.m,
+            m_ig=s[:, M:F_C],
+            m_ig_fc=s[:, M:C],
+            h=self.h,
+            next_h_prev=self.h_prev[1:],
+            d_h=self.d_h,
+            d_z_i=d_z[0],
+            d_z_f=d_z[1],
+            d_z_g=d_z[2],
+            d_z_o=d_z[3],
+            d_z=self.to_h_prev.operands(d_z),
         )
 
     def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:
@@ -203,35 +208,32 @@ class GRUMemory(Memory):
         self.d_z_to_x = self.to_x.operand(self.d_z[:D_Q])
         self.r_z, self.reset, self.h = self.blocks[1:, :N], self.blocks[1:, RESET], self.blocks[1:, HIDDEN]
         self.derivatives = np.zeros((3, B, H), dtype)  # of one step
-        self.steps = [self._views(t) for t in range(T)]
-
-    def _views(self, t: int) -> GRUViews:
-        row, before, s, d_z = self.x_1_h[t], self.blocks[t], self.blocks[t + 1], self.d_z[:, t : t + 1]
-        D = self.x.shape[2]
-        q = s[Q] if self.reset_after else s[RESET]
-        return GRUViews(
-            x_1_h=self.to_gates.rows(row),
-            x_1=row[:, : D + 1],
-            one_h=row[:, D:],
-            h_prev=before[HIDDEN],
-            r_z=s[:N],
-            r_z_out=self.to_gates.out(s[:N]),
-            r=s[R],
-            z=s[Z],
-            n=s[N],
-            n_out=self.x_to_n.out(s[N:RESET]),
-            q=q,
-            q_out=self.h_to_n.out(q[None]),
-            reset=s[RESET],
-            update=s[UPDATE],
-            reset_update=s[RESET:Q],
-            h=s[HIDDEN],
-            next_h_prev=self.h_prev[t + 1],
-            d_z_n=d_z[D_N, 0],
-            d_z_r=d_z[D_R, 0],
-            d_z_z=d_z[D_Z, 0],
-            d_q=d_z[D_Q, 0],
-            d_z=self.to_h_prev.operand(d_z[D_R:] if self.reset_after else d_z[D_R:D_Q]),
+        s, d_z = self.blocks[1:], self.d_z
+        self.q = s[:, Q] if reset_after else s[:, RESET]
+        self.steps = by_step(
+            GRUViews,
+            x_1_h=self.to_gates.rows(self.x_1_h),
+            x_1=self.x_1_h[:, :, : D + 1],
+            one_h=self.x_1_h[:, :, D:],
+            h_prev=self.blocks[:-1, HIDDEN],
+            r_z=self.r_z,
+            r_z_out=self.to_gates.out(self.r_z),
+            r=s[:, R],
+            z=s[:, Z],
+            n=s[:, N],
+            n_out=self.x_to_n.out(s[:, N:RESET]),
+            q=self.q,
+            q_out=self.h_to_n.out(self.q[:, None]),
+            reset=self.reset,
+            update=s[:, UPDATE],
+            reset_update=s[:, RESET:Q],
+            h=self.h,
+            next_h_prev=self.h_prev[1:],
+            d_z_n=d_z[D_N],
+            d_z_r=d_z[D_R],
+            d_z_z=d_z[D_Z],
+            d_q=d_z[D_Q],
+            d_z=self.to_h_prev.operands(d_z[D_R:] if reset_after else d_z[D_R:D_Q]),
         )
 
     def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:
@@ -285,16 +287,14 @@ class RNNMemory(Memory):
         self.to_x = FromGates(1, B, H, D, dtype, steps=T)
         self.d_z_to_x = self.to_x.operand(self.d_z)
         self.z, self.h = self.blocks[1:], self.blocks[1:, 0]
-        self.steps = [
-            RNNViews(
-                x_1_h=self.to_gates.rows(self.x_1_h[t]),
-                h=self.h[t],
-                h_out=self.to_gates.out(self.h[t, None]),
-                next_h_prev=self.h_prev[t + 1],
-                d_z=self.d_z[0, t],
-            )
-            for t in range(T)
-        ]
+        self.steps = by_step(
+            RNNViews,
+            x_1_h=self.to_gates.rows(self.x_1_h),
+            h=self.h,
+            h_out=self.to_gates.out(self.z),
+            next_h_prev=self.h_prev[1:],
+            d_z=self.d_z[0],
+        )
 
     def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:
         """Copy the arguments of a run; of the pre-activations, compute what is hoisted out of the loop."""

@@ -162,6 +162,10 @@ class FromGates:
             return np.moveaxis(blocks, 0, -2).reshape(-1, len(self.weights))
         return blocks[:, :, None]
 
+    def operands(self, blocks: Array) -> list[Array]:
+        """View blocks (G, T, B, H) as T calls of one step each take them."""
+        return [self.operand(blocks[:, t : t + 1]) for t in range(blocks.shape[1])]
+
     def __call__(self, operand: Array, out: Array) -> None:
         """Write the sum to ``out`` (R, N)."""
         if self.one_product:
