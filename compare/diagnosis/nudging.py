@@ -38,6 +38,11 @@ class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.nudges: dict[Any, bool] = {}  # by operation, whether its results are rounded
         self.factors: dict[Any, Tensor] = {}  # by dtype and device
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Say no: nothing here is compiled, and torch would import its compiler, for seconds, to skip it."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation and nudge what it computes; views and operations in place are left alone."""
         result = func(*args, **(kwargs or {}))
