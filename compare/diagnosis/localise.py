@@ -39,6 +39,11 @@ class Run:
         return {one.label: one for one in self.compared if not one.agrees}
 
     @property
+    def wrong_parts(self) -> set[tuple[str, int]]:
+        """What differs, by label and part: step by step where there are steps."""
+        return {(label, k) for label, one in self.wrong.items() for k in (-1, *np.flatnonzero(one.errors > one.limits))}
+
+    @property
     def answers_right(self) -> bool:
         """Whether all outputs and gradients agree."""
         return all(one.agrees for one in self.compared if not one.shown)
@@ -202,7 +207,7 @@ class Localiser:
         guilty: dict[str, tuple[int, ...]] = {}
         for name, steps in changed.items():
             restored = self._attempt(free=free, restored=(*guilty, name))
-            if restored is not None and restored.wrong.keys() < forced.wrong.keys():
+            if restored is not None and restored.wrong_parts < forced.wrong_parts:
                 guilty[name] = tuple(sorted(t for t in steps if t >= 0))
                 forced = replace(restored, compared=[one for one in restored.compared if one.name not in free])
         return forced, guilty

@@ -170,7 +170,7 @@ class Recorder:
         return name, int(t)
 
     def _restore(self) -> None:
-        for shown in self._watched:
+        for shown in reversed(self._watched):  # an array shown at two steps holds what it held at the first
             for thing, held in shown.held():
                 if _differs(thing, held):
                     _write(thing, held)
