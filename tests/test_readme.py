@@ -1,14 +1,54 @@
+"""The examples in the READMEs do what is said there.
+
+A block of Python that begins with a comment such as ``# mine.py`` is a file of this name. Any other is run, and prints
+what its comments say. In a block of ``console`` each line after ``$`` is a command, in the folder with these files;
+what follows is its output, in which … stands for anything.
+"""
+
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+READMES = [
+    ROOT / "README.md",
+    *sorted(file for folder in ("manual", "compare") for file in ROOT.glob(f"{folder}/**/README.md")),
+]
+BLOCKS = {
+    path.relative_to(ROOT).as_posix(): re.findall(r"^```(python|console)\n(.*?)^```", path.read_text(), re.M | re.S)
+    for path in READMES
+}
+NAME = r"# (\w+\.py)\n"
+EXAMPLES = [
+    (readme, text)
+    for readme, blocks in BLOCKS.items()
+    for language, text in blocks
+    if language == "python" and not re.match(NAME, text)
+]
+SESSIONS = [readme for readme, blocks in BLOCKS.items() if any(language == "console" for language, _ in blocks)]
 
 
-@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL))
-def test_an_example_prints_what_its_comments_say(example, capsys):
-    exec(compile(example, str(README), "exec"), {})
+@pytest.mark.parametrize("readme, example", EXAMPLES)
+def test_an_example_prints_what_its_comments_say(readme, example, capsys):
+    exec(compile(example, readme, "exec"), {})
     said = re.findall(r"^print\(.*\) +# (.*)$", example, re.MULTILINE)
     assert said
     assert capsys.readouterr().out.splitlines() == said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("readme", SESSIONS)
+def test_the_commands_print_what_is_shown(readme, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for language, text in BLOCKS[readme]:
+        if name := re.match(NAME, text):
+            (tmp_path / name[1]).write_text(text)
+        elif language == "console":
+            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.M):
+                arguments = [sys.executable, *shlex.split(command)[1:]]
+                printed = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True).stdout
+                assert re.fullmatch(re.escape(shown).replace("…", ".*?"), printed, re.S), printed
