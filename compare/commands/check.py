@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         return AGREE
     make_ready(options.out)
     with replacing(options.out / "faults.png") as beside:
-        beside.write_bytes(checked.picture)
+        beside.write_bytes(checked.figure)
     if not options.json:
         print(f"Drawn in {options.out / 'faults.png'}")
     return DISAGREE

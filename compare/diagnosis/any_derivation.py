@@ -1,4 +1,4 @@
-"""Derivations of anything, held against a torch function or module of the user's own."""
+"""Check any derivation against a torch function or module that the user supplies."""
 
 import copy
 import inspect
@@ -18,7 +18,7 @@ from compare.diagnosis.references import Autograd, of_function, of_module
 from compare.diagnosis.report import Report
 from compare.diagnosis.standards import Trial
 
-#: How large drawn numbers are on the trial that looks for clipping and the like.
+#: The scale of the random inputs on the trial that detects clipping and overflow.
 LARGE = 10.0
 
 
@@ -37,31 +37,32 @@ def check_backward(
     seed: int = 0,
     name: str = "",
 ) -> Report:
-    """Hold a forward and a backward pass in NumPy against autograd.
+    """Check a forward and a backward pass in NumPy against autograd.
 
-    ``forward([p,] *inputs)`` returns its outputs and, last, whatever backward needs. ``backward([p,] tape,
-    *d_outputs)`` returns the gradients of the inputs, in their order, and, if there are parameters, last a dict of
-    theirs. None stands for a gradient that was not derived. Both may call ``probe``, and so may the reference.
+    ``forward([p,] *inputs)`` returns its outputs followed by whatever backward needs. ``backward([p,] tape,
+    *d_outputs)`` returns the gradients of the inputs, in order, followed by a dict of the parameters' gradients, if
+    there are parameters. None stands for a gradient that was not derived. The passes and the reference may all call
+    ``probe``.
 
     Args:
         forward: the forward pass.
         backward: the backward pass.
-        reference: a torch function of the same arguments that returns the same outputs, or a module, or its class.
-        inputs: by name, in their order: an array, a shape to draw normally distributed numbers of, a function of a
-            generator, or anything else, which is passed on as it is. A list of such dicts for several sizes. A function
-            of a generator that returns such a dict.
-        parameters: what the passes take first, nested dicts allowed, of what ``inputs`` may be. Those of a module are
-            drawn if left out.
-        outputs: their names.
-        axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``, if they are time steps and rows of a batch.
-        dtype: what the passes compute in; read off what they return if left out.
-        tolerance: the largest relative error that passes in double precision, 1e-12 if left out.
-        k: below double precision, how many times the error that autograd makes in the same precision passes.
-        seed: of everything that is drawn.
-        name: of the derivation, for messages; that of ``forward`` if left out.
+        reference: a torch function of the same arguments that returns the same outputs, or a module or its class.
+        inputs: a dict by name, in order. Each value is an array, a shape to fill with normally distributed numbers, a
+            function of a ``numpy.random.Generator``, or anything else, which is passed unchanged. A function of a
+            generator may also return the whole dict. A list of dicts gives several sizes.
+        parameters: the first argument of both passes, a dict with the same kinds of values, possibly nested. The
+            parameters of a module are drawn at random by default.
+        outputs: the names of the outputs.
+        axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``, if they are time steps and batch rows.
+        dtype: the precision of the passes; read from what they return by default.
+        tolerance: the largest relative error that passes in double precision, 1e-12 by default.
+        k: below double precision, the permitted error as a multiple of autograd's own in the same precision.
+        seed: the seed of all random numbers.
+        name: names the derivation in messages; the name of ``forward`` by default.
 
     Raises:
-        ValueError: an argument or a returned value cannot be compared. What the functions raise passes through.
+        ValueError: an argument or a returned value cannot be compared. Exceptions raised by the functions propagate.
     """
     form = {} if parameters is None else parameters
     module = _module(reference)
@@ -79,11 +80,11 @@ def check_backward(
 def assert_backward(
     forward: Callable[..., Any], backward: Callable[..., Any], reference: Any, inputs: Any, **options: Any
 ) -> None:
-    """Make sure that a forward and a backward pass in NumPy agree with autograd; arguments as of ``check_backward``.
+    """Assert that a forward and a backward pass in NumPy agree with autograd. Arguments as for ``check_backward``.
 
     Raises:
-        AssertionError: they do not; the message is the report.
-        ValueError: an argument, or what a function returns, cannot be compared.
+        AssertionError: they do not agree; the message is the report.
+        ValueError: an argument or a returned value cannot be compared.
     """
     __tracebackhide__ = True
     report = check_backward(forward, backward, reference, inputs, **options)
@@ -101,22 +102,22 @@ def check_function(
     k: float = K,
     seed: int = 0,
 ) -> Report:
-    """Hold a ``torch.autograd.Function`` against autograd.
+    """Check a ``torch.autograd.Function`` against autograd.
 
     Args:
-        function: the class, or any function of tensors with one inside.
+        function: the class, or a function of tensors that applies it.
         reference: a function of the same arguments, in torch operations that autograd can differentiate.
-        inputs: the arguments: tensors as they are, in any precision and on any device; functions of a
-            ``numpy.random.Generator`` that return one; anything else, which is passed on. If no tensor requires a
-            gradient, all of floating-point numbers do.
-        outputs: their names.
+        inputs: the arguments: tensors of any precision on any device, functions of a ``numpy.random.Generator`` that
+            return one, or anything else, which is passed unchanged. If no tensor requires a gradient, all
+            floating-point tensors do.
+        outputs: the names of the outputs.
         axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``.
-        tolerance: the largest relative error that passes in double precision, 1e-12 if left out.
-        k: below double precision, how many times the error that autograd makes in the same precision passes.
-        seed: of everything that is drawn.
+        tolerance: the largest relative error that passes in double precision, 1e-12 by default.
+        k: below double precision, the permitted error as a multiple of autograd's own in the same precision.
+        seed: the seed of all random numbers.
 
     Raises:
-        ValueError: the arguments cannot be compared. What the functions raise passes through.
+        ValueError: the arguments cannot be compared. Exceptions raised by the functions propagate.
     """
     like = [value(np.random.default_rng(seed)) if callable(value) else value for value in inputs]
     floating = [isinstance(value, torch.Tensor) and value.is_floating_point() for value in like]
@@ -136,10 +137,10 @@ def check_function(
 
 
 def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any) -> None:
-    """Make sure that a ``torch.autograd.Function`` agrees with autograd; arguments as of ``check_function``.
+    """Assert that a ``torch.autograd.Function`` agrees with autograd. Arguments as for ``check_function``.
 
     Raises:
-        AssertionError: it does not; the message is the report.
+        AssertionError: it does not agree; the message is the report.
         ValueError: the arguments cannot be compared.
     """
     __tracebackhide__ = True
@@ -164,7 +165,7 @@ def _check(
     seed: int,
     fixed: frozenset[str] = frozenset(),
 ) -> Report:
-    """Build the trials, and check."""
+    """Build the trials and run the check."""
     draws = [(one, seed + n, 1.0) for n, one in enumerate(arguments.sizes_of(inputs))]
     first = draws[0][0]
     draws.append((first, seed + len(draws), 1.0))
@@ -211,24 +212,24 @@ def _check(
 
 
 def _module(reference: Any) -> nn.Module | None:
-    """The reference as a module, if it is one or a class of one."""
+    """Return the reference as a module, if it is a module or a class of one."""
     if isinstance(reference, type) and issubclass(reference, nn.Module):
         reference = reference()
     return copy.deepcopy(reference).double() if isinstance(reference, nn.Module) else None
 
 
 def _of_module(module: nn.Module, rng: np.random.Generator) -> Arrays:
-    """Random parameters for a module."""
+    """Draw parameters for a module."""
     return {name: np.asarray(0.5 * rng.normal(size=tuple(p.shape))) for name, p in module.named_parameters()}
 
 
 def _is_drawn(inputs: Any) -> bool:
-    """Whether the inputs are shapes to draw, so that they may as well be larger."""
+    """Whether all inputs are shapes, so that they can be drawn at a larger scale."""
     return isinstance(inputs, Mapping) and all(isinstance(value, tuple) for value in inputs.values())
 
 
 def _dtype_of(inputs: Any) -> str | None:
-    """The precision of arrays that are given, if it is below double."""
+    """Return the precision of the given arrays, if it is below double."""
     for one in arguments.sizes_of(inputs):
         for value in one.values() if isinstance(one, Mapping) else ():
             if isinstance(value, np.ndarray) and str(value.dtype) in ("float32", "float16"):
@@ -237,7 +238,7 @@ def _dtype_of(inputs: Any) -> str | None:
 
 
 def _argument_names(function: Any, count: int) -> list[str]:
-    """The names of a function's arguments, without ``ctx``; of a ``Function`` those of its forward."""
+    """Return the names of a function's arguments; for a ``Function``, those of its forward without ``ctx``."""
     forward = getattr(function, "forward", function) if isinstance(function, type) else function
     try:
         names = [

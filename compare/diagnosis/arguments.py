@@ -1,4 +1,4 @@
-"""What a derivation is tried on: arrays as they are given, or drawn anew for each trial."""
+"""The arguments of a derivation: arrays as given, or random ones drawn for each trial."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 
 from manual.arrays import Array
 
-#: Inputs by name: an array, a shape to draw normally distributed numbers of, a function of a generator, or anything
-#: else, which is passed on as it is.
+#: Inputs by name: an array, a shape to fill with normally distributed numbers, a function of a generator, or anything
+#: else, which is passed unchanged.
 Inputs = Mapping[str, Any]
 
 
 def drawn(inputs: Any, rng: np.random.Generator, scale: float = 1.0) -> dict[str, Any]:
-    """The inputs of one trial.
+    """Draw the inputs of one trial.
 
     Args:
-        inputs: by name, or a function of a generator that returns them by name.
-        rng: what is drawn from.
-        scale: of what is drawn here, from a shape.
+        inputs: a dict by name, or a function of a generator that returns one.
+        rng: the generator to draw from.
+        scale: the standard deviation of arrays given as a shape.
     """
     if callable(inputs):
         inputs = inputs(rng)
@@ -42,7 +42,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def sizes_of(inputs: Any) -> list[Any]:
-    """Inputs at several sizes as a list; at one size a list of one."""
+    """Return the inputs at each size as a list."""
     if (
         isinstance(inputs, Sequence)
         and not isinstance(inputs, str)
@@ -54,7 +54,7 @@ def sizes_of(inputs: Any) -> list[Any]:
 
 
 def described(inputs: Mapping[str, Any], axes: dict[str, int]) -> str:
-    """A trial in a few words: its axes if they are known, else the shapes of its inputs."""
+    """Describe a trial by its axes if they are known, otherwise by the shapes of its inputs."""
     if axes:
         return ", ".join(f"{letter} = {size}" for letter, size in axes.items())
     shapes = [f"{name} {value.shape}" for name, value in inputs.items() if isinstance(value, np.ndarray)]
@@ -62,10 +62,10 @@ def described(inputs: Mapping[str, Any], axes: dict[str, int]) -> str:
 
 
 def axes_of(letters: str, inputs: Mapping[str, Any]) -> dict[str, int]:
-    """The sizes of the leading axes, as in ``"T B"``, read off the first input that has as many axes.
+    """Return the sizes of the leading axes, such as ``"T B"``, from the first input with enough axes.
 
     Raises:
-        ValueError: other letters than T and B, or no input has so many axes.
+        ValueError: a letter is neither T nor B, or no input has enough axes.
     """
     names = letters.split()
     if not set(names) <= {"T", "B"}:
@@ -79,14 +79,14 @@ def axes_of(letters: str, inputs: Mapping[str, Any]) -> dict[str, int]:
 
 
 def as_dtype(value: Any, dtype: str) -> Any:
-    """A floating-point array rounded to a dtype of NumPy's; bfloat16, which NumPy lacks, stays in float32."""
+    """Round a floating-point array to a dtype; bfloat16, which NumPy lacks, becomes float32."""
     if isinstance(value, np.ndarray) and value.dtype.kind == "f" and dtype != "float64":
         return value.astype("float32" if dtype == "bfloat16" else dtype)
     return value
 
 
 def incoming(outputs: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
-    """A random incoming gradient for each output."""
+    """Draw an incoming gradient for each output."""
     return {name: np.asarray(rng.normal(size=array.shape)) for name, array in outputs.items()}
 
 

@@ -1,4 +1,4 @@
-"""Hold a recurrent layer against its written-out twin: one of ``manual``'s, or somebody's own in a file."""
+"""Check a recurrent layer against its written-out twin: a layer of ``manual``, or a derivation in a file."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -26,11 +26,11 @@ from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array, as_state, state_parts
 from manual.recurrent import Recurrent
 
-#: The sizes that faults are looked for at: all different, so that nothing that is transposed or swapped fits.
+#: The sizes at which faults are located: all different, so that a transposed or swapped array does not fit.
 T, B, D, H = 6, 3, 4, 5
 
-#: The sizes a file is tried at, T, B, D, H, and what its numbers are multiplied by: one step, one row, many steps, and
-#: pre-activations far beyond where the activations are flat.
+#: T, B, D, H and the scale of x for each trial of a file: the usual sizes, one step, one row, many steps, and
+#: pre-activations far into saturation.
 SIZES = ((T, B, D, H, 1.0), (1, 2, 3, 4, 1.0), (5, 1, 2, 3, 1.0), (64, 2, 3, 4, 1.0), (4, 3, 2, 5, 20.0))
 
 
@@ -40,11 +40,11 @@ def check_layer(
     """Check a layer of ``manual`` against its twin in ``torch_impl``, and its fast kernels against its text.
 
     Args:
-        layer: what is checked. It stays as it is.
-        twin: the same layer for autograd. It stays as it is.
+        layer: the layer to check; it is not changed.
+        twin: the same layer for autograd; it is not changed.
         cell: a key of ``equations.EQUATIONS``.
-        lengths: of the rows, where they differ, at most T.
-        seed: of weights and arguments.
+        lengths: the number of steps in each row, at most T, if they differ.
+        seed: the seed of weights and arguments.
     """
     layer, twin = copy.deepcopy(layer), copy.deepcopy(twin).eval()
     rows = len(lengths) if lengths else B
@@ -52,7 +52,7 @@ def check_layer(
     gates = layer.kernel.gates
 
     def blocks(name: str, array: Array) -> dict[str, Array]:
-        """By gate; a projection has none, nor has a cell of one block."""
+        """Split by gate; a projection has none, and neither does a cell with one block."""
         if len(gates) == 1 or name.startswith("weight_hr"):
             return {"": array}
         return dict(zip(gates, np.split(array, len(gates))))
@@ -84,10 +84,10 @@ def check_layer(
 
 
 class CellForm:
-    """What a file says of the cell that it derives: CELL, LAYOUT and OPTIONS.
+    """The cell that a file derives: its CELL, LAYOUT and OPTIONS.
 
     Raises:
-        ValueError: one of them is none that there is.
+        ValueError: one of them is unknown.
     """
 
     def __init__(self, cell: Any, layout: Mapping[str, Any], options: Mapping[str, Any], where: str):
@@ -107,11 +107,11 @@ class CellForm:
 
     @property
     def equations(self) -> str:
-        """The key of its equations."""
+        """The key of its equations in ``EQUATIONS``."""
         return forms.equations_key(self.cell, self.options)
 
     def trial(self, size: tuple[int, int, int, int, float], dtype: str, seed: int) -> Trial:
-        """A problem in the file's layout, and its reference."""
+        """Make a problem in the file's layout, and its reference."""
         T, B, D, H, scale = size
         rng = np.random.default_rng(seed)
 
@@ -127,7 +127,7 @@ class CellForm:
         twin = forms.form(self.cell, self.options, D, H)
 
         def call(run: Callable[..., Any], inputs: list[Any], recorder: Any) -> tuple[Any, ...]:
-            """One layer: no axis for layers in the state, no suffix to the names."""
+            """Run one layer, without a layer axis in the state and without a suffix on the names."""
             x, *state = inputs
             output, last = run(
                 x,
@@ -148,7 +148,7 @@ class CellForm:
 
     @property
     def hint(self) -> Callable[[Trial, Standard, Compared], str]:
-        """Says what a fault looks like."""
+        """The function that describes a fault."""
         if self.layout.vectors == "columns":
             return general_hint
 
@@ -158,7 +158,7 @@ class CellForm:
         return cell_hints(self.equations, self.gates, self.layout.blocks, d_state, self.express, self._canonical)
 
     def explain(self, trial: Trial, answer: Answer) -> str:
-        """Which known fault of the cell explains every difference."""
+        """Name a known mistake in the cell that explains every difference."""
         if self.layout.vectors == "columns":
             return ""
         canonical = self._canonical(trial.problem.parameters)
@@ -166,14 +166,14 @@ class CellForm:
         return explanation(self.cell, self.equations, problem, self.express, answer)
 
     def express(self, gradients: Arrays) -> Arrays:
-        """Gradients in PyTorch's layout in the file's."""
+        """Convert gradients from PyTorch's layout to the file's."""
         return self.layout.from_torch({n.removesuffix("_l0"): a for n, a in gradients.items()}, self.gates)
 
     def _canonical(self, parameters: Arrays) -> Arrays:
         return self.layout.to_torch(parameters, self.gates)
 
     def _turned(self, array: Array) -> Array:
-        """The last two axes the other way round, where vectors are columns."""
+        """Swap the last two axes if vectors are columns."""
         return array.swapaxes(-1, -2).copy() if self.layout.vectors == "columns" and array.ndim > 1 else array
 
     def _all_turned(self, arrays: Arrays) -> Arrays:
@@ -187,14 +187,14 @@ class CellForm:
 
 
 def check_cell(derivation: Derivation, form: CellForm, name: str, seed: int, dtype: str | None) -> Report:
-    """Check a derivation of a cell in a layout of its own, at several sizes.
+    """Check a derivation of a cell, in any layout, at several sizes.
 
     Args:
-        derivation: what is checked.
-        form: what it derives.
-        name: of the derivation.
-        seed: of weights and arguments.
-        dtype: that it computes in; read off what it returns if None.
+        derivation: the derivation to check.
+        form: the cell, layout and options.
+        name: names the derivation in messages.
+        seed: the seed of weights and arguments.
+        dtype: the precision of the derivation; read from what it returns if None.
     """
     return diagnose(
         Subject(

@@ -1,4 +1,4 @@
-"""What a run of a derivation shows and answers, held against what is right: quantity by quantity, step by step."""
+"""Compare what a run of a derivation shows and returns with the reference, quantity by quantity, step by step."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from compare.diagnosis.probes import Place, Recorder, Shown
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
-#: How to cut a gradient up by gate: its name and itself, to its blocks by gate; a block without gate is called "".
+#: Splits a gradient by gate: from its name and the array to blocks by gate. A block without a gate is named "".
 Blocks = Callable[[str, Array], dict[str, Array]]
 
 
 def whole(name: str, array: Array) -> dict[str, Array]:
-    """A gradient as one block: the ``Blocks`` of a derivation that has no gates."""
+    """Return a gradient as one block: the ``Blocks`` of a derivation without gates."""
     return {"": array}
 
 
@@ -26,9 +26,9 @@ def whole(name: str, array: Array) -> dict[str, Array]:
 class Compared:
     """One quantity: a probe's, an output, a gradient of an input, or a block of a parameter's gradient.
 
-    ``actual`` and ``right`` are its parts, one for each of ``steps``, or one where it has no steps; ``errors`` and
-    ``limits`` are relative to ``scales``, part by part. ``missing`` are the steps at which a probe was not called and
-    the right value is not zero; ``places`` are the lines that showed the parts.
+    ``actual`` and ``right`` hold one part for each of ``steps``, or a single part if there are no steps. ``errors`` and
+    ``limits`` are relative to ``scales``, part by part. ``missing`` lists the steps at which the probe was not called
+    although the correct value is not zero. ``places`` are the lines of the probes that showed the parts.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Compared:
 
     @property
     def label(self) -> str:
-        """The name; of a block of a parameter's gradient also the gate, if its name does not say it."""
+        """The name, with the gate for a block of a parameter's gradient unless the name contains it."""
         named = self.kind != "gradient" or not self.gate or self.name.endswith(f"_{self.gate}")
         return self.name if named else f"{self.name} {self.gate}"
 
@@ -63,12 +63,12 @@ class Compared:
 
     @property
     def worst(self) -> int:
-        """The part whose error is the largest against its limit."""
+        """The part with the largest error relative to its limit."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return int(np.nanargmax(np.where(self.errors > 0, self.errors / self.limits, 0)))
 
     def difference(self) -> Difference:
-        """The worst element, indexed with its step first if there are steps."""
+        """Return the worst element, indexed with the step first if there are steps."""
         k = self.worst
         limit = float(self.limits[k])
         if self.actual[k].shape != self.right[k].shape:
@@ -80,7 +80,7 @@ class Compared:
         return Difference(self.label, float(self.errors[k]), limit, (*first, *index), *values, self.problem)
 
     def where(self) -> str:
-        """Where the worst element stands, in words."""
+        """Say where the worst element is."""
         index = list(self.difference().index)
         words = [f"step {index.pop(0)}"] if self.steps and index else []
         if self.rows_axis is not None and self.rows_axis < len(index):
@@ -92,18 +92,18 @@ class Compared:
         return ", ".join(words)
 
     def wrong(self) -> list[Array]:
-        """By part, which elements are beyond the limit; all of them where the shapes differ."""
+        """Return for each part which elements exceed the limit; all of them if the shapes differ."""
         return [
             _distance(a, r) > limit * scale if a.shape == r.shape else np.ones(a.shape, bool)
             for a, r, limit, scale in zip(self.actual, self.right, self.limits, self.scales)
         ]
 
     def wrong_steps(self) -> tuple[int, ...]:
-        """The steps at which it is wrong."""
+        """Return the steps at which it is wrong."""
         return tuple(t for t, error, limit in zip(self.steps, self.errors, self.limits) if error > limit)
 
     def wrong_rows(self) -> tuple[int, ...]:
-        """The rows of the batch in which it is wrong."""
+        """Return the batch rows in which it is wrong."""
         if self.rows_axis is None or any(a.shape != r.shape for a, r in zip(self.actual, self.right)):
             return ()
         rows: set[int] = set()
@@ -116,10 +116,10 @@ class Compared:
 def compare_run(
     recorder: Recorder, answer: Answer, standard: Standard, trial: Trial, gates: tuple[str, ...], blocks: Blocks
 ) -> list[Compared]:
-    """Everything there is to compare: what the probes showed, in the order in which it was computed, then the answer.
+    """Compare everything: what the probes showed, in the order of computation, then outputs and gradients.
 
     Raises:
-        ValueError: the answer names a gradient that there is not.
+        ValueError: the answer names an unknown gradient.
     """
     right = standard.right
     unknown = [name for name in answer.gradients if name not in right.answer.gradients]
@@ -237,14 +237,14 @@ def _compared(
 
 
 def _distance(actual: Array, right: Array) -> Array:
-    """By element; 0 where both are the same infinity, infinite where one is not a number."""
+    """Return the distance by element: 0 where both are the same infinity, infinite where one is NaN."""
     with np.errstate(invalid="ignore", over="ignore"):
         far = np.abs(actual.astype(float) - right.astype(float)) if actual.dtype.kind != "c" else np.abs(actual - right)
     return np.where(actual == right, 0.0, np.where(np.isnan(far), np.inf, far))
 
 
 def _axes(shape: tuple[int, ...], trial: Trial, letters: str) -> dict[str, int]:
-    """Which axes of an array are those of steps and rows, by letter: where the size is theirs."""
+    """Return which axes of an array are time steps and batch rows, by letter, judged by their sizes."""
     found: dict[str, int] = {}
     for letter in letters:
         k = len(shape) - 1 if letter == "B" and trial.rows_last else len(found)
@@ -254,6 +254,6 @@ def _axes(shape: tuple[int, ...], trial: Trial, letters: str) -> dict[str, int]:
 
 
 def _gate(name: str, gates: tuple[str, ...]) -> str:
-    """The gate that the name of an intermediate speaks of, or none."""
+    """Return the gate in the name of an intermediate, or ""."""
     bare = re.sub(r"_l\d+(_reverse)?$", "", name).removeprefix("d_").removeprefix("z_")
     return bare if bare in gates and len(gates) > 1 else ""

@@ -1,7 +1,7 @@
-"""What can be held against autograd: a problem, and a derivation that works on it.
+"""What can be checked against autograd: a problem, and a derivation that solves it.
 
-A derivation has named inputs, parameters and outputs, and two passes. Nothing here knows of recurrent layers but
-``Layer``, which makes a derivation of one of ``manual``'s.
+A derivation has named inputs, parameters and outputs, and two passes. Only ``Layer``, which wraps a layer of
+``manual``, knows about recurrent layers.
 """
 
 import copy
@@ -22,10 +22,10 @@ Arrays = dict[str, Array]
 
 @dataclass(frozen=True)
 class Problem:
-    """What both sides are given: parameters, inputs, and an incoming gradient for each output.
+    """The arguments of both sides: parameters, inputs, and an incoming gradient for each output.
 
-    Parameters and incoming gradients are arrays; an input may be anything, and has a gradient if it is an array of
-    floating-point numbers and not one of the ``fixed``.
+    Parameters and incoming gradients are arrays. An input may be anything; it has a gradient if it is a floating-point
+    array that is not ``fixed``.
     """
 
     parameters: Arrays
@@ -45,9 +45,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a derivation makes of a problem, by name: outputs, gradients of the inputs and of the parameters.
+    """The result of a derivation, by name: outputs, gradients of the inputs and gradients of the parameters.
 
-    ``left_out`` names the gradients that were not derived, ``changed`` what the derivation was given and wrote into.
+    ``left_out`` names the gradients that were not derived, ``changed`` the arguments that the derivation wrote to.
     """
 
     outputs: Arrays
@@ -57,7 +57,7 @@ class Answer:
     changed: tuple[str, ...] = ()
 
     def tensors(self) -> Arrays:
-        """All of them: outputs under their own names, gradients of inputs with ``d_`` before the input's."""
+        """Return all of them in one dict; the gradient of an input is named ``d_`` and the input."""
         return self.outputs | {f"d_{name}": array for name, array in self.d_inputs.items()} | self.gradients
 
 
@@ -65,15 +65,15 @@ class Derivation(Protocol):
     """A forward and a backward pass derived by hand."""
 
     def solve(self, problem: Problem, probe: Any) -> Answer:
-        """Run both passes, calling the probe, if there is one, at each named intermediate."""
+        """Run both passes, calling the probe, if any, at each named intermediate."""
 
 
 class Layer:
     """A layer of ``manual`` as a derivation. Inputs are x and the initial state, outputs the output and final state.
 
     Args:
-        layer: the layer; its parameters are overwritten by each problem's.
-        lengths: of the rows, where they differ.
+        layer: the layer; its parameters are overwritten by those of each problem.
+        lengths: the number of steps in each row, if they differ.
     """
 
     def __init__(self, layer: Recurrent, lengths: list[int] | None = None):
@@ -92,7 +92,7 @@ class Layer:
 
 
 def layer_problem(layer: Recurrent, T: int, B: int, rng: np.random.Generator) -> Problem:
-    """Random parameters, inputs and incoming gradients for a layer."""
+    """Draw parameters, inputs and incoming gradients for a layer."""
     K = len(layer.sweeps)
     states = {name: (K, B, size) for name, size in layer.state_sizes.items()}
 
@@ -107,11 +107,11 @@ def layer_problem(layer: Recurrent, T: int, B: int, rng: np.random.Generator) ->
 
 
 class TorchFunction:
-    """A ``torch.autograd.Function``, or any function of tensors with one inside.
+    """A ``torch.autograd.Function``, or a function of tensors that applies one.
 
     Args:
         function: the function, or a class with ``apply``.
-        like: the inputs as the user gave them: the tensors say dtype and device, and all else is passed on.
+        like: the user's inputs: tensors determine dtype and device, anything else is passed unchanged.
     """
 
     def __init__(self, function: Any, like: list[Any]):
@@ -148,7 +148,7 @@ class TorchFunction:
 
 
 def _backward(pairs: list[tuple[Any, Any]], leaves: Mapping[str, Any]) -> Arrays:
-    """The gradients of the leaves that have one, from outputs and incoming gradients."""
+    """Return the gradients of the leaves that have one, given (output, incoming gradient) pairs."""
     import torch
 
     if not pairs:
@@ -161,16 +161,16 @@ def _backward(pairs: list[tuple[Any, Any]], leaves: Mapping[str, Any]) -> Arrays
 class Pair:
     """A forward and a backward function in NumPy.
 
-    ``forward([p,] *inputs)`` returns the outputs and, last, whatever backward needs; ``backward([p,] tape,
-    *d_outputs)`` the gradients of the inputs and, if there are parameters, last theirs by name. Either may take a
-    ``probe``. A gradient that was not derived is None; a list in the place of a tuple will do. All that is passed in is
-    a copy, and all that is returned is copied at once.
+    ``forward([p,] *inputs)`` returns the outputs followed by whatever backward needs; ``backward([p,] tape,
+    *d_outputs)`` returns the gradients of the inputs followed by a dict of the parameters' gradients, if there are
+    parameters. Either may take a ``probe``. A gradient that was not derived is None, and a list may replace a tuple.
+    The functions receive copies, and what they return is copied immediately.
 
     Args:
         forward: the forward pass.
         backward: the backward pass.
-        nested: whether the functions take parameters: from flat names to the form that they take; None if not.
-        name: of the derivation, in messages.
+        nested: converts parameters by flat name to the form that the functions take; None if they take none.
+        name: names the derivation in messages.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class Pair:
         """Run both passes.
 
         Raises:
-            ValueError: a pass returns another number of values than it should. What the functions raise passes through.
+            ValueError: a pass returns the wrong number of values. Exceptions raised by the functions propagate.
         """
         problem = copy.deepcopy(problem)
         given = [("", problem.parameters), ("", problem.inputs), ("d_", problem.d_outputs)]
@@ -211,7 +211,7 @@ class Pair:
         return Answer(answered, d_inputs, gradients, left_out, tuple(changed))
 
     def _gradients(self, returned: Any, problem: Problem) -> tuple[Arrays, Arrays, tuple[str, ...]]:
-        """The gradients of the inputs and of the parameters, and the names of those that were not derived."""
+        """Return the gradients of inputs and parameters, and the names of those that were not derived."""
         gradients: Any = {}
         if self.nested:
             if isinstance(returned, Mapping):  # nothing but the parameters' gradients
@@ -235,7 +235,7 @@ class Pair:
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one, the names joined by dots."""
+    """Flatten nested dicts, joining the names with dots."""
     found: dict[str, Any] = {}
     for name, value in nested.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
@@ -243,7 +243,7 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nested_as(form: Mapping[str, Any], prefix: str = "") -> Callable[[Mapping[str, Any]], Any]:
-    """A function from flat names back to nested dicts of this form."""
+    """Return a function that turns flat names back into nested dicts of this form."""
 
     def build(arrays: Mapping[str, Any], form: Mapping[str, Any] = form, prefix: str = prefix) -> dict[str, Any]:
         return {
@@ -255,7 +255,7 @@ def nested_as(form: Mapping[str, Any], prefix: str = "") -> Callable[[Mapping[st
 
 
 def _array(value: Any) -> Array:
-    """A copy of what a pass returned."""
+    """Copy what a pass returned."""
     return as_float64(value) if hasattr(value, "detach") else np.array(value)
 
 
@@ -274,7 +274,7 @@ def _named(function: str, values: list[Any], names: list[str], more: str, prefix
 
 
 def _call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
-    """Call a user's function with the probe, if it takes one: as ``probe``, or as one more argument at the end."""
+    """Call a user's function, with the probe if it takes one: as ``probe`` or as an extra last argument."""
     parameters = inspect.signature(function).parameters
     if "probe" in parameters:
         return function(*arguments, probe=probe)

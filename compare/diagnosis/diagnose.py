@@ -1,4 +1,4 @@
-"""Hold a derivation against autograd on several trials, and put together what is to be said of it."""
+"""Check a derivation against autograd on several trials, and assemble the report."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,29 +12,31 @@ from compare.diagnosis.localise import Localiser, Located
 from compare.diagnosis.report import Fault, Report, Size
 from compare.diagnosis.standards import Standard, Trial
 
-#: How many times the error that autograd makes in the same precision passes below double precision.
+#: Below double precision, the permitted error as a multiple of autograd's own error in the same precision.
 K = 2.0
 
-#: The precisions below double that a derivation may work in.
+#: The supported precisions below double.
 LOWER = ("float32", "float16", "bfloat16")
 
 
 @dataclass
 class Subject:
-    """What is checked, and on what.
+    """What is checked, and how.
 
     Args:
-        name: of the derivation, for messages.
+        name: names the derivation in messages.
         derivation: what is checked.
-        trials: from a dtype to the trials, the one that faults are looked for on first.
-        gates: the blocks of rows of a cell's weights.
-        blocks: cuts gradients of parameters up by gate.
-        cell: whose equations it has, a key of ``equations.EQUATIONS``; empty for another derivation.
-        hint: from a trial, what is right there and a fault to what the fault looks like.
-        explain: from a trial and the answer of the chained run to a known mistake that explains all of it, or "".
-        dtype: of the derivation; found out by looking at what it returns if None.
-        tolerance: the largest relative error that passes in double precision; the project's own if None.
-        k: how many times autograd's own error passes below double precision.
+        trials: makes the trials for a dtype; faults are located on the first.
+        gates: the gates of a cell, in the order of their rows in the weights.
+        blocks: splits the gradient of a parameter by gate.
+        cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
+        hint: describes a fault, given the trial and its standard; "" if it cannot.
+        explain: names a known mistake that explains every difference, given the trial and the answer of the chained
+            run; "" if there is none.
+        dtype: the precision of the derivation; read from what it returns if None.
+        tolerance: the largest relative error that passes in double precision; the project's default if None.
+        k: below double precision, the permitted error as a multiple of autograd's own.
+        notes: remarks for the report.
     """
 
     name: str
@@ -55,8 +57,8 @@ def diagnose(subject: Subject) -> Report:
     """Check a derivation on all trials, the first of them twice.
 
     Raises:
-        ValueError: it, or its reference, returned what cannot be compared. What its own code raises on the first trial
-            passes through.
+        ValueError: the derivation or its reference returned something that cannot be compared. Exceptions raised by
+            the derivation on the first trial propagate.
     """
     dtype = subject.dtype or _dtype(subject)
     first, *others = (_localiser(subject, trial, dtype) for trial in subject.trials(dtype))
@@ -70,11 +72,11 @@ def diagnose(subject: Subject) -> Report:
 
 
 def _dtype(subject: Subject) -> str:
-    """The lowest precision of what a derivation returns when it is given double precision."""
+    """Return the lowest precision in what the derivation returns for double-precision arguments."""
     (trial, *_) = subject.trials("float64")
     try:
         answer = subject.derivation.solve(trial.problem, None)
-    except Exception:  # which the run that records it says better
+    except Exception:  # the recorded run reports it better
         return "float64"
     found = {str(array.dtype) for array in answer.tensors().values()}
     return next((dtype for dtype in reversed(LOWER) if dtype in found), "float64")
@@ -86,7 +88,7 @@ def _localiser(subject: Subject, trial: Trial, dtype: str) -> Localiser:
 
 
 def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
-    """What is to be said of one trial."""
+    """Report on one trial."""
     right, trial = localiser.standard, localiser.trial
 
     def faults(compared: list[Compared]) -> list[Fault]:
@@ -110,7 +112,10 @@ def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
         unshown=located.unshown,
         written=answer.changed,
         left_out=answer.left_out,
-        notes=[*subject.notes, *([f"As it is, the code raises {located.raised}"] if located.raised else [])],
+        notes=[
+            *subject.notes,
+            *([f"Without the reference fed back, the code raises {located.raised}"] if located.raised else []),
+        ],
         sizes=[Size(trial.label, located.agrees)],
     )
     if not located.agrees and not located.chained.answers_right and (located.unshown or not report.faults):
@@ -119,7 +124,7 @@ def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
 
 
 def _try(report: Report, subject: Subject, localiser: Localiser) -> None:
-    """Note whether the derivation agrees on another trial; look for faults there if none was known."""
+    """Record whether the derivation agrees on another trial; locate faults there if none are known yet."""
     label = localiser.trial.label
     try:
         located = None if report.disagrees else localiser.locate()
@@ -134,10 +139,10 @@ def _try(report: Report, subject: Subject, localiser: Localiser) -> None:
 
 
 def _unsteady(first: Localiser, others: list[Localiser]) -> list[str]:
-    """What comes out otherwise when the derivation is run again, after a run on something else."""
+    """Return the outputs and gradients that change when the derivation is run again, after a run on other values."""
     try:
         before = first.run()
-    except Exception:  # which the run that follows says better
+    except Exception:  # the run that follows reports it better
         return []
     if others:
         with suppress(Exception):

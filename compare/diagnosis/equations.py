@@ -1,7 +1,7 @@
-"""The equation behind each name: its number in ``manual/DERIVATION.md``, and what it says.
+"""The equation of each name: its number in ``manual/DERIVATION.md``, and its right-hand side.
 
-The names are those of the probes, of the gradients of inputs (``d_x``), and of the parameters, whose equation is that
-of their gradient.
+The names are those of the probes, of the gradients of inputs (``d_x``), and of the parameters, which stand for their
+gradients.
 """
 
 import re
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Equation:
-    """Its number, empty if it has none, and its right-hand side."""
+    """The number of an equation, "" if it has none, and its right-hand side."""
 
     number: str
     formula: str
 
 
 _READOUT_OF_STATE = {
-    "h_prev": Equation("", "the h that the step before handed on"),
-    "output": Equation("", "h of every step"),
+    "h_prev": Equation("", "h of the previous step"),
+    "output": Equation("", "h of each step"),
     "h_n": Equation("", "h of the last step"),
     "d_h_0": Equation("", "d_h_prev of the first step"),
 }
@@ -26,7 +26,7 @@ _READOUT_OF_STATE = {
 EQUATIONS: dict[str, dict[str, Equation]] = {
     "lstm": {
         **_READOUT_OF_STATE,
-        "c_prev": Equation("", "the c that the step before handed on"),
+        "c_prev": Equation("", "c of the previous step"),
         "c_n": Equation("", "c of the last step"),
         "d_c_0": Equation("", "d_c_prev of the first step"),
         **{f"z_{gate}": Equation("L1", f"W_i{gate} x + b_i{gate} + W_h{gate} h_prev + b_h{gate}") for gate in "ifgo"},
@@ -36,8 +36,8 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "o": Equation("L5", "σ(z_o)"),
         "c": Equation("L6", "f ∘ c_prev + i ∘ g"),
         "h": Equation("L7", "o ∘ tanh(c)"),
-        "d_h": Equation("L8", "d_output + d_h_prev of the step after, at the last step + d_h_n"),
-        "d_c": Equation("L9", "d_c_prev of the step after, at the last step d_c_n, + d_h ∘ o ∘ (1 - tanh²(c))"),
+        "d_h": Equation("L8", "d_output + d_h_prev of the next step (d_h_n at the last)"),
+        "d_c": Equation("L9", "d_c_prev of the next step (d_c_n at the last) + d_h ∘ o ∘ (1 - tanh²(c))"),
         "d_i": Equation("L10", "d_c ∘ g"),
         "d_f": Equation("L11", "d_c ∘ c_prev"),
         "d_g": Equation("L12", "d_c ∘ i"),
@@ -68,7 +68,7 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "z_n": Equation("G5", "W_in x + b_in + r ∘ q"),
         "n": Equation("G6", "tanh(z_n)"),
         "h": Equation("G7", "(1 - z) ∘ n + z ∘ h_prev"),
-        "d_h": Equation("G8", "d_output + d_h_prev of the step after, at the last step + d_h_n"),
+        "d_h": Equation("G8", "d_output + d_h_prev of the next step (d_h_n at the last)"),
         "d_z": Equation("G9", "d_h ∘ (h_prev - n)"),
         "d_n": Equation("G10", "d_h ∘ (1 - z)"),
         "d_r": Equation("G12", "d_z_n ∘ q"),
@@ -80,7 +80,7 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "d_x": Equation("G14", "W_ihᵀ d_z"),
         "weight_ih": Equation("G15", "Σ d_z xᵀ"),
         "weight_hh": Equation("G16", "Σ (d_z_r, d_z_z, d_q) h_prevᵀ"),
-        "weight": Equation("G15, G16", "Σ d_z xᵀ beside Σ (d_z_r, d_z_z, d_q) h_prevᵀ"),
+        "weight": Equation("G15, G16", "[Σ d_z xᵀ, Σ (d_z_r, d_z_z, d_q) h_prevᵀ]"),
         "bias_ih": Equation("G17", "Σ d_z"),
         "bias": Equation("G17", "Σ d_z"),
         "bias_hh": Equation("G18", "Σ (d_z_r, d_z_z, d_q)"),
@@ -89,7 +89,7 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         **_READOUT_OF_STATE,
         "z_h": Equation("R1", "W_ih x + b_ih + W_hh h_prev + b_hh"),
         "h": Equation("R2", "φ(z_h)"),
-        "d_h": Equation("R3", "d_output + d_h_prev of the step after, at the last step + d_h_n"),
+        "d_h": Equation("R3", "d_output + d_h_prev of the next step (d_h_n at the last)"),
         "d_z_h": Equation("R4", "d_h ∘ φ'(z_h)"),
         "d_h_prev": Equation("R5", "W_hhᵀ d_z_h"),
         "d_x": Equation("R6", "W_ihᵀ d_z_h"),
@@ -110,14 +110,14 @@ EQUATIONS["gru, reset before"] = EQUATIONS["gru"] | {
     "d_z_r": Equation("G22", "d_q ∘ h_prev ∘ r (1 - r)"),
     "d_h_prev": Equation("G23", "d_h ∘ z + W_hrᵀ d_z_r + W_hzᵀ d_z_z + d_q ∘ r"),
     "weight_hh": Equation("G24", "Σ (d_z_r h_prevᵀ, d_z_z h_prevᵀ, d_z_n qᵀ)"),
-    "weight": Equation("G15, G24", "Σ d_z xᵀ beside Σ (d_z_r h_prevᵀ, d_z_z h_prevᵀ, d_z_n qᵀ)"),
+    "weight": Equation("G15, G24", "[Σ d_z xᵀ, Σ (d_z_r h_prevᵀ, d_z_z h_prevᵀ, d_z_n qᵀ)]"),
     "bias_hh": Equation("G25", "Σ d_z"),
 }
 
-# The forms that DERIVATION.md does not have: what is different in them has a formula and no number.
+# Forms that DERIVATION.md does not cover: the equations that differ have a formula and no number.
 EQUATIONS["lstm, bare output"] = EQUATIONS["lstm"] | {
     "h": Equation("", "o ∘ c"),
-    "d_c": Equation("", "d_c_prev of the step after, at the last step d_c_n, + d_h ∘ o"),
+    "d_c": Equation("", "d_c_prev of the next step (d_c_n at the last) + d_h ∘ o"),
     "d_o": Equation("", "d_h ∘ c"),
     "d_z_o": Equation("", "d_h ∘ c ∘ o (1 - o)"),
 }
@@ -134,12 +134,12 @@ EQUATIONS["rnn, sigmoid"] = EQUATIONS["rnn, relu"] = EQUATIONS["rnn"]
 
 
 def form_of(cell: str, reset_after: bool) -> str:
-    """The key of a cell in ``EQUATIONS``: a GRU whose reset gate acts before the product has one of its own."""
+    """Return the key of a cell in ``EQUATIONS``: a GRU whose reset gate acts before the product has a separate one."""
     return cell if reset_after else "gru, reset before"
 
 
 def equation(cell: str, name: str) -> Equation:
-    """The equation of a name, which may end in a layer and direction, a gate, or both; none for an unknown one."""
+    """Return the equation of a name, which may end in a layer and direction, a gate, or both; empty if unknown."""
     table = EQUATIONS.get(cell, {})
     bare = re.sub(r"_l\d+(_reverse)?$", "", name)
     if bare not in table:

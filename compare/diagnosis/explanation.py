@@ -1,8 +1,8 @@
-"""Which known mistake explains every difference of a cell's derivation at once.
+"""Find the one known mistake that explains every difference of a cell's derivation.
 
-Without probes, all that differs is a consequence. So known mistakes are made in this project's own equations, one at a
-time: those of ``mistakes.py``, which a probe puts in the place of the right value, and the faults of the catalogue,
-which are changes of the source. One that gives exactly the answer of the derivation is what is wrong there, too.
+Without probes, only consequences can be seen. So this project's own equations are run with one known mistake at a time:
+those of ``mistakes.py``, substituted by a probe, and the faults of the catalogue, which change the source. A mistake
+that reproduces every output and gradient of the derivation is the explanation.
 """
 
 from collections.abc import Callable
@@ -26,25 +26,25 @@ from manual.rnn import RNNKernel
 
 KERNELS: dict[str, Any] = {"lstm": LSTMKernel, "gru": GRUKernel, "rnn": RNNKernel}
 
-#: How close, relative to its scale, an answer has to come.
+#: The largest error, relative to the scale of each tensor, at which an answer matches.
 MATCH = 1e-9
 
 
 def explanation(
     cell: str, equations: str, problem: Problem, express: Callable[[Arrays], Arrays], answer: Answer
 ) -> str:
-    """Return the equation and the words of a known mistake that gives this answer; "" if none does.
+    """Return the equation and the words of a known mistake that gives this answer; "" if there is none.
 
     Args:
-        cell: its name.
-        equations: the key of its equations.
-        problem: its parameters in PyTorch's layout, x (T, B, D) and the initial state, (B, H) each.
-        express: from gradients in PyTorch's layout to that of the answer.
-        answer: the derivation's.
+        cell: the name of the cell.
+        equations: a key of ``equations.EQUATIONS``.
+        problem: parameters in PyTorch's layout, x (T, B, D) and the initial state, (B, H) each.
+        express: converts gradients from PyTorch's layout to that of the answer.
+        answer: the outputs and gradients of the derivation.
     """
     reset_after = "reset before" not in equations
 
-    def gives_it(kernel: Any, probe: Probe | None) -> bool:
+    def reproduces(kernel: Any, probe: Probe | None) -> bool:
         x, *state = problem.inputs.values()
         d_output, *d_state = problem.d_outputs.values()
         output, last, tape = kernel.forward(x, tuple(state), problem.parameters, probe)
@@ -56,20 +56,20 @@ def explanation(
     right = KERNELS[cell](reset_after) if cell == "gru" else KERNELS[cell]()
     for name, mistakes in INTERMEDIATES.get(equations, {}).items():
         for words, formula in mistakes:
-            with suppress(KeyError, AttributeError):  # it needs the values of other steps
-                if gives_it(right, _Mistaken(name, formula, problem, CELLS[cell].gates)):
+            with suppress(KeyError, AttributeError):  # the formula needs values of other steps
+                if reproduces(right, _Mistaken(name, formula, problem, CELLS[cell].gates)):
                     number = equation(equations, name).number
                     return f"{f'({number}) ' if number else ''}{name}: {words}"
     own = [fault for fault in FAULTS if fault.cell == equations and fault.file == f"{cell}.py" and not fault.lengths]
     for fault in own:
-        if "proj_size" not in fault.options and gives_it(_broken(fault, cell)(**fault.options), None):
+        if "proj_size" not in fault.options and reproduces(_broken(fault, cell)(**fault.options), None):
             numbers = dict.fromkeys(equation(equations, name.partition("[")[0]).number for name in fault.wrong)
             return f"({', '.join(filter(None, numbers))}) {fault.title}"
     return ""
 
 
 class _Mistaken:
-    """A probe that makes a mistake in one intermediate. The formula sees what has been computed so far at that step."""
+    """A probe that makes a mistake in one intermediate; its formula reads the values computed so far at that step."""
 
     def __init__(self, name: str, formula: Callable[[Any], Array], problem: Problem, gates: tuple[str, ...]):
         self.name, self.formula, self.problem, self.gates = name, formula, problem, gates
@@ -77,7 +77,7 @@ class _Mistaken:
         self.t = 0
 
     def __call__(self, name: str, t: int, value: Array) -> Array:
-        """Keep the value, or the mistaken one in its place, and return it."""
+        """Record and return the value, or the mistaken one for the chosen intermediate."""
         self.t = t
         self.seen[name, t] = value
         if name == self.name:
@@ -91,17 +91,17 @@ class _Mistaken:
         return self.problem.inputs["x"][self.t] if name == "x" else self[name]
 
     def parameter(self, name: str, gate: str) -> Array:
-        """A gate's block of rows of a parameter."""
+        """Return one gate's rows of a parameter."""
         return np.split(self.problem.parameters[name], len(self.gates))[self.gates.index(gate)]
 
-    def handed_back(self, state: str) -> Array:
-        """The gradient of a state that the next step passed back."""
+    def carried_back(self, state: str) -> Array:
+        """Return the gradient of a state carried back from the next step."""
         later = self.seen.get((f"d_{state}_prev", self.t + 1))
         return self.problem.d_outputs[f"{state}_n"] if later is None else later
 
 
 def _broken(fault: TextFault, cell: str) -> Any:
-    """The kernel of a cell with a fault in it."""
+    """Return the kernel of a cell with the fault injected."""
     path = Path(str(import_module(f"manual.{cell}").__file__))
     module = ModuleType(f"manual.{cell}")
     exec(compile(fault.inject(path.read_text()), path, "exec"), vars(module))

@@ -1,4 +1,4 @@
-"""Hold a layer's fast kernels against its text."""
+"""Compare a layer's fast kernels with its text."""
 
 from compare.agreement import Difference, compare
 from compare.diagnosis.derivations import Layer, Problem
@@ -8,12 +8,12 @@ from manual.recurrent import Recurrent
 def fast_against_text(
     layer: Recurrent, problem: Problem, lengths: list[int] | None, tolerance: float
 ) -> list[Difference]:
-    """Compare every output and gradient of a layer as it runs with what its text computes.
+    """Compare every output and gradient of the fast kernels with those of the text.
 
     Args:
-        layer: its parameters are overwritten by the problem's.
-        problem: what both run on.
-        lengths: of the rows, where they differ.
+        layer: the layer; its parameters are overwritten by the problem's.
+        problem: the arguments of both.
+        lengths: the number of steps in each row, if they differ.
         tolerance: the largest relative error that passes.
     """
     derivation = Layer(layer, lengths)

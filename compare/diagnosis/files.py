@@ -1,4 +1,4 @@
-"""Derivations in files of the user's own."""
+"""Check derivations in files."""
 
 import sys
 from pathlib import Path
@@ -16,18 +16,18 @@ from compare.diagnosis.report import Report
 def check_file(path: Path | str, reference: tuple[Path | str, str] | None = None, seed: int = 0) -> Report:
     """Check the derivation in a file, as ``python -m compare check`` does.
 
-    The file has ``forward(p, *inputs, probe)`` and ``backward(p, tape, *d_outputs, probe)``, and says what it derives:
-    CELL, LAYOUT and OPTIONS; or, for a reference of the user's own, INPUTS and, if need be, OUTPUTS, AXES, PARAMETERS.
-    DTYPE says what it computes in, where that is not what it returns.
+    The file defines ``forward(p, *inputs, probe)`` and ``backward(p, tape, *d_outputs, probe)``, and says what it
+    derives: CELL, LAYOUT and OPTIONS for a cell; for any other reference INPUTS and, if needed, OUTPUTS, AXES,
+    PARAMETERS and TOLERANCE. DTYPE gives its precision if that differs from the precision of what it returns.
 
     Args:
         path: the file.
         reference: file and name of the torch module or function to check it against; the file's CELL if None.
-        seed: of weights and arguments.
+        seed: the seed of weights and arguments.
 
     Raises:
-        ValueError: the file does not say what it derives, or returns what cannot be compared. Whatever its own code
-            raises passes through.
+        ValueError: the file does not say what it derives, or returns something that cannot be compared. Exceptions
+            raised by its code propagate.
     """
     path = Path(path)
     module = load(path)
@@ -48,7 +48,7 @@ def load(path: Path) -> ModuleType:
     """Run a user's file.
 
     Raises:
-        ValueError: it is not there. Whatever running it raises passes through.
+        ValueError: there is no such file. Exceptions raised by the file propagate.
     """
     if path.is_dir():
         raise ValueError(f"FILE: expected a Python file, got {path}, which is a directory")
@@ -56,14 +56,14 @@ def load(path: Path) -> ModuleType:
         raise ValueError(f"FILE: no such file: {path}")
     module = ModuleType(f"checked_{path.stem}")
     module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where dataclasses look up annotations that are strings
-    # Not by import, which would take a file changed within the last second for the one it has compiled before.
+    sys.modules[module.__name__] = module  # dataclasses look up string annotations there
+    # Not by import, which would reuse the compiled version of a file changed within the last second.
     exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))
     return module
 
 
 def _check_against(file: ModuleType, path: Path, where: Path, name: str, dtype: str | None, seed: int) -> Report:
-    """Against a torch module or function of the user's own."""
+    """Check a file against a torch module or function in another."""
     inputs = getattr(file, "INPUTS", None)
     if not inputs or not (isinstance(inputs, dict | list) or callable(inputs)):
         raise ValueError(f"INPUTS: expected the shapes of the inputs by name in {path}, got {inputs!r}")

@@ -1,4 +1,4 @@
-"""The forms in which people write the cells, for autograd to differentiate: what OPTIONS in a file may say."""
+"""The variants of the cells that OPTIONS in a file can select, written out for autograd."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ class BareOutputLSTM(LSTMCell):
     def step(
         self, x: Tensor, state: tuple[Tensor, ...], weights: Mapping[str, Any], probe: Probe
     ) -> tuple[Tensor, ...]:
-        """From x (B, D), h and c (B, H): h and c after the step."""
+        """Return h and c after the step, from x (B, D), h and c (B, H)."""
         h, c = state
         z = linear(x, weights["weight_ih"], weights["bias_ih"]) + linear(h, weights["weight_hh"], weights["bias_hh"])
         z_i, z_f, z_g, z_o = (probe(f"z_{gate}", block) for gate, block in zip("ifgo", z.chunk(4, dim=1)))
@@ -33,12 +33,12 @@ class BareOutputLSTM(LSTMCell):
 
 
 class RenewingGRU(GRUCell):
-    """A GRU whose update gate is the share of the new value: h = (1 - z) ∘ h_prev + z ∘ n, as in many texts."""
+    """A GRU whose update gate weights the candidate: h = (1 - z) ∘ h_prev + z ∘ n, as in many texts."""
 
     def step(
         self, x: Tensor, state: tuple[Tensor, ...], weights: Mapping[str, Any], probe: Probe
     ) -> tuple[Tensor, ...]:
-        """From x (B, D) and h (B, H): h after the step."""
+        """Return h after the step, from x (B, D) and h (B, H)."""
         (h,) = state
         W_hr, W_hz, W_hn = weights["weight_hh"].chunk(3)
         b_hr, b_hz, b_hn = weights["bias_hh"].chunk(3)
@@ -55,7 +55,7 @@ class RenewingGRU(GRUCell):
         return (probe("h", (1 - z) * h + z * n),)
 
 
-#: By cell, the options there are and the values that each may have, the usual one first.
+#: The options of each cell and their permitted values, the default first.
 OPTIONS: dict[str, dict[str, tuple[Any, ...]]] = {
     "lstm": {"output_tanh": (True, False)},
     "gru": {"reset_after": (True, False), "update_gate": ("keeps", "renews")},
@@ -64,10 +64,10 @@ OPTIONS: dict[str, dict[str, tuple[Any, ...]]] = {
 
 
 def form(cell: str, options: Mapping[str, Any], D: int, H: int) -> Recurrent:
-    """One layer of a cell in one of its forms, in double precision.
+    """Make one layer of a cell in the chosen form, in double precision.
 
     Raises:
-        ValueError: an option that the cell has not, or another value than it may have.
+        ValueError: an unknown option, or a value that is not permitted.
     """
     known = OPTIONS[cell]
     chosen = {name: values[0] for name, values in known.items()} | dict(options)
@@ -88,7 +88,7 @@ def form(cell: str, options: Mapping[str, Any], D: int, H: int) -> Recurrent:
 
 
 def equations_key(cell: str, options: Mapping[str, Any]) -> str:
-    """The key in ``equations.EQUATIONS`` of a cell in one of its forms."""
+    """Return the key in ``equations.EQUATIONS`` of a cell in the chosen form."""
     if cell == "lstm" and not options.get("output_tanh", True):
         return "lstm, bare output"
     if cell == "gru":
@@ -99,7 +99,7 @@ def equations_key(cell: str, options: Mapping[str, Any]) -> str:
 
 
 def unknown_key(where: str, name: str, known: Mapping[str, Any]) -> str:
-    """An error for a key that there is not, with those that there are."""
+    """Return the message for an unknown key, with the valid ones and the nearest."""
     close = difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
     return f"{where}: expected keys {', '.join(known)}; got {name!r}{meant}"

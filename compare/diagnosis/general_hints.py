@@ -1,7 +1,7 @@
-"""What a wrong value says of the mistake behind it, whatever is derived.
+"""Name the mistake behind a wrong value in any derivation.
 
-A hint is a wrong formula that gives exactly the wrong value. The formulas are made of the right values that the
-reference recorded: one in the place of another, a term or a factor left out, a sum over the wrong steps or rows.
+A hint is a wrong formula that reproduces the wrong value exactly. The formulas combine values that the reference
+recorded: one value instead of another, a missing or an extra term or factor, a sum over the wrong steps or rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,13 +12,13 @@ from compare.diagnosis.comparing import Compared
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
-#: How close, relative to its scale, a formula has to come to the wrong value.
+#: The largest error, relative to the scale of the values, at which a formula matches.
 MATCH = 1e-11
 
-#: How many recorded values there may be for products of two of them to be tried.
+#: Products of two recorded values are tried only if there are no more values than this.
 MANY = 60
 
-#: What a factor may be, given a recorded value.
+#: The factors tried for each recorded value.
 FACTORS: dict[str, Callable[[Array], Array]] = {
     "{}": lambda v: v,
     "(1 - {})": lambda v: 1 - v,
@@ -29,7 +29,7 @@ FACTORS: dict[str, Callable[[Array], Array]] = {
 
 
 def general_hint(trial: Trial, standard: Standard, fault: Compared) -> str:
-    """In a few words what the mistake behind a fault looks like; empty where the values do not say."""
+    """Describe the mistake behind a fault in a few words; "" if no formula matches."""
     shape = _of_shape(fault)
     if shape is not None:
         return shape
@@ -42,7 +42,7 @@ def general_hint(trial: Trial, standard: Standard, fault: Compared) -> str:
     if not np.isfinite(actual[wrong]).all():
         return "not a number" if np.isnan(actual[wrong]).any() else "infinite"
     if not actual[wrong].any():
-        return "zero: never computed, or never carried back"
+        return "zero (never computed, or never carried back)"
     scale = max(np.abs(right).max(), np.abs(actual).max())
 
     def explains(candidate: Array) -> bool:
@@ -50,7 +50,7 @@ def general_hint(trial: Trial, standard: Standard, fault: Compared) -> str:
 
     ratio = float((actual * right)[wrong].sum() / max((right * right)[wrong].sum(), np.finfo(float).tiny))
     if wrong.sum() > 1 and explains(ratio * right):
-        return "the sign is wrong" if abs(ratio + 1) < MATCH else f"{ratio:.12g} times the right value"
+        return "the sign is wrong" if abs(ratio + 1) < MATCH else f"{ratio:.12g} times the expected value"
     candidates = _of_sums(trial, standard, fault) if fault.kind == "gradient" else _of_values(trial, standard, fault)
     with np.errstate(all="ignore"):
         for words, candidate in candidates:
@@ -60,7 +60,7 @@ def general_hint(trial: Trial, standard: Standard, fault: Compared) -> str:
 
 
 def _of_shape(fault: Compared) -> str | None:
-    """A hint for another shape; None if the shapes are the same."""
+    """Return a hint for a wrong shape; None if the shapes agree."""
     for actual, right in zip(fault.actual, fault.right):
         if actual.shape != right.shape:
             turned = actual.T
@@ -70,15 +70,15 @@ def _of_shape(fault: Compared) -> str | None:
 
 
 def _of_values(trial: Trial, standard: Standard, fault: Compared) -> Iterator[tuple[str, Array]]:
-    """Candidates for an intermediate, an output or an input's gradient, flattened, the most telling first."""
+    """Yield candidates for an intermediate, an output or an input's gradient, flattened, the most specific first."""
     right = np.concatenate([part.ravel() for part in fault.right])
     values = _recorded(trial, standard, fault)
     for name, value in values.items():
-        yield f"it equals {name}", value
-    for words, order in (("before", -1), ("after", 1)):
+        yield f"the same as {name}", value
+    for words, order in (("previous", -1), ("next", 1)):
         if len(fault.right) > 1:
             moved = fault.right[1:] + fault.right[-1:] if order > 0 else fault.right[:1] + fault.right[:-1]
-            yield f"the value of the step {words}", np.concatenate([part.ravel() for part in moved])
+            yield f"the value of the {words} step", np.concatenate([part.ravel() for part in moved])
     if len(fault.right) > 1:
         yield "the steps are in reverse order", np.concatenate([part.ravel() for part in fault.right[::-1]])
     yield "transposed", np.concatenate([part.T.ravel() for part in fault.right])
@@ -90,10 +90,10 @@ def _of_values(trial: Trial, standard: Standard, fault: Compared) -> Iterator[tu
                 f"the incoming gradient {name} is ignored" if ignored and form == "{}" else f"∘ {words} is missing"
             )
             yield missing, right / factor(value)
-            yield f"∘ {words} does not belong there", right * factor(value)
+            yield f"an extra factor of {words}", right * factor(value)
     for name, value in values.items():
         yield f"the term {name} is missing", right - value
-        yield f"the term {name} does not belong there", right + value
+        yield f"an extra term {name}", right + value
         yield f"the term {name} has the wrong sign", right - 2 * value
     if len(values) <= MANY:
         names = list(values)
@@ -101,12 +101,12 @@ def _of_values(trial: Trial, standard: Standard, fault: Compared) -> Iterator[tu
             for other in names[n:]:
                 product = values[name] * values[other]
                 yield f"the term {name} ∘ {other} is missing", right - product
-                yield f"the term {name} ∘ {other} does not belong there", right + product
-                yield f"it is {name} ∘ {other} alone", product
+                yield f"an extra term {name} ∘ {other}", right + product
+                yield f"only the term {name} ∘ {other} is present", product
 
 
 def _recorded(trial: Trial, standard: Standard, fault: Compared) -> dict[str, Array]:
-    """The right values of other names that have the same steps and shapes, flattened; those of its own kind first."""
+    """Return the reference's other values with the same steps and shapes, flattened; values of the same kind first."""
     record = standard.right.record
     steps: list[int | None] = [*fault.steps] or [None]
     shapes = [part.shape for part in fault.right]
@@ -133,25 +133,25 @@ def _recorded(trial: Trial, standard: Standard, fault: Compared) -> dict[str, Ar
 
 
 def _of_sums(trial: Trial, standard: Standard, fault: Compared) -> Iterator[tuple[str, Array]]:
-    """Candidates for a parameter's gradient: other gradients, and the sum that it is over other steps or rows."""
+    """Yield candidates for a parameter's gradient: other gradients, and the same sum over other steps or rows."""
     (right,) = fault.right
     for name, gradient in standard.right.answer.gradients.items():
         if name != fault.name and gradient.shape == right.shape:
-            yield f"it equals {name}", gradient.ravel()
+            yield f"the same as {name}", gradient.ravel()
     if right.ndim == 2 and right.shape[0] == right.shape[1]:
         yield "transposed", right.T.ravel()
     for words, terms in _terms(trial, standard, right):
         yield f"only the last step of {words} is in the sum", terms[-1].sum(axis=0).ravel()
         yield f"only the first step of {words} is in the sum", terms[0].sum(axis=0).ravel()
-        yield f"the last step of {words} is missing in the sum", (right - terms[-1].sum(axis=0)).ravel()
-        yield f"the first step of {words} is missing in the sum", (right - terms[0].sum(axis=0)).ravel()
+        yield f"the last step of {words} is missing from the sum", (right - terms[-1].sum(axis=0)).ravel()
+        yield f"the first step of {words} is missing from the sum", (right - terms[0].sum(axis=0)).ravel()
         for row in range(terms.shape[1]):
             yield f"only row {row} of {words} is in the sum", terms[:, row].sum(axis=0).ravel()
-            yield f"row {row} of {words} is missing in the sum", (right - terms[:, row].sum(axis=0)).ravel()
+            yield f"row {row} of {words} is missing from the sum", (right - terms[:, row].sum(axis=0)).ravel()
 
 
 def _terms(trial: Trial, standard: Standard, right: Array) -> Iterator[tuple[str, Array]]:
-    """What the gradient is a sum of: a name, and the terms (steps, rows, …), where they add up to it."""
+    """Yield sums that equal the gradient: a name for their terms, and the terms (steps, rows, …)."""
     stacked: dict[str, Array] = {}
     record = standard.right.record
     given = {name: a for name, a in trial.problem.inputs.items() if isinstance(a, np.ndarray) and a.dtype.kind == "f"}

@@ -1,8 +1,8 @@
-"""What a wrong value in a recurrent layer says of the mistake behind it.
+"""Name the mistake behind a wrong value in a recurrent layer.
 
-A hint is a wrong formula that gives exactly the wrong value: each mistake in ``mistakes.py`` is tried on the right
-values that the reference recorded, and so are a few that can be made with any value. The first that reproduces the
-fault is named.
+A hint is a wrong formula that reproduces the wrong value exactly. Each mistake in ``mistakes.py`` and ``wrong_sums.py``
+is evaluated on the reference's values, and so are a few mistakes that any quantity can have. The first one that matches
+is the hint.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,12 +12,13 @@ import numpy as np
 from compare.diagnosis.comparing import Blocks, Compared
 from compare.diagnosis.derivations import Arrays
 from compare.diagnosis.general_hints import general_hint
-from compare.diagnosis.mistakes import INTERMEDIATES, wrong_sums
+from compare.diagnosis.mistakes import INTERMEDIATES
 from compare.diagnosis.standards import Standard, Trial
 from compare.diagnosis.witness import Values, Witness
+from compare.diagnosis.wrong_sums import wrong_sums
 from manual.arrays import Array
 
-#: How close, relative to its scale, a formula has to come to the wrong value.
+#: The largest error, relative to the scale of the values, at which a formula matches.
 MATCH = 1e-12
 
 
@@ -30,17 +31,17 @@ def cell_hints(
     canonical: Callable[[Arrays], Arrays] = lambda parameters: parameters,
     lengths: Sequence[int] | None = None,
 ) -> Callable[[Trial, Standard, Compared], str]:
-    """A function that says what a fault in a recurrent layer looks like.
+    """Return a function that gives the hint for a fault in a recurrent layer.
 
     Args:
         cell: a key of ``equations.EQUATIONS``.
         gates: the blocks of rows of the weights, in PyTorch's order.
-        blocks: cuts gradients up by gate.
-        d_state: from a trial to the incoming gradients of the final state, by the names of the states,
+        blocks: splits a gradient by gate.
+        d_state: maps a trial to the incoming gradients of the final state, by the names of the states,
             (layers * directions, B, H).
-        express: from gradients in PyTorch's layout to that of the derivation.
-        canonical: from parameters in the derivation's layout to PyTorch's.
-        lengths: of the rows, where they differ.
+        express: converts gradients from PyTorch's layout to the derivation's.
+        canonical: converts parameters from the derivation's layout to PyTorch's.
+        lengths: the number of steps in each row, if they differ.
     """
 
     def look(trial: Trial, standard: Standard, fault: Compared) -> str:
@@ -62,7 +63,7 @@ def cell_hints(
 
 
 def hint(fault: Compared, witness: Witness) -> str:
-    """In a few words what the mistake behind a fault looks like; empty where the values do not say."""
+    """Describe the mistake behind a fault in a few words; "" if no known mistake matches."""
     if fault.missing or len({part.shape for part in fault.right}) > 1:
         return ""
     if any(a.shape != r.shape for a, r in zip(fault.actual, fault.right)):
@@ -76,33 +77,33 @@ def hint(fault: Compared, witness: Witness) -> str:
     if witness.lengths is not None and fault.steps:
         running = np.arange(len(wrong))[:, None] < np.asarray(witness.lengths)
         if not (wrong.any(axis=2) & running).any():
-            return "only in the padding: the row goes on past its end"
+            return "only in the padding: the row continues past its end"
     if not actual.any():
-        return "zero: never computed, or never carried"
+        return "zero (never computed, or never carried back)"
     match = max(MATCH, 10 * float(fault.limits.max()))
     for words, formula in _mistakes(fault, right, witness):
         try:
             candidate = formula()
-        except KeyError:  # it needs a value that nobody recorded
+        except KeyError:  # the formula needs a value that was not recorded
             continue
         if candidate.shape == wrong.shape and np.abs(actual - candidate[wrong]).max() <= match * scale:
             return words
     ratio = float((actual * reference).sum() / max((reference * reference).sum(), np.finfo(float).tiny))
     if actual.size > 1 and np.abs(actual - ratio * reference).max() <= MATCH * max(1.0, abs(ratio)) * scale:
-        return "the sign is wrong" if abs(ratio + 1) < MATCH else f"{ratio:.12g} times the right value"
+        return "the sign is wrong" if abs(ratio + 1) < MATCH else f"{ratio:.12g} times the expected value"
     return ""
 
 
 def _mistakes(fault: Compared, right: Array, witness: Witness) -> Iterator[tuple[str, Callable[[], Array]]]:
-    """The mistakes to try, the most telling first: what they are, and what they would give."""
+    """Yield the mistakes to try, the most specific first: the words, and a function that computes the wrong value."""
     if fault.steps:
         values = Values(witness, fault.name)
         for words, formula in INTERMEDIATES.get(witness.cell, {}).get(values.bare, ()):
             yield words, lambda formula=formula: formula(values)
         for other in values.names():
-            yield f"it equals {other}", lambda other=other: values[other]
-        yield "the value of the step before", lambda: values.earlier(right)
-        yield "the value of the step after", lambda: values.later(right)
+            yield f"the same as {other}", lambda other=other: values[other]
+        yield "the value of the previous step", lambda: values.earlier(right)
+        yield "the value of the next step", lambda: values.later(right)
         yield "the steps are in reverse order", lambda: right[::-1]
         return
     if fault.name not in witness.gradients:
@@ -111,7 +112,7 @@ def _mistakes(fault: Compared, right: Array, witness: Witness) -> Iterator[tuple
         for gate, block in witness.blocks(name, array).items():
             if (name, gate) != (fault.name, fault.gate):
                 label = name if name.endswith(f"_{gate}") else f"{name} {gate}".strip()
-                yield f"it equals {label}", lambda block=block: block
+                yield f"the same as {label}", lambda block=block: block
     if right.ndim == 2:
         yield "transposed", lambda: right.T
     if witness.cell in INTERMEDIATES:

@@ -1,7 +1,7 @@
-"""What depends on what: found by changing one quantity of the reference and seeing what else changes.
+"""Find what depends on what, by changing one quantity of the reference and seeing what else changes.
 
-With all that a derivation shows held fixed, a fault in something that it does not show can be seen exactly where that
-has an influence. So a set of faults that is the influence of one hidden quantity may have one cause.
+If every quantity that a derivation shows is held fixed, an error in one that it does not show is visible exactly where
+that quantity has an influence. So a set of faults that equals the influence of one hidden quantity may have one cause.
 """
 
 import numpy as np
@@ -12,16 +12,16 @@ from compare.diagnosis.references import TensorRecorder
 from compare.diagnosis.standards import Trial
 from manual.arrays import Array
 
-#: A change by more than this share of a value's scale is one.
+#: The smallest change that counts, relative to a value's scale.
 VISIBLE = 1e-9
 
 
 class Influence:
-    """The influence of each named quantity of a reference on what is computed next.
+    """The influence of each named quantity of a reference on the quantities computed from it.
 
     Args:
-        trial: has the reference.
-        fixed: the names that are held at their right values once they have been seen.
+        trial: holds the reference.
+        fixed: the names that are reset to their correct values after they have been recorded.
     """
 
     def __init__(self, trial: Trial, fixed: set[str]):
@@ -32,12 +32,12 @@ class Influence:
         forward = list(dict.fromkeys(name for name, _ in self.record if not name.startswith("d_")))
         recorded = {name for name, _ in self.record}
         adjoints = [f"d_{name}" for name in reversed(forward) if f"d_{name}" in recorded]
-        #: In the order in which they are computed: adjoints in the reverse order of the values.
+        #: In the order of computation: adjoints in the reverse order of the values.
         self.names = [*forward, *adjoints]
         self._once = frozenset(name for name, t in self.record if t is None)
 
     def of(self, name: str) -> set[str]:
-        """The names, of shown quantities and of the answer, that change if this one is changed at every step."""
+        """Return the fixed names, outputs and gradients that change if this quantity is changed at every step."""
         rng = np.random.default_rng(0)
 
         def change(key: Key, tensor: torch.Tensor) -> torch.Tensor:

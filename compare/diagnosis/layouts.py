@@ -1,7 +1,8 @@
-"""How others lay out the weights of a recurrent layer, described as data, and the way to PyTorch's layout and back.
+"""Layouts of the weights of a recurrent layer, described as data and converted to and from PyTorch's layout.
 
 PyTorch stacks the gates along the rows of weight_ih (gates * H, D) and weight_hh (gates * H, H) and has two biases.
-Others put one matrix per gate, transpose it, join it to act on [x, h], or have one bias, one number per gate, or none.
+Other layouts have one matrix per gate, transpose it, join it to act on [x, h], or have one bias, one number per gate,
+or none.
 """
 
 from collections.abc import Mapping
@@ -19,17 +20,16 @@ class Layout:
 
     Args:
         gates: the gates in the order in which they are stacked, as in ``"i f g o"``.
-        stacked: whether the gates are stacked in one array or have arrays of their own, ``weight_ih_f`` and so on; or
-            which of them share an array, as in ``["z r", "n"]`` for ``weight_ih_zr`` and ``weight_ih_n``.
-        columns: whether weights are (D, H), as in ``x @ W``, and not (H, D).
-        joined: ``"xh"`` or ``"hx"`` where one matrix ``weight`` acts on x and h side by side, else ``""``.
+        stacked: whether the gates are stacked in one array or have separate arrays, ``weight_ih_f`` and so on; or the
+            groups that share an array, as in ``["z r", "n"]`` for ``weight_ih_zr`` and ``weight_ih_n``.
+        columns: whether weights are (D, H), for ``x @ W``, rather than (H, D).
+        joined: ``"xh"`` or ``"hx"`` if one matrix ``weight`` acts on [x, h] or [h, x], else ``""``.
         biases: 2 for ``bias_ih`` and ``bias_hh``; 1 for one ``bias``; 0 for none; ``"scalar"`` for one number per
             gate, each a ``bias`` of shape (1,).
-        vectors: ``"rows"`` where a state is (B, H), or ``"columns"`` where it is (H, B), x is (T, D, B) and a bias
-            (H, 1).
+        vectors: ``"rows"`` if a state is (B, H); ``"columns"`` if it is (H, B), x is (T, D, B) and a bias is (H, 1).
 
     Raises:
-        ValueError: an argument is none of these.
+        ValueError: an argument has another value.
     """
 
     gates: str = "i f g o"
@@ -56,10 +56,10 @@ class Layout:
         return [group.split() for group in self.stacked]
 
     def check_gates(self, gates: tuple[str, ...]) -> None:
-        """Make sure that this layout is one for a cell with these gates.
+        """Check that this layout has exactly these gates.
 
         Raises:
-            ValueError: it orders others.
+            ValueError: it has others.
         """
         if tuple(self.gates.split()) not in permutations(gates):
             raise ValueError(f"gates: expected {' '.join(gates)!r} in any order, got {self.gates!r}")
@@ -67,7 +67,7 @@ class Layout:
             raise ValueError(f"stacked: expected each of {' '.join(gates)!r} once, got {self.stacked!r}")
 
     def draw(self, D: int, H: int, rng: np.random.Generator, scale: float = 0.5) -> dict[str, Array]:
-        """Random weights in this layout, normally distributed."""
+        """Draw normally distributed weights in this layout."""
         gates = self.gates.split()
         blank = {
             "weight_ih": np.zeros((len(gates) * H, D)),
@@ -79,7 +79,7 @@ class Layout:
         return {name: rng.normal(0, scale, shape) for name, shape in shapes.items()}
 
     def to_torch(self, arrays: Mapping[str, Array], gates: tuple[str, ...]) -> dict[str, Array]:
-        """The same weights in PyTorch's layout, ``gates`` in PyTorch's order. Copies.
+        """Convert weights to PyTorch's layout, with ``gates`` in PyTorch's order. Return copies.
 
         A second bias that this layout lacks is zero.
         """
@@ -102,9 +102,9 @@ class Layout:
         return {name: np.concatenate(parts) for name, parts in blocks.items()}
 
     def from_torch(self, arrays: Mapping[str, Array], gates: tuple[str, ...]) -> dict[str, Array]:
-        """Gradients in PyTorch's layout, ``gates`` in PyTorch's order, as gradients in this one. Copies.
+        """Convert gradients from PyTorch's layout, with ``gates`` in PyTorch's order, to this one. Return copies.
 
-        Of weights it is the opposite of ``to_torch``, unless biases are scalar, whose gradient is a sum.
+        For weights it is the inverse of ``to_torch``, except for scalar biases, whose gradient is a sum.
         """
         H = len(arrays["bias_ih"]) // len(gates)
         by_gate: dict[str, dict[str, Array]] = {}
@@ -133,11 +133,11 @@ class Layout:
         }
 
     def _name(self, name: str, group: list[str]) -> str:
-        """Of the array of a group of gates."""
+        """Name the array of a group of gates."""
         return name if self.stacked is True else f"{name}_{''.join(group)}"
 
     def _of_gate(self, arrays: Mapping[str, Array], gate: str) -> dict[str, Array]:
-        """One gate's own arrays, under the names that they have without the gate."""
+        """Return one gate's arrays, by name without the gate."""
         group = next(group for group in self.groups if gate in group)
         suffix = "" if self.stacked is True else f"_{''.join(group)}"
         own = {name.removesuffix(suffix): array for name, array in arrays.items() if name.endswith(suffix)}
@@ -145,10 +145,10 @@ class Layout:
         return {name: np.split(array, len(group), axis=self._axis(name))[k] for name, array in own.items()}
 
     def _axis(self, name: str) -> int:
-        """Along which the gates are stacked."""
+        """Return the axis along which the gates are stacked."""
         return 1 if self.columns and "weight" in name else 0
 
     def blocks(self, name: str, array: Array) -> dict[str, Array]:
-        """A gradient in this layout cut up by gate, by the gates' names."""
+        """Split a gradient in this layout by gate."""
         group = next(g for g in self.groups if self.stacked is True or name.endswith(f"_{''.join(g)}"))
         return dict(zip(group, np.split(array, len(group), axis=self._axis(name))))

@@ -1,10 +1,10 @@
-"""Which equation is wrong: run a derivation as it is, then with the reference fed back, and see what still differs.
+"""Find the wrong equations: run a derivation as it is, then with the reference fed back, and see what still differs.
 
-As the code runs (chained), one wrong equation makes nearly every gradient wrong. With the reference put in the place of
-each value once it has been compared (forced), every equation works on right inputs, so exactly the wrong ones light
-up, however many there are. That holds if each probe shows what its name says, if the code goes on with what the probe
-returns, and if nothing is changed behind its back. Where it does not hold, further runs find that out: with one name
-not fed back, with one name fed back wrong, with changed arrays restored.
+As the code runs (chained), one wrong equation makes nearly every gradient wrong. If each value is replaced by the
+reference's once it has been compared (forced), every equation receives correct inputs, so exactly the wrong ones
+differ, however many there are. This assumes that each probe shows what its name says, that the code uses what the probe
+returns, and that nothing is changed afterwards. Further runs detect where that is not so: with one name not fed back,
+with one name fed back wrong, with changed arrays restored.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,13 +21,13 @@ from compare.diagnosis.probes import Key, Recorder
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
-#: How many times larger an error is made to see whether it goes on to the answer.
+#: The factor by which an error is enlarged to see whether it reaches an output or gradient.
 LARGER = 1000.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a derivation: what its probes showed, what it answered, and both held against what is right."""
+    """One run of a derivation: what its probes showed, what it returned, and both compared with the reference."""
 
     recorder: Recorder
     answer: Answer
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def wrong(self) -> dict[str, Compared]:
-        """What differs, by label, in the order in which it was computed."""
+        """The quantities that differ, by label, in the order of computation."""
         return {one.label: one for one in self.compared if not one.agrees}
 
     @property
@@ -51,18 +51,18 @@ class Run:
 
 @dataclass
 class Located:
-    """What was found on one trial.
+    """The findings of one trial.
 
     Args:
         chained: the run of the code as it is.
         forced: the run with the reference fed back.
-        faults: what is wrong although all that it is computed from is right.
-        misplaced: names whose probe shows something else than the name says.
-        unused: names whose probe returns what the code does not go on with.
+        faults: quantities that are wrong although everything they are computed from is right.
+        misplaced: quantities whose probe shows something other than the name says.
+        unused: names whose probe result the code does not use.
         changed: names whose arrays were changed in place after they were shown, and the steps.
-        consequences: labels that differ, but may do so only because of what is not shown or not fed back.
-        unshown: names without a probe, a fault in any of which would explain the consequences; the first to add first.
-        raised: what the code raises as it is, where it only runs with the reference fed back.
+        consequences: labels that may differ only because of something not shown or not fed back.
+        unshown: names without a probe, an error in any of which would explain the consequences; the best one first.
+        raised: the exception of the chained run, if the code runs only with the reference fed back.
     """
 
     chained: Run
@@ -82,14 +82,14 @@ class Located:
 
 
 class Localiser:
-    """Runs a derivation on one trial, in whatever way is needed.
+    """Runs a derivation on one trial, with the reference fed back where needed.
 
     Args:
-        derivation: what is checked.
-        trial: what it is checked on.
-        standard: what is right there.
-        gates: the names that end in one of these, as ``d_z_f`` does, belong to a gate.
-        blocks: cuts gradients of parameters up by gate.
+        derivation: the derivation to check.
+        trial: the arguments and the reference.
+        standard: the correct values on that trial.
+        gates: names that end in one of these, such as ``d_z_f``, belong to a gate.
+        blocks: splits the gradient of a parameter by gate.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Localiser:
         Args:
             free: the names that are not fed back; None for all.
             restored: the names whose arrays are restored if they were changed after they were shown.
-            instead: what is fed back in the place of the reference's values, by key, to see where it goes.
+            instead: values fed back instead of the reference's, by key, to trace their effect.
         """
 
         def feedback(key: Key, expected: Array) -> Array | None:
@@ -122,7 +122,7 @@ class Localiser:
         answer = self.derivation.solve(self.trial.problem, recorder)
         compared = self._compare(recorder, answer)
         if self.standard.noise is None and not all(one.agrees for one in compared):
-            self.standard.measure_noise()  # it takes as long as several runs, and where all agrees it is not needed
+            self.standard.measure_noise()  # as slow as several runs, and not needed where all agrees
             compared = self._compare(recorder, answer)
         return Run(recorder, answer, compared)
 
@@ -130,10 +130,10 @@ class Localiser:
         return compare_run(recorder, answer, self.standard, self.trial, self.gates, self.blocks)
 
     def locate(self) -> Located:
-        """Find what is wrong, and in which way."""
+        """Find what is wrong, and how."""
         try:
             chained = self._in_order()
-        except Exception as error:  # as a value of a wrong shape may make it; fed back, the right one may not
+        except Exception as error:  # for instance on a value of the wrong shape, which feeding back corrects
             forced = self._attempt(free=())
             if forced is None or not forced.wrong:
                 raise
@@ -141,7 +141,7 @@ class Localiser:
             return Located(forced, forced, list(forced.wrong.values()), raised=raised)
         try:
             forced = self.run(free=())
-        except Exception:  # the code cannot go on with the reference's arrays, though it can with its own
+        except Exception:  # the code cannot use the reference's arrays, only its own
             return Located(chained, chained, list(chained.wrong.values()))
         found = Located(chained, forced)
         if found.agrees:
@@ -161,7 +161,7 @@ class Localiser:
         return found
 
     def _in_order(self) -> Run:
-        """The chained run, with adjoints without steps numbered in the order in which they fit better."""
+        """Run the code as it is, with adjoints shown without a step numbered in the order that fits better."""
         descending = self.run()
         unnumbered = {name for name in descending.recorder.numbered if name.startswith("d_")}
         if not (unnumbered and descending.wrong):
@@ -177,14 +177,14 @@ class Localiser:
         return self.run() if self.ascending else descending
 
     def _without_misplaced(self, forced: Run) -> tuple[Run, list[Compared], tuple[str, ...]]:
-        """Set apart the probes that show something else than their name says.
+        """Separate the probes that show something other than their name says.
 
-        Feeding the reference back there does harm: with the name left alone, less is wrong than before. Where an
-        equation is wrong it is the other way round.
+        There, feeding the reference back does harm: less is wrong if the name is not fed back. For a wrong equation it
+        is the other way round.
         """
         free = tuple({shown.key[0] for shown in forced.recorder.repeated})
         misplaced = [one for one in forced.compared if one.name in free]
-        if free:  # two values under one name: no reference can stand for both
+        if free:  # two values under one name: the reference matches at most one
             forced = self.run(free=free)
         for name in [one.name for one in forced.wrong.values() if one.shown]:
             without = self._attempt(free=(*free, name))
@@ -199,7 +199,7 @@ class Localiser:
         return forced, misplaced, free
 
     def _without_changed(self, forced: Run, free: tuple[str, ...]) -> tuple[Run, dict[str, tuple[int, ...]]]:
-        """Set apart the arrays that were changed in place after they were shown, if that is what makes others wrong."""
+        """Separate the arrays that were changed in place after they were shown, if that makes other values wrong."""
         changed: dict[str, list[int]] = {}
         for shown in forced.recorder.shown:
             if shown.changed and shown.key[0] not in free:
@@ -229,7 +229,7 @@ class Localiser:
         return run is not None and not run.wrong.keys() <= found.forced.wrong.keys()
 
     def _set_unused_apart(self, found: Located, free: tuple[str, ...]) -> None:
-        """Where the code does not go on with what a probe returned, set what follows from a fault there apart."""
+        """Separate the consequences of a fault at a probe whose result the code does not use."""
         rng = np.random.default_rng(0)
         record = self.standard.right.record
         for fault in [one for one in found.faults if one.shown]:
@@ -245,7 +245,7 @@ class Localiser:
             found.faults = [one for one in found.faults if one not in followers]
 
     def _set_unshown_apart(self, found: Located, free: tuple[str, ...]) -> None:
-        """Where one fault in something that is not shown would explain several, say so, and which probe to add."""
+        """Separate faults that one error in a hidden quantity would explain, and name the probe to add."""
         wrong = {one.name for one in found.faults}
         fed_back = self._fed_back(found, free)
         influence = Influence(self.trial, fed_back)
@@ -269,7 +269,7 @@ class Localiser:
         return {shown.key[0] for shown in found.forced.recorder.shown} - {*free}
 
     def _differ(self, run: Run, other: Run, name: str) -> bool:
-        """Whether two runs differ anywhere but in what a name itself shows."""
+        """Whether two runs differ anywhere except in the values shown under a name."""
         ours = {s.key: s.value for s in run.recorder.shown if s.key[0] != name}
         theirs = {s.key: s.value for s in other.recorder.shown if s.key[0] != name}
         if any(not np.array_equal(value, theirs[key], equal_nan=True) for key, value in ours.items() if key in theirs):
@@ -278,7 +278,7 @@ class Localiser:
         return any(not np.array_equal(array, other_tensors[n], equal_nan=True) for n, array in mine.items())
 
     def _attempt(self, **options: Any) -> Run | None:
-        """A run that may fail, since the code is given what it would not compute."""
+        """Run the derivation on values it would not compute; None if that fails."""
         try:
             return self.run(**options)
         except Exception:

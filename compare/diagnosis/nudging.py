@@ -1,4 +1,4 @@
-"""Round every operation of a torch program a little differently, to see what its results are stable to."""
+"""Perturb the rounding of every operation of a torch program, to measure how stable its results are."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-#: Operations that round nothing: they move, choose or compare numbers.
+#: Operations that do not round: they move, select or compare numbers.
 EXACT = frozenset(
     """
     clone cat stack relu threshold_backward where maximum minimum abs neg index index_select gather embedding
@@ -18,17 +18,17 @@ EXACT = frozenset(
     """.split()  # noqa: SIM905 - a list of sixty quoted names is harder to read
 )
 
-#: Numbers in the pool that nudges are taken from, over and over.
+#: The number of random nudges drawn, which are then reused.
 POOL = 1 << 14
 
 
 class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While it is active, the result of each operation is off by one unit in the last place, up or down.
+    """While active, moves every result of an operation by one unit in the last place, up or down.
 
-    Never not at all: where a probability of 1 is all that a value hangs on, it has to move in each run.
+    No result stays unchanged: a value that depends on a single saturated probability has to move in every run.
 
     Args:
-        seed: of the nudges.
+        seed: the seed of the nudges.
     """
 
     def __init__(self, seed: int):
@@ -44,7 +44,7 @@ class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operation and nudge what it computes; views and operations in place are left alone."""
+        """Run one operation and nudge its results, except those of views and in-place operations."""
         result = func(*args, **(kwargs or {}))
         if func not in self.nudges:
             schema = func._schema

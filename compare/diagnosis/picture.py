@@ -1,4 +1,4 @@
-"""The picture of a report: a heat map of relative errors, names and steps, in both runs."""
+"""Draw a report as a heat map of relative errors by name and step, for both runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,13 @@ from manual.arrays import Array
 if TYPE_CHECKING:
     from compare.diagnosis.report import Report
 
-#: Errors below this, 0 among them, have the colour of this one.
+#: Smaller errors, including 0, get the colour of this one.
 LEAST = 1e-16
 
 
 def draw(report: "Report", path: Path) -> None:
-    """Write the errors as the code runs and with the reference fed back, as a PNG file."""
-    from matplotlib.colors import LogNorm  # half a second that a check without a picture need not wait
+    """Write a PNG file of the errors as the code runs and with the reference fed back."""
+    from matplotlib.colors import LogNorm  # takes half a second to import
     from matplotlib.figure import Figure
 
     forced = {one.label: one for one in report.forced}
@@ -44,7 +44,7 @@ def draw(report: "Report", path: Path) -> None:
 
 
 def _errors(compared: list[Compared]) -> Array:
-    """The errors as rows of equal length, blank where one has fewer steps."""
+    """Return the errors as rows of equal length, NaN where a quantity has fewer steps."""
     width = max((len(one.errors) for one in compared), default=1)
     rows = np.full((max(len(compared), 1), max(width, 1)), np.nan)
     for row, one in zip(rows, compared):

@@ -1,7 +1,7 @@
-"""What a derivation's probes show is recorded here, and the reference fed back in its place.
+"""Record what a derivation's probes show, and feed the reference back.
 
-A name shown once has no step. A name shown repeatedly is numbered in the order of the calls, an adjoint in the reverse
-order, unless the call says ``t=``. Nothing here knows what is computed.
+A name shown once has no step. The calls of a name shown repeatedly are numbered in order, those of an adjoint in
+reverse order, unless they give ``t=``. Nothing here depends on what is computed.
 """
 
 import difflib
@@ -22,10 +22,10 @@ Key = tuple[str, int | None]
 #: Values by key.
 Record = dict[Key, Array]
 
-#: What to hand back in place of a value, given its key and the reference's value; None for the value itself.
+#: What a probe returns instead of a value, given its key and the reference's value; None for the value itself.
 Feedback = Callable[[Key, Array], Array | None]
 
-#: How many of the values shown last are watched for changes in place.
+#: The number of recent values that are watched for in-place changes.
 WATCHED = 300
 
 
@@ -36,7 +36,7 @@ def step_and_value(arguments: tuple[Any, ...], t: int | None) -> tuple[int | Non
 
 
 def unheard(name: str, *arguments: Any, t: int | None = None) -> Any:
-    """A probe that nobody listens to.
+    """Return the value unchanged: the probe outside a check.
 
     Raises:
         ValueError: the value is still to be filled in.
@@ -48,7 +48,7 @@ def unheard(name: str, *arguments: Any, t: int | None = None) -> Any:
 
 
 def as_float64(value: Any) -> Array:
-    """Copy an array, a tensor or a number to NumPy, in double precision where it is a floating-point number."""
+    """Copy an array, a tensor or a number to NumPy, floating-point numbers in double precision."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.double().numpy() if value.is_floating_point() else value.numpy()
@@ -68,8 +68,8 @@ class Place:
 class Shown:
     """One call of a probe.
 
-    ``value`` is a copy of what was shown; ``passed`` and ``returned`` are the objects themselves; ``problem`` says why
-    the value cannot be compared; ``place`` where the call stands.
+    ``value`` is a copy of what was shown; ``passed`` and ``returned`` are the objects themselves. ``problem`` says why
+    the value cannot be compared, ``place`` where the call is.
     """
 
     key: Key
@@ -81,11 +81,11 @@ class Shown:
 
     @property
     def changed(self) -> bool:
-        """Whether one of the two objects no longer holds what it held when the probe returned."""
+        """Whether either object has changed since the probe returned."""
         return any(_differs(thing, held) for thing, held in self.held())
 
     def held(self) -> list[tuple[Any, Array]]:
-        """The objects that can be changed in place, with their contents when the probe returned."""
+        """Return the objects that can be changed in place, with their contents when the probe returned."""
         things = [(self.returned, self.returned_value)]
         if self.passed is not self.returned:
             things.append((self.passed, self.value))
@@ -95,13 +95,13 @@ class Shown:
 
 
 class Recorder:
-    """A probe for a derivation. It keeps what it is shown and may hand back the reference.
+    """A probe for a derivation. It records what it is shown and may return the reference instead.
 
     Args:
-        reference: the right values, by key.
-        feedback: what to hand back; the value itself if left out.
-        ascending: the adjoints that are shown without a step in the order of the steps, not against it.
-        restored: the names whose arrays are restored, at each later call, if they were changed in place meanwhile.
+        reference: the correct values, by key.
+        feedback: what to return; the value itself by default.
+        ascending: the adjoints that are shown, without a step, in the order of the steps rather than in reverse.
+        restored: the names whose arrays are restored at each later call if they were changed in place.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Recorder:
         self._watched: deque[Shown] = deque(maxlen=WATCHED)
 
     def __call__(self, name: str, *arguments: Any, t: int | None = None) -> Any:
-        """Keep the value; return it, or what the reference has in its place.
+        """Record the value; return it or the reference's.
 
         Raises:
             ValueError: the reference has no such name or step, or the value is still to be filled in.
@@ -177,7 +177,7 @@ class Recorder:
 
 
 def _place() -> Place:
-    """The line that called the probe."""
+    """Return the line that called the probe."""
     frame = sys._getframe(2)
     while frame.f_code.co_filename in (__file__, probe.__file__) and frame.f_back:
         frame = frame.f_back
@@ -199,7 +199,7 @@ def _like(value: Any, array: Array) -> Any:
         import torch
 
         returned = torch.as_tensor(array).to(dtype=value.dtype, device=value.device)
-        # Where autograd records the derivation itself, the gradient goes on to the value as it was computed.
+        # If autograd records the derivation itself, the gradient flows to the value as it was computed.
         return value + (returned - value).detach() if value.requires_grad else returned.clone()
     if isinstance(value, np.ndarray):
         return array.astype(value.dtype)

@@ -1,7 +1,7 @@
 """The reference: a torch function, run on a problem and differentiated by autograd, with its intermediates recorded.
 
-Every probe is a node of its own in autograd's graph. So one tensor under two names has two adjoints, and a tensor that
-is changed in place later keeps the adjoint that belongs to it as it was shown.
+Every probe is a separate node in autograd's graph. So one tensor under two names has two adjoints, and a tensor that is
+later changed in place still has the adjoint of the value that was shown.
 """
 
 import copy
@@ -20,31 +20,31 @@ from compare.diagnosis.probe import listening
 from compare.diagnosis.probes import Key, Record, as_float64, step_and_value
 from manual.arrays import Array, as_state, state_parts
 
-#: Changes a value or an adjoint on its way through a probe, given its key.
+#: Changes a value or an adjoint as it passes through a probe, given its key.
 Change = Callable[[Key, Tensor], Tensor]
 
 
 class TensorRecorder:
-    """A probe for torch code. It keeps each value, and its adjoint once autograd has been through.
+    """A probe for torch code. It records each value, and its adjoint during autograd's backward pass.
 
     Args:
-        change: applied to each value and each adjoint as it passes, after it has been kept.
-        once: the names that are shown once, where that is known beforehand; ``change`` needs it for their keys.
+        change: applied to each value and adjoint after it has been recorded.
+        once: the names that are shown only once, if known; ``change`` needs them for the keys.
     """
 
     def __init__(self, change: Change | None = None, once: frozenset[str] = frozenset()):
         self.change, self.once = change, once
         self.values: Record = {}
         self.adjoints: dict[Key, Tensor] = {}
-        self._past: dict[Key, Tensor] = {}  # adjoints of tensors whose probe returned what nobody went on with
+        self._past: dict[Key, Tensor] = {}  # adjoints of tensors whose probe result was not used
         self._explicit: set[str] = set()
         self._calls: dict[str, int] = {}
 
     def __call__(self, name: str, *arguments: Any, t: int | None = None) -> Any:
-        """Keep the value and return it, as a node of its own.
+        """Record the value and return it as a separate node.
 
         Raises:
-            ValueError: the name stands for an adjoint, or was shown at this step before.
+            ValueError: the name was already shown at this step.
         """
         t, value = step_and_value(arguments, t)
         if not isinstance(value, Tensor):
@@ -68,24 +68,24 @@ class TensorRecorder:
         return node
 
     def record(self) -> Record:
-        """The values by key, and their adjoints under the name with ``d_`` before it; zero where nothing came back."""
+        """Return the values by key, and their adjoints under ``d_`` and the name; zero where no gradient arrived."""
         values = {self._final(key): value for key, value in self.values.items()}
         adjoints = {}
         for key, value in self.values.items():
-            came = self.adjoints.get(key, self._past.get(key))
+            adjoint = self.adjoints.get(key, self._past.get(key))
             name, t = self._final(key)
             if value.dtype.kind == "f":
-                adjoints[f"d_{name}", t] = np.zeros(value.shape) if came is None else as_float64(came)
+                adjoints[f"d_{name}", t] = np.zeros(value.shape) if adjoint is None else as_float64(adjoint)
         return values | adjoints
 
     def _final(self, key: Key) -> Key:
-        """The key, without a step where the name was shown once and its calls gave none."""
+        """Return the key, without a step if the name was shown once and the call gave none."""
         name = key[0]
         once = name in self.once or (self._calls[name] == 1 and name not in self._explicit)
         return (name, None) if once else key
 
     def changed(self, prefix: str, key: Key, tensor: Tensor) -> Tensor:
-        """The tensor after ``change`` has been applied, under its final key."""
+        """Apply ``change`` to a tensor under its final key."""
         if self.change is None:
             return tensor
         name, t = (key[0], None) if key[0] in self.once else key
@@ -93,7 +93,7 @@ class TensorRecorder:
 
 
 class _Node(torch.autograd.Function):
-    """The identity, as a node that sees the value on its way forward and the adjoint on its way back."""
+    """The identity, as a node that sees the value in the forward pass and the adjoint in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, recorder: TensorRecorder, key: Key) -> Tensor:
@@ -108,19 +108,18 @@ class _Node(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Reference:
-    """What is right: each named intermediate with its adjoint, and the answer."""
+    """The correct values: each named intermediate with its adjoint, and the answer."""
 
     record: Record
     answer: Answer
 
 
 class Autograd:
-    """A torch function on a problem, to be run as often as need be.
+    """A torch function with its problem; it can be run repeatedly.
 
     Args:
-        function: called with the parameters by name, the inputs in their order, and a recorder as ``probe`` if it has
-            such an argument; it returns the outputs in their order.
-        problem: what to run it on.
+        function: called with the parameters by name, a list of the inputs and a recorder; returns the outputs in order.
+        problem: the arguments.
     """
 
     def __init__(self, function: Callable[..., Any], problem: Problem):
@@ -132,15 +131,15 @@ class Autograd:
         dtype: torch.dtype = torch.float64,
         nudge: Callable[[Array], Array] = lambda array: array,
     ) -> Reference:
-        """Run the function forward and back.
+        """Run the function and differentiate it.
 
         Args:
             recorder: the probe.
-            dtype: of all floating-point numbers.
-            nudge: applied to each floating-point array that the function is given.
+            dtype: the dtype of all floating-point tensors.
+            nudge: applied to each floating-point argument.
 
         Raises:
-            ValueError: the outputs are not those of the problem, or something is not finite.
+            ValueError: the number of outputs is not that of the problem.
         """
         recorder = recorder or TensorRecorder()
         parameters, inputs, returned = self._forward(recorder, dtype, nudge)
@@ -164,10 +163,10 @@ class Autograd:
         return Reference(recorder.record(), answer)
 
     def outputs(self, names: tuple[str, ...] | None) -> Arrays:
-        """The outputs, under these names or numbered.
+        """Return the outputs, under these names or numbered.
 
         Raises:
-            ValueError: there are more or fewer outputs than names.
+            ValueError: the number of outputs is not that of the names.
         """
         *_, returned = self._forward(TensorRecorder(), torch.float64, lambda array: array)
         if names is None:
@@ -179,7 +178,7 @@ class Autograd:
     def _forward(
         self, recorder: TensorRecorder, dtype: torch.dtype, nudge: Callable[[Array], Array]
     ) -> tuple[dict[str, Any], dict[str, Any], tuple[Tensor, ...]]:
-        """The leaves, parameters and inputs, and what the function returns."""
+        """Return the parameters and inputs as leaves, and the outputs."""
 
         def leaf(array: Any, differentiable: bool) -> Any:
             if not isinstance(array, np.ndarray):
@@ -191,7 +190,7 @@ class Autograd:
         parameters = {name: leaf(array, True) for name, array in self.problem.parameters.items()}
         differentiable = self.problem.differentiable
         inputs = {name: leaf(array, name in differentiable) for name, array in self.problem.inputs.items()}
-        # As in a model, where no argument is a leaf: the function may write into it.
+        # Views, because a function may write to its arguments, which are not leaves in a model either.
         given = [v.view_as(v) if isinstance(v, Tensor) and v.requires_grad else v for v in inputs.values()]
         before = torch.get_default_dtype()
         torch.set_default_dtype(dtype)
@@ -208,11 +207,11 @@ def _grad(leaf: Tensor) -> Array:
 
 
 def of_module(module: nn.Module, call: Callable[..., Any] | None = None) -> Callable[..., Any]:
-    """A module as a function for ``Autograd``; its parameters are the problem's, and it is not changed.
+    """Wrap a module as a function for ``Autograd``. It uses the problem's parameters; the module is not changed.
 
     Args:
         module: the reference.
-        call: called with the module as a function, the inputs and a probe; ``module(*inputs)`` if left out.
+        call: called with the module as a function, the inputs and a probe; ``module(*inputs)`` by default.
     """
 
     def function(parameters: Mapping[str, Tensor], inputs: list[Any], recorder: TensorRecorder) -> Any:
@@ -227,7 +226,7 @@ def of_module(module: nn.Module, call: Callable[..., Any] | None = None) -> Call
 
 
 def call_recurrent(lengths: list[int] | None = None) -> Callable[..., Any]:
-    """How ``of_module`` calls one of ``torch_impl``'s recurrent layers: x and its state; output and final state."""
+    """Return how ``of_module`` calls a recurrent layer of ``torch_impl``: x and state to output and final state."""
 
     def call(run: Callable[..., Any], inputs: list[Any], recorder: TensorRecorder) -> tuple[Tensor, ...]:
         x, *state = inputs
@@ -238,11 +237,11 @@ def call_recurrent(lengths: list[int] | None = None) -> Callable[..., Any]:
 
 
 def of_function(function: Callable[..., Any], nested: Callable[[Mapping[str, Any]], Any] | None) -> Callable[..., Any]:
-    """A torch function of the inputs, or of parameters and inputs, as a function for ``Autograd``.
+    """Wrap a torch function of the inputs, or of parameters and inputs, as a function for ``Autograd``.
 
     Args:
         function: the reference.
-        nested: from parameters by flat name to the form that the function takes; None if it takes none.
+        nested: converts parameters by flat name to the form that the function takes; None if it takes none.
     """
 
     def call(parameters: Mapping[str, Tensor], inputs: list[Any], recorder: TensorRecorder) -> Any:
@@ -253,7 +252,7 @@ def of_function(function: Callable[..., Any], nested: Callable[[Mapping[str, Any
 
 
 def probe_option(function: Callable[..., Any], recorder: Any) -> dict[str, Any]:
-    """The recorder as an argument ``probe``, if the function has one."""
+    """Return the recorder as the argument ``probe``, if the function has one."""
     try:
         has_probe = "probe" in inspect.signature(function).parameters
     except (TypeError, ValueError):  # built in

@@ -1,4 +1,4 @@
-"""What a check of a derivation found, as data. ``wording.py`` says it, ``picture.py`` draws it."""
+"""The findings of a check, as data. ``wording.py`` puts them into words, ``picture.py`` draws them."""
 
 import linecache
 from dataclasses import dataclass, field
@@ -19,10 +19,10 @@ from compare.diagnosis.equations import equation
 class Fault:
     """A quantity that is wrong although everything it is computed from is right.
 
-    ``name`` is the probe's or the tensor's; ``gate`` the block's, if it has one; ``steps`` and ``rows`` are where it is
-    wrong, empty where there is no such axis; ``worst`` is its worst element, indexed with the step first; ``problem``
-    says why it could not be compared; ``file``, ``line`` and ``code`` are those of the probe that showed it;
-    ``number`` and ``formula`` are its equation's in ``manual/DERIVATION.md``, if it is one of a cell's.
+    ``name`` is that of the probe or tensor, ``gate`` that of the block, if any. ``steps`` and ``rows`` say where it is
+    wrong; they are empty if there is no such axis. ``worst`` is the worst element, indexed with the step first.
+    ``problem`` says why it could not be compared. ``file``, ``line`` and ``code`` locate the probe that showed it.
+    ``number`` and ``formula`` are those of its equation in ``manual/DERIVATION.md``, if it belongs to a cell.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Fault:
 
     @classmethod
     def of(cls, one: Compared, cell: str, hint: str) -> "Fault":
-        """A compared quantity as a fault."""
+        """Make a fault of a compared quantity."""
         found = equation(cell, one.name)
         place = one.places[one.worst] if one.places else None
         if place:
@@ -72,12 +72,12 @@ class Fault:
 
     @property
     def title(self) -> str:
-        """Number and name; without the gate for a parameter's gradient, whose equation is the same for all gates."""
+        """Number and name. The gradient of a parameter is named without its gate: the equation is the same for all."""
         name = self.name if self.shown else self.name.removesuffix(f"_{self.gate}")
         return f"({self.number}) {name}" if self.number else name
 
     def as_json(self) -> dict[str, Any]:
-        """The fault for a script."""
+        """Return the fault for a script."""
         return {
             "name": self.name,
             "equation": self.number,
@@ -99,7 +99,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Size:
-    """One trial: what it was, whether the derivation agreed there, and what it raised if it did not run."""
+    """One trial: its label, whether the derivation agreed, and what it raised if it did not run."""
 
     label: str
     agrees: bool
@@ -108,30 +108,30 @@ class Size:
 
 @dataclass
 class Report:
-    """What a check of a derivation found.
+    """The findings of a check.
 
     Args:
-        subject: what was checked.
-        cell: whose equations it has; empty for another derivation.
+        subject: names what was checked.
+        cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
         dtype: the precision it was checked in.
         tolerance: the largest relative error that passes in double precision.
-        k: how many times autograd's own error passes below double precision.
+        k: below double precision, the permitted error as a multiple of autograd's own.
         chained: everything compared, as the code runs.
         forced: everything compared, with the reference fed back.
-        faults: what is wrong although everything it is computed from is right.
-        misplaced: probes that show something else than their names say.
+        faults: quantities that are wrong although everything they are computed from is right.
+        misplaced: probes that show a quantity other than the one they name.
         gradients_right: whether all outputs and gradients agree as the code runs.
-        unused: probes whose result the code does not go on with.
+        unused: probes whose result the code does not use.
         changed: by name, the steps at which an array was changed after it was shown.
-        consequences: what differs, but may do so only because of something not shown or not fed back.
-        unshown: names to add a probe for, a fault in any of which would explain the consequences.
-        unsteady: what comes out otherwise when the derivation is called again.
-        written: what the derivation was given and wrote into.
+        consequences: quantities that may differ only because of something not shown or not fed back.
+        unshown: names that need a probe; an error in any of them would explain the consequences.
+        unsteady: outputs and gradients that change when the derivation is called again.
+        written: arguments that the derivation wrote to.
         left_out: gradients that were not derived.
         explanation: a known mistake that explains every difference.
         sizes: the trials.
-        fast: of a layer of ``manual``, its fast kernels held against its text, tensor by tensor.
-        notes: anything else to know.
+        fast: for a layer of ``manual``, its fast kernels compared with its text, tensor by tensor.
+        notes: further remarks.
     """
 
     subject: str
@@ -175,12 +175,12 @@ class Report:
 
     @property
     def writes(self) -> list[str]:
-        """What the derivation wrote into, apart from incoming gradients, which nobody needs afterwards."""
+        """The arguments that the derivation wrote to, except incoming gradients, which are not needed afterwards."""
         return [name for name in self.written if not name.startswith("d_")]
 
     @property
     def fast_faults(self) -> list[str]:
-        """The tensors in which fast kernels differ from the text."""
+        """The tensors in which the fast kernels differ from the text."""
         return [found.name for found in self.fast if not found.agrees]
 
     @property
@@ -190,7 +190,7 @@ class Report:
 
     @property
     def kinds(self) -> list[str]:
-        """Which verdicts there are: ``agree``, or what is wrong, the most telling first."""
+        """The kinds of verdict: ``agree``, or what is wrong, the most specific first."""
         found = {
             "unsteady": self.unsteady,
             "changed": self.changed,
@@ -213,29 +213,29 @@ class Report:
         return [] if self.unsteady else list(dict.fromkeys(fault.title for fault in self.faults))
 
     def take_over(self, other: "Report") -> None:
-        """Take over what was found on another trial."""
+        """Replace the findings with those of another trial; keep sizes and notes."""
         sizes, notes = self.sizes, self.notes
         self.__dict__.update(other.__dict__)
         self.sizes, self.notes = sizes, notes
 
     def __str__(self) -> str:
-        """The report as plain text."""
+        """Return the report as plain text."""
         return wording.plain(self)
 
     def show(self, console: Console) -> None:
-        """Print what is wrong, and where; or that nothing is."""
+        """Print the findings and the verdict."""
         wording.show(self, console)
 
     def verdict(self) -> Text:
-        """The verdict on one line."""
+        """Return the verdict on one line."""
         return wording.verdict(self)
 
     def draw(self, path: Path | str) -> None:
-        """Write a heat map of the errors, names and steps, as the code runs and with the reference fed back."""
+        """Write a heat map of the errors by name and step, as the code runs and with the reference fed back."""
         picture.draw(self, Path(path))
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that a script could ask for; numbers that are not finite are strings, for JSON has none."""
+        """Return everything a script may need; numbers that are not finite become strings, since JSON has none."""
         return {
             "verdict": "agree" if self.agrees else "disagree",
             "kinds": self.kinds,
@@ -264,5 +264,5 @@ def _worst(one: Compared) -> float | str:
 
 
 def _finite(number: Any) -> Any:
-    """A number that JSON can hold, or its name."""
+    """Return a finite number as it is, any other as a string."""
     return float(number) if np.isfinite(number) else str(float(number))

@@ -1,4 +1,4 @@
-"""Run a check of a user's file in processes of its own, which may raise, take all memory, or never end."""
+"""Run the check of a user's file in a separate process, since the file may raise, exhaust memory or never end."""
 
 import base64
 import json
@@ -21,15 +21,15 @@ from rich.console import Console
 
 @dataclass(frozen=True)
 class Checked:
-    """What comes back: whether the derivation agrees, ``Report.as_json``, the report as text, and its picture, a PNG.
+    """The result of a check: whether the derivation agrees, ``Report.as_json``, the report as text and as a PNG figure.
 
-    There is no picture of a derivation that agrees.
+    The figure is empty if the derivation agrees.
     """
 
     agrees: bool
     found: dict[str, Any]
     text: str
-    picture: bytes
+    figure: bytes
 
 
 def check_within(
@@ -41,15 +41,15 @@ def check_within(
     quiet: bool = False,
     console: Console | None = None,
 ) -> Checked:
-    """Do what ``check_file`` does, for at most so many seconds and with at most so many GiB.
+    """Run ``check_file`` with limits on time, in seconds, and memory, in GiB.
 
-    The file runs in a process group of its own, which ends with this call and with the process that makes it, however
-    that ends. What is found comes back as JSON: nothing that the file made is unpickled here. ``quiet`` sends what the
-    file prints to standard error. The text is laid out for ``console``; without one it is plain.
+    The file runs in its own process group, which is killed when this call returns or when the calling process dies,
+    even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled here. ``quiet`` redirects
+    what the file prints to standard error. The text is rendered for ``console``, or as plain text if None.
 
     Raises:
-        ValueError: it took longer; or it raised. Then the message is that of the error and where in the user's file it
-            came from, and for an error of the user's own code the traceback, from that file on.
+        ValueError: the check exceeded the time limit or raised. The message then names the line of the user's file, and
+            for an exception from the user's code it is the traceback, starting at that file.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -59,18 +59,18 @@ def check_within(
     theirs.close()
     try:
         if not ours.poll(seconds):
-            raise ValueError(f"{path}: expected an end within {seconds:g} s (--timeout), got none")
+            raise ValueError(f"{path}: expected a result within {seconds:g} s (--timeout), got none")
         outcome = json.loads(ours.recv_bytes())
     except (EOFError, OSError):
         raise ValueError(f"{path}: expected a result, but its process ended without one") from None
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid or 0, signal.SIGKILL)
-        process.kill()  # where it had no time yet to make a group
+        process.kill()  # in case it has not created its group yet
         process.join()
     if "error" in outcome:
         raise ValueError(outcome["error"])
-    return Checked(outcome["agrees"], outcome["found"], outcome["text"], base64.b64decode(outcome["picture"]))
+    return Checked(outcome["agrees"], outcome["found"], outcome["text"], base64.b64decode(outcome["figure"]))
 
 
 def _run(
@@ -82,41 +82,41 @@ def _run(
     quiet: bool,
     look: tuple[int, Any],
 ) -> None:
-    """In the other process: send what the check found, or say what went wrong."""
+    """In the other process, send the result or an error message."""
     os.setsid()
     _end_with_parent()
     if quiet:
         sys.stdout = sys.stderr
     try:
-        from compare.diagnosis.files import check_file  # takes torch, which the process that waits does not need
+        from compare.diagnosis.files import check_file  # imports torch, which the waiting process does not need
 
         sys.path.append(str(path.resolve().parent))
         _limit_memory(memory)
         report = check_file(path, reference, seed)
         text = StringIO()
         report.show(Console(file=text, width=look[0], force_terminal=bool(look[1]), color_system=look[1]))
-        picture = b""
+        figure = b""
         if not report.agrees:
             with tempfile.TemporaryDirectory() as folder:
                 report.draw(Path(folder) / "faults.png")
-                picture = (Path(folder) / "faults.png").read_bytes()
+                figure = (Path(folder) / "faults.png").read_bytes()
         outcome = {
             "agrees": report.agrees,
             "found": report.as_json(),
             "text": text.getvalue(),
-            "picture": base64.b64encode(picture).decode(),
+            "figure": base64.b64encode(figure).decode(),
         }
-    except BaseException as error:  # also SystemExit and the like: whatever it is, it is the file's
+    except BaseException as error:  # including SystemExit: whatever it is, the file raised it
         outcome = {"error": _explained(error, path)}
-    with suppress(ValueError, OSError):  # a file may close its output
+    with suppress(ValueError, OSError):  # the file may have closed them
         sys.stdout.flush()
         sys.stderr.flush()
     connection.send_bytes(json.dumps(outcome).encode())
-    os._exit(0)  # whatever threads the file has left
+    os._exit(0)  # without waiting for threads that the file started
 
 
 def _end_with_parent() -> None:
-    """Fork a process that kills the group when the process that asked for the check is gone, however it went."""
+    """Fork a process that kills the group as soon as the parent process is gone."""
     parent = multiprocessing.parent_process()
     if parent is None or os.fork():
         return
@@ -124,12 +124,12 @@ def _end_with_parent() -> None:
     os.closerange(0, keep)
     os.closerange(keep + 1, 256)
     with suppress(OSError):
-        os.read(keep, 1)  # returns when the other end is closed
+        os.read(keep, 1)  # returns at the parent's end, which closes the pipe
     os.killpg(0, signal.SIGKILL)
 
 
 def _limit_memory(gibibytes: float) -> None:
-    """Limit what the process may take in addition to what torch has taken."""
+    """Limit the memory that this process may allocate from now on."""
     pages = int(Path("/proc/self/statm").read_text().split()[5]) if sys.platform == "linux" else 0
     limit = pages * resource.getpagesize() + int(gibibytes * 2**30)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -137,7 +137,7 @@ def _limit_memory(gibibytes: float) -> None:
 
 
 def _explained(error: BaseException, path: Path) -> str:
-    """An error as the user should see it: without a line of ours."""
+    """Format an error for the user, without this project's own frames."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() == path.resolve():
         return "".join(traceback.format_exception_only(error)).rstrip()
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""The checker's own score: every fault of the catalogue put into the real source, to be caught and named rightly."""
+"""Score the checker: inject every fault of the catalogue into the source, and see whether it is caught and named."""
 
 import importlib
 import shutil
@@ -23,14 +23,14 @@ from compare.diagnosis.report import Report
 
 @dataclass(frozen=True)
 class Scored:
-    """What the checker made of a fault.
+    """The result of checking a layer with one injected fault.
 
     Args:
         injected: the fault.
         caught: whether anything differs as the code runs.
-        named: whether exactly what the catalogue says is found wrong.
-        found: the names found wrong, as in the catalogue.
-        hints: what the checker said.
+        named: whether the names found wrong are exactly those in the catalogue.
+        found: the names found wrong.
+        hints: the hints of the faults found.
     """
 
     injected: TextFault | FastFault
@@ -41,7 +41,7 @@ class Scored:
 
 
 def score(injected: TextFault | FastFault) -> Scored:
-    """Put a fault into a copy of the source and check the layer it makes.
+    """Inject a fault into a copy of the source and check the resulting layer.
 
     Raises:
         ValueError: the text that the fault replaces does not occur exactly once.
@@ -57,14 +57,14 @@ def score(injected: TextFault | FastFault) -> Scored:
 
 
 def _score_fast(injected: FastFault, report: Report) -> Scored:
-    """A fault of a fast kernel is named by the tensors that differ from the text's, which is right."""
+    """Score a fault of a fast kernel by the tensors that differ from those of the text, which is correct."""
     found = tuple(name.removesuffix("_l0") for name in report.fast_faults)
     named = set(found) == set(injected.wrong) and all(one.agrees for one in report.chained)
     return Scored(injected, caught=bool(found), named=named, found=found)
 
 
 def _score_text(injected: TextFault, report: Report, gates: tuple[str, ...]) -> Scored:
-    """A fault of the text is named by the equations it broke, the steps and rows it shows in, and a hint."""
+    """Score a fault of the text by the equations named, the steps and rows, and the hint."""
     found, faults = _names(report, gates), [fault for fault in report.faults if fault.steps]
     where = all(fault.steps == injected.steps for fault in faults) or not injected.steps
     where &= all(fault.rows == injected.rows for fault in faults) or not injected.rows
@@ -79,7 +79,7 @@ def _score_text(injected: TextFault, report: Report, gates: tuple[str, ...]) -> 
 
 
 def _names(report: Report, gates: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names found wrong, those of a parameter with their gates unless all are."""
+    """Return the names found wrong; a parameter is named with its wrong gates unless all are wrong."""
     by_name: dict[str, list[str]] = {}
     for fault in report.faults:
         by_name.setdefault(fault.name.removesuffix("_l0"), []).append("" if fault.steps else fault.gate)
@@ -91,7 +91,7 @@ def _names(report: Report, gates: tuple[str, ...]) -> tuple[str, ...]:
 
 @contextmanager
 def patched(injected: Injected) -> Iterator[ModuleType]:
-    """Import ``manual`` from a copy of its source with the fault in it, and leave the real one as it is."""
+    """Import ``manual`` from a copy of its source with the fault injected; the real package is not changed."""
     source = Path(manual.__file__).parent
     text = injected.inject((source / injected.file).read_text())
     real = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "manual"}

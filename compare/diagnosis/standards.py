@@ -1,9 +1,9 @@
-"""What is right on a trial, and how exactly: the reference's values, and how far rounding alone moves them.
+"""The correct values of a trial, and their tolerances: how far rounding alone moves the reference.
 
-In double precision an error may be 1e-12 of a value's own scale. Where the reference is zero but for rounding, or
-ill-conditioned, that scale means nothing. There an error is measured against what the reference moves by when its
-inputs and the results of all its operations are nudged by a unit in the last place. In lower precision the yardstick is
-the error that the reference makes when it runs in that precision, with the reference in double precision as the truth.
+In double precision an error may be 1e-12 of a value's scale. That scale means nothing where the reference is zero up to
+rounding, or ill-conditioned. There an error is measured against how far the reference moves when its inputs and the
+results of all its operations are perturbed by one unit in the last place. In lower precision the measure is the
+reference's own error in that precision, relative to the reference in double precision.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from compare.diagnosis.nudging import Nudging, nudged
 from compare.diagnosis.references import Reference
 from manual.arrays import Array
 
-#: How often the reference is run again with every operation nudged.
+#: The number of runs of the reference with every operation perturbed.
 NUDGED_RUNS = 2
 
-#: How many times what the nudges move it by, a value in double precision may be off.
+#: The permitted error in double precision, as a multiple of how far those perturbations move a value.
 MARGIN = 50
 
-#: In lower precision, the smallest error that passes is that many units in the last place of the value's scale.
+#: In lower precision, the error that always passes, in units in the last place of the value's scale.
 LEAST_ULPS = 2
 
-#: A value below this share of what is typical is zero but for rounding; and what it may be off by, as such a share.
+#: A value below the first fraction of the typical scale is zero up to rounding; its error may be the second fraction.
 NOTHING, NEARLY_NOTHING = 1e-15, 1e-14
 
 
@@ -36,9 +36,9 @@ NOTHING, NEARLY_NOTHING = 1e-15, 1e-14
 class Trial:
     """A problem at one size, and how to run the reference on it.
 
-    ``label`` says the size; ``reference`` takes what ``Autograd.run`` takes, and returns everything under the
-    derivation's own names and in its layout; ``axes`` are the sizes of the axes for steps and rows, by letter;
-    ``rows_last`` says that rows are the last axis, and not the first after that for steps.
+    ``label`` describes the size. ``reference`` takes the arguments of ``Autograd.run`` and returns everything under the
+    derivation's names and in its layout. ``axes`` holds the sizes of the step and row axes, by letter. ``rows_last``
+    says that rows are the last axis, not the first after the steps.
     """
 
     label: str
@@ -49,13 +49,13 @@ class Trial:
 
 
 class Standard:
-    """The right values on a trial, and by element how far rounding may move them.
+    """The correct values of a trial, and how far rounding may move each element.
 
     Args:
-        trial: what the reference is run on.
-        dtype: of the derivation.
-        k: how many times the reference's own error passes below double precision.
-        tolerance: the largest relative error that passes in double precision; the project's own if None.
+        trial: the problem and its reference.
+        dtype: the precision of the derivation.
+        k: below double precision, the permitted error as a multiple of the reference's own.
+        tolerance: the largest relative error that passes in double precision; the project's default if None.
 
     Raises:
         ValueError: the reference's values are not finite.
@@ -78,7 +78,7 @@ class Standard:
             self.measure_noise()
 
     def measure_noise(self) -> None:
-        """Run the reference again with every operation nudged; in low precision also as it is."""
+        """Run the reference again with every operation perturbed; in low precision also unperturbed."""
         own = getattr(torch, self.dtype)
         moved = [] if self.dtype == "float64" else [self.trial.reference(dtype=own)]
         for seed in range(NUDGED_RUNS):
@@ -96,11 +96,11 @@ class Standard:
         self.noise = Reference(record, Answer(farthest("outputs"), farthest("d_inputs"), farthest("gradients")))
 
     def limits(self, values: list[Array], noise: list[Array], backward: bool) -> tuple[Array, Array]:
-        """The scale of each of some values, and the largest error that passes, relative to it: one of each a step.
+        """Return the scale of each value and the largest error that passes, relative to it.
 
         Args:
-            values: right ones.
-            noise: how far rounding moves them; empty where that was not measured.
+            values: the correct values, one per step.
+            noise: how far rounding moves them; empty if not measured.
             backward: whether they are adjoints.
         """
         scales = np.array([_largest(value) for value in values])
@@ -124,13 +124,13 @@ def _eps(dtype: str) -> float:
 
 
 def _largest(array: Array) -> float:
-    """The largest magnitude among the finite elements."""
+    """Return the largest magnitude among the finite elements."""
     finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
     return float(np.abs(finite).max()) if finite.size else 0.0
 
 
 def _farthest(value: Array, others: list[Array | None]) -> Array:
-    """By element, how far others are at most from the value."""
+    """Return the largest distance of the others from the value, by element."""
     with np.errstate(invalid="ignore"):
         distances = [np.abs(other - value) for other in others if other is not None and other.shape == value.shape]
     found = np.max(distances, axis=0) if distances and value.dtype.kind == "f" else np.zeros(value.shape)
@@ -138,7 +138,7 @@ def _farthest(value: Array, others: list[Array | None]) -> Array:
 
 
 def _check_finite(right: Reference) -> None:
-    """Make sure that the reference can be held against. A masked score may be infinite, an answer not."""
+    """Check that the reference is finite. An intermediate may be infinite, such as a masked score."""
     tensors = {name: (array, np.isfinite) for name, array in right.answer.tensors().items()}
     shown = {
         name if t is None else f"{name} at step {t}": (array, lambda a: ~np.isnan(a))

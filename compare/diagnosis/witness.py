@@ -1,4 +1,4 @@
-"""The right values that hints are drawn from, by the names of the probes."""
+"""The reference's values that hints are computed from, by the names of the probes."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,19 +14,19 @@ from manual.arrays import Array
 
 @dataclass(frozen=True)
 class Witness:
-    """What the hints are drawn from.
+    """What hints are computed from.
 
     Args:
-        cell: a key of ``INTERMEDIATES`` in ``mistakes.py``; for another, what can go wrong with any value is tried.
+        cell: a key of ``INTERMEDIATES`` in ``mistakes.py``; for any other, only the mistakes of any quantity are tried.
         gates: the blocks of rows of the weights, in PyTorch's order.
-        record: the right values.
+        record: the reference's values.
         parameters: in PyTorch's layout.
-        gradients: the right ones, in the layout of the faults.
-        express: from gradients in PyTorch's layout to that of the faults.
-        blocks: cuts them up by gate.
-        x: what the first layer reads.
+        gradients: the reference's, in the derivation's layout.
+        express: converts gradients from PyTorch's layout to the derivation's.
+        blocks: splits a gradient by gate.
+        x: the input of the first layer.
         d_state: the incoming gradients of the final state, by the names of the states, (layers * directions, B, H).
-        lengths: of the rows, where they differ.
+        lengths: the number of steps in each row, if they differ.
     """
 
     cell: str
@@ -42,10 +42,10 @@ class Witness:
 
 
 class Values:
-    """The right values of the layer and direction that a name belongs to, by the names of the probes.
+    """The reference's values in the layer and direction that a name belongs to, by the names of the probes.
 
     Args:
-        witness: where they come from.
+        witness: the source of the values.
         name: any name that ends in the layer and direction.
     """
 
@@ -63,7 +63,7 @@ class Values:
         return self[name]
 
     def names(self) -> list[str]:
-        """All names but the one given, those of the same kind as it first."""
+        """Return all names but the given one, names of the same kind first."""
         names = dict.fromkeys(n.removesuffix(self.suffix) for n, _ in self.witness.record if n.endswith(self.suffix))
         return sorted(
             (n for n in names if n != self.bare), key=lambda n: n.startswith("d_") != self.bare.startswith("d_")
@@ -71,29 +71,29 @@ class Values:
 
     @property
     def x(self) -> Array:
-        """What the layer reads, known of the first layer only."""
+        """The input of the layer, known for the first layer only."""
         if self.suffix not in ("", "_l0", "_l0_reverse"):
             raise KeyError("x")
         return self.witness.x
 
     def parameter(self, name: str, gate: str) -> Array:
-        """A gate's block of rows of a parameter."""
+        """Return one gate's rows of a parameter."""
         blocks = np.split(self.witness.parameters[name + self.suffix], len(self.witness.gates))
         return blocks[self.witness.gates.index(gate)]
 
     def earlier(self, array: Array) -> Array:
-        """Each step's value moved to the step that runs next; the first step keeps its own."""
+        """Return at each step the value of the step that runs before it; the first step keeps its own."""
         return np.concatenate([array[1:], array[-1:]] if self.reverse else [array[:1], array[:-1]])
 
     def later(self, array: Array) -> Array:
-        """Each step's value moved to the step that ran before; the last step keeps its own."""
+        """Return at each step the value of the step that runs after it; the last step keeps its own."""
         return np.concatenate([array[:1], array[:-1]] if self.reverse else [array[1:], array[-1:]])
 
-    def handed_back(self, state: str) -> Array:
-        """What each step is handed back of its state by the step after; known for rows of one length only."""
+    def carried_back(self, state: str) -> Array:
+        """Return the gradient that each step receives from the next one; known only for rows of equal length."""
         if self.witness.lengths is not None:
             raise KeyError(state)
         suffixes = sorted({n[len("h_prev") :] for n, _ in self.witness.record if n.startswith("h_prev")})
         last = self.witness.d_state[state][suffixes.index(self.suffix)][None]
-        handed = self[f"d_{state}_prev"]
-        return np.concatenate([last, handed[:-1]] if self.reverse else [handed[1:], last])
+        carried = self[f"d_{state}_prev"]
+        return np.concatenate([last, carried[:-1]] if self.reverse else [carried[1:], last])

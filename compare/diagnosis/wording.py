@@ -1,4 +1,4 @@
-"""The words of a report: a paragraph for each finding, a table of errors, notes, and a verdict on one line."""
+"""Put a report into words: a paragraph for each finding, a table of errors, notes, and the verdict on one line."""
 
 import re
 from io import StringIO
@@ -14,7 +14,7 @@ from compare.diagnosis.comparing import Compared
 if TYPE_CHECKING:
     from compare.diagnosis.report import Fault, Report
 
-#: The number of steps that a table has room for.
+#: The largest number of steps in a table.
 SHOWN_STEPS = 10
 
 #: The width of a plain-text report, in columns.
@@ -31,7 +31,7 @@ def plain(report: "Report") -> str:
 
 
 def show(report: "Report", console: Console) -> None:
-    """Print what is wrong, and where; or that nothing is."""
+    """Print the findings and the verdict."""
     if report.disagrees:
         for paragraph in _paragraphs(report):
             console.print(paragraph, soft_wrap=True, highlight=False)
@@ -60,7 +60,7 @@ def verdict(report: "Report") -> Text:
 
 
 def _headlines(report: "Report") -> list[str]:
-    """A few words on each kind of finding."""
+    """Return a few words on each kind of finding."""
     right = "the gradients are right; " if report.gradients_right else ""
     first = f"; add a probe for {report.unshown[0]!r}" if report.unshown else ""
     known = f" (explained by: {report.explanation})" if report.explanation else ""
@@ -70,7 +70,7 @@ def _headlines(report: "Report") -> list[str]:
         "equation": f"wrong: {', '.join(report.titles)}",
         "probe unused": f"the result of {_probes(report.unused)} is not used",
         "probe misplaced": right + "; ".join(f"{f.name} as you show it is not {f.name}" for f in report.misplaced),
-        "not shown": f"only consequences are known: {', '.join(report.consequences)}{first}{known}",
+        "not shown": f"only consequences are visible: {', '.join(report.consequences)}{first}{known}",
         "arguments changed": f"the derivation changed {', '.join(report.writes)}",
         "fast kernels": f"fast against text: {', '.join(report.fast_faults)}",
         "size": f"differs at {'; '.join(size.label for size in report.sizes if not size.agrees)}",
@@ -83,19 +83,19 @@ def _headlines(report: "Report") -> list[str]:
 
 
 def _paragraphs(report: "Report") -> list[Text]:
-    """The findings, each in a paragraph."""
+    """Return a paragraph for each finding."""
     if report.unsteady:
         return [
             _paragraph(
                 "called twice, different results",
-                f"the same arguments give another {', '.join(report.unsteady)} in a later call",
-                "look for state that is kept between calls: a buffer, a sum that is not reset, a tape",
+                f"the same arguments give a different {', '.join(report.unsteady)} in a later call",
+                "look for state kept between calls: a buffer, a sum that is not reset, a tape",
             )
         ]
     paragraphs = [_of_changed(name, steps) for name, steps in report.changed.items()]
     paragraphs += _of_faults(report.faults)
     for name in report.unused:
-        unclear = f"until then these may be consequences: {', '.join(report.consequences)}"
+        unclear = f"these may be mere consequences: {', '.join(report.consequences)}"
         paragraphs.append(
             _paragraph(
                 f"the result of probe {name!r} is not used",
@@ -104,7 +104,7 @@ def _paragraphs(report: "Report") -> list[Text]:
             )
         )
     for fault in report.misplaced:
-        right = "the gradients are right" if report.gradients_right else "what is computed from it is right"
+        right = "the gradients are right" if report.gradients_right else "everything computed from it is right"
         paragraphs.append(
             _paragraph(
                 f"{fault.title} as you show it is not {fault.name}",
@@ -118,7 +118,10 @@ def _paragraphs(report: "Report") -> list[Text]:
         paragraphs.append(_paragraph(f"one known mistake explains every difference: {report.explanation}"))
     if report.writes:
         paragraphs.append(
-            _paragraph(f"the derivation changed {', '.join(report.writes)}", "its arguments belong to the caller")
+            _paragraph(
+                f"the derivation changed {', '.join(report.writes)}",
+                "a derivation must not write to its arguments: copy them first",
+            )
         )
     return paragraphs
 
@@ -134,7 +137,7 @@ def _paragraph(title: str, *lines: str, more: str = "") -> Text:
 def _of_changed(name: str, steps: tuple[int, ...]) -> Text:
     return _paragraph(
         f"{name} was changed after it was shown",
-        "the array is written to later, and whatever holds it, such as a tape, then reads another value",
+        "something writes to the array later, so whatever else holds it, such as a tape, reads the new value",
         "store a copy, or compute into a new array",
         more=f", at {_steps(steps)}" if steps else "",
     )
@@ -144,7 +147,7 @@ def _of_consequences(report: "Report") -> Text:
     first, *rest = report.unshown or [""]
     more = f", then {', '.join(rest[:8])}" if rest else ""
     return _paragraph(
-        f"only consequences are known: {', '.join(report.consequences)}",
+        f"only consequences are visible: {', '.join(report.consequences)}",
         f"one error in a quantity without a probe explains all of them; add probe({first!r}, …) first{more}"
         if first
         else "",
@@ -152,7 +155,7 @@ def _of_consequences(report: "Report") -> Text:
 
 
 def _of_faults(faults: "list[Fault]") -> list[Text]:
-    """What each fault is, where it shows and what it looks like; gates that share all of it share a paragraph."""
+    """Return a paragraph for each fault: what and where it is, and its hint. Gates with the same text share one."""
     together: dict[tuple[str, str, str], list[Fault]] = {}
     for fault in faults:
         together.setdefault((fault.title, fault.gate if fault.shown else "", fault.hint), []).append(fault)
@@ -169,7 +172,7 @@ def _of_faults(faults: "list[Fault]") -> list[Text]:
 
 
 def _details(fault: "Fault") -> list[str]:
-    """The formula of a fault, its worst element, and the hint."""
+    """Return the formula of a fault, its worst element, and its hint."""
     worst, at = fault.worst, f" at {fault.where}" if fault.where else ""
     got = f"got {worst.actual:.6g}, expected {worst.reference:.6g}{at}; relative error {worst.error:.1e}"
     return [
@@ -180,7 +183,7 @@ def _details(fault: "Fault") -> list[str]:
 
 
 def _notes(report: "Report") -> list[str]:
-    """Further remarks, one line each."""
+    """Return further remarks, one line each."""
     notes = []
     if report.left_out:
         notes.append(f"Not derived, so not compared: {', '.join(report.left_out)}")
@@ -199,7 +202,7 @@ def _notes(report: "Report") -> list[str]:
 
 
 def _table(report: "Report") -> Table:
-    """The errors of all that differs, step by step, as the code runs and with the reference fed back."""
+    """Return the errors of everything that differs, by step, as the code runs and with the reference fed back."""
     table = Table(box=None, pad_edge=False)
     forced = {one.label: one for one in report.forced}
     differing = [one for one in report.chained if not one.agrees or not forced.get(one.label, one).agrees]
@@ -216,7 +219,7 @@ def _table(report: "Report") -> Table:
 
 
 def _selected_steps(compared: list[Compared]) -> list[int]:
-    """The steps of the table: all if there is room for them, otherwise first those at which something differs."""
+    """Return the steps of the table: all if there is room, otherwise those at which something differs first."""
     steps = sorted({t for one in compared for t in one.steps})
     if len(steps) <= SHOWN_STEPS:
         return steps
@@ -225,7 +228,7 @@ def _selected_steps(compared: list[Compared]) -> list[int]:
 
 
 def _cells(one: Compared, steps: list[int]) -> list[Text]:
-    """The magnitude of each error, a dot where it is within the limit."""
+    """Return the magnitude of each error, or a dot if it is within the limit."""
     cells = [
         Text("·", style="green") if error <= limit else Text(_magnitude(error), style=RED)
         for error, limit in zip(one.errors, one.limits)

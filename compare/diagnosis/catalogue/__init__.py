@@ -1,4 +1,4 @@
-"""Named faults, each one change to the real source of ``manual``: what the checkers themselves are checked with.
+"""Named faults, each a single change to the source of ``manual``, with which the checkers themselves are tested.
 
 Most come from bug reports and from published code.
 """
@@ -7,10 +7,10 @@ from compare.diagnosis.catalogue import fast, gru, lstm, rnn
 from compare.diagnosis.catalogue.fault import FastFault, Injected, TextFault, TrainingFault
 from compare.diagnosis.catalogue.training import TRAINING
 
-#: In the text, for the localiser to name.
+#: Faults in the text, to be named by the localiser.
 FAULTS: list[TextFault] = [*lstm.LSTM, *gru.GRU, *rnn.RNN]
 
-#: In the fast kernels, which are held against the text.
+#: Faults in the fast kernels, which are compared with the text.
 FAST: list[FastFault] = [*fast.LSTM, *fast.GRU, *fast.RNN]
 
 __all__ = ["FAST", "FAULTS", "TRAINING", "FastFault", "Injected", "TextFault", "TrainingFault"]

@@ -1,4 +1,4 @@
-"""Faults of the fast kernels: a dozen for each cell, mistakes that large operations on shared memory invite."""
+"""Faults of the fast kernels, at least a dozen for each cell: mistakes typical of large operations on shared memory."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 def _load(**changed: str) -> str:
-    """Return the call that loads the arguments, some of them changed."""
+    """Return the call that loads the arguments, with some of them changed."""
     arguments = {"x": "x", "state": "state", "weights": "weights"} | changed
     return f"memory.load({', '.join(arguments.values())})"
 
@@ -62,7 +62,7 @@ LSTM = [
     _lstm("= for += in d_c", "add(d_c, m_by_c, d_c)", "copyto(d_c, m_by_c)", *LSTM_BACKWARD),
     _lstm("the forget gate is left out of the carry", "multiply(d_c, s.f, d_c)", "pass", *LSTM_BACKWARD),
     _lstm(
-        "the recurrent matrix is transposed on the way back",
+        "the recurrent matrix is transposed in the backward pass",
         "to_h_prev(s.d_z, d_h)",
         "d_h[...] = sum(d @ W.T for d, W in zip(memory.d_z[:, t], np.split(to_h_prev.plain, 4)))",
         *LSTM_BACKWARD,
@@ -127,19 +127,19 @@ GRU = [
     _gru("tanh' is left out", "product_by_tanh(h_by_n, s.d_q, s.n, h_by_n)", "copyto(h_by_n, s.d_q)", *BACKWARD),
     _gru("= for += in d_h", D_H, "copyto(d_h, d_output[t])", *BACKWARD),
     _gru(
-        "the reset gate is left out on the way to q",
+        "the reset gate is left out of d_q",
         "multiply(s.d_z_n, s.r, s.d_q)",
         "copyto(s.d_q, s.d_z_n)",
         *BACKWARD,
     ),
-    _gru("the old state hands nothing back", "multiply(d_h, s.z, d_h)", "copyto(d_h, 0)", *BACKWARD),
+    _gru("the direct path to h_prev is dropped", "multiply(d_h, s.z, d_h)", "copyto(d_h, 0)", *BACKWARD),
     _gru(
         "the candidate's recurrent weights see d_z_n",
         "d_W_q[:, 0], d_W_q[:, 1:]",
         "d_W_q[:, 0], sum_of_outer_products(d_z[:D_R], memory.h_prev[:T])",
         "weight_hh",
     ),
-    _gru("the candidate's second bias is taken for its first", "d_W_q[:, 0], ", "d_W_n[:, D], ", "bias_hh"),
+    _gru("the candidate's second bias takes the first one's gradient", "d_W_q[:, 0], ", "d_W_n[:, D], ", "bias_hh"),
     _gru(
         "the reset gate acts on nothing",
         "multiply(s.r, s.h_prev, s.q)",
@@ -148,7 +148,7 @@ GRU = [
         reset_after=False,
     ),
     _gru(
-        "the reset gate is left out of what is handed back",
+        "the reset gate is left out of d_h_prev",
         "multiply(s.d_q, s.r, s.d_q)",
         "pass",
         *BACKWARD,
@@ -167,7 +167,7 @@ RNN = [
     _rnn("the carry is dropped", "to_h_prev(s.d_z, d_h)", "copyto(d_h, 0)", *BACKWARD),
     _rnn("the carry skips tanh'", "to_h_prev(s.d_z, d_h)", "to_h_prev(d_h.copy(), d_h)", *BACKWARD),
     _rnn(
-        "the recurrent matrix is transposed on the way back",
+        "the recurrent matrix is transposed in the backward pass",
         "to_h_prev(s.d_z, d_h)",
         "copyto(d_h, s.d_z @ to_h_prev.plain.T)",
         *BACKWARD,

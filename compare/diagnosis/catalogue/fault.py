@@ -1,4 +1,4 @@
-"""What the faults of the catalogue are."""
+"""The kinds of faults in the catalogue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ class Injected:
         title: the mistake in words.
         file: the file of ``manual``.
         old: the text to be replaced, which occurs once.
-        new: the text put there.
-        wrong: what a checker that works must name, and nothing else.
+        new: its replacement.
+        wrong: what a correct checker must name, no more and no less.
     """
 
     title: str
@@ -24,7 +24,7 @@ class Injected:
     wrong: tuple[str, ...]
 
     def inject(self, source: str) -> str:
-        """Return the file's source with the mistake in it.
+        """Return the source of the file with the mistake.
 
         Raises:
             ValueError: the text to be replaced does not occur exactly once.
@@ -36,15 +36,15 @@ class Injected:
 
 @dataclass(frozen=True)
 class TextFault(Injected):
-    """A mistake in the text. ``wrong`` are names of intermediates and tensors, with gates as in ``bias_hh[i o]``.
+    """A mistake in the text. ``wrong`` names intermediates and tensors, those with gates as in ``bias_hh[i o]``.
 
     Args:
         cell: a key of ``equations.EQUATIONS``.
-        hint: what one of the hints must contain.
-        steps: the time steps it shows at; empty for all.
-        rows: the rows it shows in; empty for all.
-        options: of the layer.
-        lengths: of the rows, where they differ.
+        hint: text that one of the hints must contain.
+        steps: the time steps at which it shows; empty for all.
+        rows: the rows in which it shows; empty for all.
+        options: options of the layer.
+        lengths: the number of steps in each row, if they differ.
     """
 
     cell: str = ""
@@ -57,12 +57,12 @@ class TextFault(Injected):
 
 @dataclass(frozen=True)
 class FastFault(Injected):
-    """A mistake in a fast kernel. ``wrong`` are the outputs and gradients that then differ from the text's.
+    """A mistake in a fast kernel. ``wrong`` names the outputs and gradients that differ from the text's.
 
     Args:
         cell: a key of ``equations.EQUATIONS``.
-        options: of the layer.
-        trains: whether training sees it. It starts from states of zero, and asks for no gradient of them or of x.
+        options: options of the layer.
+        trains: whether it affects training, which starts from zero states and needs no gradient of x or the state.
     """
 
     cell: str = ""
@@ -72,17 +72,17 @@ class FastFault(Injected):
 
 @dataclass(frozen=True)
 class TrainingFault(Injected):
-    """A mistake outside the recurrent layers. ``wrong`` is what the lock-step must list, group before tensor.
+    """A mistake outside the recurrent layers. ``wrong`` is what the lock-step must list, as group and tensor.
 
     Args:
-        options: of the command ``train``.
+        options: options of the command ``train``.
     """
 
     options: tuple[str, ...] = ()
 
 
 def text_faults(cell: str, **usual: Any) -> Callable[..., TextFault]:
-    """Return a function that makes faults in the text of a cell: from title, old, new, the wrong names and the rest."""
+    """Return a function that makes faults in the text of a cell from title, old, new, the wrong names and options."""
 
     def fault(title: str, old: str, new: str, *wrong: str, **more: Any) -> TextFault:
         return TextFault(

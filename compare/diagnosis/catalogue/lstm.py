@@ -1,4 +1,4 @@
-"""Faults of the LSTM, forward and backward, and of what runs it over time and in both directions."""
+"""Faults of the LSTM, forward and backward, and of the sweep over time in both directions."""
 
 from compare.diagnosis.catalogue.fault import TextFault, text_faults
 
@@ -23,8 +23,8 @@ _lstm = text_faults("lstm")
 
 LSTM: list[TextFault] = [
     # forward
-    _lstm("the second bias is forgotten", FROM_H, "h_prev @ W_hh.T", *Z, hint="bias_hh is missing"),
-    _lstm("the first bias is added twice", "W_ih.T + b_ih", "W_ih.T + 2 * b_ih", *Z, hint="bias_ih is there twice"),
+    _lstm("the second bias is left out", FROM_H, "h_prev @ W_hh.T", *Z, hint="bias_hh is missing"),
+    _lstm("the first bias is added twice", "W_ih.T + b_ih", "W_ih.T + 2 * b_ih", *Z, hint="bias_ih is added twice"),
     _lstm(
         "the input gate has the forget gate's bias",
         FROM_H,
@@ -40,7 +40,7 @@ LSTM: list[TextFault] = [
         hint="the recurrent matrix is transposed",
     ),
     _lstm(
-        "the input is read one step late", "z = x_t @", "z = tape.x[max(t - 1, 0)] @", *Z, hint="x of the step before"
+        "the input is read one step late", "z = x_t @", "z = tape.x[max(t - 1, 0)] @", *Z, hint="x of the previous step"
     ),
     _lstm(
         "the initial cell state is ignored",
@@ -50,33 +50,33 @@ LSTM: list[TextFault] = [
         hint="zero",
         steps=(0,),
     ),
-    _lstm("the candidate goes through σ", 'np.tanh(probe("z_g"', 'sigmoid(probe("z_g"', "g", hint="σ in its place"),
+    _lstm("the candidate has σ for tanh", 'np.tanh(probe("z_g"', 'sigmoid(probe("z_g"', "g", hint="σ instead of tanh"),
     _lstm("input and forget gate are swapped in c", L6, "i * c_prev + f * g", "c", hint="swapped"),
     _lstm("the forget gate is left out of c", L6, "c_prev + i * g", "c", hint="∘ f is missing"),
     _lstm("the input gate is left out of c", L6, "f * c_prev + g", "c", hint="∘ i is missing"),
-    _lstm("c forgets everything", L6, "i * g", "c", hint="f ∘ c_prev is missing"),
+    _lstm("the previous cell state is left out of c", L6, "i * g", "c", hint="f ∘ c_prev is missing"),
     _lstm("tanh is left out of h", L7, "m = o * c", "h", hint="tanh is left out"),
-    _lstm("tanh is applied twice in h", L7, "m = o * np.tanh(np.tanh(c))", "h", hint="tanh is there twice"),
+    _lstm("tanh is applied twice in h", L7, "m = o * np.tanh(np.tanh(c))", "h", hint="tanh is applied twice"),
     _lstm("the output gate is left out of h", L7, "m = np.tanh(c)", "h", hint="∘ o is missing"),
     # the sums over uses
     _lstm("the output's gradient is left out", L8, "d_h_prev", "d_h", hint="d_output is missing"),
-    _lstm("= for += in d_h", L8, "d_output[t]", "d_h", hint="what the step after hands back is missing"),
+    _lstm("= for += in d_h", L8, "d_output[t]", "d_h", hint="the gradient carried back from the next step is missing"),
     _lstm(
         "= for += in d_c",
         L9,
         "d_m * o * (1 - np.tanh(c) ** 2)",
         "d_c",
-        hint="what the step after hands back is missing",
+        hint="the gradient carried back from the next step is missing",
     ),
     _lstm(
         "the gradient of c_n is ignored",
         "d_h_prev, d_c_prev = d_state",
         "d_h_prev, d_c_prev = d_state[0], 0 * d_state[1]",
         "d_c",
-        hint="what the step after hands back is missing",
+        hint="the gradient carried back from the next step is missing",
         steps=(5,),
     ),
-    _lstm("tanh' is left out on the way to c", L9, "d_c_prev + d_m * o", "d_c", hint="tanh' is left out"),
+    _lstm("tanh' is left out of d_c", L9, "d_c_prev + d_m * o", "d_c", hint="tanh' is left out"),
     _lstm(
         "tanh' is taken at the cell state",
         L9,
@@ -85,7 +85,7 @@ LSTM: list[TextFault] = [
         hint="tanh' is taken at c, not at tanh(c)",
     ),
     _lstm(
-        "the output gate is left out on the way to c",
+        "the output gate is left out of d_c",
         L9,
         "d_c_prev + d_m * (1 - np.tanh(c) ** 2)",
         "d_c",
@@ -96,44 +96,42 @@ LSTM: list[TextFault] = [
     _lstm("σ' is left out of the forget gate", L11, "d_c * c_prev", "d_z_f", hint="left out"),
     _lstm("tanh' is left out of the candidate", L12, "d_c * i", "d_z_g", hint="left out"),
     _lstm("σ' is left out of the output gate", L13, "d_m * np.tanh(c)", "d_z_o", hint="left out"),
-    _lstm("the forget gate's adjoint is the input gate's", L11, "d_z_i", "d_z_f", hint="it equals d_z_i"),
+    _lstm("the forget gate's adjoint is the input gate's", L11, "d_z_i", "d_z_f", hint="the same as d_z_i"),
     _lstm("the forget gate sees c, not c_prev", L11, "d_c * c * f * (1 - f)", "d_z_f", hint="c of this step"),
-    _lstm("the candidate has σ' for tanh'", L12, "d_c * i * g * (1 - g)", "d_z_g", hint="σ' in the place of tanh'"),
+    _lstm("the candidate has σ' for tanh'", L12, "d_c * i * g * (1 - g)", "d_z_g", hint="σ' instead of tanh'"),
     _lstm("the output gate's adjoint has the wrong sign", L13, f"-{L13}", "d_z_o", hint="sign"),
-    _lstm("the output gate sees d_c", L13, "d_c * np.tanh(c) * o * (1 - o)", "d_z_o", hint="d_c in the place"),
+    _lstm("the output gate sees d_c", L13, "d_c * np.tanh(c) * o * (1 - o)", "d_z_o", hint="d_c instead of d_h"),
     _lstm("a fault at one time step only", L12, f"{L12} * (1 + (t == 3))", "d_z_g", hint="2 times", steps=(3,)),
     _lstm("a fault in one row only", L11, f"{L11} * [[1], [1.5], [1]]", "d_z_f", hint="1.5 times", rows=(1,)),
     _lstm("a factor of 1 + 1e-9", L10, f"{L10} * (1 + 1e-9)", "d_z_i", hint="1.000000001 times"),
-    # what is handed back
+    # the gradients carried back
     _lstm("the cell carry is dropped", L14, '"d_c_prev", t, 0 * d_c', "d_c_prev", hint="zero"),
     _lstm("the forget gate is left out of the carry", L14, '"d_c_prev", t, d_c', "d_c_prev", hint="∘ f is missing"),
+    _lstm("the carry goes through the input gate", L14, '"d_c_prev", t, d_c * i', "d_c_prev", hint="i instead of f"),
     _lstm(
-        "the carry goes through the input gate", L14, '"d_c_prev", t, d_c * i', "d_c_prev", hint="i in the place of f"
-    ),
-    _lstm(
-        "the carry has the forget gate of the step before",
+        "the carry has the forget gate of the previous step",
         L14,
         '"d_c_prev", t, d_c * tape.steps[max(t - 1, 0)].f',
         "d_c_prev",
-        hint="f of the step before",
+        hint="f of the previous step",
         steps=(1, 2, 3, 4, 5),
     ),
     _lstm("the hidden carry is dropped", L15, "0 * h_prev", "d_h_prev", hint="zero"),
     _lstm(
-        "the recurrent matrix is transposed on the way back",
+        "the recurrent matrix is transposed in the backward pass",
         L15,
         "d_z @ np.vstack([W.T for W in np.split(W_hh, 4)])",
         "d_h_prev",
         hint="the recurrent matrix is transposed",
     ),
     _lstm(
-        "one gate is missing in the hidden carry",
+        "one gate is missing from the hidden carry",
         L15,
         f"{WITHOUT_I} @ W_hh",
         "d_h_prev",
-        hint="gate i's share is missing",
+        hint="gate i's term is missing",
     ),
-    _lstm("one gate is missing in d_x", "d_z @ W_ih", f"{WITHOUT_I} @ W_ih", "d_x"),
+    _lstm("one gate is missing from d_x", "d_z @ W_ih", f"{WITHOUT_I} @ W_ih", "d_x"),
     # the sums over steps and rows
     _lstm(
         "input weights from the last step only",
@@ -142,13 +140,13 @@ LSTM: list[TextFault] = [
         "weight_ih",
         hint="only the last step",
     ),
-    _lstm("recurrent weights with h of this step", L18, "d_z.T @ m", "weight_hh", hint="with h of this step"),
+    _lstm("recurrent weights with h of this step", L18, "d_z.T @ m", "weight_hh", hint="h of this step"),
     _lstm(
         "recurrent weights times the weight's own σ'",
         L18,
         f"{L18} * W_hh * (1 - W_hh)",
         "weight_hh",
-        hint="times σ' of the weight",
+        hint="an extra factor of σ'(W)",
     ),
     _lstm(
         "the recurrent gradient is transposed",
@@ -173,7 +171,7 @@ LSTM: list[TextFault] = [
         L20,
         "d_b_hh += np.hstack([d_z_f, d_z_f, d_z_g, d_z_f]).sum(axis=0)",
         "bias_hh[i o]",
-        hint="it equals",
+        hint="the same as",
     ),
     # over time and in both directions
     _lstm(
@@ -186,7 +184,7 @@ LSTM: list[TextFault] = [
         options={"bidirectional": True},
     ),
     _lstm(
-        "a row goes on past its end",
+        "a row continues past its end",
         "int((steps >= stop).sum())",
         "len(steps)",
         *("h_prev", "c_prev", *Z, "i", "f", "o", "d_h", "d_c", "h_n", "c_n"),

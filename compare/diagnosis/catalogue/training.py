@@ -1,4 +1,4 @@
-"""Faults of readout, losses and optimisers, and what the lock-step lists of each while it trains an LSTM."""
+"""Faults of readout, losses and optimisers, with what the lock-step lists for each while it trains an LSTM."""
 
 from collections.abc import Iterable
 
@@ -38,7 +38,7 @@ TRAINING = [
         _gradients(["readout.weight"]),
     ),
     TrainingFault(
-        "the readout hands back the wrong sign",
+        "the readout's gradient of h has the wrong sign",
         "linear.py",
         "return d_y @ weight",
         "return -d_y @ weight",

@@ -1,8 +1,8 @@
 """A GRU layer derived by hand. Fill in each ``...``, then run ``python -m compare check`` on this file.
 
-``p`` holds the weights as LAYOUT describes them, here one matrix a gate: weight_ih_r (D, H), weight_hh_r (H, H),
+``p`` holds the weights as LAYOUT describes them, here one matrix per gate: weight_ih_r (D, H), weight_hh_r (H, H),
 bias_ih_r and bias_hh_r (H,) and so on. ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to
-go on with. Probes are optional, and the more there are the more precisely it says where a mistake is.
+continue with. Probes are optional. The more there are, the more precisely the check says where a mistake is.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ LAYOUT = {
     "stacked": False,  # True: one weight_ih (3H, D), one weight_hh (3H, H) and so on for all gates
     "columns": True,  # True: (D, H), for x @ W; False: (H, D)
     "joined": "",  # "xh" or "hx": one matrix ``weight`` for [x, h] or [h, x]
-    "biases": 2,  # 2: bias_ih and bias_hh; 1: bias; "scalar": one number a gate; 0: none
+    "biases": 2,  # 2: bias_ih and bias_hh; 1: bias; "scalar": one number per gate; 0: none
 }
 
 

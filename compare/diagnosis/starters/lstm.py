@@ -1,8 +1,8 @@
 """An LSTM layer derived by hand. Fill in each ``...``, then run ``python -m compare check`` on this file.
 
-``p`` holds the weights as LAYOUT describes them, here one matrix a gate: weight_ih_i (D, H), weight_hh_i (H, H),
-bias_i (H,) and so on. ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to go on with.
-Probes are optional, and the more there are the more precisely it says where a mistake is.
+``p`` holds the weights as LAYOUT describes them, here one matrix per gate: weight_ih_i (D, H), weight_hh_i (H, H),
+bias_i (H,) and so on. ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to continue
+with. Probes are optional. The more there are, the more precisely the check says where a mistake is.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ LAYOUT = {
     "stacked": False,  # True: one weight_ih (4H, D), one weight_hh (4H, H), one bias (4H,) for all gates
     "columns": True,  # True: (D, H), for x @ W; False: (H, D)
     "joined": "",  # "xh" or "hx": one matrix ``weight`` for [x, h] or [h, x]
-    "biases": 1,  # 2: bias_ih and bias_hh; 1: bias; "scalar": one number a gate; 0: none
+    "biases": 1,  # 2: bias_ih and bias_hh; 1: bias; "scalar": one number per gate; 0: none
 }
 
 

@@ -1,8 +1,8 @@
 """An Elman RNN layer derived by hand. Fill in each ``...``, then run ``python -m compare check`` on this file.
 
 ``p`` holds the weights as LAYOUT describes them, here weight_ih (D, H), weight_hh (H, H) and bias (H,).
-``probe(name, t, value)`` shows the check a value (B, H) and returns the one to go on with. Probes are optional, and
-the more there are the more precisely it says where a mistake is.
+``probe(name, t, value)`` shows the check a value (B, H) and returns the one to continue with. Probes are optional. The
+more there are, the more precisely the check says where a mistake is.
 """
 
 import numpy as np

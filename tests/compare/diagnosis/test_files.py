@@ -75,7 +75,7 @@ def test_three_independent_mistakes_are_named_and_nothing_else(tmp_path):
     assert report.titles == ["(L9) d_c", "(L11) d_z_f", "(L17) weight_ih"]
     assert found(report) == {("d_c", ""), ("d_z_f", "f"), *((f"weight_ih_{gate}", gate) for gate in "ifgo")}
     assert {fault.hint for fault in report.faults} == {
-        "what the step after hands back is missing",
+        "the gradient carried back from the next step is missing",
         "σ' is left out",
         "only the first step is in the sum",  # what `=` leaves of a sum that runs backwards
     }

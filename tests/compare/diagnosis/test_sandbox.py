@@ -63,7 +63,7 @@ def test_a_right_file_comes_back_as_found(tmp_path):
     assert checked.agrees
     assert checked.found["subject"] == str(tmp_path / "mine.py")
     assert checked.text.startswith(f"AGREE: {tmp_path / 'mine.py'}: 13 intermediates")
-    assert checked.picture == b""
+    assert checked.figure == b""
 
 
 def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path):
@@ -84,7 +84,7 @@ def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_whic
     assert (fault["name"], fault["problem"], fault["hint"]) == ("d_z_h", "shape (5, 3), expected (3, 5)", "transposed")
     assert "d_z_h" in path.read_text().splitlines()[fault["line"] - 1]
     assert "As it is, the code raises ValueError: " in checked.text
-    assert checked.picture.startswith(b"\x89PNG")
+    assert checked.figure.startswith(b"\x89PNG")
 
 
 def test_a_wrong_number_of_values_is_one_line(tmp_path):
@@ -121,7 +121,7 @@ def test_a_file_that_never_ends_is_ended_with_its_children(tmp_path):
     with ThreadPoolExecutor() as pool:
         ended = pool.submit(message, path, seconds=8)
         with reading(pipe) as held:
-            assert ended.result() == f"{path}: expected an end within 8 s (--timeout), got none"
+            assert ended.result() == f"{path}: expected a result within 8 s (--timeout), got none"
             assert is_closed(held)
 
 

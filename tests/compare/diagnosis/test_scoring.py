@@ -78,7 +78,7 @@ def test_the_command_prints_a_line_for_each_and_the_score(monkeypatch, fault, ca
     assert main(["score"]) == 0
     printed = capsys.readouterr().out
     assert "a fault at one time step only" in printed
-    assert "(L12) 2 times the right value" in printed
+    assert "(L12) 2 times the expected value" in printed
     assert "fast against text: d_x" in printed
     assert "lstm: 1 of 1 caught, 1 of 1 named correctly" in printed
     assert "rnn, fast: 1 of 1 caught, 1 of 1 named correctly" in printed

@@ -35,7 +35,7 @@ def test_with_none_of_them_it_is_autograds(name, rng):
     system = SYSTEMS[name]
     problem = system.problem(rng, T, B, D, H)
     ours, right = departing(system, problem, ()), truth(system, problem).answer
-    if system.scalar_bias:  # the gradient of a gate's one number, in the place of each unit's
+    if system.scalar_bias:  # the gradient of a gate's one number, instead of each unit's
         biases = (name for name in right.gradients if name.startswith("bias"))
         right.gradients.update({name: np.full(H, right.gradients[name].sum()) for name in biases})
     assert apart(ours.outputs, right.outputs) < 1e-14
@@ -82,30 +82,30 @@ def test_the_localiser_finds_every_place_where_a_departure_shows_and_no_other(na
     assert all(fault.hint for fault in checked.faults)
 
 
-CARRY, AT_C = "what the step after hands back is missing", "tanh' is taken at c, not at tanh(c)"
+CARRY, AT_C = "the gradient carried back from the next step is missing", "tanh' is taken at c, not at tanh(c)"
 
 HINTS = {
     "no-bias LSTM": {
-        "d_h": f"{CARRY}, and σ'(h) does not belong there",
+        "d_h": f"{CARRY}, and an extra factor of σ'(h)",
         "d_c": f"{CARRY}, and {AT_C}",
-        **{f"weight_{kind} {gate}": "times σ' of the weight, which does not belong there"
+        **{f"weight_{kind} {gate}": "an extra factor of σ'(W)"
            for kind in ("ih", "hh") for gate in "ifo"},
-        **{f"weight_{kind} g": "times tanh' of the weight, which does not belong there" for kind in ("ih", "hh")},
+        **{f"weight_{kind} g": "an extra factor of tanh'(W)" for kind in ("ih", "hh")},
     },
     "scalar-bias LSTM": {"d_h": CARRY, "d_c": f"{CARRY}, and {AT_C}"},
     "LSTM class": {
-        "d_c_prev": "only what the step after handed back, and f of the step before",
-        "d_h_prev": "d_h ∘ σ' of each gate, for g d_h ∘ g ∘ tanh', in the place of its delta",
+        "d_c_prev": "only the gradient carried back from the next step, with f of the previous step",
+        "d_h_prev": "d_h ∘ σ' of each gate (d_h ∘ g ∘ tanh' for g) instead of its delta",
     },
     "LSTM layer, program": {
         "d_h": "d_output is missing",
         "d_c": CARRY,
         **{f"weight_ih {gate}": "only the last step is in the sum" for gate in "ifgo"},
-        **{f"bias {gate}": "it equals bias_f" for gate in "io"},
+        **{f"bias {gate}": "the same as bias_f" for gate in "io"},
     },
     "LSTM layer, equations": {
         "d_h": "d_output is missing",
-        "d_c": f"{CARRY}, and (1 - tanh)² in the place of 1 - tanh²",
+        "d_c": f"{CARRY}, and (1 - tanh)² instead of 1 - tanh²",
         **{f"weight_ih {gate}": "only the last step is in the sum" for gate in "ifgo"},
     },
     "RNN, MATLAB": {},
