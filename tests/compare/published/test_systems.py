@@ -86,7 +86,7 @@ CARRY, AT_C = "the gradient carried back from the next step is missing", "tanh' 
 
 HINTS = {
     "no-bias LSTM": {
-        "d_h": f"{CARRY}, and an extra factor of σ'(h)",
+        "d_h": f"{CARRY}, and there is an extra factor of σ'(h)",
         "d_c": f"{CARRY}, and {AT_C}",
         **{f"weight_{kind} {gate}": "an extra factor of σ'(W)"
            for kind in ("ih", "hh") for gate in "ifo"},
