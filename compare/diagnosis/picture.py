@@ -24,7 +24,7 @@ def draw(report: "Report", path: Path) -> None:
     forced = {one.label: one for one in report.forced}
     stepped = [one for one in report.chained if len(one.errors) > 1]
     rest = [one for one in report.chained if len(one.errors) <= 1]
-    figure = Figure(figsize=(10, 1.5 + 0.22 * (len(stepped) + len(rest))), layout="constrained")
+    figure = Figure(figsize=(8, 1.2 + 0.15 * (len(stepped) + len(rest))), layout="constrained")
     ratios = [max(len(stepped), 1), max(len(rest), 1)]
     grid = figure.subplots(2, 2, squeeze=False, sharey="row", gridspec_kw={"height_ratios": ratios})
     for column, title in enumerate(("as the code runs", "with the reference fed back")):
@@ -32,13 +32,14 @@ def draw(report: "Report", path: Path) -> None:
             axes = grid[row, column]
             ones = [one if column == 0 else forced.get(one.label, one) for one in group]
             image = axes.imshow(_errors(ones), norm=LogNorm(LEAST, 1.0, clip=True), cmap="inferno", aspect="auto")
-            axes.set_yticks(range(len(ones)), [one.label for one in ones], fontsize=8)
+            axes.set_yticks(range(len(ones)), [one.label for one in ones], fontsize=7)
             if row == 0:
                 axes.set_title(title)
                 axes.set_xlabel("step")
             else:
                 axes.set_xticks([])
-    figure.colorbar(image, ax=grid, label=f"relative error (tolerance {report.tolerance:.0e})")
+    bar = figure.colorbar(image, ax=grid, label=f"relative error (line: tolerance {report.tolerance:.0e})")
+    bar.ax.axhline(report.tolerance, color="white")
     with replacing(path) as beside:
         figure.savefig(beside, format="png", dpi=110)
 

@@ -89,7 +89,7 @@ def _draw(run: Run, path: Path) -> None:
         errors.plot(numbers, [step.errors[group] or None for step in steps], ".", markersize=3, label=group)
     errors.axhline(run.lockstep.tolerance, color="red", linestyle="--", label="tolerance")
     errors.set(yscale="log", ylabel="worst relative error")
-    errors.legend(ncols=3, fontsize="small")
+    errors.legend(ncols=3, fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.9))  # below the tolerance
     drift.plot(numbers, [step.drift or None for step in steps], marker, color="tab:purple")
     drift.set(yscale="log", ylabel="drift", xlabel="step")
     for axes in (losses, errors, drift):
