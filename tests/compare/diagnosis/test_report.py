@@ -90,7 +90,7 @@ def test_json_says_the_same(wrong, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--timeout", "0"], "timeout: expected more than 0 seconds, got 0"),
+        (["--timeout", "0"], "timeout: expected more than 0 and at most 1e+06, got 0"),
         (["--seed", "-1"], "seed: expected at least 0, got -1"),
         (["--reference", "module.py"], "reference: expected FILE:NAME, got module.py"),
     ],
