@@ -1,6 +1,6 @@
 """Where the two sides meet: shared weights, the comparison, the report; and a check for anybody's backward pass.
 
-``check_backward``, ``assert_backward``, ``check_function``, ``assert_function`` and ``check_file`` hold a derivation
+``check_backward``, ``assert_backward``, ``check_function``, ``assert_function`` and ``check_file`` check a derivation
 against autograd; ``probe`` marks its intermediates. ``compare/diagnosis/README.md`` shows how.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from compare.diagnosis.probe import probe
 
-#: Where each public function is; imported when it is first asked for, since that takes torch.
+#: The module of each public function, imported on first use because it imports torch.
 _PLACES = {
     "assert_backward": "any_derivation",
     "assert_function": "any_derivation",

@@ -70,6 +70,14 @@ FILLED = {
 }
 
 
+#: Three independent mistakes in the LSTM: d_c is not carried back, σ' is left out, and = stands for +=.
+THREE_MISTAKES = [
+    ("d_f * f * (1 - f)", "d_f"),
+    ("d_c_prev + d_h * o", "d_h * o"),
+    ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"),
+]
+
+
 def write(path: Path, cell: str, *changes: tuple[str, str]) -> Path:
     """Write a filled-in starter with some changes, each of a text that occurs once; returns the path."""
     text = (STARTERS / f"{cell}.py").read_text()

@@ -1,8 +1,8 @@
-"""The examples in the READMEs do what is said there.
+"""The examples in the READMEs do what the READMEs say.
 
-A block of Python that begins with a comment such as ``# mine.py`` is a file of this name. Any other is run, and prints
-what its comments say. In a block of ``console`` each line after ``$`` is a command, in the folder with these files;
-what follows is its output, in which … stands for anything.
+A Python block that begins with a comment such as ``# mine.py`` is a file of that name. Any other Python block is run,
+and prints what its comments say. In a console block each line after ``$`` is a command, run in a folder with the files
+of all READMEs and ``my_lstm.py``, a starter filled in with three mistakes. Its output follows; … stands for anything.
 """
 
 import re
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from derived import THREE_MISTAKES, write
 
 ROOT = Path(__file__).parent.parent
 READMES = [
@@ -29,6 +30,7 @@ EXAMPLES = [
     for language, text in blocks
     if language == "python" and not re.match(NAME, text)
 ]
+FILES = {name[1]: text for blocks in BLOCKS.values() for language, text in blocks if (name := re.match(NAME, text))}
 SESSIONS = [readme for readme, blocks in BLOCKS.items() if any(language == "console" for language, _ in blocks)]
 
 
@@ -44,10 +46,11 @@ def test_an_example_prints_what_its_comments_say(readme, example, capsys):
 @pytest.mark.parametrize("readme", SESSIONS)
 def test_the_commands_print_what_is_shown(readme, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    write(tmp_path / "my_lstm.py", "lstm", *THREE_MISTAKES)
     for language, text in BLOCKS[readme]:
-        if name := re.match(NAME, text):
-            (tmp_path / name[1]).write_text(text)
-        elif language == "console":
+        if language == "console":
             for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.M):
                 arguments = [sys.executable, *shlex.split(command)[1:]]
                 printed = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True).stdout

@@ -197,7 +197,8 @@ def _notes(report: "Report") -> list[str]:
     if not all(size.agrees for size in report.sizes):
         good = [size.label for size in report.sizes if size.agrees]
         bad = [f"{s.label}{f' ({s.raised})' if s.raised else ''}" for s in report.sizes if not s.agrees]
-        notes.append(f"Agrees at {'; '.join(good) or 'no size'}. Differs at {'; '.join(bad)}.")
+        start = f"Agrees at {'; '.join(good)}. Differs at" if good else "Differs at every size:"
+        notes.append(f"{start} {'; '.join(bad)}.")
     return notes + report.notes
 
 
