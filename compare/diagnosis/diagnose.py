@@ -8,8 +8,9 @@ import numpy as np
 
 from compare.diagnosis.comparing import Blocks, Compared, whole
 from compare.diagnosis.derivations import Answer, Derivation
+from compare.diagnosis.findings import Fault, Size
 from compare.diagnosis.localise import Localiser, Located
-from compare.diagnosis.report import Fault, Report, Size
+from compare.diagnosis.report import Report
 from compare.diagnosis.standards import Standard, Trial
 
 #: Below double precision, the permitted error as a multiple of autograd's own error in the same precision.

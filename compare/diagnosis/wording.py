@@ -2,7 +2,6 @@
 
 import re
 from io import StringIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -10,9 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compare.diagnosis.comparing import Compared
-
-if TYPE_CHECKING:
-    from compare.diagnosis.report import Fault, Report
+from compare.diagnosis.findings import Fault, Findings, spans
 
 #: The largest number of steps in a table.
 SHOWN_STEPS = 10
@@ -23,14 +20,14 @@ WIDTH = 120
 RED, GREEN = "bold red", "bold green"
 
 
-def plain(report: "Report") -> str:
+def plain(report: Findings) -> str:
     """Return the report as plain text."""
     text = StringIO()
     show(report, Console(file=text, width=WIDTH, color_system=None))
     return text.getvalue().rstrip()
 
 
-def show(report: "Report", console: Console) -> None:
+def show(report: Findings, console: Console) -> None:
     """Print the findings and the verdict."""
     if report.disagrees:
         for paragraph in _paragraphs(report):
@@ -43,7 +40,7 @@ def show(report: "Report", console: Console) -> None:
     console.print(verdict(report), soft_wrap=True, highlight=False)
 
 
-def verdict(report: "Report") -> Text:
+def verdict(report: Findings) -> Text:
     """Return the verdict on one line."""
     if report.agrees:
         worst = max((float(one.errors.max()) for one in report.chained if len(one.errors)), default=0.0)
@@ -59,7 +56,7 @@ def verdict(report: "Report") -> Text:
     return Text.assemble(("DISAGREE", RED), f": {report.subject}: {'; '.join(_headlines(report))} ({chained})")
 
 
-def _headlines(report: "Report") -> list[str]:
+def _headlines(report: Findings) -> list[str]:
     """Return a few words on each kind of finding."""
     right = "the gradients are right; " if report.gradients_right else ""
     first = f"; add a probe for {report.unshown[0]!r}" if report.unshown else ""
@@ -82,7 +79,7 @@ def _headlines(report: "Report") -> list[str]:
     return [words[kind] for kind in kinds]
 
 
-def _paragraphs(report: "Report") -> list[Text]:
+def _paragraphs(report: Findings) -> list[Text]:
     """Return a paragraph for each finding."""
     if report.unsteady:
         return [
@@ -143,7 +140,7 @@ def _of_changed(name: str, steps: tuple[int, ...]) -> Text:
     )
 
 
-def _of_consequences(report: "Report") -> Text:
+def _of_consequences(report: Findings) -> Text:
     first, *rest = report.unshown or [""]
     more = f", then {', '.join(rest[:8])}" if rest else ""
     return _paragraph(
@@ -154,7 +151,7 @@ def _of_consequences(report: "Report") -> Text:
     )
 
 
-def _of_faults(faults: "list[Fault]") -> list[Text]:
+def _of_faults(faults: list[Fault]) -> list[Text]:
     """Return a paragraph for each fault: what and where it is, and its hint. Gates with the same text share one."""
     together: dict[tuple[str, str, str], list[Fault]] = {}
     for fault in faults:
@@ -171,7 +168,7 @@ def _of_faults(faults: "list[Fault]") -> list[Text]:
     return paragraphs
 
 
-def _details(fault: "Fault") -> list[str]:
+def _details(fault: Fault) -> list[str]:
     """Return the formula of a fault, its worst element, and its hint."""
     worst, at = fault.worst, f" at {fault.where}" if fault.where else ""
     got = f"got {worst.actual:.6g}, expected {worst.reference:.6g}{at}; relative error {worst.error:.1e}"
@@ -182,7 +179,7 @@ def _details(fault: "Fault") -> list[str]:
     ]
 
 
-def _notes(report: "Report") -> list[str]:
+def _notes(report: Findings) -> list[str]:
     """Return further remarks, one line each."""
     notes = []
     if report.left_out:
@@ -202,7 +199,7 @@ def _notes(report: "Report") -> list[str]:
     return notes + report.notes
 
 
-def _table(report: "Report") -> Table:
+def _table(report: Findings) -> Table:
     """Return the errors of everything that differs, by step, as the code runs and with the reference fed back."""
     table = Table(box=None, pad_edge=False)
     forced = {one.label: one for one in report.forced}
@@ -254,14 +251,3 @@ def _rows(rows: tuple[int, ...]) -> str:
 
 def _probes(names: list[str]) -> str:
     return f"probe{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
-
-
-def spans(numbers: tuple[int, ...]) -> str:
-    """Write 0, 1, 2, 5 as "0-2, 5"."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.equations import equation
-from compare.diagnosis.report import Fault
+from compare.diagnosis.findings import Fault
 from compare.published import vanishing
 from compare.published.gradients import Deviation, deviation, gradient_check
 from compare.published.learning_curves import LearningCurve, initial_weights

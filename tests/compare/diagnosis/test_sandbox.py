@@ -83,7 +83,7 @@ def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_whic
     (fault,) = checked.found["faults"]
     assert (fault["name"], fault["problem"], fault["hint"]) == ("d_z_h", "shape (5, 3), expected (3, 5)", "transposed")
     assert "d_z_h" in path.read_text().splitlines()[fault["line"] - 1]
-    assert "As it is, the code raises ValueError: " in checked.text
+    assert "Without the reference fed back, the code raises ValueError: " in checked.text
     assert checked.figure.startswith(b"\x89PNG")
 
 
