@@ -62,6 +62,7 @@ def audit(
         "share_of_problems": share,
         "systems": {name: _system(system, starts, curves) for name, system in SYSTEMS.items()},
         "trials": {title: _trial(title, curves) for title in TRIALS},
+        "close_look": _curve(curves["no-bias LSTM, published"]),
         "repairs": {"problems": round(share * REPAIR_PROBLEMS)}
         | {name: _rounded(curves[name].values[-1]) for name in REPAIRS},
         "commented_line": {
@@ -132,6 +133,11 @@ def _trial(title: str, curves: dict[str, LearningCurve]) -> dict[str, Any]:
         "true": _rounded(true.values[np.isin(true.problems, looks)]),
         "published": _rounded(published.values[np.isin(published.problems, looks)]),
     }
+
+
+def _curve(curve: LearningCurve) -> dict[str, Any]:
+    """Return all looks at a training."""
+    return {"problems": curve.problems, "values": _rounded(curve.values)}
 
 
 def _end(name: str, curve: LearningCurve) -> dict[str, Any]:

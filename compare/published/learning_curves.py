@@ -116,24 +116,32 @@ def share_of_sums_right(recipe: Recipe, weights: dict[str, Array], readout: Arra
     An output of exactly 0.5 reads as 0. Sums that begin alike share their first steps, and a sum that has a wrong bit
     is dropped at once.
     """
-    forward = NETWORKS[recipe.cell].forward
     shares = []
     for k, w_out in enumerate(readout):
         own = {name: array[k] for name, array in weights.items()}
-        if not np.isfinite(own["weight_hh"]).all():  # would answer 0 everywhere, and be right about 0 + 0
-            shares.append(0.0)
-            continue
-        carry, state = np.zeros(1, int), None
-        for t in range(8):
-            digits = COLUMNS if t < 7 else COLUMNS[:1]  # the highest bits are 0
-            x = np.tile(digits, (len(carry), 1))
-            state = state and tuple(np.repeat(array, len(digits), axis=0) for array in state)
-            trace = forward(own, x[None], None, state)
-            column = x.sum(axis=1) + np.repeat(carry, len(digits))
-            right = ((trace.h[0] @ w_out.T)[:, 0] > 0) == (column & 1).astype(bool)
-            carry, state = column[right] >> 1, tuple(array[right] for array in trace.last_state)
-        shares.append(len(carry) / 4**7)
+        finite = np.isfinite(own["weight_hh"]).all()  # what is not would answer 0 everywhere, and be right about 0 + 0
+        shares.append(_sums_right(recipe.cell, own, w_out) / 4**7 if finite else 0.0)
     return np.array(shares)
+
+
+def _sums_right(cell: str, weights: dict[str, Array], w_out: Array) -> int:
+    """Count the sums that one network gets right, a few at a time, so that they fit into the cache."""
+    count = 0
+    begun: list[tuple[int, Array, tuple[Array, ...] | None]] = [(0, np.zeros(1, int), None)]  # steps, carries, states
+    while begun:
+        t, carry, state = begun.pop()
+        if t == 8:
+            count += len(carry)
+            continue
+        digits = COLUMNS if t < 7 else COLUMNS[:1]  # the highest bits are 0
+        x = np.tile(digits, (len(carry), 1))
+        state = state and tuple(np.repeat(array, len(digits), axis=0) for array in state)
+        trace = NETWORKS[cell].forward(weights, x[None], None, state)
+        column = x.sum(axis=1) + np.repeat(carry, len(digits))
+        right = np.flatnonzero(((trace.h[0] @ w_out.T)[:, 0] > 0) == (column & 1).astype(bool))
+        for part in np.split(right, range(64, len(right), 64)):
+            begun.append((t + 1, column[part] >> 1, tuple(array[part] for array in trace.last_state)))
+    return count
 
 
 def loss_gradients(recipe: Recipe, trace: Trace, y: Array, readout: Array) -> tuple[Array, Array, Array]:

@@ -13,6 +13,8 @@ from compare.published.audit import RECIPE_OF, audit
 from compare.published.systems import SYSTEMS
 from compare.published.trainings import MISTAKES, REPAIRS, TRAININGS, TRIALS
 
+pytestmark = pytest.mark.slow  # they share an audit that takes seconds
+
 
 @pytest.fixture(scope="module")
 def found():

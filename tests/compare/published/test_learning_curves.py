@@ -110,6 +110,7 @@ def test_each_start_sees_its_own_problems_in_their_order():
             assert np.array_equal(runs.x[:, k, number], x[:, 0]) and np.array_equal(runs.y[:, k, number], y[:, 0])
 
 
+@pytest.mark.slow
 def test_looks_beyond_the_end_are_left_out_and_the_true_gradient_learns_what_the_published_does_not():
     looks = (5, 2_000, 10_000)
     true, published = (
@@ -120,6 +121,7 @@ def test_looks_beyond_the_end_are_left_out_and_the_true_gradient_learns_what_the
     assert true.values[-1, 0] > 0.8 > 0.1 > published.values[-1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, problems, least",
     [

@@ -31,6 +31,7 @@ TRASK = """
 """.strip().splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
     steps, some = ENOUGH.get(name, (60, 0))
@@ -47,6 +48,7 @@ def test_a_recipe_s_layer_is_checked_by_the_equations_of_its_form(name, cell):
     assert train_recipe(replace(RECIPES[name], steps=2)).checked.cell == cell
 
 
+@pytest.mark.slow
 def test_the_python_rnn_prints_digit_by_digit_what_its_text_prints():
     recipe = RECIPES["trask-rnn"]
     weights, data = recipe.generators()
@@ -158,6 +160,7 @@ def test_its_author_s_lines_are_printed_and_its_curve_drawn_unless_it_is_to_be_q
     assert line.startswith("AGREE")
 
 
+@pytest.mark.slow
 def test_the_class_prints_its_epochs_and_predicts_at_the_end(folder, capsys):
     assert main(["train", "--recipe", "lstm-class", "--steps", "201", "--out", str(folder)]) == 0
     printed = capsys.readouterr().out.splitlines()

@@ -74,11 +74,11 @@ def test_its_gradient_is_autograds_and_its_forward_pass_ours():
 @in_octave
 @pytest.mark.slow
 def test_it_learns_to_add():
-    printed = octave("[w, e, last] = repaired_lstm(3000); show(struct('e', e))")
+    printed = octave("[w, e, last] = repaired_lstm(2000); show(struct('e', e))")
     error = arrays(printed)["e"][0][0]
-    assert error[:100].mean() > 3 and error[-500:].mean() < 0.3
+    assert error[:100].mean() > 3 and error[-100:].mean() < 0.5
     sums = re.findall(r"^(\d+) \+ (\d+) = (\d+)$", printed, re.MULTILINE)
-    assert len(sums) == 3 and all(int(a) + int(b) == int(total) for a, b, total in sums[1:])
+    assert len(sums) == 2 and all(int(a) + int(b) == int(total) for a, b, total in sums[1:])
 
 
 @in_octave
