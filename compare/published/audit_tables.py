@@ -93,32 +93,40 @@ def _gradients(results: dict[str, Any]) -> Table:
         missed = sorted(set(system["expected"]) ^ set(system["found"]))
         found = f"{', '.join(numbers) or 'nothing'}{f'; not as listed: {missed}' if missed else ''}"
         start, trained = system["at_start"], system["after_training"]
-        cells = [spread(start["error"], _error), spread(start["cosine"], _cosine)]
-        cells += [spread(trained["error"], _error), spread(trained["cosine"], _cosine)] if trained else ["—", "—"]
+        cells = [spread(start["error"], _error), spread(start["cosine"], cosine)]
+        cells += [spread(trained["error"], _error), spread(trained["cosine"], cosine)] if trained else ["—", "—"]
         rows.append([name, str(start["problems"]), *cells, found])
     starts = len(next(iter(results["systems"].values()))["at_start"]["error"])
     return Table(f"The published gradient against autograd's, {starts} starts", header, rows)
 
 
-def _sums(results: dict[str, Any]) -> Table:
-    trials = {title: trial for title, trial in results["trials"].items() if trial["value"].startswith("sums")}
-    rows = []
-    for title, trial in trials.items():
-        for kind in ("true", "published"):
+def _trained(results: dict[str, Any]) -> Iterator[tuple[str, str, dict[int, list[float]]]]:
+    """Yield title, gradient and values by problems of every training on sums; one that several trials share, once."""
+    shown: list[dict[int, list[float]]] = []
+    for title, trial in results["trials"].items():
+        same = trial["true"] == trial["published"]
+        for kind in ("true",) if same else ("true", "published"):
             values = dict(zip(trial["problems"], trial[kind]))
-            early = [shares(values[n]) if n in values else "" for n in COLUMNS]
-            rows.append([title, kind, *early, shares(trial[kind][-1])])
+            again = any(all(other.get(n) == found for n, found in values.items()) for other in shown)
+            if trial["value"].startswith("sums") and not again:
+                shown.append(values)
+                yield title, "both" if same else kind, values
+
+
+def _sums(results: dict[str, Any]) -> Table:
+    rows = []
+    for title, kind, values in _trained(results):
+        early = [shares(values[n]) if n in values else "" for n in COLUMNS]
+        rows.append([title, kind, *early, shares(values[max(values)])])
     header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS), "at the end"
     return Table("Sums right to the last bit, after so many problems", header, rows)
 
 
 def _complete(results: dict[str, Any]) -> Table:
-    rows = []
-    for title, trial in results["trials"].items():
-        if trial["value"].startswith("sums"):
-            for kind in ("true", "published"):
-                values = dict(zip(trial["problems"], trial[kind]))
-                rows.append([title, kind, *(complete(values[n]) if n in values else "" for n in COLUMNS)])
+    rows = [
+        [title, kind, *(complete(values[n]) if n in values else "" for n in COLUMNS)]
+        for title, kind, values in _trained(results)
+    ]
     header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS)
     return Table("Starts that get every sum right, after so many problems", header, rows)
 
@@ -171,8 +179,9 @@ def _error(error: float) -> str:
     return "0" if error < 1e-12 else f"{error:.2f}"
 
 
-def _cosine(cosine: float) -> str:
-    return "1" if cosine > 1 - 1e-9 else f"{cosine:.3f}" if cosine > 0.99 else f"{cosine:.2f}".replace("-0.00", "0.00")
+def cosine(value: float) -> str:
+    """Return a cosine to two digits, near 1 to three."""
+    return "1" if value > 1 - 1e-9 else f"{value:.3f}" if value > 0.99 else f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _findings(name: str, system: dict[str, Any], console: Console) -> None:

@@ -4,10 +4,176 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from compare.published import audit_tables
+from compare.published.audit_tables import complete, percent, shares, spread
+
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "compare" / "published" / "README.md").read_text()
-MAIN = (ROOT / "README.md").read_text()
 RESULTS = json.loads((ROOT / "compare" / "published" / "audit.json").read_text())
+TABLES = {table.title: table for table in audit_tables.tables(RESULTS)}
 
 #: What a figure looks like: a share, a count of starts, a decimal number, a power of ten.
-FIGURE = re.compile(r"\d[\d.,]* ?%|\b\d+ of \d+\b|(?<![\w.])-?\d+\.\d+\b|\b\d+(?:\.\d+)?e-?\d+\b|10\^|⁻")
+FIGURE = re.compile(r"\d[\d.,]* ?%|\b\d+ of \d+\b|(?<![\w.])-?\d+\.\d+\b|\b\d+e-\d+\b")
+
+#: Figures that are no results: the tolerance of the tests, and the output that is exactly a half.
+NO_RESULTS = {"1e-12", "0.5"}
+
+
+def plain(text):
+    """The text on one line, its tables without padding."""
+    return re.sub(r"-{3,}", "---", " ".join(text.split()))
+
+
+PAGE = plain((ROOT / "compare" / "published" / "README.md").read_text())
+MAIN = (ROOT / "README.md").read_text()
+
+
+def after(problems, kind="true", title="no-bias LSTM"):
+    """The values of all starts in a trial after so many problems."""
+    trial = RESULTS["trials"][title]
+    return trial[kind][trial["problems"].index(problems)]
+
+
+def repair(name):
+    return RESULTS["repairs"][name]
+
+
+def carried(layer, what="norm"):
+    """The norms, or their bounds, of all starts after all steps back."""
+    return spread(RESULTS["carry"][layer][what][-1], "{:.1f}".format)
+
+
+SCALAR, ROW = "scalar-bias LSTM", "scalar-bias LSTM, only the row"
+EQUAL, RNN, PUBLISHED = "concatenated LSTM", "RNN, MATLAB", "published"
+SINGLE_REPAIRS = [name for name in RESULTS["repairs"] if name.startswith("only") and name.endswith("repaired")]
+COSINES = {when: RESULTS["systems"]["no-bias LSTM"][when]["cosine"] for when in ("at_start", "after_training")}
+ONE_W = {kind: np.array(RESULTS["trials"]["LSTM class, one W"][kind][-1]) for kind in ("true", PUBLISHED)}
+
+#: The figures in the text, by what they are about: the words around them, and the figures.
+FIGURES_IN_TEXT = {
+    "answer": (
+        """{} starts get all 16,384 sums of two 7-bit numbers right after 1,000 problems, {} after 2,000, where the
+        worst start is at {} %, and {} after 10,000. With the published gradient the median is at {} % after 99,999
+        problems, and no start was above {} % at any of {} looks on the way.""",
+        complete(after(1_000)),
+        complete(after(2_000)),
+        percent(min(after(2_000))),
+        complete(after(10_000)),
+        percent(float(np.median(after(99_999, PUBLISHED)))),
+        percent(np.max(RESULTS["close_look"]["values"])),
+        len(RESULTS["close_look"]["problems"]),
+    ),
+    "rnn": (
+        """The RNN needs more problems than the LSTM: {} starts get every sum right after 5,000, {} after 10,000.""",
+        complete(after(5_000, title=RNN)),
+        complete(after(10_000, title=RNN)),
+    ),
+    "right angles": (
+        "the cosine is {} at the start, from 100 starts, and {} after training.",
+        *(spread(cosines, audit_tables.cosine) for cosines in COSINES.values()),
+    ),
+    "commented": (
+        "overflow within 1,000 problems from {} of 25 starts.",
+        RESULTS["commented_line"]["not_a_number"],
+    ),
+    "single": (
+        """With any one of the five repaired, the best of all starts gets {} % of the sums right. `h (1 - h)` alone
+        keeps every start at or below {} %, the slopes of the weights alone at or below {} %.""",
+        percent(max(map(max, map(repair, SINGLE_REPAIRS)))),
+        percent(max(repair("only h (1 - h) wrong"))),
+        percent(max(repair("only W (1 - W), 1 - W² wrong"))),
+    ),
+    "carry alone": (
+        """Without the carry through h alone the worst start is at {} %, without the carry through c alone at {} %.""",
+        percent(min(repair("only the carry through h wrong"))),
+        percent(min(repair("only the carry through c wrong"))),
+    ),
+    "1 - c²": (
+        "is a matter of luck: {}, and {} starts get everything right.",
+        shares(repair("only 1 - c² wrong")),
+        complete(repair("only 1 - c² wrong")),
+    ),
+    "chance": (
+        "With `h (1 - h)` and the slopes of the weights repaired, the program gets {} of the sums right.",
+        shares(repair("h (1 - h) and W (1 - W), 1 - W² repaired")),
+    ),
+    "scalar": (
+        """The scalar-bias program as published learns, by fits and starts: {} after 1,000 problems, and after 20,000 {}
+        starts get every sum right, where the true gradient has {}.""",
+        shares(after(1_000, PUBLISHED, SCALAR)),
+        complete(after(20_000, PUBLISHED, SCALAR)),
+        complete(after(20_000, title=SCALAR)),
+    ),
+    "row": (
+        """with an otherwise true gradient, {} starts get every sum right after 1,000 problems; with one number for each
+        gate, as declared, and its summed gradient, {}, and {} after 2,000. The sum makes large steps: one start is at
+        {} % after 10,000 problems, and at {} % after 20,000.""",
+        complete(after(1_000, PUBLISHED, ROW)),
+        complete(after(1_000, title=SCALAR)),
+        complete(after(2_000, title=SCALAR)),
+        percent(min(after(10_000, title=SCALAR))),
+        percent(min(after(20_000, title=SCALAR))),
+    ),
+    "adding": (
+        """the class's carry leaves {} after 20,000 problems; the layer's gets every sum right from {} starts after
+        5,000 problems""",
+        shares(after(20_000, PUBLISHED, "LSTM class, adding")),
+        complete(after(5_000, PUBLISHED, "LSTM layer, adding")),
+    ),
+    "equal": (
+        """from {} starts after 1,000 problems and {} after 2,000, where gates drawn one by one have {} and {}.""",
+        *(complete(after(problems, PUBLISHED, EQUAL)) for problems in (1_000, 2_000)),
+        *(complete(after(problems, title=EQUAL)) for problems in (1_000, 2_000)),
+    ),
+    "one W": (
+        "the published gradient ends higher than the true one from {} of 25 starts.",
+        np.sum(ONE_W[PUBLISHED] > ONE_W["true"]),
+    ),
+    "vanishing": (
+        """the logarithm of the norm is {}, where that of the RNN is {}. With a forget bias of 1 it is {}. Only forget
+        gates that keep for up to 1,023 steps carry the gradient all the way: {}.""",
+        *map(carried, ("LSTM", "RNN", "LSTM, forget bias 1", "LSTM, forget bias ln U(1, 1023)")),
+    ),
+    "bound": (
+        "for the RNN (V2) allows a logarithm of {}, for orthogonal matrices one of {}.",
+        carried("RNN", "bound"),
+        carried("RNN, orthogonal W_hh", "bound"),
+    ),
+}
+SENTENCES = {name: plain(words.format(*figures)) for name, (words, *figures) in FIGURES_IN_TEXT.items()}
+
+
+def test_every_start_is_counted():
+    assert RESULTS["starts"] >= 25 and RESULTS["share_of_problems"] == 1
+    assert all(len(system["at_start"]["error"]) >= 100 for system in RESULTS["systems"].values())
+    for trial in RESULTS["trials"].values():
+        assert np.shape(trial["true"]) == np.shape(trial["published"]) == (len(trial["problems"]), RESULTS["starts"])
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_the_page_has_the_table(title):
+    assert plain(TABLES[title].markdown()) in PAGE
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_the_page_has_the_figures(name):
+    assert SENTENCES[name] in PAGE
+
+
+def test_the_page_has_no_other_figures():
+    rest = PAGE
+    for known in (*(plain(table.markdown()) for table in TABLES.values()), *SENTENCES.values()):
+        rest = rest.replace(known, "")
+    assert set(FIGURE.findall(rest)) <= NO_RESULTS
+
+
+def test_the_main_readme_has_no_other_figures_about_it():
+    paragraphs = [plain(text) for text in MAIN.split("\n\n") if "compare/published/README.md" in text]
+    assert paragraphs
+    known = [SENTENCES["answer"], complete(after(1_000)), complete(after(2_000)), complete(after(10_000))]
+    for paragraph in paragraphs:
+        for figures in known:
+            paragraph = paragraph.replace(figures, "")
+        assert not FIGURE.findall(paragraph)
