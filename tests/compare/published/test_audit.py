@@ -47,12 +47,14 @@ def asked(monkeypatch, found):
     return calls
 
 
+@pytest.mark.slow
 def test_every_system_is_audited_and_every_departure_found_at_its_place(found):
     assert list(found["systems"]) == list(SYSTEMS) == list(RECIPE_OF)
     for name, system in found["systems"].items():
         assert sorted(system["found"]) == sorted(system["expected"]), name
 
 
+@pytest.mark.slow
 def test_gradients_are_measured_from_four_times_as_many_starts(found):
     for name, system in found["systems"].items():
         assert len(system["at_start"]["error"]) == len(system["at_start"]["cosine"]) == 8
@@ -63,6 +65,7 @@ def test_gradients_are_measured_from_four_times_as_many_starts(found):
     assert found["systems"]["LSTM layer, program"]["after_training"] is None
 
 
+@pytest.mark.slow
 def test_trials_compare_the_same_starts_after_the_same_problems(found):
     assert list(found["trials"]) == list(TRIALS)
     for trial in found["trials"].values():
@@ -85,10 +88,12 @@ def test_a_repair_that_leaves_everything_or_nothing_wrong_is_the_published_or_th
         assert np.allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_commented_out_line_overflows(found):
     assert found["commented_line"] == {"problems": 5, "not_a_number": 2}
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_draws_what_it_finds(tmp_path, capsys, asked):
     assert main(["audit", "--out", str(tmp_path)]) == 0
     assert asked == [(25, 1.0)]
@@ -103,6 +108,7 @@ def test_the_command_prints_and_draws_what_it_finds(tmp_path, capsys, asked):
     assert json.loads((tmp_path / "audit.json").read_text())["systems"].keys() == SYSTEMS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options, work", [(["--quick"], (2, 0.05)), (["--quick", "--starts", "7"], (7, 0.05))])
 def test_as_json_it_prints_the_same_and_nothing_else(options, work, tmp_path, capsys, asked, monkeypatch):
     monkeypatch.setattr(audit_figures, "draw_trials", lambda results, path: path.touch())  # which takes its time

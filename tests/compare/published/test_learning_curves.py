@@ -25,6 +25,7 @@ from manual.activations import sigmoid
 SMALL = replace(RECIPES["no-bias-lstm"], hidden_size=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scalar-bias-lstm", "no-bias-lstm", "trask-rnn", "lstm-class", "gru-layer"])
 def test_training_side_by_side_is_training_in_lock_step(name):
     """The same weights as the manual side has after as many problems of the same recipe."""

@@ -135,6 +135,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["no-bias-lstm", "scalar-bias-lstm", "trask-rnn", "lstm-layer", "gru-layer"])
 def test_a_recipe_can_be_trained(name, folder, capsys):
     assert main(["train", "--recipe", name, "--steps", "5", "--seed", "2", "--out", str(folder)]) == 0
