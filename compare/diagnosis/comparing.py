@@ -73,7 +73,7 @@ class Compared:
         limit = float(self.limits[k])
         if self.actual[k].shape != self.right[k].shape:
             return Difference(self.label, np.inf, limit, problem=self.problem)
-        far = _distance(self.actual[k], self.right[k])
+        far = distance(self.actual[k], self.right[k])
         index = tuple(map(int, np.unravel_index(int(np.argmax(far)), far.shape)))
         first = (self.steps[k],) if self.steps else ()
         values = self.actual[k][index].item(), self.right[k][index].item()
@@ -94,7 +94,7 @@ class Compared:
     def wrong(self) -> list[Array]:
         """Return for each part which elements exceed the limit; all of them if the shapes differ."""
         return [
-            _distance(a, r) > limit * scale if a.shape == r.shape else np.ones(a.shape, bool)
+            distance(a, r) > limit * scale if a.shape == r.shape else np.ones(a.shape, bool)
             for a, r, limit, scale in zip(self.actual, self.right, self.limits, self.scales)
         ]
 
@@ -225,7 +225,7 @@ def _compared(
         elif not a.size:
             continue
         else:
-            largest = float(_distance(a, r).max())
+            largest = float(distance(a, r).max())
             errors[k] = 0.0 if largest == 0 else largest / scales[k] if scales[k] else np.inf
             if not np.isfinite(largest):
                 errors[k], problems = np.inf, problems or ["not finite"]
@@ -236,7 +236,7 @@ def _compared(
     )  # fmt: skip
 
 
-def _distance(actual: Array, right: Array) -> Array:
+def distance(actual: Array, right: Array) -> Array:
     """Return the distance by element: 0 where both are the same infinity, infinite where one is NaN."""
     with np.errstate(invalid="ignore", over="ignore"):
         far = np.abs(actual.astype(float) - right.astype(float)) if actual.dtype.kind != "c" else np.abs(actual - right)

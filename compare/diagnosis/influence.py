@@ -4,10 +4,13 @@ If every quantity that a derivation shows is held fixed, an error in one that it
 that quantity has an influence. So a set of faults that equals the influence of one hidden quantity may have one cause.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
-from compare.diagnosis.probes import Key
+from compare.diagnosis.derivations import Arrays
+from compare.diagnosis.probes import Key, Record
 from compare.diagnosis.references import TensorRecorder
 from compare.diagnosis.standards import Trial
 from manual.arrays import Array
@@ -39,18 +42,22 @@ class Influence:
     def of(self, name: str) -> set[str]:
         """Return the fixed names, outputs and gradients that change if this quantity is changed at every step."""
         rng = np.random.default_rng(0)
+        noisy = {key: value + rng.normal(size=value.shape) for key, value in self.record.items() if key[0] == name}
+        record, answer = self.following(noisy)
+        reached = {n for (n, t), value in self.record.items() if n in self.fixed and _changed(record[n, t], value)}
+        return (reached | {n for n, value in self.answer.items() if _changed(answer[n], value)}) - {name}
+
+    def following(self, instead: Mapping[Key, Array]) -> tuple[Record, Arrays]:
+        """Return each intermediate as computed, and the answer, with these values in the place of the right ones."""
 
         def change(key: Key, tensor: torch.Tensor) -> torch.Tensor:
-            if key[0] not in self.fixed and key[0] != name:
+            if key not in instead and key[0] not in self.fixed:
                 return tensor
-            right = torch.as_tensor(self.record[key], dtype=tensor.dtype)
-            return right + torch.as_tensor(rng.normal(size=right.shape)) if key[0] == name else right
+            return torch.as_tensor(instead.get(key, self.record[key]), dtype=tensor.dtype)
 
         recorder = TensorRecorder(change, self._once)
         answer = self.trial.reference(recorder=recorder).answer.tensors()
-        record = recorder.record()
-        reached = {n for (n, t), value in self.record.items() if n in self.fixed and _changed(record[n, t], value)}
-        return (reached | {n for n, value in self.answer.items() if _changed(answer[n], value)}) - {name}
+        return recorder.record(), answer
 
 
 def _changed(value: Array, before: Array) -> bool:

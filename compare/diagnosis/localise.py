@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnosis.comparing import Blocks, Compared, compare_run
-from compare.diagnosis.derivations import Answer, Derivation
+from compare.diagnosis.comparing import Blocks, Compared, compare_run, distance
+from compare.diagnosis.derivations import Answer, Arrays, Derivation
 from compare.diagnosis.influence import Influence
-from compare.diagnosis.probes import Key, Recorder
+from compare.diagnosis.probes import Key, Record, Recorder
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
@@ -240,9 +240,25 @@ class Localiser:
         if found.unused:
             influence = Influence(self.trial, self._fed_back(found, free) - {*found.unused})
             reached = set().union(*(influence.of(name) for name in found.unused))
-            followers = [one for one in found.faults if one.name in reached]
+            shown = {s.key: s.value for s in found.forced.recorder.shown if s.key[0] in found.unused and not s.problem}
+            record, answer = influence.following(shown)
+            followers = [one for one in found.faults if one.name in reached and self._follows(one, record, answer)]
             found.consequences = [one.label for one in followers]
             found.faults = [one for one in found.faults if one not in followers]
+
+    def _follows(self, one: Compared, record: Record, answer: Arrays) -> bool:
+        """Return whether a wrong quantity has the value that a right equation gives for the wrong values before it."""
+        if any(a.shape != right.shape for a, right in zip(one.actual, one.right)):
+            return False
+        if one.shown:
+            parts = [record[one.name, t] for t in one.steps or (None,)]
+        else:
+            block = self.blocks(one.name, answer[one.name])[one.gate] if one.kind == "gradient" else answer[one.name]
+            parts = [block[t] for t in one.steps] if one.steps else [block]
+        return all(
+            bool((distance(a, part) <= limit * max(scale, np.abs(part).max(initial=0))).all())
+            for a, part, limit, scale in zip(one.actual, parts, one.limits, one.scales)
+        )
 
     def _set_unshown_apart(self, found: Located, free: tuple[str, ...]) -> None:
         """Separate faults that one error in a hidden quantity would explain, and name the probe to add."""
