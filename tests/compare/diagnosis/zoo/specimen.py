@@ -4,6 +4,7 @@ import inspect
 import sys
 import tempfile
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,14 +67,21 @@ def edited(things: list[Any], faults: tuple[Fault, ...]) -> list[Any]:
     """Functions or classes, with mistakes put into their source, at the lines where they stand."""
     if not faults:
         return things
-    texts = _replaced(things[0].__qualname__, [textwrap.dedent(inspect.getsource(thing)) for thing in things], faults)
     made = []
-    for thing, text in zip(things, texts):
+    sources = [source(thing) for thing in things]
+    texts = _replaced(things[0].__qualname__, [text for text, _ in sources], faults)
+    for thing, text, (_, line) in zip(things, texts, sources):
         namespace = dict(vars(sys.modules[thing.__module__]))
-        lines_above = "\n" * (inspect.getsourcelines(thing)[1] - 1)
-        exec(compile(lines_above + text, inspect.getfile(thing), "exec"), namespace)
+        exec(compile("\n" * (line - 1) + text, inspect.getfile(thing), "exec"), namespace)
         made.append(namespace[thing.__name__])
     return made
+
+
+@cache
+def source(thing: Any) -> tuple[str, int]:
+    """The text of a function or class, and its first line; reading it takes as long as a small check."""
+    lines, first = inspect.getsourcelines(thing)
+    return textwrap.dedent("".join(lines)), first
 
 
 def _replaced(where: str, texts: list[str], faults: tuple[Fault, ...]) -> list[str]:

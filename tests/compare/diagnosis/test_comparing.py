@@ -1,0 +1,160 @@
+"""What is compared, what a finding says of it, and what may be handed in and returned."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from zoo import memory
+from zoo.memory import B, H, Memory, T, check_memory, names
+
+from compare import check_backward, check_function, probe
+
+
+def test_steps_and_rows_of_a_fault_are_named():
+    report = check_memory(("d_c * c_prev)", "d_c * c_prev * ((t != 2) | (np.arange(B) != 1)[:, None]))"))
+    (fault,) = report.faults
+    assert (fault.name, fault.steps, fault.rows) == ("d_f", (2,), (1,))
+
+
+def test_without_axes_no_steps_and_rows_are_made_up():
+    report = check_backward(lambda x: (np.sin(x), x), lambda x, d_y: d_y * np.sin(x), torch.sin, {"x": (T, B, H)})
+    (fault,) = report.faults
+    assert (fault.name, fault.steps, fault.rows) == ("d_x", (), ())
+    assert "step" not in fault.where and "row" not in fault.where
+
+
+def test_a_transposed_gradient_is_a_finding_and_all_else_is_still_checked():
+    report = check_memory(
+        ('grads["W"] += x.T @ d_c', 'grads["W"] = grads["W"].reshape(H, D) + d_c.T @ x'), ("d_c * c_prev)", "d_c)")
+    )
+    assert {*names(report)} == {"W", "d_f"}
+    (fault,) = (fault for fault in report.faults if fault.name == "W")
+    assert fault.hint == "transposed"
+    assert fault.problem == "shape (4, 2), expected (2, 4)"
+
+
+def test_a_gradient_of_a_wrong_shape_is_a_finding_and_all_else_is_still_checked():
+    report = check_memory(("d_c, grads", "d_c.sum(axis=0), grads"), ("d_c * c_prev)", "d_c)"))
+    assert {*names(report)} == {"d_c_0", "d_f"}
+
+
+def test_an_intermediate_of_a_wrong_shape_is_a_finding():
+    report = check_memory(('probe("d_f", d_c * c_prev)', 'probe("d_f", (d_c * c_prev)[:, :1])'))
+    assert names(report) == ["d_f"]
+    assert report.faults[0].problem == "shape (3, 1), expected (3, 4)"
+
+
+@pytest.mark.parametrize("value", ["np.nan", "np.inf"])
+def test_a_number_that_is_not_finite_is_a_finding(value):
+    report = check_memory(("d_c * c_prev)", f"d_c * c_prev * np.where(c_prev > 0, 1, {value}))"))
+    assert names(report) == ["d_f"]
+
+
+def test_a_reference_that_is_not_finite_is_an_error_that_says_so():
+    with pytest.raises(ValueError, match=r"reference: output: expected finite numbers, got (nan|-inf)"):
+        check_backward(
+            lambda x: (np.log(x), x), lambda x, d_y: d_y / x, torch.log, {"x": lambda rng: -np.abs(rng.normal(size=H))}
+        )
+
+
+# What may be returned and handed in.
+
+
+def test_a_list_in_the_place_of_a_tuple_is_accepted():
+    report = check_memory(
+        ("return np.stack(hs), tape", "return [np.stack(hs), tape]"),
+        ("np.stack(d_x[::-1]), d_c, grads", "[np.stack(d_x[::-1]), d_c, grads]"),
+    )
+    assert report.agrees, str(report)
+
+
+def test_none_stands_for_a_gradient_that_was_not_derived():
+    report = check_memory(("np.stack(d_x[::-1]), d_c, grads", 'None, d_c, grads | {"U": None}'))
+    assert report.agrees
+    assert report.left_out == ("d_x", "U")
+    assert "d_x, U" in str(report)
+
+
+def test_a_gradient_that_is_missing_without_none_is_a_finding():
+    report = check_memory(("d_c, grads", 'd_c, {name: grads[name] for name in "WV"}'))
+    assert names(report) == ["U"]
+    assert report.faults[0].problem == "missing"
+
+
+def test_integers_and_masks_have_no_gradient():
+    inputs = {"x": (B, H), "index": lambda rng: rng.integers(0, B, 7), "mask": lambda rng: rng.random((7, H)) < 0.5}
+
+    def backward(tape, d_y):
+        x, index, mask = tape
+        d_x = np.zeros_like(x)
+        np.add.at(d_x, index, d_y * mask)
+        return d_x
+
+    report = check_backward(
+        lambda *given: (given[0][given[1]] * given[2], given), backward, lambda x, index, mask: x[index] * mask, inputs
+    )
+    assert report.agrees, str(report)
+    assert {one.label for one in report.chained} == {"output", "d_x"}
+
+
+def test_names_with_different_numbers_of_steps_stand_next_to_each_other():
+    def forward(x):
+        total = probe("total", np.float64(x.sum()))
+        for x_t in x:
+            total = probe("s", total + np.sin(x_t).sum())
+        return probe("y", total * total), (x, total)
+
+    def backward(tape, d_y):
+        x, total = tape
+        d_total = 2 * total * probe("d_y", d_y)
+        for _ in x:
+            d_total = probe("d_s", d_total)
+        d_first = probe("d_total", d_total)
+        return d_first + d_total * np.sin(x)
+
+    def reference(x):
+        total = probe("total", x.sum())
+        for x_t in x:
+            total = probe("s", total + torch.sin(x_t).sum())
+        return probe("y", total * total)
+
+    report = check_backward(forward, backward, reference, {"x": (T, H)}, axes="T")
+    assert names(report) == ["d_x"]
+    steps = {one.name: one.steps for one in report.chained}
+    assert (steps["s"], steps["d_s"], steps["y"], steps["d_total"]) == (tuple(range(T)), tuple(range(T)), (), ())
+
+
+# Where.
+
+
+def test_a_fault_has_the_file_the_line_and_the_code_that_showed_it():
+    report = check_memory(("d_c * c_prev)", "d_c * h_prev)"))
+    (fault,) = report.faults
+    source, first = inspect.getsourcelines(Memory.backward)
+    line = first + next(n for n, text in enumerate(source) if '"d_f"' in text)
+    assert (fault.file, fault.line) == (memory.__file__, line)
+    assert fault.code == 'd_f = probe("d_f", d_c * c_prev)'  # the file as it is on disk
+    assert f"{memory.__file__}:{line}: {fault.code}" in str(report)
+    assert report.as_json()["faults"][0]["line"] == line
+
+
+class Cubed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return probe("y", x * x) * x
+
+    @staticmethod
+    def backward(ctx, d_z):
+        (x,) = ctx.saved_tensors
+        d_y = probe("d_y", d_z)
+        return d_z * x * x + d_y * 2 * x
+
+
+def test_a_fault_of_a_torch_function_has_its_line():
+    report = check_function(Cubed, lambda x: probe("y", x * x) * x, lambda rng: torch.tensor(rng.normal(size=(B, H))))
+    (fault,) = report.faults
+    assert fault.name == "d_y"
+    assert fault.code == 'd_y = probe("d_y", d_z)'
+    assert fault.file == __file__

@@ -1,0 +1,110 @@
+"""How exact is right: true zeros, several sizes, large values, the derivation's own precision."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from derived import write
+from zoo.memory import B, D, H, Memory, names
+
+from compare import check_backward, check_file
+
+# Gradients that are zero.
+
+
+def centred_forward(x, b):
+    a = x * x + b
+    return np.sin(a - a.mean(axis=0)), a
+
+
+def centred_backward(a, d_y):
+    d = d_y * np.cos(a - a.mean(axis=0))
+    d_a = d - d.mean(axis=0)
+    return None, d_a.sum(axis=0)
+
+
+def centred(x, b):
+    a = x * x + b
+    return torch.sin(a - a.mean(dim=0))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_in_a_gradient_that_is_truly_zero_is_no_fault(seed):
+    report = check_backward(centred_forward, centred_backward, centred, {"x": (B, H), "b": (H,)}, seed=seed)
+    assert report.agrees, str(report)
+    assert report.left_out == ("d_x",)
+
+
+def test_a_small_number_where_the_gradient_is_truly_zero_is_a_fault():
+    def backward(a, d_y):
+        d_x, d_b = centred_backward(a, d_y)
+        return d_x, d_b + 1e-9
+
+    report = check_backward(centred_forward, backward, centred, {"x": (B, H), "b": (H,)})
+    assert names(report) == ["d_b"]
+
+
+# Sizes and values.
+
+
+@pytest.mark.slow
+def test_a_carry_that_is_cut_after_eight_steps_shows_where_there_are_more(tmp_path):
+    path = write(
+        tmp_path / "mine.py",
+        "lstm",
+        ('probe("d_c_prev", t, d_c * f)', 'probe("d_c_prev", t, d_c * f * (len(tape) - t < 8))'),
+    )
+    report = check_file(path)
+    assert not report.agrees
+    assert names(report) == ["d_c_prev"]
+    assert [size.label for size in report.sizes if not size.agrees] == ["T = 64, B = 2, D = 3, H = 4"]
+    assert re.search("Agrees at T = 6, B = 3, .*Differs at T = 64, B = 2", str(report))
+
+
+def test_a_pre_activation_that_is_clipped_shows_where_values_are_large(tmp_path):
+    path = write(tmp_path / "mine.py", "lstm", ('probe("z_i", t, z["i"])', 'probe("z_i", t, np.clip(z["i"], -10, 10))'))
+    report = check_file(path)
+    assert names(report) == ["z_i"]
+    assert [size.label for size in report.sizes if not size.agrees] == ["T = 4, B = 3, D = 2, H = 5, large values"]
+
+
+def test_one_of_several_sizes_may_be_the_only_one_that_differs():
+    sizes = [{"x": (t, B, D), "c_0": (B, H)} for t in (3, 1, 7)]
+    cut = ('d_z @ p["U"].T, d_c * f', 'd_z @ p["U"].T, d_c * f * (len(tape) - t < 5)', "")
+
+    class Several(Memory):
+        inputs = sizes
+
+    report = Several.check(cut)
+    assert [size.agrees for size in report.sizes] == [True, True, False, True, True]
+    assert {(fault.name, fault.steps) for fault in report.faults} == {("d_c", (0, 1)), ("d_c_0", ())}
+
+
+# Precision.
+
+
+def in_float32(p, x, c_0):
+    p, x, c_0 = {n: a.astype("float32") for n, a in p.items()}, x.astype("float32"), c_0.astype("float32")
+    return Memory.forward(p, x, c_0)
+
+
+def back_in_float32(p, tape, d_hs):
+    return Memory.backward({n: a.astype("float32") for n, a in p.items()}, tape, d_hs.astype("float32"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_right_float32_code_passes_as_float32_code(seed):
+    report = check_backward(in_float32, back_in_float32, Memory.reference, Memory.inputs, seed=seed, **Memory.options)
+    assert report.dtype == "float32"
+    assert report.agrees, str(report)
+    assert "float32" in str(report)
+
+
+def test_an_error_of_a_hundred_thousandth_in_float32_code_is_a_fault():
+    def backward(p, tape, d_hs):
+        d_x, d_c, grads = back_in_float32(p, tape, d_hs)
+        return d_x, d_c, grads | {"V": grads["V"] * np.float32(1 + 1e-5)}
+
+    report = check_backward(in_float32, backward, Memory.reference, Memory.inputs, **Memory.options)
+    assert names(report) == ["V"]

@@ -1,0 +1,209 @@
+"""Each verdict, in a case where no other would be right."""
+
+import inspect
+import re
+
+import pytest
+from zoo.memory import BUFFERS, Memory, check_memory, names
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept():
+    BUFFERS.clear()
+
+
+# Called more than once.
+
+KEPT = (
+    "{name: np.zeros_like(array) for name, array in p.items()}",
+    "{name: BUFFERS.setdefault((name, array.shape), np.zeros_like(array)) for name, array in p.items()}",
+)
+
+
+def test_a_gradient_that_is_added_to_from_call_to_call_is_no_agreement():
+    report = check_memory(KEPT)
+    assert not report.agrees
+    assert report.kinds == ["unsteady"]
+    assert report.unsteady == ["W", "V", "U"]
+    assert report.as_json()["faults"] == []
+    assert "called twice, different results" in str(report)
+
+
+def test_a_gradient_buffer_that_is_cleared_for_each_call_agrees():
+    cleared = (
+        "d_x, d_h, d_c = [], 0, 0",
+        "d_x, d_h, d_c = [], 0, 0\n    for buffer in grads.values():\n        buffer[...] = 0",
+    )
+    report = check_memory(KEPT, cleared)
+    assert report.agrees, str(report)
+
+
+def test_a_tape_that_lacks_a_copy_in_a_buffer_kept_between_calls_is_no_agreement():
+    """At the last step, and at a size of one step, the buffer still holds what the tape should."""
+    report = check_memory(
+        ("c_0.copy(), np.zeros_like(c_0)", "BUFFERS.setdefault(c_0.shape, np.zeros_like(c_0)), np.zeros_like(c_0)"),
+        (", [], []\n", ", [], []\n    c[...] = c_0\n"),
+        ("f, c.copy()])", "f, c])"),
+        ('c = probe("c", f * c + x_t @ p["W"])', 'c[...] = probe("c", f * c + x_t @ p["W"])'),
+    )
+    assert not report.agrees
+
+
+# Shown, then changed.
+
+
+def test_an_array_that_is_changed_after_it_was_shown_is_named_and_no_adjoint_blamed():
+    report = check_memory(
+        ("f, c.copy()])", "f, c if tape else c.copy()])"),
+        ('c = probe("c", f * c + x_t @ p["W"])', 'c *= f\n        c += x_t @ p["W"]\n        c = probe("c", c)'),
+    )
+    assert report.kinds[0] == "changed"
+    assert report.changed == {"c": (0, 1, 2, 3)}
+    assert names(report) == []
+    assert "c was changed after it was shown, at steps 0-3" in str(report)
+
+
+def test_a_change_of_what_was_not_shown_is_seen_where_it_is_used():
+    """The initial cell is changed, too, and no probe shows it."""
+    report = check_memory(
+        ("f, c.copy()])", "f, c])"),
+        ('c = probe("c", f * c + x_t @ p["W"])', 'c *= f\n        c += x_t @ p["W"]\n        c = probe("c", c)'),
+    )
+    assert report.changed == {"c": (0, 1, 2, 3)}
+    assert {(fault.name, fault.steps) for fault in report.faults} == {("d_f", (0,)), ("d_c", (0,))}
+
+
+def test_an_array_that_is_changed_at_one_step_is_named_with_the_step():
+    report = check_memory(("hs.append(h)", "hs.append(h)\n        if len(hs) == 4:\n            tape[2][2][...] = 0.5"))
+    assert report.changed == {"f": (2,)}
+    assert "f was changed after it was shown, at step 2" in str(report)
+
+
+def test_a_change_that_nobody_sees_is_no_finding():
+    assert check_memory(("hs.append(h)", "hs.append(h.copy())\n        f = f.copy()\n        f *= 2")).agrees
+
+
+# Probes.
+
+
+def test_a_probe_whose_result_is_not_used_is_named_and_what_follows_not_blamed():
+    report = check_memory(
+        ('d_c = probe("d_c", d_c + d_h * (1 - np.tanh(c) ** 2))', 'd_c = d_c + d_h\n        probe("d_c", d_c)')
+    )
+    assert report.unused == ["d_c"]
+    assert names(report) == ["d_c"]
+    assert {*report.consequences} == {"d_f", "W", "d_x", "d_c_0"}
+    assert "the result of probe 'd_c' is not used" in str(report)
+
+
+def test_where_no_probe_is_used_a_second_fault_is_still_told_from_what_follows():
+    """A value that a right equation gives on the wrong values before it is a consequence, any other a fault."""
+    report = check_memory(
+        ('d_c = probe("d_c", d_c + d_h * (1 - np.tanh(c) ** 2))', 'd_c = d_c + d_h\n        probe("d_c", d_c)'),
+        ('d_f = probe("d_f", d_c * c_prev)', 'd_f = d_c * h_prev\n        probe("d_f", d_f)'),
+    )
+    assert {*report.unused} == {"d_c", "d_f"}
+    assert {*names(report)} == {"d_c", "d_f"}
+    assert {*report.consequences} == {"W", "V", "U", "d_x", "d_h", "d_c_0"}
+
+
+def test_probes_whose_results_are_not_used_do_no_harm_where_all_is_right():
+    report = check_memory(('d_f = probe("d_f", d_c * c_prev)', 'd_f = d_c * c_prev\n        probe("d_f", d_f)'))
+    assert report.agrees, str(report)
+
+
+MISPLACED = ("d_c + d_h * (1 - np.tanh(c) ** 2))", "d_c) + d_h * (1 - np.tanh(c) ** 2)")
+
+
+def test_a_misplaced_probe_is_named_where_the_gradients_are_right():
+    report = check_memory(MISPLACED)
+    assert report.kinds[0] == "probe misplaced"
+    assert report.gradients_right
+    assert [fault.name for fault in report.misplaced] == ["d_c"]
+    assert names(report) == []
+    assert "the gradients are right; d_c as you show it is not d_c" in str(report)
+
+
+def test_a_misplaced_probe_and_a_wrong_equation_are_told_apart():
+    report = check_memory(MISPLACED, ("d_z = d_f * f * (1 - f)", "d_z = d_f * f"))
+    assert [fault.name for fault in report.misplaced] == ["d_c"]
+    assert {*names(report)} == {"V", "U", "d_x", "d_h"}
+
+
+def test_a_name_that_is_probed_twice_with_different_meanings_is_misplaced():
+    report = check_memory(
+        (
+            'probe("d_c", d_c + d_h * (1 - np.tanh(c) ** 2))',
+            'probe("d_c", probe("d_c", d_c, t=t) + d_h * (1 - np.tanh(c) ** 2), t=t)',
+        )
+    )
+    assert [fault.name for fault in report.misplaced] == ["d_c"]
+    assert report.gradients_right
+    assert names(report) == []
+
+
+def test_without_probes_only_consequences_are_named_and_the_probe_to_add_first():
+    calls = re.findall(
+        r'(\w+) = (probe\("\w+", )', inspect.getsource(Memory.forward) + inspect.getsource(Memory.backward)
+    )
+    assert len(calls) == 6
+    edits = [(f"{name} = {call}", f"{name} = (") for name, call in calls]
+    report = check_memory(*edits, ("d_c * c_prev)", "d_c)"))
+    assert report.kinds[0] == "not shown"
+    assert names(report) == []
+    assert {*report.consequences} == {"V", "U", "W", "d_x", "d_c_0"}
+    assert {*report.unshown} == {"d_h", "d_c", "d_f"}
+    assert f"probe({report.unshown[0]!r}" in str(report)
+
+
+def test_a_fault_in_something_that_is_not_shown_names_the_probe_to_add():
+    report = check_memory(('d_f = probe("d_f", d_c * c_prev)', "d_f = d_c * h_prev"))
+    assert report.kinds[0] == "not shown"
+    assert report.unshown[0] == "d_f"
+    assert {*report.consequences} == {"V", "U", "d_x", "d_h"}
+
+
+def test_a_misspelt_probe_is_answered_with_the_name_that_is_meant():
+    with pytest.raises(ValueError, match=r"got 'd_cc'; did you mean 'd_c'\?"):
+        check_memory(('probe("d_c"', 'probe("d_cc"'))
+
+
+def test_a_probe_that_is_called_too_often_is_a_finding():
+    report = check_memory(("hs.append(h)", 'hs.append(probe("h", h))'))
+    assert not report.agrees
+    assert "shown more often than in the reference" in str(report)
+
+
+def test_probes_may_be_left_out_at_some_steps():
+    assert check_memory(
+        ('probe("d_f", d_c * c_prev)', '(probe("d_f", d_c * c_prev, t=t) if t != 2 else d_c * c_prev)')
+    ).agrees
+
+
+# Several faults, and faults in odd places.
+
+
+def test_two_faults_in_one_equation_are_one_wrong_equation():
+    report = check_memory(("d_c + d_h * (1 - np.tanh(c) ** 2))", "-d_c + d_h * np.tanh(c) ** 2)"))
+    assert names(report) == ["d_c"]
+    assert report.kinds[0] == "equation"
+
+
+def test_a_fault_of_the_forward_pass_is_named_without_its_adjoints():
+    report = check_memory(('probe("h", np.tanh(c))', 'probe("h", np.tanh(2 * c))'))
+    assert names(report) == ["h"]
+
+
+# Arguments changed.
+
+
+def test_weights_that_the_derivation_changes_are_named():
+    report = check_memory(("return np.stack(d_x[::-1])", 'p["W"] -= 0.1 * grads["W"]\n    return np.stack(d_x[::-1])'))
+    assert report.kinds == ["arguments changed"]
+    assert report.writes == ["W"]
+    assert "the derivation changed W" in str(report)
+
+
+def test_an_input_that_the_derivation_changes_is_named():
+    report = check_memory(("np.zeros_like(c_0), [], []", "np.zeros_like(c_0), [], []\n    x *= 1.0 + 1e-9"))
+    assert "x" in report.writes
