@@ -1,25 +1,20 @@
 """Check any derivation against a torch function or module that the user supplies."""
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from compare.diagnosis import arguments
-from compare.diagnosis.derivations import Arrays, Derivation, Pair, Problem, TorchFunction, flat, nested_as
+from compare.diagnosis.derivations import Derivation, Pair, TorchFunction
 from compare.diagnosis.diagnose import K, Subject, diagnose
 from compare.diagnosis.general_hints import general_hint
 from compare.diagnosis.probes import as_float64
-from compare.diagnosis.references import Autograd, of_function, of_module
 from compare.diagnosis.report import Report
-from compare.diagnosis.standards import Trial
-
-#: The scale of the random inputs on the trial that detects clipping and overflow.
-LARGE = 10.0
+from compare.diagnosis.trials import Trials
 
 
 def check_backward(
@@ -64,17 +59,15 @@ def check_backward(
     Raises:
         ValueError: an argument or a returned value cannot be compared. Exceptions raised by the functions propagate.
     """
-    form = {} if parameters is None else parameters
-    module = _module(reference)
-    takes = parameters is not None or (module is not None and any(True for _ in module.parameters()))
-
-    def derivation(nested: Any) -> Derivation:
-        return Pair(forward, backward, nested, name)
-
+    trials = Trials(reference, inputs, parameters, outputs, axes, seed)
     return _check(
-        name or getattr(forward, "__name__", "derivation"), derivation, reference, module, inputs, form, takes, outputs,
-        axes, dtype or _dtype_of(inputs), tolerance, k, seed,
-    )  # fmt: skip
+        name or getattr(forward, "__name__", "derivation"),
+        Pair(forward, backward, trials.nested, name),
+        trials,
+        dtype or _dtype_of(inputs),
+        tolerance,
+        k,
+    )
 
 
 def assert_backward(
@@ -130,10 +123,8 @@ def check_function(
     precisions = {str(value.dtype).removeprefix("torch.") for value, wanted in zip(like, floating) if wanted}
     dtype = next((one for one in ("bfloat16", "float16", "float32") if one in precisions), "float64")
     subject = getattr(function, "__qualname__", None) or type(function).__name__
-    return _check(
-        subject, lambda nested: TorchFunction(function, like), reference, _module(reference), given, {}, False, outputs,
-        axes, dtype, tolerance, k, seed, fixed,
-    )  # fmt: skip
+    trials = Trials(reference, given, None, outputs, axes, seed, fixed)
+    return _check(subject, TorchFunction(function, like), trials, dtype, tolerance, k)
 
 
 def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any) -> None:
@@ -150,82 +141,11 @@ def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any)
 
 
 def _check(
-    subject: str,
-    derivation: Callable[[Any], Derivation],
-    reference: Any,
-    module: nn.Module | None,
-    inputs: Any,
-    parameters: Any,
-    takes_parameters: bool,
-    outputs: tuple[str, ...] | None,
-    axes: str,
-    dtype: str | None,
-    tolerance: float | None,
-    k: float,
-    seed: int,
-    fixed: frozenset[str] = frozenset(),
+    subject: str, derivation: Derivation, trials: Trials, dtype: str | None, tolerance: float | None, k: float
 ) -> Report:
-    """Build the trials and run the check."""
-    draws = [(one, seed + n, 1.0) for n, one in enumerate(arguments.sizes_of(inputs))]
-    first = draws[0][0]
-    draws.append((first, seed + len(draws), 1.0))
-    if _is_drawn(first):
-        draws.append((first, seed + len(draws), LARGE))
-    form: Any = None
-
-    def trials(dtype: str) -> list[Trial]:
-        nonlocal form
-        found = []
-        for n, (one, seed, scale) in enumerate(draws):
-            rng = np.random.default_rng(seed)
-            given = arguments.drawn(one, rng, scale)
-            own = (_of_module(module, rng) if module else {}) | arguments.drawn(parameters, rng)
-            form = own
-            given = {name: arguments.as_dtype(value, dtype) for name, value in given.items()}
-            flat_parameters = {name: arguments.as_dtype(value, dtype) for name, value in flat(own).items()}
-            try:
-                found.append(_trial(given, flat_parameters, own, one, n, scale, dtype, rng))
-            except ValueError:
-                if scale == 1.0:
-                    raise  # where numbers are large, the reference itself may overflow
-        return found
-
-    def _trial(
-        given: dict[str, Any], own: Arrays, nested: Any, one: Any, n: int, scale: float, dtype: str, rng: Any
-    ) -> Trial:
-        build = nested_as(nested) if takes_parameters else None
-        function = of_module(module) if module is not None else of_function(reference, build)
-        returned = Autograd(function, Problem(own, given, {}, fixed)).outputs(outputs)
-        d_outputs = {n: arguments.as_dtype(a, dtype) for n, a in arguments.incoming(returned, rng).items()}
-        problem = Problem(own, given, d_outputs, fixed)
-        sizes = arguments.axes_of(axes, given)
-        label = arguments.described(given, sizes)
-        if scale != 1.0:
-            label += ", large values"
-        elif n == len(arguments.sizes_of(inputs)):
-            label += ", other values"
-        return Trial(label, problem, Autograd(function, problem).run, sizes)
-
-    trials("float64")
-    made = derivation(nested_as(form) if takes_parameters else None)
-    return diagnose(Subject(subject, made, trials, hint=general_hint, dtype=dtype, tolerance=tolerance, k=k))
-
-
-def _module(reference: Any) -> nn.Module | None:
-    """Return the reference as a module, if it is a module or a class of one."""
-    if isinstance(reference, type) and issubclass(reference, nn.Module):
-        reference = reference()
-    return copy.deepcopy(reference).double() if isinstance(reference, nn.Module) else None
-
-
-def _of_module(module: nn.Module, rng: np.random.Generator) -> Arrays:
-    """Draw parameters for a module."""
-    return {name: np.asarray(0.5 * rng.normal(size=tuple(p.shape))) for name, p in module.named_parameters()}
-
-
-def _is_drawn(inputs: Any) -> bool:
-    """Whether all inputs are shapes, so that they can be drawn at a larger scale."""
-    return isinstance(inputs, Mapping) and all(isinstance(value, tuple) for value in inputs.values())
+    drawn = cache(trials)
+    drawn("float64")  # an error of the reference comes before any of the derivation
+    return diagnose(Subject(subject, derivation, drawn, hint=general_hint, dtype=dtype, tolerance=tolerance, k=k))
 
 
 def _dtype_of(inputs: Any) -> str | None:

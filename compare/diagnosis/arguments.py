@@ -78,11 +78,15 @@ def axes_of(letters: str, inputs: Mapping[str, Any]) -> dict[str, int]:
     return dict(zip(names, arrays[0].shape))
 
 
-def as_dtype(value: Any, dtype: str) -> Any:
-    """Round a floating-point array to a dtype; bfloat16, which NumPy lacks, becomes float32."""
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and dtype != "float64":
-        return value.astype("float32" if dtype == "bfloat16" else dtype)
-    return value
+def as_dtype(values: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """Round all floating-point arrays to a dtype below double; bfloat16, which NumPy lacks, becomes float32."""
+    if dtype == "float64":
+        return dict(values)
+    nearest = "float32" if dtype == "bfloat16" else dtype
+    return {
+        name: value.astype(nearest) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+        for name, value in values.items()
+    }
 
 
 def incoming(outputs: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:

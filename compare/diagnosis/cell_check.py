@@ -120,8 +120,8 @@ class CellForm:
 
         inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in self.states}
         d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.states}
-        theirs = {name: as_dtype(array, dtype) for name, array in self.layout.draw(D, H, rng).items()}
-        inputs, d_outputs = ({n: as_dtype(a, dtype) for n, a in arrays.items()} for arrays in (inputs, d_outputs))
+        theirs = as_dtype(self.layout.draw(D, H, rng), dtype)
+        inputs, d_outputs = (as_dtype(arrays, dtype) for arrays in (inputs, d_outputs))
         canonical = self.layout.to_torch(theirs, self.gates)
         ours = Problem({f"{name}_l0": array for name, array in canonical.items()}, inputs, d_outputs)
         twin = forms.form(self.cell, self.options, D, H)

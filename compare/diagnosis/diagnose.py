@@ -147,8 +147,8 @@ def _unsteady(first: Localiser, others: list[Localiser]) -> list[str]:
         return []
     if others:
         with suppress(Exception):
-            others[0].run()
-    after = first.run().answer.tensors()
+            others[0].answer()
+    after = first.answer().tensors()
     found = []
     for one in before.compared:
         if one.shown or one.name in found or one.name not in before.answer.tensors():

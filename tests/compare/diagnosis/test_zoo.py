@@ -29,13 +29,6 @@ def test_a_right_derivation_agrees(specimen):
     assert report.agrees, str(report)
 
 
-@EVERY_SPECIMEN
-def test_its_first_mistake_is_named_and_nothing_else(specimen):
-    fault = specimen.faults[0]
-    report = specimen.check(fault)
-    assert is_named(report, [fault]), str(report)
-
-
 @pytest.mark.slow
 @EVERY_SPECIMEN
 def test_a_right_derivation_agrees_whatever_is_drawn(specimen):

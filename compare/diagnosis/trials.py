@@ -1,0 +1,101 @@
+"""Draw the trials of any derivation: arguments at each size, and autograd's answer for them."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from compare.diagnosis import arguments
+from compare.diagnosis.derivations import Arrays, Problem, flat, nested_as
+from compare.diagnosis.references import Autograd, of_function, of_module
+from compare.diagnosis.standards import Trial
+
+#: The scale of the random inputs on the trial that detects clipping and overflow.
+LARGE = 10.0
+
+
+@dataclass(eq=False)
+class Trials:
+    """The trials of a derivation, by dtype.
+
+    There is one for each size, one more with other values at the first size, and, if all inputs are drawn from a normal
+    distribution, one with large values.
+
+    Args:
+        reference: a torch function or module, or the class of a module.
+        inputs: as for ``check_backward``.
+        parameters: as for ``check_backward``; those of a module are drawn if None.
+        outputs: the names of the outputs.
+        axes: the leading axes of the inputs.
+        seed: the seed of all random numbers.
+        fixed: the names of inputs that need no gradient.
+
+    Raises:
+        ValueError: from a call, if something cannot be compared. Exceptions raised by the reference propagate.
+    """
+
+    reference: Any
+    inputs: Any
+    parameters: Any
+    outputs: tuple[str, ...] | None
+    axes: str
+    seed: int
+    fixed: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._module = _module(self.reference)
+        sizes = arguments.sizes_of(self.inputs)
+        self._draws = [(size, 1.0, "") for size in sizes]
+        self._draws.append((sizes[0], 1.0, ", other values"))
+        if _is_drawn(sizes[0]):
+            self._draws.append((sizes[0], LARGE, ", large values"))
+
+    @cached_property
+    def nested(self) -> Callable[[Mapping[str, Any]], Any] | None:
+        """The function that nests flat parameters as the derivation takes them; None if it takes none."""
+        if self.parameters is None and (self._module is None or not any(True for _ in self._module.parameters())):
+            return None
+        return nested_as(self._parameters(np.random.default_rng(self.seed)))
+
+    def __call__(self, dtype: str) -> list[Trial]:
+        """Draw all trials in one dtype; the values are the same in each."""
+        found = []
+        for n, (size, scale, remark) in enumerate(self._draws):
+            try:
+                found.append(self._draw(size, scale, remark, np.random.default_rng(self.seed + n), dtype))
+            except ValueError:
+                if scale == 1.0:
+                    raise  # where numbers are large, the reference itself may overflow
+        return found
+
+    def _draw(self, size: Any, scale: float, remark: str, rng: np.random.Generator, dtype: str) -> Trial:
+        inputs = arguments.as_dtype(arguments.drawn(size, rng, scale), dtype)
+        parameters = arguments.as_dtype(flat(self._parameters(rng)), dtype)
+        function = of_module(self._module) if self._module else of_function(self.reference, self.nested)
+        outputs = Autograd(function, Problem(parameters, inputs, {}, self.fixed)).outputs(self.outputs)
+        problem = Problem(parameters, inputs, arguments.as_dtype(arguments.incoming(outputs, rng), dtype), self.fixed)
+        axes = arguments.axes_of(self.axes, inputs)
+        return Trial(arguments.described(inputs, axes) + remark, problem, Autograd(function, problem).run, axes)
+
+    def _parameters(self, rng: np.random.Generator) -> Any:
+        drawn: Arrays = {}
+        if self._module:
+            for name, p in self._module.named_parameters():
+                drawn[name] = np.asarray(0.5 * rng.normal(size=tuple(p.shape)))
+        return drawn | arguments.drawn(self.parameters or {}, rng)
+
+
+def _module(reference: Any) -> nn.Module | None:
+    """Return the reference as a module in double precision, if it is a module or a class of one."""
+    if isinstance(reference, type) and issubclass(reference, nn.Module):
+        reference = reference()
+    return copy.deepcopy(reference).double() if isinstance(reference, nn.Module) else None
+
+
+def _is_drawn(inputs: Any) -> bool:
+    """Whether all inputs are shapes, so that they can be drawn at a larger scale."""
+    return isinstance(inputs, Mapping) and all(isinstance(value, tuple) for value in inputs.values())
