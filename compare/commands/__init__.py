@@ -14,6 +14,8 @@ COMMANDS = {
     "new": "write a starter file for a derivation, to be filled in and checked",
     "accuracy": "measure the rounding error of each side against long double",
     "bench": "time the hand-derived layers against autograd and other frameworks",
+    "frameworks": "compare the hand-derived layers with those of every installed framework",
+    "convert": "carry the weights of a recurrent network from one framework to another",
     "recipes": "list the published systems that train --recipe can train",
     "audit": "check five published backward passes, and measure what their mistakes cost",
     "kernels": "check four kernels, and measure what the published mLSTM backward pass leaves out",

@@ -1,0 +1,1 @@
+"""The same recurrent layer in other frameworks: their layouts of weights, and how far each is from ``manual``."""

@@ -1,0 +1,45 @@
+"""The layers of Keras, and its ``Bidirectional``, on the backend that ``KERAS_BACKEND`` names."""
+
+from typing import Any
+
+import keras
+
+from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.layouts import LAYOUTS, Arrays
+
+LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "lstm": (keras.layers.LSTM, {}),
+    "gru": (keras.layers.GRU, {"reset_after": True}),
+    "gru, reset before": (keras.layers.GRU, {"reset_after": False}),
+    "rnn": (keras.layers.SimpleRNN, {}),
+    "rnn, relu": (keras.layers.SimpleRNN, {"activation": "relu"}),
+}
+
+
+def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+    """Build the layer of a case."""
+    keras.config.set_floatx(case.dtype)
+    kind, options = LAYERS[case.form]
+    layer = kind(case.H, return_sequences=True, return_state=True, dtype=case.dtype, **options)
+    if case.directions == 2:
+        layer = keras.layers.Bidirectional(layer, dtype=case.dtype)
+    layer.build((None, None, case.D))
+    names = LAYOUTS["keras"][case.form].names
+    layer.set_weights([arrays[name] for arrays in weights for name in names])
+    values = iter(variable.value for variable in layer.trainable_variables)
+    leaves = [{name: next(values) for name in names} for _ in weights]
+    others = [variable.value for variable in layer.non_trainable_variables]
+    is_jax = keras.backend.backend() == "jax"
+
+    def call(leaves: Leaves, x: Any, *state: Any) -> tuple[Any, ...]:
+        x = keras.ops.swapaxes(x, 0, 1)
+        first = [part[k] for k in range(case.directions) for part in state]
+        if is_jax:  # whose variables are set for the length of a call
+            flat = [arrays[name] for arrays in leaves for name in names]
+            (output, *last), _ = layer.stateless_call(flat, others, x, initial_state=first)
+        else:
+            output, *last = layer(x, initial_state=first)
+        parts = [last[k :: len(state)] for k in range(len(state))]
+        return keras.ops.swapaxes(output, 0, 1), *(keras.ops.stack(part) for part in parts)
+
+    return leaves, call

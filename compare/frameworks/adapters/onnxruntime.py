@@ -1,0 +1,20 @@
+"""The operators of ONNX as ONNX Runtime computes them; it has no float64 for them, and no gradient."""
+
+from typing import Any
+
+import onnxruntime
+
+from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.layouts import Arrays
+from compare.frameworks.onnx_files import layer_model
+
+
+def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+    """Build a session of a case."""
+    session = onnxruntime.InferenceSession(layer_model(case, weights).SerializeToString())
+    names = [argument.name for argument in session.get_inputs()]
+
+    def call(leaves: Leaves, *inputs: Any) -> tuple[Any, ...]:
+        return tuple(session.run(None, dict(zip(names, inputs))))
+
+    return weights, call

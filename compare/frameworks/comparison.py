@@ -1,0 +1,307 @@
+"""Run the same layer in each framework and compare it with ``manual``, and both with ``manual`` in long double.
+
+Each framework runs in a process of its own on one thread: one that fails does not take the others along. What two
+sides disagree about is put to a judge that neither of them is: a central difference of the loss in long double.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from compare.agreement import TOLERANCES, Difference
+from compare.agreement import compare as compare_arrays
+from compare.frameworks.case import Answer, Case, Problem, by_hand, draw_problem
+from compare.frameworks.layouts import LAYOUTS, Arrays
+from compare.frameworks.registry import FRAMEWORKS
+from manual.arrays import Array
+
+#: T, B, D, H of the layers.
+SIZES = [(5, 3, 2, 4), (7, 16, 6, 32), (50, 8, 24, 64)]
+
+#: The step of a central difference in long double: its error and that of rounding are about 1e-12 each.
+STEP = 1e-6
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """The worst element of a tensor that two sides disagree about, and what it should be.
+
+    ``error`` is relative to the tensor's largest element; ``judge`` says where ``expected`` comes from: a central
+    difference of the loss, which knows nothing of any backward pass, or for an output the same equations in long
+    double. Without an index it is the form that differs.
+    """
+
+    tensor: str
+    error: float
+    index: tuple[int, ...] = ()
+    manual: float = np.nan
+    framework: float = np.nan
+    expected: float = np.nan
+    judge: str = ""
+    problem: str = ""
+
+    @property
+    def sides_with(self) -> str:
+        """Who is nearer what is expected."""
+        nearer = abs(self.manual - self.expected) < abs(self.framework - self.expected) or not np.isfinite(
+            self.framework
+        )
+        return "manual" if nearer else "the framework"
+
+
+@dataclass(frozen=True)
+class Ulps:
+    """Errors against long double in units in the last place of the tensors' largest elements."""
+
+    worst: float
+    rms: float
+
+
+@dataclass
+class Comparison:
+    """One framework in one case.
+
+    ``output`` and ``gradient`` are the worst relative errors against ``manual``, None where there is nothing of the
+    kind; ``first`` and ``step`` are seconds, of the first call with all that is built and compiled for it and of a
+    later one; ``peak`` is the most memory in bytes that the process had taken by then, where the system says;
+    ``lacking`` names the gradients that the framework cannot give, ``problem`` says why nothing was compared.
+    """
+
+    framework: str
+    case: Case
+    problem: str = ""
+    output: float | None = None
+    gradient: float | None = None
+    ulps: Ulps | None = None
+    manual_ulps: Ulps | None = None
+    first: float = np.nan
+    step: float = np.nan
+    peak: int | None = None
+    lacking: list[str] = field(default_factory=list)
+    disputes: list[Dispute] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether something was compared, and all of it agrees."""
+        return not self.problem and not self.disputes
+
+
+@dataclass
+class Findings:
+    """All comparisons, the versions of each framework by module, and what is not installed."""
+
+    comparisons: list[Comparison]
+    versions: dict[str, dict[str, str]]
+    missing: dict[str, list[str]]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether at least one framework was compared, and all of them agree."""
+        others = [one for one in self.comparisons if one.framework != "manual"]
+        return bool(others) and all(one.agrees for one in self.comparisons)
+
+
+class Worker:
+    """The process of a framework; one that ends before its time is started anew, unless it never came up.
+
+    Args:
+        name: a key of ``FRAMEWORKS``, or ``manual``.
+        log: the file that its standard error goes to.
+    """
+
+    def __init__(self, name: str, log: Path):
+        self.name, self.log = name, log
+        self.versions: dict[str, str] = {}
+        self.process: subprocess.Popen[str] | None = None
+        self.problem = ""  # why it never came up
+
+    def ask(self, case: Case, file: Path) -> dict[str, Any]:
+        """Have a case run and its tensors written to a file; return the answer, or ``problem`` if there is none."""
+        if not self.process and not self.problem:
+            self._start()
+        if self.problem:
+            return {"problem": self.problem}
+        answer = self._exchange({"case": asdict(case), "file": str(file)})
+        return json.loads(answer) if answer else {"problem": self._end()}
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process:
+            with self.process:
+                pass
+            self.process = None
+
+    def _start(self) -> None:
+        one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
+        eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+        own = FRAMEWORKS[self.name].environment if self.name in FRAMEWORKS else {}
+        with self.log.open("w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "compare.frameworks.worker", self.name],
+                env={**os.environ, **one_thread, **eigen, **own},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        greeting = self._exchange()
+        if greeting:
+            self.versions = json.loads(greeting)
+        else:
+            self.problem = self._end()
+
+    def _exchange(self, order: dict[str, Any] | None = None) -> str:
+        """Send an order, if there is one, and return the line that comes back, empty if the process has ended."""
+        assert self.process and self.process.stdin and self.process.stdout
+        try:
+            if order:
+                print(json.dumps(order), file=self.process.stdin, flush=True)
+            return self.process.stdout.readline()
+        except BrokenPipeError:
+            return ""
+
+    def _end(self) -> str:
+        """Say how the process ended, with the last line that it wrote to standard error."""
+        assert self.process
+        self.process.communicate()
+        last = [line for line in self.log.read_text().splitlines() if line.strip()][-1:]
+        status, self.process = self.process.returncode, None
+        return ": ".join([f"its process ended with status {status}", *last])
+
+
+def cases_of(name: str, sizes: list[tuple[int, int, int, int]]) -> list[Case]:
+    """Return every case that a framework has, or ``manual``'s if no other is named."""
+    framework = FRAMEWORKS[name]
+    return [
+        Case(form, directions, *size, dtype)
+        for size in sizes
+        for form in LAYOUTS[framework.layout]
+        for directions in framework.directions
+        for dtype in framework.dtypes
+    ]
+
+
+def run(
+    names: list[str],
+    sizes: list[tuple[int, int, int, int]],
+    on_done: Callable[[Comparison], None] = lambda comparison: None,
+) -> Findings:
+    """Compare frameworks with ``manual``, calling ``on_done`` after each case.
+
+    Args:
+        names: keys of ``FRAMEWORKS``; those that are not installed are listed as that.
+        sizes: T, B, D, H of each size.
+        on_done: told of each comparison.
+    """
+    missing = {name: FRAMEWORKS[name].missing for name in names if FRAMEWORKS[name].missing}
+    installed = [name for name in names if name not in missing]
+    found = Findings([], {}, missing)
+    own = list(dict.fromkeys(case for name in installed for case in cases_of(name, sizes)))
+    with TemporaryDirectory() as folder:
+        for name, cases in [("manual", own)] + [(name, cases_of(name, sizes)) for name in installed]:
+            worker = Worker(name, Path(folder, "log"))
+            for case in cases:
+                file = Path(folder, f"{name}.npz")
+                answer = worker.ask(case, file)
+                if "problem" in answer:
+                    comparison = Comparison(name, case, answer["problem"])
+                else:
+                    with np.load(file) as tensors:
+                        comparison = judge(name, case, dict(tensors))
+                    comparison = replace(comparison, **answer)
+                found.comparisons.append(comparison)
+                on_done(comparison)
+            worker.close()
+            found.versions[name] = worker.versions
+    return found
+
+
+def judge(name: str, case: Case, theirs: Arrays) -> Comparison:
+    """Compare a framework's tensors with ``manual``'s, and both with long double."""
+    lacking, infers_only = "", False
+    if name in FRAMEWORKS:
+        lacking = LAYOUTS[FRAMEWORKS[name].layout][case.form].lacking
+        infers_only = not FRAMEWORKS[name].engine
+    problem, ours, truth = solved(case, lacking)
+    left_out = [tensor for tensor in ours.gradients if infers_only or (lacking and tensor.startswith("bias_hh"))]
+    expected = {tensor: array for tensor, array in ours.tensors().items() if tensor not in left_out}
+    differences = compare_arrays(theirs, expected, TOLERANCES[case.dtype])
+    shared = [d.name for d in differences if not d.problem]
+    return Comparison(
+        name,
+        case,
+        output=_worst(differences, ours.outputs),
+        gradient=_worst(differences, ours.gradients),
+        ulps=_ulps(theirs, truth.tensors(), shared, case.dtype),
+        manual_ulps=_ulps(ours.tensors(), truth.tensors(), shared, case.dtype),
+        lacking=left_out,
+        disputes=[_dispute(d, case, problem, truth) for d in differences if not d.agrees],
+    )
+
+
+@cache
+def solved(case: Case, lacking: str) -> tuple[Problem, Answer, Answer]:
+    """Return a case's problem, ``manual``'s answer, and its answer in long double."""
+    problem = draw_problem(case, lacking)
+    return problem, by_hand(case, problem)(), by_hand(case, problem.astype(np.longdouble))()
+
+
+def central_difference(case: Case, problem: Problem, tensor: str, index: tuple[int, ...]) -> float:
+    """Return the derivative of the loss with respect to an element, by two forward passes in long double.
+
+    The loss is the sum of all outputs, each times its incoming gradient.
+
+    Args:
+        case: the layer.
+        problem: where the derivative is taken.
+        tensor: the gradient's name, such as ``d_x`` or ``weight_hh_l0``.
+        index: the element.
+    """
+    wide = problem.astype(np.longdouble)
+    leaves = wide.parameters | {"d_x": wide.x} | {f"d_{name}_0": part for name, part in zip(case.states, wide.state)}
+    element, losses = leaves[tensor][index], []
+    for sign in (1, -1):
+        leaves[tensor][index] = element + sign * STEP
+        outputs = by_hand(case, wide)().outputs.values()
+        losses.append(sum((o * d).sum() for o, d in zip(outputs, (wide.d_output, *wide.d_state))))
+    return float((losses[0] - losses[1]) / (2 * STEP))
+
+
+def _dispute(difference: Difference, case: Case, problem: Problem, truth: Answer) -> Dispute:
+    """Put the worst element of a tensor to the judge."""
+    name, index = difference.name, difference.index
+    if not index:
+        return Dispute(name, difference.error, problem=difference.problem)
+    if name in truth.outputs:
+        expected, judge = float(truth.outputs[name][index]), "long double"
+    else:
+        expected, judge = central_difference(case, problem, name, index), "central difference"
+    return Dispute(
+        name, difference.error, index, difference.reference, difference.actual, expected, judge, difference.problem
+    )
+
+
+def _worst(differences: list[Difference], names: Mapping[str, Array]) -> float | None:
+    errors = [difference.error for difference in differences if difference.name in names]
+    return max(errors) if errors else None
+
+
+def _ulps(arrays: Arrays, truth: Arrays, names: list[str], dtype: str) -> Ulps | None:
+    """Return errors of the named tensors, over all their elements; None if there are none."""
+    distances = [
+        (np.abs(arrays[name] - truth[name]) / np.spacing(np.abs(truth[name]).max().astype(dtype))).ravel()
+        for name in names
+    ]
+    if not distances:
+        return None
+    together = np.concatenate(distances).astype(float)
+    return Ulps(float(together.max()), float(np.sqrt(np.mean(together**2))))

@@ -1,0 +1,81 @@
+"""A stack of recurrent layers with or without a readout, as every reader returns it and every writer takes it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import manual
+from compare.frameworks.forms import FORMS, form_of
+from compare.frameworks.layouts import Arrays
+from manual.recurrent import Recurrent
+
+
+@dataclass(frozen=True)
+class Network:
+    """The weights of a network, under PyTorch's names and in its layout.
+
+    Args:
+        form: the key of ``FORMS`` of all its recurrent layers.
+        layers: of each layer the weights of each direction: weight_ih, weight_hh, bias_ih, bias_hh.
+        readout: weight (O, directions * H) and bias (O,) of a linear layer, or nothing.
+    """
+
+    form: str
+    layers: list[list[Arrays]]
+    readout: Arrays
+
+    @classmethod
+    def of(cls, model: manual.Model | Recurrent) -> "Network":
+        """Return the network that a model or layer of ``manual`` is. Copies.
+
+        Raises:
+            ValueError: no framework has such a layer.
+        """
+        recurrent = model.recurrent if isinstance(model, manual.Model) else model
+        readout = model.readout.parameters if isinstance(model, manual.Model) else {}
+        sweeps = [{name: recurrent.parameters[full].copy() for name, full in sweep.names} for sweep in recurrent.sweeps]
+        K = recurrent.directions
+        layers = [sweeps[k : k + K] for k in range(0, len(sweeps), K)]
+        return cls(form_of(recurrent), layers, {name: array.copy() for name, array in readout.items()})
+
+    def model(self) -> manual.Model | Recurrent:
+        """Return the model of ``manual`` with these weights, or the layer alone where there is no readout. Copies.
+
+        Raises:
+            ValueError: the layers do not fit each other.
+        """
+        if len({len(layer) for layer in self.layers}) > 1:
+            raise ValueError("layers: expected one direction in all or both in all")
+        first = self.layers[0][0]
+        H, dtype, rng = first["weight_hh"].shape[1], first["weight_hh"].dtype, np.random.default_rng(0)
+        layer = FORMS[self.form].layer(
+            first["weight_ih"].shape[1],
+            H,
+            num_layers=len(self.layers),
+            bidirectional=len(self.layers[0]) == 2,
+            dtype=dtype,
+            rng=rng,
+        )
+        for sweep, arrays in zip(layer.sweeps, [arrays for layer in self.layers for arrays in layer], strict=True):
+            for name, full in sweep.names:
+                target = layer.parameters[full]
+                if arrays[name].shape != target.shape:
+                    raise ValueError(f"{full}: expected shape {target.shape}, got {arrays[name].shape}")
+                target[...] = arrays[name]
+        if not self.readout:
+            return layer
+        O, width = self.readout["weight"].shape
+        if width != layer.output_size:
+            raise ValueError(f"readout: expected weights of {layer.output_size} columns, got {width}")
+        linear = manual.Linear(width, O, dtype=dtype, rng=rng)
+        for name, array in self.readout.items():
+            linear.parameters[name][...] = array
+        return manual.Model(layer, linear)
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        H, D = self.layers[0][0]["weight_hh"].shape[1], self.layers[0][0]["weight_ih"].shape[1]
+        count, ways = len(self.layers), "both directions, " if len(self.layers[0]) == 2 else ""
+        readout = f", readout to {len(self.readout['bias'])}" if self.readout else ""
+        return f"{self.form}, {ways}{count} layer{'s' * (count > 1)} from {D} to {H}{readout}"

@@ -1,0 +1,247 @@
+"""What ``frameworks`` shows and writes: tables for the terminal and in Markdown, a figure, and all the numbers."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from compare.agreement import TOLERANCES
+from compare.files import replacing
+from compare.frameworks.comparison import Comparison, Dispute, Findings
+from compare.frameworks.forms import FORMS
+from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.registry import FRAMEWORKS
+
+#: Between these two lines of a README.md the tables stand.
+BEGIN, END = "<!-- frameworks: begin -->", "<!-- frameworks: end -->"
+
+#: A table: its title, its head, and its rows.
+Rows = tuple[str, list[str], list[list[str]]]
+
+
+def show(findings: Findings, console: Console) -> None:
+    """Print the tables, what disagrees, what is missing, and the verdict."""
+    for title, head, rows in tables(findings):
+        console.print(title, style="bold", soft_wrap=True, highlight=False)
+        table = Table(box=None)
+        for k, name in enumerate(head):
+            table.add_column(name, justify="right" if k else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for line in (*evidence(findings), *not_installed(findings), verdict(findings)):
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def write(findings: Findings, folder: Path) -> None:
+    """Leave ``README.md``, ``frameworks.json`` and ``frameworks.png`` behind.
+
+    A README.md that is there already keeps everything outside the two lines that enclose the tables.
+    """
+    with replacing(folder / "frameworks.json") as path:
+        path.write_text(json.dumps(as_json(findings), indent=1) + "\n")
+    with replacing(folder / "frameworks.png") as path:
+        draw(findings, path)
+    readme = folder / "README.md"
+    before = readme.read_text() if readme.exists() else f"{BEGIN}\n{END}\n"
+    between = re.compile(f"(?<={re.escape(BEGIN)}\n).*(?={re.escape(END)})", re.DOTALL)
+    with replacing(readme) as path:
+        path.write_text(between.sub(lambda _: markdown(findings), before))
+
+
+def markdown(findings: Findings) -> str:
+    """Return the tables and the evidence in Markdown."""
+    parts = [f"Measured on {date.today().isoformat()}. {verdict(findings)}\n"]
+    for title, head, rows in tables(findings):
+        lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+        parts.append("\n".join([f"{title}\n", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n")
+    notes = [*evidence(findings), *not_installed(findings)]
+    if notes:
+        parts.append("\n".join(f"- {line}" for line in notes) + "\n")
+    return "\n".join(parts)
+
+
+def tables(findings: Findings) -> list[Rows]:
+    """Return the two tables: agreement by form, and accuracy, time and memory."""
+    names = [name for name in FRAMEWORKS if name in findings.versions]
+    errors = [[FRAMEWORKS[name].title, *(_cell(findings, name, form) for form in FORMS)] for name in names]
+    costs = []
+    for name in ["manual", *names]:
+        own = _of(findings, name)
+        done = [one for one in own if not one.problem]
+        timed = _timed(done)
+        title = FRAMEWORKS[name].title if name in FRAMEWORKS else name
+        versions = ", ".join(f"{module.partition('.')[0]} {v}" for module, v in findings.versions[name].items())
+        costs.append(
+            [
+                title,
+                versions,
+                *(_ulps(done, dtype) for dtype in TOLERANCES),
+                _seconds(timed.first) if timed else "",
+                _seconds(timed.step) if timed else "",
+                _mebibytes(max((one.peak or 0 for one in done), default=0)),
+            ]
+        )
+    sizes = "; ".join(", ".join(map(str, size)) for size in _sizes(findings))
+    return [
+        (
+            f"Worst relative error against manual, outputs and gradients, float64 / float32 (T, B, D, H = {sizes})",
+            ["framework", *FORMS],
+            errors,
+        ),
+        (
+            "Root mean square error in ulps against long double, theirs (manual's); first call and a later one of the "
+            "largest LSTM in float32, forward and backward; peak memory of the process",
+            ["framework", "versions", *TOLERANCES, "first call", "later", "peak"],
+            costs,
+        ),
+    ]
+
+
+def evidence(findings: Findings) -> list[str]:
+    """Return a line for each framework, form and dtype that disagrees or fails, with the worst case's evidence."""
+    groups: dict[tuple[str, str, str], list[Comparison]] = {}
+    for one in findings.comparisons:
+        if not one.agrees:
+            groups.setdefault((one.framework, one.case.form, one.case.dtype), []).append(one)
+    lines = []
+    for (name, form, dtype), group in groups.items():
+        head = f"{FRAMEWORKS[name].title if name in FRAMEWORKS else name}, {form}, {dtype}"
+        problems = list(dict.fromkeys(one.problem for one in group if one.problem))
+        lines += [f"{head}: fails: {problem}" for problem in problems]
+        disputes = [dispute for one in group for dispute in one.disputes]
+        if disputes:
+            lines.append(f"{head}: {_words(max(disputes, key=lambda dispute: dispute.error))}")
+    return lines
+
+
+def not_installed(findings: Findings) -> list[str]:
+    """Return a line for each framework that is not installed."""
+    return [f"{FRAMEWORKS[n].title}: not installed ({', '.join(missing)})" for n, missing in findings.missing.items()]
+
+
+def verdict(findings: Findings) -> str:
+    """Return the verdict, in a line."""
+    names = [name for name in findings.versions if name != "manual"]
+    wrong = [name for name in names if not all(one.agrees for one in _of(findings, name))]
+    count = len(findings.comparisons) - len(_of(findings, "manual"))
+    if not names:
+        return "DISAGREE: nothing was compared, since no framework is installed"
+    if not wrong:
+        return f"AGREE: {len(names)} of {len(names)} frameworks, {count} cases in all"
+    disputes = [d for one in findings.comparisons for d in one.disputes]
+    sides = sum(dispute.sides_with == "manual" for dispute in disputes)
+    titles = ", ".join(FRAMEWORKS[name].title if name in FRAMEWORKS else name for name in wrong)
+    nearer = f"; manual is nearer in {sides} of the {len(disputes)} tensors that differ" if disputes else ""
+    return f"DISAGREE: {len(wrong)} of {len(names)} frameworks ({titles}), {count} cases in all{nearer}"
+
+
+def as_json(findings: Findings) -> dict[str, Any]:
+    """Return all findings as JSON has them: numbers that are not finite as strings."""
+    whole = {
+        "verdict": "agree" if findings.agrees else "disagree",
+        "date": date.today().isoformat(),
+        "versions": findings.versions,
+        "not_installed": findings.missing,
+        "comparisons": [
+            asdict(one)
+            | {"agrees": one.agrees, "disputes": [asdict(d) | {"sides_with": d.sides_with} for d in one.disputes]}
+            for one in findings.comparisons
+        ],
+    }
+    finite: dict[str, Any] = json.loads(json.dumps(whole), parse_constant=str)
+    return finite
+
+
+def draw(findings: Findings, path: Path) -> None:
+    """Draw each framework's worst error of outputs and of gradients, in both dtypes, against the tolerances."""
+    names = [name for name in FRAMEWORKS if name in findings.versions][::-1]
+    figure = Figure(figsize=(8, 1.5 + 0.32 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    for dtype, color in zip(TOLERANCES, ("tab:blue", "tab:orange")):
+        for what, marker in (("output", "o"), ("gradient", "D")):
+            errors = [_worst(findings, name, dtype, what) for name in names]
+            axes.plot(errors, range(len(names)), marker, color=color, label=f"{what}, {dtype}", alpha=0.8)
+        axes.axvline(TOLERANCES[dtype], color=color, linestyle="--", label=f"tolerance, {dtype}")
+    axes.set_yticks(range(len(names)), [FRAMEWORKS[name].title for name in names])
+    axes.set(xscale="log", xlabel="worst relative error against manual")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside upper center", ncols=3, fontsize="small")
+    figure.savefig(path, format="png", dpi=110)
+
+
+def _of(findings: Findings, name: str) -> list[Comparison]:
+    return [one for one in findings.comparisons if one.framework == name]
+
+
+def _sizes(findings: Findings) -> list[tuple[int, ...]]:
+    return list(dict.fromkeys((one.case.T, one.case.B, one.case.D, one.case.H) for one in findings.comparisons))
+
+
+def _timed(comparisons: list[Comparison]) -> Comparison | None:
+    """Return the largest LSTM in one direction in float32."""
+    lstms = [c for c in comparisons if (c.case.form, c.case.directions, c.case.dtype) == ("lstm", 1, "float32")]
+    return max(lstms, key=lambda one: one.case.T * one.case.H, default=None)
+
+
+def _cell(findings: Findings, name: str, form: str) -> str:
+    """Return a framework's worst errors in a form, by dtype; "-" if it has no such form."""
+    framework = FRAMEWORKS[name]
+    if form not in LAYOUTS[framework.layout]:
+        return "-"
+    return " / ".join(
+        _entry([c for c in _of(findings, name) if (c.case.form, c.case.dtype) == (form, dtype)]) for dtype in TOLERANCES
+    )
+
+
+def _entry(comparisons: list[Comparison]) -> str:
+    if not comparisons:
+        return "-"
+    if any(one.problem for one in comparisons):
+        return "fails"
+    worst = max(error for one in comparisons for error in (one.output, one.gradient) if error is not None)
+    return f"{worst:.0e}" + ("" if all(one.agrees for one in comparisons) else " (!)")
+
+
+def _worst(findings: Findings, name: str, dtype: str, what: str) -> float:
+    errors = [getattr(one, what) for one in _of(findings, name) if one.case.dtype == dtype]
+    return max((error for error in errors if error is not None), default=np.nan)
+
+
+def _ulps(comparisons: list[Comparison], dtype: str) -> str:
+    """Return the root mean square over all cases of a dtype: the framework's, and in brackets that of ``manual``."""
+
+    def together(ulps: Iterable[Any]) -> str:
+        return f"{np.sqrt(np.mean([one.rms**2 for one in ulps])):.2g}"
+
+    own = [one for one in comparisons if one.case.dtype == dtype and one.ulps]
+    return f"{together(one.ulps for one in own)} ({together(one.manual_ulps for one in own)})" if own else "-"
+
+
+def _words(dispute: Dispute) -> str:
+    """Return a dispute in words."""
+    if not dispute.index:
+        return f"{dispute.tensor}: {dispute.problem}"
+    place = ", ".join(map(str, dispute.index))
+    return (
+        f"{dispute.tensor} at ({place}) is {dispute.framework:.10g}, by manual {dispute.manual:.10g}, "
+        f"by {dispute.judge} {dispute.expected:.10g}: relative error {dispute.error:.1e}, "
+        f"{dispute.sides_with} is nearer"
+    )
+
+
+def _seconds(seconds: float) -> str:
+    """Return seconds in the unit that suits them."""
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:,.0f} MiB" if count else "-"

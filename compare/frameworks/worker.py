@@ -1,0 +1,99 @@
+"""The process that a framework runs in: ``python -m compare.frameworks.worker NAME``.
+
+It says which versions it runs on. Then it reads a case and the name of a file from each line of standard input, runs
+the case, writes outputs and gradients to the file, and answers with times and memory. All lines are JSON.
+"""
+
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from compare.frameworks.case import Answer, Case, by_hand, draw_problem, named
+from compare.frameworks.engines import ENGINES
+from compare.frameworks.layouts import LAYOUTS, Arrays
+from compare.frameworks.registry import FRAMEWORKS
+from manual.arrays import Array
+
+#: Seconds, and runs at the least, that a case is timed for once it has run.
+SECONDS, RUNS = 0.2, 3
+
+
+def prepare(name: str, case: Case) -> tuple[Callable[[], Any], Callable[[Any], Answer]]:
+    """Return what runs a case once, and what makes an answer of its result; ``manual`` is a framework like the others.
+
+    Raises:
+        Exception: whatever the framework raises.
+    """
+    if name == "manual":
+        return by_hand(case, draw_problem(case)), lambda answer: answer
+    framework = FRAMEWORKS[name]
+    layout = LAYOUTS[framework.layout][case.form]
+    problem = draw_problem(case, layout.lacking)
+    if framework.engine == "jax":
+        import_module("jax").config.update("jax_enable_x64", True)
+    adapter = import_module(f"compare.frameworks.adapters.{framework.adapter}")
+    leaves, call = adapter.build(case, problem.by_direction(case, layout), **framework.options)
+
+    def as_answer(result: Any) -> Answer:
+        outputs, d_inputs, d_leaves = result
+        gradients: Arrays = {}
+        for suffix, own in zip(case.suffixes, d_leaves):
+            arrays = layout.gradients({name: _plain(tensor) for name, tensor in own.items()})
+            gradients |= {name + suffix: array for name, array in arrays.items()}
+        return named(case, [_plain(t) for t in outputs], [_plain(t) for t in d_inputs], gradients)
+
+    return ENGINES[framework.engine](leaves, call, problem), as_answer
+
+
+def measure(name: str, case: Case, file: Path) -> dict[str, Any]:
+    """Run a case: leave its tensors in a file, return seconds of the first call and of a later one, and peak bytes."""
+    start = perf_counter()
+    run, as_answer = prepare(name, case)
+    result = run()
+    first = perf_counter() - start
+    with file.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **as_answer(result).tensors())
+    seconds: list[float] = []
+    while len(seconds) < RUNS or sum(seconds) < SECONDS:
+        start = perf_counter()
+        run()
+        seconds.append(perf_counter() - start)
+    return {"first": first, "step": statistics.median(seconds), "peak": _peak()}
+
+
+def serve(name: str) -> None:
+    """Answer orders until there are no more. What a framework prints goes to standard error."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    modules = ("numpy",) if name == "manual" else FRAMEWORKS[name].modules
+    print(json.dumps({module: import_module(module).__version__ for module in modules}), file=answers, flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            answer = measure(name, Case(**order["case"]), Path(order["file"]))
+        except Exception as error:  # any that a framework raises is a finding, and the next case may run
+            answer = {"problem": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _peak() -> int | None:
+    """Return the most bytes of memory that this process has taken, where the system says."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+
+
+def _plain(tensor: Any) -> Array:
+    """Return a tensor of any framework as a NumPy array."""
+    return np.asarray(tensor.detach() if hasattr(tensor, "detach") else tensor)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

@@ -1,0 +1,288 @@
+import re
+from itertools import product
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import manual
+from compare.cli import main
+from compare.converter import save
+from compare.frameworks import conversion
+from compare.frameworks.forms import FORMS
+from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.network import Network
+
+
+def network_of(form, layers=2, directions=1, readout=True, dtype="float64", lacking=False):
+    """A network with random weights. A framework with one bias holds it exactly: its second biases are zeros."""
+    rng = np.random.default_rng(0)
+    layer = FORMS[form].layer(3, 5, num_layers=layers, bidirectional=directions == 2, dtype=dtype, rng=rng)
+    for name, array in layer.parameters.items():
+        array[...] = 0 if lacking and name.startswith("bias_hh") else rng.normal(scale=0.5, size=array.shape)
+    linear = manual.Linear(5 * directions, 4, dtype=dtype, rng=rng)
+    linear.parameters["bias"][...] = rng.normal(size=4)
+    return Network.of(manual.Model(layer, linear) if readout else layer)
+
+
+def bits(network):
+    sweeps = [weights for layer in network.layers for weights in layer]
+    arrays = [*sweeps, network.readout]
+    return network.form, [[(n, a.dtype, a.shape, a.tobytes()) for n, a in sorted(own.items())] for own in arrays]
+
+
+def output_of(network, x):
+    model = network.model()
+    return model.forward(x)[0]
+
+
+#: Keras and torch have fallen out of step with NumPy here; nothing of it is ours.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+
+#: The forms that the arrays alone tell.
+TOLD = [(fw, form) for fw, forms in LAYOUTS.items() for form in forms if (fw, form) != ("onnx", "gru, reset before")]
+TOLD = [(fw, form) for fw, form in TOLD if form != "rnn, relu" or fw == "haiku"]
+
+
+@pytest.mark.parametrize("framework, form", TOLD)
+@pytest.mark.parametrize("ending", [".npz", ".safetensors"])
+def test_arrays_come_back_bit_for_bit(tmp_path, framework, form, ending):
+    network = network_of(form, directions=2, lacking=True)
+    if form == "gru" and not LAYOUTS[framework][form].lacking:
+        network = network_of(form, directions=2, layers=3)
+        for weights in (weights for layer in network.layers for weights in layer):
+            weights["bias_hh"][:10] = 0  # of r and z, which a framework may add to the first
+    path = tmp_path / f"weights{ending}"
+    conversion.write(path, framework, network)
+    again = conversion.read(path, framework)
+    if framework == "haiku":  # whose second bias of f is the 1 that it adds
+        assert (
+            np.abs(
+                again.layers[0][0]["bias_ih"] + again.layers[0][0]["bias_hh"] - network.layers[0][0]["bias_ih"]
+            ).max()
+            < 1e-15
+        )
+    else:
+        assert bits(again) == bits(network)
+    conversion.write(tmp_path / f"again{ending}", framework, again)
+    assert bits(conversion.read(tmp_path / f"again{ending}", framework)) == bits(again)
+
+
+MODELS = [(".onnx", "onnx"), (".keras", "keras"), (".weights.h5", "keras"), (".msgpack", "linen")]
+MODULES = {"onnx": "onnx", "keras": "keras", "linen": "flax"}
+
+
+@pytest.mark.parametrize("ending, framework", MODELS)
+@pytest.mark.parametrize(
+    "directions, readout, dtype", [(1, True, "float32"), (2, True, "float64"), (2, False, "float32")]
+)
+def test_models_come_back_bit_for_bit(tmp_path, ending, framework, directions, readout, dtype):
+    pytest.importorskip(MODULES[framework])
+    for form in LAYOUTS[framework]:
+        if form == "rnn, relu" and ending not in (".onnx", ".keras"):
+            continue
+        network = network_of(form, 3, directions, readout, dtype, lacking=framework != "onnx")
+        conversion.write(tmp_path / f"model{ending}", framework, network)
+        assert bits(conversion.read(tmp_path / f"model{ending}", framework)) == bits(network)
+
+
+@pytest.mark.parametrize("source, target", list(product(["torch", "linen", "haiku", "onnx"], repeat=2)))
+def test_from_any_to_any_the_outputs_stay(tmp_path, source, target):
+    network = network_of("lstm")
+    x = np.random.default_rng(1).normal(size=(6, 2, 3))
+    conversion.write(tmp_path / "a.npz", source, network)
+    conversion.write(tmp_path / "b.npz", target, conversion.read(tmp_path / "a.npz", source))
+    difference = output_of(conversion.read(tmp_path / "b.npz", target), x) - output_of(network, x)
+    assert np.abs(difference).max() < 1e-14
+
+
+@pytest.mark.parametrize("form", LAYOUTS["onnx"])
+def test_a_layer_of_an_onnx_model_has_the_outputs_of_onnxruntime(tmp_path, form):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = tmp_path / "model.onnx"
+    conversion.write(path, "onnx", network_of(form, directions=2, dtype="float32"))
+    x = np.random.default_rng(1).normal(size=(6, 2, 3)).astype(np.float32)
+    (theirs,) = onnxruntime.InferenceSession(path).run(None, {"x": x})
+    assert np.abs(conversion.load(path).forward(x)[0] - theirs).max() < 1e-6
+
+
+@pytest.mark.parametrize("form", LAYOUTS["keras"])
+def test_a_layer_of_a_keras_model_has_the_outputs_of_keras(tmp_path, form):
+    keras = pytest.importorskip("keras")
+    path = tmp_path / "model.keras"
+    kind, options = {
+        "lstm": ("LSTM", {"unit_forget_bias": True}),
+        "gru": ("GRU", {}),
+        "gru, reset before": ("GRU", {"reset_after": False}),
+        "rnn": ("SimpleRNN", {}),
+        "rnn, relu": ("SimpleRNN", {"activation": "relu"}),
+    }[form]
+    layers = [
+        getattr(keras.layers, kind)(5, return_sequences=True, bias_initializer="random_normal", **options) for _ in "ab"
+    ]
+    model = keras.Sequential([keras.Input((None, 3)), *layers, keras.layers.Dense(4)])
+    model.save(path)
+    x = np.random.default_rng(1).normal(size=(6, 2, 3)).astype(np.float32)
+    theirs = keras.ops.convert_to_numpy(model(x.swapaxes(0, 1)))
+    assert np.abs(conversion.load(path).forward(x)[0] - theirs.swapaxes(0, 1)).max() < 1e-6
+
+
+def test_flax_loads_the_parameters_of_its_own_sequential_model(tmp_path):
+    nn = pytest.importorskip("flax.linen")
+    from flax.serialization import msgpack_restore
+
+    path, network = tmp_path / "parameters.msgpack", network_of("gru", dtype="float32")
+    conversion.write(path, "linen", network)
+    model = nn.Sequential([nn.RNN(nn.GRUCell(5)), nn.RNN(nn.GRUCell(5)), nn.Dense(4)])
+    x = np.random.default_rng(1).normal(size=(6, 2, 3)).astype(np.float32)
+    theirs = np.asarray(model.apply(msgpack_restore(path.read_bytes()), x.swapaxes(0, 1))).swapaxes(0, 1)
+    assert np.abs(output_of(network, x) - theirs).max() < 1e-6
+
+
+def test_torch_loads_its_arrays(tmp_path):
+    import torch
+
+    network = network_of("lstm", readout=False, directions=2)
+    conversion.write(tmp_path / "weights.safetensors", "torch", network)
+    layer = torch.nn.LSTM(3, 5, 2, bidirectional=True, dtype=torch.float64)
+    layer.load_state_dict({n: torch.tensor(a) for n, a in load_file(tmp_path / "weights.safetensors").items()})
+    x = np.random.default_rng(1).normal(size=(6, 2, 3))
+    assert np.abs(layer(torch.from_numpy(x))[0].detach().numpy() - output_of(network, x)).max() < 1e-14
+
+
+def refused(words, *arguments, capsys):
+    """The command line refuses this in these words, on one line."""
+    assert main(["convert", *map(str, arguments)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert words in error, error
+
+
+def test_what_a_run_leaves_behind_is_converted(tmp_path, capsys):
+    model = network_of("gru").model()
+    save(tmp_path / "weights.safetensors", model, ("r", "z", "n"))
+    out = tmp_path / "keras.npz"
+    arguments = [tmp_path / "weights.safetensors", "--from", "torch", "--to", "keras", "--out", out]
+    assert main(["convert", *map(str, arguments)]) == 0
+    assert "gru, 2 layers from 3 to 5, readout to 4: torch (r z n) to keras (z r n)" in capsys.readouterr().out
+    assert set(np.load(out)) == {"readout/kernel", "readout/bias"} | {
+        f"l{k}/{name}" for k in (0, 1) for name in ("kernel", "recurrent_kernel", "bias")
+    }
+
+
+def test_what_a_framework_cannot_hold_is_refused(tmp_path, capsys):
+    path = tmp_path / "gru.npz"
+    conversion.write(path, "torch", network_of("gru"))
+    for target, words in {
+        "nnx": "bias_hh: expected zeros for gate n, whose second bias this layout cannot hold",
+        "haiku": "to: haiku has lstm; gru, reset before; rnn, relu, but the network is gru",
+    }.items():
+        refused(words, path, "--from", "torch", "--to", target, "--out", tmp_path / "x.npz", capsys=capsys)
+        assert not (tmp_path / "x.npz").exists()
+    with pytest.raises(ValueError, match=re.escape("torch: its weights alone do not tell rnn, relu from rnn")):
+        conversion.write(tmp_path / "x.npz", "torch", network_of("rnn, relu"))
+
+
+def test_bad_files_are_refused(tmp_path, capsys):
+    conversion.write(tmp_path / "a.safetensors", "keras", network_of("lstm"))
+    (tmp_path / "b.npz").write_bytes(b"no arrays")
+    (tmp_path / "b.onnx").write_bytes(b"no model")
+    np.savez(tmp_path / "c.npz", weight=np.ones((2, 3)))
+    for file, framework, words in [
+        ("a.safetensors", "torch", "torch: expected for each layer arrays named weight_ih, weight_hh"),
+        ("a.safetensors", "mlx", "mlx: expected for each layer arrays named Wx, Wh"),
+        ("a.onnx", "onnx", "file: no such file"),
+        ("a.onnx", "torch", "file: expected a name that ends in .safetensors or .npz for torch"),
+        ("a.txt", "keras", "file: expected a name that ends in .keras or .weights.h5 or .safetensors or .npz"),
+        ("b.npz", "torch", "b.npz: expected a file of arrays as its name says"),
+        ("c.npz", "torch", "torch: expected for each layer arrays named"),
+    ]:
+        refused(
+            words, tmp_path / file, "--from", framework, "--to", "torch", "--out", tmp_path / "x.npz", capsys=capsys
+        )
+    pytest.importorskip("onnx")
+    arguments = [tmp_path / "b.onnx", "--from", "onnx", "--to", "torch", "--out", tmp_path / "x.npz"]
+    refused("b.onnx: expected an ONNX model", *arguments, capsys=capsys)
+
+
+def test_a_file_that_says_it_has_another_layout_is_refused(tmp_path):
+    network = network_of("lstm", lacking=True)
+    conversion.write(tmp_path / "a.safetensors", "tensorflow-block-v1", network)
+    with pytest.raises(
+        ValueError, match="expected layout 'tensorflow-block-v2: i f g o', got 'tensorflow-block-v1: i g f o'"
+    ):
+        conversion.read(tmp_path / "a.safetensors", "tensorflow-block-v2")
+
+
+def test_layers_that_do_not_fit_each_other_are_refused():
+    network = network_of("lstm")
+    with pytest.raises(ValueError, match="weight_ih_l1: expected shape"):
+        Network("lstm", [network.layers[0], network.layers[0]], network.readout).model()
+    with pytest.raises(ValueError, match="readout: expected weights of 5 columns, got 7"):
+        Network("lstm", network.layers, {"weight": np.ones((2, 7)), "bias": np.ones(2)}).model()
+
+
+ATTRIBUTES = {
+    "direction": ("reverse", "expected direction forward or bidirectional, got reverse alone"),
+    "activations": (["Relu", "Tanh", "Tanh"], r"expected the activations \['Sigmoid', 'Tanh', 'Tanh'\], got \['Relu'"),
+    "clip": (3.0, "expected no attribute that manual lacks, got {'clip': 3.0}"),
+    "input_forget": (1, "expected no attribute that manual lacks, got {'input_forget': 1}"),
+    "layout": (1, "expected no attribute that manual lacks, got {'layout': 1}"),
+}
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_an_operator_that_manual_lacks_is_refused(attribute):
+    onnx = pytest.importorskip("onnx")
+    from compare.frameworks.onnx_files import as_model, as_network
+
+    value, words = ATTRIBUTES[attribute]
+    model = as_model(network_of("lstm", layers=1))
+    (node,) = [node for node in model.graph.node if node.op_type == "LSTM"]
+    kept = [a for a in node.attribute if a.name != attribute]
+    del node.attribute[:]
+    node.attribute.extend([*kept, onnx.helper.make_attribute(attribute, value)])
+    with pytest.raises(ValueError, match=words):
+        as_network(model, "model")
+
+
+def test_an_onnx_model_without_biases_and_readout_is_read():
+    pytest.importorskip("onnx")
+    from compare.frameworks.onnx_files import as_model, as_network
+
+    network = network_of("gru, reset before", layers=1, readout=False)
+    model = as_model(network)
+    (node,) = [node for node in model.graph.node if node.op_type == "GRU"]
+    node.input[3] = ""
+    again = as_network(model, "model")
+    assert not again.layers[0][0]["bias_ih"].any()
+    assert again.layers[0][0]["weight_hh"].tobytes() == network.layers[0][0]["weight_hh"].tobytes()
+    assert not again.readout
+    model.graph.node.remove(node)
+    with pytest.raises(ValueError, match="model: expected an LSTM, GRU or RNN operator, got none"):
+        as_network(model, "model")
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"activation": "relu"}, "expected activation = 'tanh', got 'relu'"),
+        ({"recurrent_activation": "hard_sigmoid"}, "expected recurrent_activation = 'sigmoid', got 'hard_sigmoid'"),
+        ({"go_backwards": True}, "expected go_backwards = False, got True"),
+        ({"use_bias": False}, "expected use_bias = True, got False"),
+    ],
+)
+def test_a_keras_layer_that_manual_lacks_is_refused(options, words):
+    keras = pytest.importorskip("keras")
+    from compare.frameworks.keras_files import as_network
+
+    model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(5, **options)])
+    with pytest.raises(ValueError, match=words):
+        as_network(model, "model")
+    lstm = keras.layers.LSTM(5, return_sequences=True)
+    model = keras.Sequential([keras.Input((None, 3)), keras.layers.Bidirectional(lstm), keras.layers.LSTM(5)])
+    with pytest.raises(ValueError, match="layers: expected one direction in all or both in all"):
+        as_network(model, "model").model()
+    model = keras.Sequential([keras.Input((None, 3)), keras.layers.Conv1D(5, 2)])
+    with pytest.raises(ValueError, match=r"expected one of lstm; .*, got Conv1D"):
+        as_network(model, "model")

@@ -1,0 +1,162 @@
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from compare.agreement import compare as compare_arrays
+from compare.frameworks.forms import FORMS, form_of
+from compare.frameworks.layouts import LAYOUTS, Layout
+
+D, H = 3, 5
+PAIRS = [(framework, form) for framework, forms in LAYOUTS.items() for form in forms]
+
+
+def draw(form, seed=0):
+    """Random parameters of one layer in one direction, with values in them that arithmetic would lose."""
+    layer = FORMS[form].layer(D, H, rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(seed + 1)
+    parameters = {name.removesuffix("_l0"): rng.normal(size=a.shape) for name, a in layer.parameters.items()}
+    parameters["bias_ih"][:3] = -0.0, np.finfo(float).smallest_subnormal, 1 / 3
+    return parameters
+
+
+def bits(arrays):
+    return {name: (array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()}
+
+
+def with_constant_second_bias(layout, parameters):
+    """The parameters as a framework with one bias can hold them exactly."""
+    if "bias" not in layout.arrays:
+        return parameters
+    blocks = [np.full(H, layout.added.get(gate, 0.0)) for gate in layout.order]
+    if "bias_n" in layout.arrays:
+        blocks[layout.order.index("n")] = parameters["bias_hh"][-H:]
+    return parameters | {"bias_hh": np.concatenate(blocks)}
+
+
+@pytest.mark.parametrize("framework, form", PAIRS)
+def test_weights_come_back_bit_for_bit(framework, form):
+    layout = LAYOUTS[framework][form]
+    parameters = with_constant_second_bias(layout, draw(form))
+    weights = layout.weights(parameters)
+    assert list(weights) == layout.names
+    assert bits(layout.parameters(weights)) == bits(parameters)
+    other = {name: np.random.default_rng(2).normal(size=array.shape) for name, array in weights.items()}
+    assert bits(layout.weights(layout.parameters(other))) == bits(other)
+
+
+@pytest.mark.parametrize("framework, form", PAIRS)
+def test_nothing_is_aliased(framework, form):
+    layout = LAYOUTS[framework][form]
+    parameters = with_constant_second_bias(layout, draw(form))
+    for converted, source in (
+        (weights := layout.weights(parameters), parameters),
+        (layout.parameters(weights), weights),
+        (layout.gradients(weights), weights),
+    ):
+        for array in converted.values():
+            assert not any(np.shares_memory(array, other) for other in source.values())
+
+
+@pytest.mark.parametrize("framework, form", PAIRS)
+def test_two_biases_are_added_where_there_is_one(framework, form):
+    layout = LAYOUTS[framework][form]
+    parameters = draw(form)
+    if layout.lacking:
+        parameters["bias_hh"][-H:] = 0
+    again = layout.parameters(layout.weights(parameters))
+    total, expected = again["bias_ih"] + again["bias_hh"], parameters["bias_ih"] + parameters["bias_hh"]
+    assert np.abs(total - expected).max() < 1e-15
+    if form == "gru":  # whose candidate has a second bias that is not redundant
+        assert bits({"n": again["bias_hh"][-H:]}) == bits({"n": parameters["bias_hh"][-H:]})
+
+
+def output_of(form, parameters):
+    layer = FORMS[form].layer(D, H, rng=np.random.default_rng(0))
+    for name, array in parameters.items():
+        layer.parameters[f"{name}_l0"][...] = array
+    return {"output": layer.forward(np.random.default_rng(3).normal(size=(4, 2, D)))[0]}
+
+
+STACKED = [(fw, form) for fw, form in PAIRS if " " in LAYOUTS[fw][form].gates and fw != "linen"]
+
+
+@pytest.mark.parametrize("framework, form", STACKED)
+def test_each_wrong_reading_of_the_gates_is_noticed(framework, form):
+    layout = LAYOUTS[framework][form]
+    parameters = draw(form)
+    if layout.lacking:
+        parameters["bias_hh"][-H:] = 0
+    weights, right = layout.weights(parameters), output_of(form, parameters)
+    for order in permutations(layout.gates.split()):
+        read = replace(layout, gates=" ".join(order)).parameters(weights)
+        (difference,) = compare_arrays(output_of(form, read), right, 1e-12)
+        assert difference.agrees == (" ".join(order) == layout.gates), order
+
+
+def test_the_gradient_of_a_sum_is_that_of_each_bias():
+    layout = LAYOUTS["keras"]["lstm"]
+    gradients = layout.gradients(layout.weights(draw("lstm")))
+    assert bits({"b": gradients["bias_ih"]}) == bits({"b": gradients["bias_hh"]})
+
+
+def test_the_gradient_of_an_inverted_gate_changes_its_sign():
+    layout = LAYOUTS["haiku"]["gru, reset before"]
+    arrays = {"w_i": np.ones((D, 3 * H)), "w_h": np.ones((H, 3 * H)), "b": np.ones(3 * H)}
+    signs = np.repeat([1.0, -1.0, 1.0], H)  # r z n
+    for name, gradient in layout.gradients(arrays).items():
+        assert np.array_equal(gradient, np.ones_like(gradient) * (signs if gradient.ndim == 1 else signs[:, None])), (
+            name
+        )
+
+
+def test_what_a_framework_adds_has_no_gradient():
+    layout = LAYOUTS["haiku"]["lstm"]
+    arrays = layout.weights(draw("lstm"))
+    assert bits(layout.gradients(arrays)) == bits(replace(layout, added={}).gradients(arrays))
+
+
+def test_a_bias_that_a_layout_lacks_is_refused_unless_it_is_zero():
+    layout, parameters = LAYOUTS["nnx"]["gru"], draw("gru")
+    with pytest.raises(
+        ValueError, match="bias_hh: expected zeros for gate n, whose second bias this layout cannot hold"
+    ):
+        layout.weights(parameters)
+    parameters["bias_hh"][-H:] = 0
+    assert "bias_hh" not in layout.gradients(layout.weights(parameters))
+
+
+def test_missing_biases_are_zeros():
+    parameters = draw("lstm")
+    without = {name: array for name, array in parameters.items() if name.startswith("weight")}
+    zeros = {name: np.zeros(4 * H) for name in ("bias_ih", "bias_hh")}
+    for framework in ("torch", "keras", "linen", "onnx"):
+        layout = LAYOUTS[framework]["lstm"]
+        assert bits(layout.weights(without)) == bits(layout.weights(without | zeros))
+
+
+def test_arrays_of_another_layout_are_refused():
+    with pytest.raises(ValueError, match="weights: expected arrays kernel, recurrent_kernel, bias, got kernel"):
+        LAYOUTS["keras"]["lstm"].parameters({"kernel": np.ones((D, 4 * H))})
+
+
+def test_a_layout_is_what_its_description_says():
+    layout = Layout("f i o g", {"weight": "w", "bias": "b"}, columns=True, negated="i", added={"f": 1.0})
+    weights = layout.weights({"weight_ih": np.full((4, 2), 3.0), "weight_hh": np.array([[1.0], [2.0], [4.0], [5.0]])})
+    assert np.array_equal(weights["w"], [[3, -3, 3, 3], [3, -3, 3, 3], [2, -1, 5, 4]])
+    assert np.array_equal(weights["b"], [-1, 0, 0, 0])
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_layer_is_of_the_form_that_made_it(name):
+    assert form_of(FORMS[name].layer(D, H, rng=np.random.default_rng(0))) == name
+
+
+def test_a_layer_that_no_framework_has_is_refused():
+    from manual import LSTM, RNN
+
+    with pytest.raises(ValueError, match="proj_size: expected 0, since only torch projects h, got 2"):
+        form_of(LSTM(D, H, proj_size=2, rng=np.random.default_rng(0)))
+    with pytest.raises(ValueError, match=r"layer: expected one of lstm; .* got one with .*sigmoid"):
+        form_of(RNN(D, H, nonlinearity="sigmoid", rng=np.random.default_rng(0)))
