@@ -12,10 +12,12 @@ from numpy.typing import DTypeLike
 from manual.arrays import Array, Probe, as_state, check_array, state_parts
 from manual.fast.gru import FastGRU
 from manual.fast.lstm import FastLSTM
+from manual.fast.lstm_variants import FastLSTMVariant
 from manual.fast.rnn import FastRNN
 from manual.fast.shards import Sharded
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
+from manual.lstm_variants import LSTMVariantKernel
 from manual.rnn import RNNKernel
 from manual.sweep import FastKernel, Kernel, Schedule, Sweep
 
@@ -293,21 +295,38 @@ class Recurrent:
 
 
 class LSTM(Recurrent):
-    """Long short-term memory: ``torch.nn.LSTM`` with its backward pass derived by hand.
+    """Long short-term memory: ``torch.nn.LSTM`` with its backward pass derived by hand, and two forms that torch lacks.
 
     It takes the arguments of ``Recurrent`` from ``input_size`` on.
 
     Args:
         proj_size: P, the size that h is projected to; 0 for no projection.
+        peepholes: whether the gates i f o see the cell, through the parameters weight_ch.
+        coupled: whether the cell forgets what it does not take in, f = 1 - i, so that the gates are i g o.
 
     Raises:
-        ValueError: ``proj_size`` is negative or not below ``hidden_size``.
+        ValueError: ``proj_size`` is negative, not below ``hidden_size``, or not 0 in one of the other two forms.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, *args: Any, proj_size: int = 0, **options: Any):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *args: Any,
+        proj_size: int = 0,
+        peepholes: bool = False,
+        coupled: bool = False,
+        **options: Any,
+    ):
         if proj_size and not 0 < proj_size < hidden_size:
             raise ValueError(f"proj_size: expected at least 0 and below hidden_size = {hidden_size}, got {proj_size}")
-        super().__init__(LSTMKernel(proj_size), FastLSTM(), input_size, hidden_size, *args, **options)
+        if proj_size and (peepholes or coupled):
+            raise ValueError(f"proj_size: expected 0 with peepholes or coupled gates, got {proj_size}")
+        kernel: Kernel = LSTMKernel(proj_size)
+        fast: FastKernel = FastLSTM()
+        if peepholes or coupled:
+            kernel, fast = LSTMVariantKernel(peepholes, coupled), FastLSTMVariant(peepholes, coupled)
+        super().__init__(kernel, fast, input_size, hidden_size, *args, **options)
 
 
 class GRU(Recurrent):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from torch_impl.gru import GRUCell
 from torch_impl.lstm import LSTMCell
+from torch_impl.lstm_variants import LSTMVariantCell
 from torch_impl.rnn import RNNCell
 from torch_impl.tensors import Probe, as_state, check_tensor, state_parts
 
@@ -224,14 +225,28 @@ def _running(lengths: Sequence[int] | Tensor, T: int, B: int, device: torch.devi
 class LSTM(Recurrent):
     """Long short-term memory with the arguments of ``torch.nn.LSTM``, its equations written out.
 
+    With ``peepholes`` the gates i f o see the cell; ``coupled``, f = 1 - i and the gates are i g o.
+
     Raises:
-        ValueError: ``proj_size`` is not below ``hidden_size``.
+        ValueError: ``proj_size`` is not below ``hidden_size``, or not 0 in one of the other two forms.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, *args: Any, proj_size: int = 0, **options: Any):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *args: Any,
+        proj_size: int = 0,
+        peepholes: bool = False,
+        coupled: bool = False,
+        **options: Any,
+    ):
         if proj_size and not 0 < proj_size < hidden_size:
             raise ValueError(f"proj_size: expected at least 0 and below hidden_size = {hidden_size}, got {proj_size}")
-        super().__init__(LSTMCell(proj_size), input_size, hidden_size, *args, **options)
+        if proj_size and (peepholes or coupled):
+            raise ValueError(f"proj_size: expected 0 with peepholes or coupled gates, got {proj_size}")
+        cell = LSTMVariantCell(peepholes, coupled) if peepholes or coupled else LSTMCell(proj_size)
+        super().__init__(cell, input_size, hidden_size, *args, **options)
 
 
 class GRU(Recurrent):

@@ -31,6 +31,9 @@ class Form:
 #: By the names that tables show and other tables are keyed by.
 FORMS = {
     "lstm": Form(CELLS["lstm"]),
+    "lstm, peepholes": Form(CELLS["lstm"], {"peepholes": True}),
+    "lstm, coupled": Form(CELLS["lstm"], {"coupled": True}),
+    "lstm, peepholes, coupled": Form(CELLS["lstm"], {"peepholes": True, "coupled": True}),
     "gru": Form(CELLS["gru"]),
     "gru, reset before": Form(CELLS["gru"], {"reset_after": False}),
     "rnn": Form(CELLS["rnn"]),
@@ -47,13 +50,13 @@ def form_of(layer: Recurrent) -> str:
     kernel: Any = layer.kernel
     if getattr(kernel, "proj_size", 0):
         raise ValueError(f"proj_size: expected 0, since only torch projects h, got {kernel.proj_size}")
-    own: dict[str, Any] = {}
+    own: dict[str, Any] = {name: True for name in ("peepholes", "coupled") if getattr(kernel, name, False)}
     if not getattr(kernel, "reset_after", True):
         own["reset_after"] = False
     if hasattr(kernel, "activation"):
         nonlinearity = next(name for name, (function, _) in ACTIVATIONS.items() if function is kernel.activation)
         own |= {} if nonlinearity == "tanh" else {"nonlinearity": nonlinearity}
     for name, form in FORMS.items():
-        if form.cell.gates == kernel.gates and form.options == own:
+        if set(kernel.gates) <= set(form.cell.gates) and form.options == own:
             return name
     raise ValueError(f"layer: expected one of {'; '.join(FORMS)}, got one with {own}")

@@ -21,11 +21,11 @@ class Layout:
     """How a framework holds the weights of one layer in one direction.
 
     Args:
-        gates: in the order of their blocks, as in ``"i f g o"``.
+        gates: in the order of their blocks, as in ``"i f g o"``; ``-`` is a block that nothing reads.
         arrays: the framework's name of each array, by what it holds: ``weight_ih`` and ``weight_hh``, or one ``weight``
             that acts on [x, h]; ``bias_ih`` and ``bias_hh``, or ``biases``, which stacks these two, or their sum
-            ``bias``, and then ``bias_n`` if the candidate of a GRU has its bias_hh apart. A name with ``{gate}`` in it
-            stands for one array a gate.
+            ``bias``, and then ``bias_n`` if the candidate of a GRU has its bias_hh apart; ``weight_ch`` if there are
+            peepholes. A name with ``{gate}`` in it stands for one array a gate.
         columns: whether weights are (D, G H), as in ``x @ W``, and not (G H, D).
         negated: gates that are one minus PyTorch's. Their pre-activations, and so their weights, have the other sign.
         added: what the framework adds to the bias of a gate whenever it runs.
@@ -47,7 +47,7 @@ class Layout:
         Raises:
             ValueError: the framework has no place for a bias that is not zero.
         """
-        own = {name: dict(zip(self.order, np.split(a, len(self.order)))) for name, a in parameters.items()}
+        own = {name: self._by_gate(name, array) for name, array in parameters.items()}
         for name in ("bias_ih", "bias_hh"):
             own.setdefault(name, {gate: np.zeros_like(block[:, 0]) for gate, block in own["weight_hh"].items()})
         for gate in self.lacking.split():
@@ -61,7 +61,8 @@ class Layout:
         }
         arrays: Arrays = {}
         for role, name in self.arrays.items():
-            parts = {gate: self._turned(role, gate, blocks[role][gate]) for gate in self._gates(role)}
+            unread = np.zeros_like(next(iter(blocks[role].values())))
+            parts = {gate: self._turned(role, gate, blocks[role].get(gate, unread)) for gate in self._gates(role)}
             if "{gate}" in name:
                 arrays |= {name.format(gate=gate): np.array(part, order="C") for gate, part in parts.items()}
             else:
@@ -98,8 +99,9 @@ class Layout:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The gates in PyTorch's order."""
-        return next(cell.gates for cell in CELLS.values() if set(cell.gates) == set(self.gates.split()))
+        """The gates in PyTorch's order, those that are read."""
+        own = set(self.gates.split()) - {"-"}
+        return next(tuple(g for g in cell.gates if g in own) for cell in CELLS.values() if own <= set(cell.gates))
 
     @property
     def names(self) -> list[str]:
@@ -120,7 +122,7 @@ class Layout:
                 parts = np.split(arrays[name], len(gates), axis=self._axis(role))
             blocks[role] = {gate: self._turned(role, gate, part) for gate, part in zip(gates, parts)}
         if "weight" in blocks:
-            H = len(blocks["weight"][gates[0]])
+            H = len(blocks["weight"][self.order[0]])
             blocks["weight_ih"] = {gate: block[:, :-H] for gate, block in blocks["weight"].items()}
             blocks["weight_hh"] = {gate: block[:, -H:] for gate, block in blocks["weight"].items()}
         if "biases" in blocks:
@@ -132,8 +134,14 @@ class Layout:
 
     def _stacked(self, blocks: Mapping[str, Mapping[str, Array]]) -> Arrays:
         """Stack the blocks of all gates in PyTorch's order."""
-        names = [name for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if name in blocks]
-        return {name: np.concatenate([blocks[name][gate] for gate in self.order]) for name in names}
+        names = [name for name in ("weight_ih", "weight_hh", "weight_ch", "bias_ih", "bias_hh") if name in blocks]
+        order = {name: [gate for gate in self.order if gate in blocks[name]] for name in names}
+        return {name: np.concatenate([blocks[name][gate] for gate in order[name]]) for name in names}
+
+    def _by_gate(self, name: str, array: Array) -> dict[str, Array]:
+        """Cut an array under PyTorch's name up by gate; the candidate has no peephole."""
+        gates = [gate for gate in self.order if gate != "g" or name != "weight_ch"]
+        return dict(zip(gates, np.split(array, len(gates))))
 
     def _sum(self, gate: str, bias_ih: Array, bias_hh: Array) -> Array:
         """Return the one bias of a gate: bias_ih to the bit wherever bias_hh is no more than the framework adds."""
@@ -145,10 +153,12 @@ class Layout:
     def _turned(self, role: str, gate: str, block: Array) -> Array:
         """Turn a gate's block from PyTorch's orientation and sign to this layout's, or back."""
         block = -block if gate in self.negated.split() else block
-        return block.T if self.columns and "weight" in role else block
+        return block.T if self.columns and block.ndim == 2 and "weight" in role else block
 
     def _gates(self, role: str) -> list[str]:
-        return ["n"] if role == "bias_n" else self.gates.split()
+        """Return the gates whose blocks an array holds, in their order."""
+        gates = self.gates.split()
+        return {"bias_n": ["n"], "weight_ch": [gate for gate in gates if gate != "g"]}.get(role, gates)
 
     def _axis(self, role: str) -> int:
         """Return the axis along which an array stacks the gates."""
@@ -165,6 +175,7 @@ _EQUINOX = {"weight_ih": "weight_ih", "weight_hh": "weight_hh", "bias": "bias"}
 _MLX = {"weight_ih": "Wx", "weight_hh": "Wh", "bias": "b"}
 _ONNX = {"weight_ih": "W", "weight_hh": "R", "biases": "B"}
 _TENSORFLOW = {"weight": "w", "bias": "b"}
+_PEEPHOLES = {"weight_ch": "wc{gate}"}
 
 #: By framework and form. A form that is not here is one that the framework does not have.
 LAYOUTS: dict[str, dict[str, Layout]] = {
@@ -213,6 +224,9 @@ LAYOUTS: dict[str, dict[str, Layout]] = {
     },
     "onnx": {
         "lstm": Layout("i o f g", _ONNX),
+        "lstm, peepholes": Layout("i o f g", _ONNX | {"weight_ch": "P"}),
+        "lstm, coupled": Layout("i o - g", _ONNX),
+        "lstm, peepholes, coupled": Layout("i o - g", _ONNX | {"weight_ch": "P"}),
         "gru": Layout("z r n", _ONNX),
         "gru, reset before": Layout("z r n", _ONNX),
         "rnn": Layout("h", _ONNX),
@@ -224,7 +238,13 @@ LAYOUTS: dict[str, dict[str, Layout]] = {
         "rnn": Layout("h", {"weight_ih": "Wxh", "weight_hh": "Whh", "bias": "bias"}),
         "rnn, relu": Layout("h", {"weight_ih": "Wxh", "weight_hh": "Whh", "bias": "bias"}),
     },
-    "tensorflow-block-v1": {"lstm": Layout("i g f o", _TENSORFLOW, columns=True)},
-    "tensorflow-block-v2": {"lstm": Layout("i f g o", _TENSORFLOW, columns=True)},
+    "tensorflow-block-v1": {
+        "lstm": Layout("i g f o", _TENSORFLOW, columns=True),
+        "lstm, peepholes": Layout("i g f o", _TENSORFLOW | _PEEPHOLES, columns=True),
+    },
+    "tensorflow-block-v2": {
+        "lstm": Layout("i f g o", _TENSORFLOW, columns=True),
+        "lstm, peepholes": Layout("i f g o", _TENSORFLOW | _PEEPHOLES, columns=True),
+    },
 }
 LAYOUTS["paddle"] = LAYOUTS["torch"]

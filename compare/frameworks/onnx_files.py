@@ -17,14 +17,20 @@ from compare.frameworks.network import Network
 #: The oldest version of the operators that a current runtime and OpenVINO both take.
 OPSET = 17
 
-#: The operator of each form, and what sets the form apart.
+#: The operator of each form, and what sets the form apart, besides the input P of peepholes.
 OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
-    "lstm": ("LSTM", {}),
+    "lstm": ("LSTM", {"input_forget": 0}),
+    "lstm, peepholes": ("LSTM", {"input_forget": 0}),
+    "lstm, coupled": ("LSTM", {"input_forget": 1}),
+    "lstm, peepholes, coupled": ("LSTM", {"input_forget": 1}),
     "gru": ("GRU", {"linear_before_reset": 1}),
     "gru, reset before": ("GRU", {"linear_before_reset": 0}),
     "rnn": ("RNN", {"activations": ["Tanh"]}),
     "rnn, relu": ("RNN", {"activations": ["Relu"]}),
 }
+
+#: The attributes that set forms apart, besides activations.
+OPTIONS = {"LSTM": ("input_forget",), "GRU": ("linear_before_reset",), "RNN": ()}
 
 #: What the standard lets an operator compute where no activations are given, for one direction.
 ACTIVATIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
@@ -52,12 +58,15 @@ def as_model(network: Network) -> onnx.ModelProto:
         weights = [LAYOUTS["onnx"][network.form].weights(arrays) for arrays in directions]
         constants |= {f"{name}_l{k}": np.stack([w[name] for w in weights]) for name in "WR"}
         constants[f"B_l{k}"] = np.stack([w["B"].ravel() for w in weights])  # (directions, 2 G H)
-        initial = ["", *(f"{s}_0_l{k}" for s in states)] if states else []
+        peepholes = "P" in weights[0]
+        if peepholes:
+            constants[f"P_l{k}"] = np.stack([w["P"] for w in weights])
+        lengths_and_states = ["", *(f"{s}_0_l{k}" for s in states)] if states else [""] * 3 if peepholes else []
         final = [f"{s}_n_l{k}" for s in states]
         nodes += [
             helper.make_node(
                 operator,
-                [x, *(f"{name}_l{k}" for name in "WRB"), *initial],
+                [x, *(f"{name}_l{k}" for name in "WRB"), *lengths_and_states, *([f"P_l{k}"] if peepholes else [])],
                 [f"y_l{k}", *final],
                 name=f"recurrent_l{k}",
                 hidden_size=H,
@@ -141,27 +150,27 @@ def _read_node(node: onnx.NodeProto, constants: Arrays, title: str) -> tuple[str
     K = 2 if direction == "bidirectional" else 1
     usual = ACTIVATIONS[node.op_type] * K
     activations = [name.decode().capitalize() for name in given.pop("activations", [])] or usual
-    own = {"linear_before_reset": given.pop("linear_before_reset", 0)} if node.op_type == "GRU" else {}
+    own = {name: given.pop(name, 0) for name in OPTIONS[node.op_type]}
     if node.op_type == "RNN":
         own["activations"] = activations[:1]
         usual = activations[:1] * K
-    form = next((name for name, found in OPERATORS.items() if found == (node.op_type, own)), None)
+    inputs = dict(zip(("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"), node.input))
+    layouts, has_peepholes = LAYOUTS["onnx"], bool(inputs.get("P"))
+    fitting = [name for name, found in OPERATORS.items() if found == (node.op_type, own)]
+    form = next((name for name in fitting if ("weight_ch" in layouts[name].arrays) == has_peepholes), None)
     if form is None or activations != usual:
         raise ValueError(f"{title}: expected the activations {usual}, got {activations}")
     given.pop("hidden_size", None)
     unknown = {name: value for name, value in given.items() if value not in (0, [])}
     if unknown:
         raise ValueError(f"{title}: expected no attribute that manual lacks, got {unknown}")
-    inputs = dict(zip(("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"), node.input))
-    if inputs.get("P"):
-        raise ValueError(f"{title}: expected no peepholes P")
-    missing = [name for name in "WR" if inputs[name] not in constants]
-    if missing or (inputs.get("B") and inputs["B"] not in constants):
-        raise ValueError(f"{title}: expected W, R and B to be constants of the model")
-    W, R = constants[inputs["W"]], constants[inputs["R"]]
-    B = constants[inputs["B"]] if inputs.get("B") else np.zeros((K, 2 * W.shape[1]), W.dtype)
-    layout = LAYOUTS["onnx"][form]
-    return form, [layout.parameters({"W": W[k], "R": R[k], "B": B[k].reshape(2, -1)}) for k in range(K)]
+    needed = [name for name in "WRBP" if name in "WR" or inputs.get(name)]
+    if not all(inputs[name] in constants for name in needed):
+        raise ValueError(f"{title}: expected {', '.join(needed)} to be constants of the model")
+    arrays = {name: constants[inputs[name]] for name in needed}
+    arrays.setdefault("B", np.zeros((K, 2 * arrays["W"].shape[1]), arrays["W"].dtype))
+    own_arrays = [{name: a[k].reshape(2, -1) if name == "B" else a[k] for name, a in arrays.items()} for k in range(K)]
+    return form, [layouts[form].parameters(own) for own in own_arrays]
 
 
 def _readout(model: onnx.ModelProto, last: onnx.NodeProto, constants: Arrays) -> Arrays:

@@ -119,7 +119,11 @@ def evidence(findings: Findings) -> list[str]:
         lines += [f"{head}: fails: {problem}" for problem in problems]
         disputes = [dispute for one in group for dispute in one.disputes]
         if disputes:
-            lines.append(f"{head}: {_words(max(disputes, key=lambda dispute: dispute.error))}")
+            with_manual = _agreeing(findings, form, dtype)
+            others = (
+                f"; {', '.join(with_manual)} agree{'s' * (len(with_manual) == 1)} with manual" if with_manual else ""
+            )
+            lines.append(f"{head}: {_words(max(disputes, key=lambda dispute: dispute.error))}{others}")
     return lines
 
 
@@ -180,6 +184,15 @@ def draw(findings: Findings, path: Path) -> None:
 
 def _of(findings: Findings, name: str) -> list[Comparison]:
     return [one for one in findings.comparisons if one.framework == name]
+
+
+def _agreeing(findings: Findings, form: str, dtype: str) -> list[str]:
+    """Return the titles of the frameworks that agree with ``manual`` in a form and dtype, in all of its cases."""
+    agree: dict[str, bool] = {}
+    for one in findings.comparisons:
+        if one.framework != "manual" and (one.case.form, one.case.dtype) == (form, dtype):
+            agree[one.framework] = agree.get(one.framework, True) and one.agrees
+    return [FRAMEWORKS[name].title for name, always in agree.items() if always]
 
 
 def _sizes(findings: Findings) -> list[tuple[int, ...]]:

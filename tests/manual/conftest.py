@@ -4,15 +4,20 @@ import pytest
 
 from manual.fast.gru import FastGRU
 from manual.fast.lstm import FastLSTM
+from manual.fast.lstm_variants import FastLSTMVariant
 from manual.fast.rnn import FastRNN
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
+from manual.lstm_variants import LSTMVariantKernel
 from manual.rnn import RNNKernel
 
 #: Each kernel in each of its forms, and its fast version.
 KERNELS = {
     "lstm": (LSTMKernel(), FastLSTM()),
     "lstm projected": (LSTMKernel(proj_size=4), FastLSTM()),
+    "lstm, peepholes": (LSTMVariantKernel(peepholes=True), FastLSTMVariant(peepholes=True)),
+    "lstm, coupled": (LSTMVariantKernel(coupled=True), FastLSTMVariant(coupled=True)),
+    "lstm, peepholes, coupled": (LSTMVariantKernel(True, True), FastLSTMVariant(True, True)),
     "gru": (GRUKernel(), FastGRU()),
     "gru, reset before": (GRUKernel(reset_after=False), FastGRU(reset_after=False)),
     "rnn": (RNNKernel(), FastRNN()),

@@ -1,4 +1,4 @@
-"""TensorFlow's block operations ``BlockLSTM`` and ``BlockLSTMV2``, without forget bias, clipping and peepholes."""
+"""TensorFlow's block operations ``BlockLSTM`` and ``BlockLSTMV2``, without forget bias and clipping."""
 
 from typing import Any
 
@@ -23,12 +23,9 @@ def build(case: Case, weights: list[Arrays], version: int) -> tuple[Leaves, Call
             x=x,
             cs_prev=c[0],
             h_prev=h[0],
-            w=leaves[0]["w"],
-            b=leaves[0]["b"],
-            wci=none,
-            wcf=none,
-            wco=none,
             cell_clip=-1.0,
+            use_peephole="wci" in leaves[0],
+            **({"wci": none, "wcf": none, "wco": none} | leaves[0]),
             **options,
         )
         return hidden, hidden[-1:], cells[-1:]

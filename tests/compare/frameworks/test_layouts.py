@@ -43,6 +43,8 @@ def test_weights_come_back_bit_for_bit(framework, form):
     assert list(weights) == layout.names
     assert bits(layout.parameters(weights)) == bits(parameters)
     other = {name: np.random.default_rng(2).normal(size=array.shape) for name, array in weights.items()}
+    if "-" in layout.gates:  # blocks that nothing reads
+        other = layout.weights(layout.parameters(other))
     assert bits(layout.weights(layout.parameters(other))) == bits(other)
 
 
@@ -80,6 +82,7 @@ def output_of(form, parameters):
 
 
 STACKED = [(fw, form) for fw, form in PAIRS if " " in LAYOUTS[fw][form].gates and fw != "linen"]
+STACKED = [(fw, form) for fw, form in STACKED if form != "lstm, peepholes" or fw == "onnx"]  # else one array a peephole
 
 
 @pytest.mark.parametrize("framework, form", STACKED)

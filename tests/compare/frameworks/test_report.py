@@ -38,7 +38,7 @@ def shown(findings):
 
 def test_what_agrees_is_shown():
     text = shown(found())
-    assert " ".join(text.splitlines()[2].split()) == "torch.nn - / 0e+00 - / - - - / - - / -"
+    assert " ".join(text.splitlines()[2].split()) == "torch.nn - / 0e+00 - - - - / - - - / - - / -"
     assert "torch 2.13" in text and "2.5 s" in text and "0.456 ms" in text and "1,024 MiB" in text
     assert "Paddle: not installed (paddle)" in text
     assert "AGREE: 1 of 1 frameworks, 1 cases in all" in text and "DISAGREE" not in text
@@ -62,7 +62,7 @@ def test_what_fails_is_shown():
 def test_files_are_written_and_the_rest_of_a_readme_stays(tmp_path):
     report.write(found(), tmp_path)
     whole = (tmp_path / "README.md").read_text()
-    assert "| torch.nn | - / 0e+00 | - / - | - | - / - | - / - |" in whole
+    assert "| torch.nn | - / 0e+00 | - | - | - | - / - | - | - / - | - / - |" in whole
     (tmp_path / "README.md").write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
     report.write(found(spoil), tmp_path)
     text = (tmp_path / "README.md").read_text()

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from oracles import Experiment
 
 from manual.arrays import Array
-from manual.fast import gru, lstm, rnn
+from manual.fast import gru, lstm, lstm_variants, rnn
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
+from manual.lstm_variants import LSTMVariantKernel
 from manual.rnn import RNNKernel
 
 #: In units in the last place of a tensor's largest element, or of 1, the size of the arguments, if that is larger, as a
@@ -42,13 +43,16 @@ def experiment(kernel, T: int, B: int, D: int, H: int, dtype: type, seed: int) -
 
 @st.composite
 def kernels(draw, H: int):
-    cell = draw(st.sampled_from(["lstm", "lstm projected", "gru", "rnn"]))
+    cell = draw(st.sampled_from(["lstm", "lstm projected", "lstm variant", "gru", "rnn"]))
     if cell == "gru":
         reset_after = draw(st.booleans())
         return GRUKernel(reset_after), gru.FastGRU(reset_after)
     if cell == "rnn":
         nonlinearity = draw(st.sampled_from(["tanh", "relu", "sigmoid"]))
         return RNNKernel(nonlinearity), rnn.FastRNN(nonlinearity)
+    if cell == "lstm variant":
+        options = {"peepholes": draw(st.booleans()), "coupled": draw(st.booleans())}
+        return LSTMVariantKernel(**options), lstm_variants.FastLSTMVariant(**options)
     P = draw(st.integers(1, H - 1)) if cell == "lstm projected" and H > 1 else 0
     return LSTMKernel(P), lstm.FastLSTM()
 
@@ -73,6 +77,7 @@ def test_fast_agrees_with_the_text_where_products_are_cut_into_tiles_or_hoisted(
 
 BROKEN = {
     "fast lstm": (lstm, "product_by_sigmoid", lambda p, s, out: np.copyto(out, p)),
+    "fast lstm variant": (lstm_variants, "sigmoid", lambda z, out: np.copyto(out, 1 / (1 + np.exp(-z)) * (1 + 1e-13))),
     "fast gru": (gru, "subtract", lambda a, b, out: np.subtract(a, b * (1 + 1e-12), out)),
     "fast rnn": (rnn, "add", lambda a, b, out: np.copyto(out, b)),
 }
@@ -83,6 +88,7 @@ def test_a_broken_kernel_is_noticed(broken, monkeypatch):
     module, name, wrong = BROKEN[broken]
     text, fast = {
         lstm: (LSTMKernel(), lstm.FastLSTM()),
+        lstm_variants: (LSTMVariantKernel(True, True), lstm_variants.FastLSTMVariant(True, True)),
         gru: (GRUKernel(), gru.FastGRU()),
         rnn: (RNNKernel(), rnn.FastRNN()),
     }[module]
