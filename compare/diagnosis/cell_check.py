@@ -52,10 +52,11 @@ def check_layer(
     gates = layer.kernel.gates
 
     def blocks(name: str, array: Array) -> dict[str, Array]:
-        """Split by gate; a projection has none, and neither does a cell with one block."""
+        """Split by gate; a projection has none, nor has a cell with one block; an LSTM's candidate has no peephole."""
         if len(gates) == 1 or name.startswith("weight_hr"):
             return {"": array}
-        return dict(zip(gates, np.split(array, len(gates))))
+        own = [gate for gate in gates if gate != "g" or not name.startswith("weight_ch")]
+        return dict(zip(own, np.split(array, len(own))))
 
     def d_state(trial: Trial) -> Arrays:
         return {name: trial.problem.d_outputs[f"{name}_n"] for name in layer.state_sizes}

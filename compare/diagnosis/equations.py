@@ -130,6 +130,26 @@ for _form in ("gru", "gru, reset before"):
         "d_z_n": Equation("", "d_h ∘ z ∘ (1 - n²)"),
         "d_h_prev": Equation("", EQUATIONS[_form]["d_h_prev"].formula.replace("d_h ∘ z", "d_h ∘ (1 - z)")),
     }
+EQUATIONS["lstm, peepholes"] = EQUATIONS["lstm"] | {
+    "z_i": Equation("L24", "W_ii x + b_ii + W_hi h_prev + b_hi + p_i ∘ c_prev"),
+    "i": Equation("L24", "σ(z_i)"),
+    "z_f": Equation("L25", "W_if x + b_if + W_hf h_prev + b_hf + p_f ∘ c_prev"),
+    "f": Equation("L25", "σ(z_f)"),
+    "z_o": Equation("L26", "W_io x + b_io + W_ho h_prev + b_ho + p_o ∘ c"),
+    "o": Equation("L26", "σ(z_o)"),
+    "d_c": Equation("L27", f"{EQUATIONS['lstm']['d_c'].formula} + d_z_o ∘ p_o"),
+    "d_c_prev": Equation("L28", "d_c ∘ f + d_z_i ∘ p_i + d_z_f ∘ p_f"),
+    "weight_ch": Equation("L29, L30, L31", "Σ d_z_i ∘ c_prev, Σ d_z_f ∘ c_prev, Σ d_z_o ∘ c"),
+}
+for _form in ("lstm", "lstm, peepholes"):
+    EQUATIONS[f"{_form}, coupled"] = EQUATIONS[_form] | {
+        "f": Equation("L32", "1 - i"),
+        "d_z_i": Equation("L33", "d_c ∘ (g - c_prev) ∘ i (1 - i)"),
+    }
+EQUATIONS["lstm, peepholes, coupled"] |= {
+    "d_c_prev": Equation("L34", "d_c ∘ f + d_z_i ∘ p_i"),
+    "weight_ch": Equation("L29, L31", "Σ d_z_i ∘ c_prev, Σ d_z_o ∘ c"),
+}
 EQUATIONS["rnn, sigmoid"] = EQUATIONS["rnn, relu"] = EQUATIONS["rnn"]
 
 

@@ -309,3 +309,35 @@ def _without(cell: str, *names: str) -> dict[str, list[Mistake]]:
 INTERMEDIATES["lstm, bare output"] = _without("lstm", "h", "d_c", "d_z_o")
 INTERMEDIATES["gru, renewing"] = _without("gru", "h", "d_z_z", "d_z_n", "d_h_prev")
 INTERMEDIATES["gru, reset before, renewing"] = _without("gru, reset before", "h", "d_z_z", "d_z_n", "d_h_prev")
+
+INTERMEDIATES["lstm, peepholes"] = _without("lstm", "d_c", "d_c_prev") | {
+    "z_i": [("the peephole is missing", lambda v: v.z_i - v.peephole("i") * v.c_prev), *_pre_activation("i", "ifgo")],
+    "z_f": [("the peephole is missing", lambda v: v.z_f - v.peephole("f") * v.c_prev), *_pre_activation("f", "ifgo")],
+    "z_o": [
+        ("the peephole is missing", lambda v: v.z_o - v.peephole("o") * v.c),
+        ("c_prev instead of c", lambda v: v.z_o + v.peephole("o") * (v.c_prev - v.c)),
+        *_pre_activation("o", "ifgo"),
+    ],
+    "d_c": [
+        ("the peephole's term is missing", lambda v: v.d_c - v.d_z_o * v.peephole("o")),
+        *_sum_over_uses("c", "the term from h"),
+    ],
+    "d_c_prev": [
+        ("the terms of both peepholes are missing", lambda v: v.d_c * v.f),
+        ("d_z_i ∘ p_i is missing", lambda v: v.d_c_prev - v.d_z_i * v.peephole("i")),
+        ("d_z_f ∘ p_f is missing", lambda v: v.d_c_prev - v.d_z_f * v.peephole("f")),
+    ],
+}
+INTERMEDIATES["lstm, coupled"] = _without("lstm", "z_f", "f", "d_z_f") | {
+    **{f"z_{gate}": _pre_activation(gate, "igo") for gate in "igo"},
+    "f": [("i instead of 1 - i", lambda v: v.i)],
+    "d_z_i": [
+        *_delta("i", lambda v: v.d_c * (v.g - v.c_prev), slope),
+        ("c_prev is missing", lambda v: v.d_c * v.g * slope(v.i)),
+    ],
+    "d_h_prev": _through_matrix("d_h_prev", [(gate, f"d_z_{gate}") for gate in "igo"]),
+}
+INTERMEDIATES["lstm, peepholes, coupled"] = _without("lstm, coupled", "d_c_prev") | {
+    "d_c": INTERMEDIATES["lstm, peepholes"]["d_c"],
+    "d_c_prev": [("the peephole's term is missing", lambda v: v.d_c * v.f)],
+}

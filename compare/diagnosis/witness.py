@@ -77,9 +77,13 @@ class Values:
         return self.witness.x
 
     def parameter(self, name: str, gate: str) -> Array:
-        """Return one gate's rows of a parameter."""
-        blocks = np.split(self.witness.parameters[name + self.suffix], len(self.witness.gates))
-        return blocks[self.witness.gates.index(gate)]
+        """Return one gate's rows of a parameter; the candidate has no peephole."""
+        gates = [own for own in self.witness.gates if own != "g" or name != "weight_ch"]
+        return np.split(self.witness.parameters[name + self.suffix], len(gates))[gates.index(gate)]
+
+    def peephole(self, gate: str) -> Array:
+        """Return the peephole weights of one gate, (H,)."""
+        return self.parameter("weight_ch", gate)
 
     def earlier(self, array: Array) -> Array:
         """Return at each step the value of the step that runs before it; the first step keeps its own."""

@@ -3,14 +3,14 @@
 Most come from bug reports and from published code.
 """
 
-from compare.diagnosis.catalogue import fast, gru, lstm, rnn
+from compare.diagnosis.catalogue import fast, gru, lstm, lstm_variants, rnn
 from compare.diagnosis.catalogue.fault import FastFault, Injected, TextFault, TrainingFault
 from compare.diagnosis.catalogue.training import TRAINING
 
 #: Faults in the text, to be named by the localiser.
-FAULTS: list[TextFault] = [*lstm.LSTM, *gru.GRU, *rnn.RNN]
+FAULTS: list[TextFault] = [*lstm.LSTM, *lstm_variants.TEXT, *gru.GRU, *rnn.RNN]
 
 #: Faults in the fast kernels, which are compared with the text.
-FAST: list[FastFault] = [*fast.LSTM, *fast.GRU, *fast.RNN]
+FAST: list[FastFault] = [*fast.LSTM, *lstm_variants.FAST, *fast.GRU, *fast.RNN]
 
 __all__ = ["FAST", "FAULTS", "TRAINING", "FastFault", "Injected", "TextFault", "TrainingFault"]
