@@ -15,7 +15,7 @@ from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
 from compare.lockstep import report, run_folder
 from compare.lockstep.lockstep import Step
-from compare.lockstep.settings import Settings
+from compare.lockstep.settings import SIDES, Settings
 from compare.lockstep.training import Run, train
 from compare.published.recipe_training import RecipeRun, train_recipe
 from compare.published.recipes import RECIPES, Recipe
@@ -52,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     option("weight_decay", "weight decay of the optimiser")
     option("loss", "binary cross-entropy on logits, or mean squared error on their sigmoids", choices=tuple(LOSSES))
     option("dtype", "dtype of all arrays", choices=("float64", "float32"))
+    option("against", "framework to compare with, its optimiser included", choices=tuple(SIDES))
     option("seed", "seed of the initial weights and the sums")
     parser.add_argument(
         "--recipe",

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from compare.agreement import TOLERANCES, Difference, compare
-from compare.lockstep.trainers import ManualTrainer, TorchTrainer
+from compare.lockstep.trainers import ManualTrainer, Trainer
 from manual.arrays import Array
 
 #: What is compared at each step.
@@ -57,7 +57,7 @@ class Lockstep:
         autograd: the independent side, which copies them only once, here.
     """
 
-    def __init__(self, manual: ManualTrainer, opponents: Mapping[str, TorchTrainer], autograd: TorchTrainer):
+    def __init__(self, manual: ManualTrainer, opponents: Mapping[str, Trainer], autograd: Trainer):
         self.manual, self.opponents, self.autograd = manual, opponents, autograd
         self.tolerance = TOLERANCES[str(manual.model.recurrent.dtype)]
         self.steps: list[Step] = []

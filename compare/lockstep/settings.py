@@ -2,9 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar, Protocol
 
 from compare.bounds import check_at_least
+
+#: What the manual side can be compared with, and the modules that each needs besides the project's own.
+SIDES: dict[str, tuple[str, ...]] = {"torch": (), "jax": ("jax", "optax"), "keras": ("keras",)}
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Settings:
     loss: str = "bce"
     dtype: str = "float64"
     seed: int = 0
+    against: str = "torch"
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "momentum", "weight_decay"):
@@ -37,6 +42,11 @@ class Settings:
                 raise ValueError(f"{name}: expected a finite number of at least 0, got {getattr(self, name)}")
         if self.optimizer != "sgd" and (self.momentum or self.nesterov):
             raise ValueError(f"momentum, nesterov: expected only with optimizer sgd, got optimizer {self.optimizer}")
+        if self.against not in SIDES:
+            raise ValueError(f"against: expected one of {', '.join(SIDES)}, got {self.against!r}")
+        missing = [module for module in SIDES[self.against] if not find_spec(module)]
+        if missing:
+            raise ValueError(f"against: {self.against} needs {', '.join(missing)}: pip install -e '.[frameworks]'")
         check_at_least(self, hidden_size=1, layers=1, bits=2, steps=1, batch_size=1, seed=0)
 
     @property

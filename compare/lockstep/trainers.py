@@ -3,7 +3,7 @@
 All arrays are NumPy arrays. Those of the torch side share memory with its tensors.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -64,6 +64,30 @@ class ManualTrainer:
         return {f"{kind} of {n}": a for kind, arrays in self.optimizer.buffers.items() for n, a in arrays.items()}
 
 
+class Trainer(Protocol):
+    """A side that is compared with the manual one."""
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The parameters by name."""
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """The optimiser's buffers by name, as in ``exp_avg of recurrent.weight_ih_l0``."""
+
+    def run(self, x: Array, y: Array) -> Pass:
+        """Run forward and backward on x (T, B, D) with targets y (T, B, 1)."""
+
+    def update(self, gradients: dict[str, Array]) -> None:
+        """Take one optimiser step."""
+
+    def logits(self, x: Array) -> Array:
+        """Return the logits (T, B, 1) for x (T, B, D)."""
+
+    def follow(self, leader: ManualTrainer) -> None:
+        """Copy the leader's parameters and optimiser buffers."""
+
+
 class TorchTrainer:
     """A torch module with an optimiser of ``torch.optim``. Its gradients come from autograd.
 
@@ -77,7 +101,6 @@ class TorchTrainer:
         self.module, self.optimizer = module, optimizer
         self.loss = (objective(loss) if isinstance(loss, str) else loss).torch_value
         self.tensors = dict(module.named_parameters())
-        self.parameters = {name: tensor.detach().numpy() for name, tensor in self.tensors.items()}
 
     def run(self, x: Array, y: Array) -> Pass:
         """Run forward and backward on x (T, B, D) with targets y (T, B, 1)."""
@@ -98,6 +121,11 @@ class TorchTrainer:
         """Return the module's logits (T, B, 1) for x (T, B, D)."""
         with torch.no_grad():
             return self.module(torch.from_numpy(x))[0].numpy()
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The module's parameters by name."""
+        return {name: tensor.detach().numpy() for name, tensor in self.tensors.items()}
 
     @property
     def buffers(self) -> dict[str, Array]:

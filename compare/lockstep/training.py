@@ -75,7 +75,7 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
         if lockstep.stuck:
             break
     lockstep.finish()
-    checked = check_equations(lockstep, lockstep.autograd.module.get_submodule("recurrent"), settings)
+    checked = check_equations(lockstep, _recurrent(settings, torch_impl), settings)
 
     exhaustive = settings.bits <= EXHAUSTIVE_BITS
     trained = all_sums(settings.bits) if exhaustive else _sample(unseen, settings.bits, 16384)
@@ -91,23 +91,46 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
 
 
 def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
-    """Build the manual side, its two opponents, and the independent autograd side."""
-    D, H, O = 2, settings.hidden_size, 1
-    dtype, cell = getattr(torch, settings.dtype), CELLS[settings.cell]
-    options = {"num_layers": settings.layers, "bidirectional": settings.bidirectional}
-    recurrent = cell.of(manual)(D, H, **options, dtype=settings.dtype, rng=rng)
+    """Build the manual side, its opponents, and the independent side."""
+    O = 1
+    recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **_options(settings), rng=rng)
     model = manual.Model(recurrent, manual.Linear(recurrent.output_size, O, dtype=settings.dtype, rng=rng))
+    leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
+    if settings.against == "jax":
+        from compare.lockstep.jax_side import JaxTrainer
+
+        return Lockstep(leader, {"jax": JaxTrainer(settings, model.parameters)}, JaxTrainer(settings, model.parameters))
+
+    if settings.against == "keras":
+        from compare.lockstep.keras_side import KerasTrainer, frozen
+
+        held = {name: model.parameters[name] for name in frozen(settings, model.parameters)}
+        for array in held.values():
+            array[...] = 0
+        learning = {name: array for name, array in model.parameters.items() if name not in held}
+        leader = ManualTrainer(model, _optimizer(settings, manual, learning), settings.loss)
+        return Lockstep(leader, {"keras": KerasTrainer(settings, leader)}, KerasTrainer(settings, leader))
 
     def torch_side(package: Any) -> TorchTrainer:
-        layer = cell.of(package)(D, H, **options, dtype=dtype)
-        module = torch_impl.Model(layer, torch.nn.Linear(recurrent.output_size, O, dtype=dtype))
+        readout = torch.nn.Linear(recurrent.output_size, O, dtype=getattr(torch, settings.dtype))
+        module = torch_impl.Model(_recurrent(settings, package), readout)
         return TorchTrainer(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
 
-    return Lockstep(
-        ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss),
-        {"autograd": torch_side(torch_impl), f"nn.{cell.class_name}": torch_side(torch.nn)},
-        torch_side(torch_impl),
-    )
+    nn_layer = f"nn.{CELLS[settings.cell].class_name}"
+    opponents = {"autograd": torch_side(torch_impl), nn_layer: torch_side(torch.nn)}
+    return Lockstep(leader, opponents, torch_side(torch_impl))
+
+
+def _recurrent(settings: Settings, package: Any) -> nn.Module:
+    """Build the recurrent layers of ``torch_impl`` or ``torch.nn``."""
+    options = _options(settings) | {"dtype": getattr(torch, settings.dtype)}
+    layer: nn.Module = CELLS[settings.cell].of(package)(2, settings.hidden_size, **options)
+    return layer
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """Return the options of the recurrent layers."""
+    return {"num_layers": settings.layers, "bidirectional": settings.bidirectional, "dtype": settings.dtype}
 
 
 def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:

@@ -1,0 +1,137 @@
+"""The same network in JAX: a scan over time, differentiated by ``value_and_grad``, compiled, and trained by Optax.
+
+Parameters have PyTorch's names and shapes, and both biases.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from compare.lockstep.settings import Settings
+from compare.lockstep.trainers import ManualTrainer, Pass
+from manual.arrays import Array
+
+#: What Optax calls the optimisers' buffers.
+BUFFERS = {"adam": {"exp_avg": "mu", "exp_avg_sq": "nu"}, "sgd": {"momentum_buffer": "trace"}}
+
+
+class JaxTrainer:
+    """The network of a run in JAX, with the optimiser of the run from Optax.
+
+    Args:
+        settings: the settings of the run.
+        parameters: the initial parameters by name.
+    """
+
+    def __init__(self, settings: Settings, parameters: dict[str, Array]):
+        jax.config.update("jax_enable_x64", True)
+        self.held = {name: jnp.asarray(array) for name, array in parameters.items()}
+        self.kinds = BUFFERS[settings.optimizer] if settings.optimizer == "adam" or settings.momentum else {}
+        optimizer = _optimizer(settings)
+        self.state = optimizer.init(self.held)
+        directions = ("", "_reverse")[: 1 + settings.bidirectional]
+        suffixes = [[f"_l{k}{end}" for end in directions] for k in range(settings.layers)]
+
+        def logits(parameters: Any, x: Any) -> Any:
+            for of_layer in suffixes:
+                x = jnp.concatenate([_sweep(settings.cell, parameters, end, x) for end in of_layer], axis=2)
+            return x @ parameters["readout.weight"].T + parameters["readout.bias"]
+
+        def loss(parameters: Any, x: Any, y: Any) -> Any:
+            z = logits(parameters, x)
+            return _LOSSES[settings.loss](z, y), z
+
+        def update(parameters: Any, state: Any, gradients: Any) -> Any:
+            updates, state = optimizer.update(gradients, state, parameters)
+            return optax.apply_updates(parameters, updates), state
+
+        self._logits, self._update = jax.jit(logits), jax.jit(update)
+        self._run = jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+    def run(self, x: Array, y: Array) -> Pass:
+        """Run forward and backward on x (T, B, D) with targets y (T, B, 1)."""
+        (loss, logits), gradients = self._run(self.held, x, y)
+        return Pass(np.asarray(loss), np.asarray(logits), _plain(gradients))
+
+    def update(self, gradients: dict[str, Array]) -> None:
+        """Take one optimiser step."""
+        self.held, self.state = self._update(self.held, self.state, gradients)
+
+    def logits(self, x: Array) -> Array:
+        """Return the network's logits (T, B, 1) for x (T, B, D)."""
+        return np.asarray(self._logits(self.held, x))
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The parameters by name."""
+        return _plain(self.held)
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """The optimiser's buffers by name, as in ``exp_avg of recurrent.weight_ih_l0``."""
+        trees = {kind: optax.tree_utils.tree_get(self.state, name) for kind, name in self.kinds.items()}
+        return {f"{kind} of {name}": np.asarray(a) for kind, tree in trees.items() for name, a in tree.items()}
+
+    def follow(self, leader: ManualTrainer) -> None:
+        """Copy the leader's parameters and optimiser buffers."""
+        self.held = {name: jnp.array(array) for name, array in leader.parameters.items()}
+        for kind, name in self.kinds.items():
+            tree = {parameter: jnp.array(leader.buffers[f"{kind} of {parameter}"]) for parameter in self.held}
+            self.state = optax.tree_utils.tree_set(self.state, **{name: tree})
+
+
+def _optimizer(settings: Settings) -> Any:
+    """Build the optimiser of Optax. PyTorch's weight decay is an L2 term of the gradient."""
+    decay = optax.add_decayed_weights(settings.weight_decay)
+    if settings.optimizer == "sgd":
+        momentum = settings.momentum or None
+        return optax.chain(decay, optax.sgd(settings.learning_rate, momentum, settings.nesterov))
+    return optax.chain(decay, optax.adam(settings.learning_rate))
+
+
+def _sweep(cell: str, parameters: Any, suffix: str, x: Any) -> Any:
+    """Return the output (T, B, H) of one layer in one direction for x (T, B, D)."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    W_ih, W_hh, b_ih, b_hh = (parameters[f"recurrent.{name}{suffix}"] for name in names)
+    zeros = jnp.zeros((x.shape[1], W_hh.shape[1]), x.dtype)
+
+    def step(state: Any, from_x: Any) -> Any:
+        state = _STEPS[cell](from_x, state[0] @ W_hh.T + b_hh, state)
+        return state, state[0]
+
+    _, output = jax.lax.scan(step, (zeros, zeros), x @ W_ih.T + b_ih, reverse=suffix.endswith("_reverse"))
+    return output
+
+
+def _lstm(from_x: Any, from_h: Any, state: Any) -> Any:
+    i, f, g, o = jnp.split(from_x + from_h, 4, axis=1)
+    c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def _gru(from_x: Any, from_h: Any, state: Any) -> Any:
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = jnp.split(from_x, 3, axis=1), jnp.split(from_h, 3, axis=1)
+    z = jax.nn.sigmoid(x_z + h_z)
+    n = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
+    return (1 - z) * n + z * state[0], state[1]
+
+
+def _rnn(from_x: Any, from_h: Any, state: Any) -> Any:
+    return jnp.tanh(from_x + from_h), state[1]
+
+
+#: By cell, from x's and h's shares of the pre-activations and a state (h, c) to the next state; only an LSTM has a c.
+_STEPS: dict[str, Callable[..., Any]] = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+
+_LOSSES: dict[str, Callable[..., Any]] = {
+    "bce": lambda z, y: optax.sigmoid_binary_cross_entropy(z, y).mean(),
+    "mse": lambda z, y: jnp.square(jax.nn.sigmoid(z) - y).mean(),
+}
+
+
+def _plain(tree: Any) -> dict[str, Array]:
+    return {name: np.asarray(array) for name, array in tree.items()}
