@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 from torch import nn
@@ -30,8 +31,12 @@ def to_torch(manual_model: HasParameters, module: nn.Module) -> None:
     Raises:
         ValueError: a name that one side lacks, or a shape or dtype that differs; then nothing is copied.
     """
-    target = {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
+    target = {name: parameter.detach().cpu().numpy() for name, parameter in module.named_parameters()}
     _copy(manual_model.parameters, target)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if parameter.device.type != "cpu":  # else target shares its memory
+                parameter.copy_(torch.from_numpy(target[name]))
 
 
 def to_manual(module: nn.Module, manual_model: HasParameters) -> None:

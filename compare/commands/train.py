@@ -14,6 +14,7 @@ from compare.cells import CELLS
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready
 from compare.lockstep import report, run_folder
+from compare.lockstep.distributed import processes
 from compare.lockstep.lockstep import Step
 from compare.lockstep.settings import SIDES, Settings
 from compare.lockstep.training import Run, train
@@ -53,6 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     option("loss", "binary cross-entropy on logits, or mean squared error on their sigmoids", choices=tuple(LOSSES))
     option("dtype", "dtype of all arrays", choices=("float64", "float32"))
     option("against", "framework to compare with, its optimiser included", choices=tuple(SIDES))
+    option("device", "where the torch side runs; the hand-derived side always runs on the CPU", choices=("cpu", "cuda"))
     option("seed", "seed of the initial weights and the sums")
     parser.add_argument(
         "--recipe",
@@ -68,7 +70,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, write the folder of results, and report."""
+    """Train, write the folder of results, and report; of several processes only the first writes and prints."""
+    with processes() as rank:
+        return _run(options, rank)
+
+
+def _run(options: argparse.Namespace, rank: int) -> int:
     given = {field.name: getattr(options, field.name) for field in fields(Settings) if hasattr(options, field.name)}
     settings = _recipe(options.recipe, given) if "recipe" in options else Settings(**given)
     make_ready(options.out)
@@ -81,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         TimeRemainingColumn(),
         TextColumn("loss {task.fields[loss]:.5f}  worst error {task.fields[worst]:.1e}"),
         console=errors,
-        disable=options.quiet or "recipe" in options or not errors.is_terminal,
+        disable=options.quiet or rank > 0 or "recipe" in options or not errors.is_terminal,
         transient=True,
     )
     with progress:
@@ -93,7 +100,10 @@ def run(options: argparse.Namespace) -> int:
             worst = max(worst, *step.errors.values())
             progress.update(task, advance=1, loss=step.loss_manual, worst=worst)
 
-        finished = _train(settings, advance, options.quiet)
+        finished = _train(settings, advance, options.quiet or rank > 0)
+    status = AGREE if finished.agrees else DISAGREE
+    if rank > 0:
+        return status
     run_folder.write(finished, options.out)
     if isinstance(finished, RecipeRun) and finished.curve:
         finished.draw_curve(options.out / "error_curve.png")
@@ -103,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         report.show(finished, screen, options.verbose)
         screen.print(f"Written to {options.out}", highlight=False, soft_wrap=True)
-    return AGREE if finished.agrees else DISAGREE
+    return status
 
 
 def _recipe(name: str, given: dict[str, Any]) -> Recipe:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -37,7 +36,7 @@ def show(findings: Findings, console: Console) -> None:
         for row in rows:
             table.add_row(*row)
         console.print(table)
-    for line in (*evidence(findings), *not_installed(findings), verdict(findings)):
+    for line in (*evidence(findings), *lacking(findings), *not_installed(findings), verdict(findings)):
         console.print(line, soft_wrap=True, highlight=False)
 
 
@@ -63,7 +62,7 @@ def markdown(findings: Findings) -> str:
     for title, head, rows in tables(findings):
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         parts.append("\n".join([f"{title}\n", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n")
-    notes = [*evidence(findings), *not_installed(findings)]
+    notes = [*evidence(findings), *lacking(findings), *not_installed(findings)]
     if notes:
         parts.append("\n".join(f"- {line}" for line in notes) + "\n")
     return "\n".join(parts)
@@ -98,8 +97,8 @@ def tables(findings: Findings) -> list[Rows]:
             errors,
         ),
         (
-            "Root mean square error in ulps against long double, theirs (manual's); first call and a later one of the "
-            "largest LSTM in float32, forward and backward; peak memory of the process",
+            "Root mean square error in ulps against long double, theirs (manual's), median over the cases; time of the "
+            "first call and of a later one, for the largest LSTM in float32; peak memory of the process",
             ["framework", "versions", *TOLERANCES, "first call", "later", "peak"],
             costs,
         ),
@@ -115,8 +114,8 @@ def evidence(findings: Findings) -> list[str]:
     lines = []
     for (name, form, dtype), group in groups.items():
         head = f"{FRAMEWORKS[name].title if name in FRAMEWORKS else name}, {form}, {dtype}"
-        problems = list(dict.fromkeys(one.problem for one in group if one.problem))
-        lines += [f"{head}: fails: {problem}" for problem in problems]
+        problems = [one.problem for one in group if one.problem]
+        lines += [f"{head}: fails in {len(problems)} cases: {problem}" for problem in problems[:1]]
         disputes = [dispute for one in group for dispute in one.disputes]
         if disputes:
             with_manual = _agreeing(findings, form, dtype)
@@ -125,6 +124,19 @@ def evidence(findings: Findings) -> list[str]:
             )
             lines.append(f"{head}: {_words(max(disputes, key=lambda dispute: dispute.error))}{others}")
     return lines
+
+
+def lacking(findings: Findings) -> list[str]:
+    """Return a line for each framework and form in which it cannot give a gradient, though it gives others."""
+    lines = {}
+    for one in findings.comparisons:
+        if one.lacking and one.gradient is not None:
+            gates = LAYOUTS[FRAMEWORKS[one.framework].layout][one.case.form].lacking
+            lines[one.framework, one.case.form] = (
+                f"{FRAMEWORKS[one.framework].title}, {one.case.form}: has no second bias of gate {gates}; "
+                "compared with that bias at zero and without its gradient"
+            )
+    return list(lines.values())
 
 
 def not_installed(findings: Findings) -> list[str]:
@@ -230,13 +242,13 @@ def _worst(findings: Findings, name: str, dtype: str, what: str) -> float:
 
 
 def _ulps(comparisons: list[Comparison], dtype: str) -> str:
-    """Return the root mean square over all cases of a dtype: the framework's, and in brackets that of ``manual``."""
-
-    def together(ulps: Iterable[Any]) -> str:
-        return f"{np.sqrt(np.mean([one.rms**2 for one in ulps])):.2g}"
-
-    own = [one for one in comparisons if one.case.dtype == dtype and one.ulps]
-    return f"{together(one.ulps for one in own)} ({together(one.manual_ulps for one in own)})" if own else "-"
+    """Return the median over all cases of a dtype: the framework's, and in brackets that of ``manual``."""
+    own = [
+        (one.ulps.rms, one.manual_ulps.rms)
+        for one in comparisons
+        if one.case.dtype == dtype and one.ulps and one.manual_ulps
+    ]
+    return "{:.2g} ({:.2g})".format(*np.median(own, axis=0)) if own else "-"
 
 
 def _words(dispute: Dispute) -> str:

@@ -72,7 +72,8 @@ def serve(name: str) -> None:
     """Answer orders until there are no more. What a framework prints goes to standard error."""
     answers, sys.stdout = sys.stdout, sys.stderr
     modules = ("numpy",) if name == "manual" else FRAMEWORKS[name].modules
-    print(json.dumps({module: import_module(module).__version__ for module in modules}), file=answers, flush=True)
+    versions = {module: import_module(module).__version__.partition("-")[0] for module in modules}
+    print(json.dumps(versions), file=answers, flush=True)
     for line in sys.stdin:
         order = json.loads(line)
         try:

@@ -35,6 +35,7 @@ class Settings:
     dtype: str = "float64"
     seed: int = 0
     against: str = "torch"
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "momentum", "weight_decay"):
@@ -44,6 +45,8 @@ class Settings:
             raise ValueError(f"momentum, nesterov: expected only with optimizer sgd, got optimizer {self.optimizer}")
         if self.against not in SIDES:
             raise ValueError(f"against: expected one of {', '.join(SIDES)}, got {self.against!r}")
+        if self.device != "cpu" and self.against != "torch":
+            raise ValueError(f"device: expected cpu with against {self.against}, got {self.device}")
         missing = [module for module in SIDES[self.against] if not find_spec(module)]
         if missing:
             raise ValueError(f"against: {self.against} needs {', '.join(missing)}: pip install -e '.[frameworks]'")

@@ -1,11 +1,10 @@
 """One interface to both sides: run a batch to get loss, logits and gradients, then update the parameters.
 
-All arrays are NumPy arrays. Those of the torch side share memory with its tensors.
+All arrays are NumPy arrays. Those of a torch side on the CPU share memory with its tensors.
 """
 
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -99,46 +98,55 @@ class TorchTrainer:
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
         self.module, self.optimizer = module, optimizer
+        self.device = next(module.parameters()).device
         self.loss = (objective(loss) if isinstance(loss, str) else loss).torch_value
         self.tensors = dict(module.named_parameters())
 
     def run(self, x: Array, y: Array) -> Pass:
         """Run forward and backward on x (T, B, D) with targets y (T, B, 1)."""
         self.module.zero_grad()
-        logits, _ = self.module(torch.from_numpy(x))
-        loss = self.loss(logits, torch.from_numpy(y))
+        logits, _ = self.module(torch.from_numpy(x).to(self.device))
+        loss = self.loss(logits, torch.from_numpy(y).to(self.device))
         torch.autograd.backward(loss)
-        gradients = {name: tensor.grad.numpy() for name, tensor in self.tensors.items() if tensor.grad is not None}
-        return Pass(loss.detach().numpy(), logits.detach().numpy(), gradients)
+        gradients = {name: _plain(tensor.grad) for name, tensor in self.tensors.items() if tensor.grad is not None}
+        return Pass(_plain(loss), _plain(logits), gradients)
 
     def update(self, gradients: dict[str, Array]) -> None:
         """Take one optimiser step."""
         for name, tensor in self.tensors.items():
-            tensor.grad = torch.from_numpy(gradients[name])
+            tensor.grad = torch.from_numpy(gradients[name]).to(self.device)
         self.optimizer.step()
 
     def logits(self, x: Array) -> Array:
         """Return the module's logits (T, B, 1) for x (T, B, D)."""
         with torch.no_grad():
-            return self.module(torch.from_numpy(x))[0].numpy()
+            return _plain(self.module(torch.from_numpy(x).to(self.device))[0])
 
     @property
     def parameters(self) -> dict[str, Array]:
         """The module's parameters by name."""
-        return {name: tensor.detach().numpy() for name, tensor in self.tensors.items()}
+        return {name: _plain(tensor) for name, tensor in self.tensors.items()}
 
     @property
     def buffers(self) -> dict[str, Array]:
         """The optimiser's buffers by name, as in ``exp_avg of recurrent.weight_ih_l0``; none before the first step."""
+        return {name: _plain(buffer) for name, buffer in self._buffers().items()}
+
+    def follow(self, leader: ManualTrainer) -> None:
+        """Copy the leader's parameters and optimiser buffers."""
+        to_torch(leader.model, self.module)
+        for name, buffer in self._buffers().items():
+            buffer.copy_(torch.from_numpy(leader.buffers[name]))
+
+    def _buffers(self) -> dict[str, torch.Tensor]:
         return {
-            f"{kind} of {name}": buffer.numpy()
+            f"{kind} of {name}": buffer
             for name, tensor in self.tensors.items()
             for kind, buffer in self.optimizer.state[tensor].items()
             if isinstance(buffer, torch.Tensor) and buffer.shape == tensor.shape
         }
 
-    def follow(self, leader: ManualTrainer) -> None:
-        """Copy the leader's parameters and optimiser buffers."""
-        to_torch(leader.model, self.module)
-        for name, buffer in self.buffers.items():
-            np.copyto(buffer, leader.buffers[name])
+
+def _plain(tensor: torch.Tensor) -> Array:
+    """Return a tensor as an array, which shares its memory on the CPU."""
+    return tensor.detach().cpu().numpy()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import nn
 
 import manual
@@ -16,6 +17,7 @@ from compare.cells import CELLS
 from compare.diagnosis.cell_check import check_layer
 from compare.diagnosis.equations import form_of
 from compare.diagnosis.report import Report
+from compare.lockstep.distributed import DistributedTrainer, check_batch_size
 from compare.lockstep.lockstep import Finding, Lockstep, Step
 from compare.lockstep.settings import Configuration, Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
@@ -91,7 +93,15 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
 
 
 def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
-    """Build the manual side, its opponents, and the independent side."""
+    """Build the manual side, its opponents, and the independent side.
+
+    Raises:
+        ValueError: there is no such device, or the processes cannot share a batch equally.
+    """
+    if settings.device == "cuda":
+        if not torch.cuda.is_available():
+            raise ValueError("device: expected a GPU for cuda, but torch finds none")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     O = 1
     recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **_options(settings), rng=rng)
     model = manual.Model(recurrent, manual.Linear(recurrent.output_size, O, dtype=settings.dtype, rng=rng))
@@ -111,10 +121,15 @@ def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
         leader = ManualTrainer(model, _optimizer(settings, manual, learning), settings.loss)
         return Lockstep(leader, {"keras": KerasTrainer(settings, leader)}, KerasTrainer(settings, leader))
 
+    kind = TorchTrainer
+    if dist.is_initialized():
+        check_batch_size(settings.batch_size)
+        kind = DistributedTrainer
+
     def torch_side(package: Any) -> TorchTrainer:
         readout = torch.nn.Linear(recurrent.output_size, O, dtype=getattr(torch, settings.dtype))
-        module = torch_impl.Model(_recurrent(settings, package), readout)
-        return TorchTrainer(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
+        module = torch_impl.Model(_recurrent(settings, package), readout).to(settings.device)
+        return kind(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
 
     nn_layer = f"nn.{CELLS[settings.cell].class_name}"
     opponents = {"autograd": torch_side(torch_impl), nn_layer: torch_side(torch.nn)}

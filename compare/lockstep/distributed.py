@@ -1,0 +1,70 @@
+"""The autograd side in several processes, as ``torchrun`` starts them: DistributedDataParallel on gloo.
+
+Each process runs its share of the rows of every batch, and DistributedDataParallel averages the gradients. Each process
+also runs the whole hand-derived side, so that the averaged gradient can be compared with that of the whole batch.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from compare.lockstep.objectives import Objective
+from compare.lockstep.trainers import Pass, TorchTrainer
+from manual.arrays import Array
+
+
+@contextmanager
+def processes() -> Iterator[int]:
+    """Join the processes that ``torchrun`` started, if it did; yield this one's rank, 0 if it is alone."""
+    if not dist.is_torchelastic_launched():
+        yield 0
+        return
+    dist.init_process_group("gloo")
+    try:
+        yield dist.get_rank()
+    finally:
+        dist.destroy_process_group()
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Make sure that the processes can share the rows of a batch equally.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if batch_size % dist.get_world_size():
+        raise ValueError(f"batch_size: expected a multiple of the {dist.get_world_size()} processes, got {batch_size}")
+
+
+class DistributedTrainer(TorchTrainer):
+    """A module in every process, and its gradient averaged over the processes. What it returns is the whole batch's.
+
+    Args:
+        module: the module to train.
+        optimizer: the optimiser of the module's parameters.
+        loss: an objective that averages over rows, or its name.
+    """
+
+    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
+        super().__init__(module, optimizer, loss)
+        self.parallel = DistributedDataParallel(module)
+
+    def run(self, x: Array, y: Array) -> Pass:
+        """Run forward and backward on this process's share of x (T, B, D) with targets y (T, B, 1)."""
+        count = dist.get_world_size()
+        share_x, share_y = (torch.from_numpy(np.split(a, count, axis=1)[dist.get_rank()].copy()) for a in (x, y))
+        self.module.zero_grad()
+        logits, _ = self.parallel(share_x)
+        loss = self.loss(logits, share_y)
+        torch.autograd.backward(loss)
+        gradients = {name: tensor.grad.numpy() for name, tensor in self.tensors.items() if tensor.grad is not None}
+        total, own = loss.detach().clone(), logits.detach().contiguous()
+        dist.all_reduce(total)
+        shares = [torch.empty_like(own) for _ in range(count)]
+        dist.all_gather(shares, own)
+        return Pass((total / count).numpy(), torch.cat(shares, dim=1).numpy(), gradients)
