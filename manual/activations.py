@@ -13,8 +13,12 @@ from manual.arrays import Array
 
 
 def sigmoid(z: Array, out: Array | None = None) -> Array:
-    """Return σ(z) = 1 / (1 + e^-z) elementwise, for z of any shape; in terms of tanh, which cannot overflow."""
-    return multiply(0.5, 1 + np.tanh(0.5 * z), out)  # (A1)
+    """Return σ(z) = 1 / (1 + e^-z) elementwise, for z of any shape, with full relative precision also near 0.
+
+    Far below 0 the exponential overflows to infinity, and the result is 0.
+    """
+    with np.errstate(over="ignore"):
+        return np.reciprocal(1 + np.exp(-z), out)  # (A1)
 
 
 def sigmoid_derivative(s: Array, out: Array | None = None) -> Array:

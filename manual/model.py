@@ -40,7 +40,12 @@ class Model:
     def backward(
         self, tape: tuple[Any, Any], d_logits: Array, d_state: State | None = None, probe: Probe | None = None
     ) -> tuple[Array, State, dict[str, Array]]:
-        """Return d_x (T, B, D) and the gradients of initial state and ``parameters``, from d_logits (T, B, O)."""
+        """Return d_x (T, B, D) and the gradients of initial state and ``parameters``, from d_logits (T, B, O).
+
+        Errors are those of ``Recurrent.backward`` and ``Linear.backward``.
+        """
+        if not (isinstance(tape, tuple) and len(tape) == 2):
+            raise TypeError(f"tape: expected that of a forward pass of a model, got {type(tape).__name__}")
         recurrent_tape, readout_tape = tape
         d_output, readout = self.readout.backward(readout_tape, d_logits)
         d_x, d_state, recurrent = self.recurrent.backward(recurrent_tape, d_output, d_state, probe)

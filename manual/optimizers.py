@@ -100,7 +100,8 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adam with weight decay as an L2 term.
 
-    Formulas: Kingma and Ba, "Adam: A Method for Stochastic Optimization".
+    Formulas: Kingma and Ba, "Adam: A Method for Stochastic Optimization". The real and the imaginary part of a complex
+    parameter are two parameters, as in torch.
 
     Args:
         parameters: the arrays to update in place, by name.
@@ -130,8 +131,16 @@ class Adam(Optimizer):
         self.buffers = {"exp_avg": self._zeros(), "exp_avg_sq": self._zeros()}
 
     def _update(self, name: str, parameter: Array, gradient: Array) -> None:
+        arrays = parameter, gradient, self.buffers["exp_avg"][name], self.buffers["exp_avg_sq"][name]
+        if np.iscomplexobj(parameter):
+            self._move(*(array.real for array in arrays))
+            self._move(*(array.imag for array in arrays))
+        else:
+            self._move(*arrays)
+
+    def _move(self, parameter: Array, gradient: Array, mean: Array, square: Array) -> None:
+        """Update a real parameter and its two moments."""
         beta1, beta2 = self.betas
-        mean, square = self.buffers["exp_avg"][name], self.buffers["exp_avg_sq"][name]
         mean += (1 - beta1) * (gradient - mean)  # (U5)
         square *= beta2
         square += (1 - beta2) * gradient * gradient  # (U6)

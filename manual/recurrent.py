@@ -4,7 +4,10 @@ Layer k reads the outputs of layer k - 1; those of two directions are concatenat
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from copy import deepcopy
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -25,13 +28,28 @@ from manual.sweep import FastKernel, Kernel, Schedule, Sweep
 State = Array | tuple[Array, ...]
 
 
-class StackTape(NamedTuple):
-    """What backward needs of the forward pass of a stack."""
+@dataclass
+class StackTape:
+    """What backward needs of the forward pass of a stack. Copies and pickles are tapes of their own."""
 
+    layer: str  #: the layer's ``repr``
     schedule: Schedule
     unbatched: bool
-    masks: Array | None  # (layers - 1, T, B, directions * P), rows in the schedule's order
-    sweeps: list[list[Any]]  # the tapes of each sweep
+    masks: Array | None  #: (layers - 1, T, B, directions * P), rows in the schedule's order
+    sweeps: list[list[Any]]  #: the tapes of each sweep; none once a later run has taken over their memory
+    lock: Any = field(default_factory=Lock, repr=False, compare=False)  #: held by what works in their memory
+
+    def take_over(self) -> list[list[Any]]:
+        """Return the tapes of each sweep, for a later run to overwrite; this tape is then no longer valid."""
+        with self.lock:
+            sweeps, self.sweeps = self.sweeps, []
+        return sweeps
+
+    def __copy__(self) -> "StackTape":
+        return deepcopy(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StackTape, (self.layer, self.schedule, self.unbatched, self.masks, self.sweeps)
 
 
 class Recurrent:
@@ -110,6 +128,14 @@ class Recurrent:
             for layer in range(num_layers)
             for reverse in (False, True)[: self.directions]
         ]
+        form = {name: value for name, value in vars(kernel).items() if not callable(value)} | {
+            "bias": bias,
+            "batch_first": batch_first,
+            "bidirectional": bidirectional,
+            "dtype": str(self.dtype),
+            **sizes,
+        }
+        self._form = f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in form.items())})"
         rng = rng or np.random.default_rng()
         bound = 1 / np.sqrt(hidden_size)
         self.parameters: dict[str, Array] = {
@@ -117,6 +143,9 @@ class Recurrent:
             for sweep in self.sweeps
             for name, shape in sweep.shapes.items()
         }
+
+    def __repr__(self) -> str:
+        return self._form
 
     def forward(
         self,
@@ -140,8 +169,8 @@ class Recurrent:
             masks: dropout masks from ``draw_masks``; required where dropout is applied.
             probe: called at each named intermediate with its name and the suffix of its layer and direction
                 (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
-            out: the tape of an earlier run. Its memory is overwritten wherever the sizes are equal, which saves a
-                training loop the allocation of megabytes; the old tape is then no longer valid.
+            out: the tape of an earlier run, given up to this one: wherever the sizes are equal, its memory is
+                overwritten, which saves a training loop the allocation of megabytes, and ``backward`` refuses it then.
 
         Returns:
             output (T, B, directions * P), in the layout of x and zero in the padding; the state at the end of each
@@ -162,6 +191,7 @@ class Recurrent:
         masks = self._masks(masks, schedule) if training and self.dropout and self.num_layers > 1 else None
         initial = self._by_sweep(self._initial, state, schedule, unbatched)
 
+        old = out.take_over() if out and not probe else []
         source, final, tapes = schedule.sorted(x), [], []
         for layer in range(self.num_layers):
             if layer and masks is not None:
@@ -169,7 +199,7 @@ class Recurrent:
             outputs = []
             for k in self._of_layer(layer):
                 output, last, tape = self.sweeps[k].forward(
-                    source, initial[k], self.parameters, schedule, probe, out.sweeps[k] if out else ()
+                    source, initial[k], self.parameters, schedule, probe, old[k] if old else ()
                 )
                 outputs.append(output)
                 final.append(last)
@@ -178,7 +208,7 @@ class Recurrent:
         return (
             self._in_user_layout(source, schedule, unbatched),
             self._state(final, schedule, unbatched),
-            StackTape(schedule, unbatched, masks, tapes),
+            StackTape(repr(self), schedule, unbatched, masks, tapes),
         )
 
     def backward(
@@ -187,7 +217,8 @@ class Recurrent:
         """Carry the gradients of the outputs back through the run on the tape.
 
         Args:
-            tape: from ``forward``; it stays valid.
+            tape: from ``forward`` of this layer or one of the same form; it stays valid. Calls from several threads on
+                one tape wait for each other.
             d_output: the gradient of the loss with respect to the output, of the same shape. Its padding is not read.
             d_state: that with respect to the final state, of the same shape; zeros if left out.
             probe: as in ``forward``, for the adjoints (``d_z_i_l0``, ``d_c_l0``, …).
@@ -197,10 +228,14 @@ class Recurrent:
             gradients, with the names and shapes of ``parameters``.
 
         Raises:
-            TypeError: an argument is not an array, or not of the parameters' dtype.
-            ValueError: an argument has the wrong shape, or there is a probe after a forward pass in several threads
-                without one.
+            TypeError: the tape is none, or an argument is not an array, or not of the parameters' dtype.
+            ValueError: the tape is that of a layer of another form, or a later run has overwritten it; an argument has
+                the wrong shape; or there is a probe after a forward pass in several threads without one.
         """
+        if not isinstance(tape, StackTape):
+            raise TypeError(f"tape: expected that of a forward pass, got {type(tape).__name__}")
+        if tape.layer != repr(self):
+            raise ValueError(f"tape: expected that of {self!r}, got that of {tape.layer}")
         schedule, unbatched = tape.schedule, tape.unbatched
         sizes = (schedule.T, schedule.B, self.output_size)
         d_output = self._time_major("d_output", d_output, "T, B, directions * P", sizes, unbatched)
@@ -208,17 +243,20 @@ class Recurrent:
 
         d_source, d_initial = schedule.sorted(d_output), d_final.copy()
         gradients: dict[str, Array] = {}
-        for layer in reversed(range(self.num_layers)):
-            d_inputs = []
-            for k, block in zip(self._of_layer(layer), self._directions(d_source)):
-                d_input, d_initial[k], shares = self.sweeps[k].backward(
-                    tape.sweeps[k], block, d_final[k], schedule, probe
-                )
-                d_inputs.append(d_input)
-                gradients |= shares
-            d_source = d_inputs[0] + d_inputs[1] if self.bidirectional else d_inputs[0]
-            if layer and tape.masks is not None:
-                d_source = d_source * tape.masks[layer - 1]
+        with tape.lock:
+            if not tape.sweeps:
+                raise ValueError("tape: expected one whose memory is its own, got one that a later run has overwritten")
+            for layer in reversed(range(self.num_layers)):
+                d_inputs = []
+                for k, block in zip(self._of_layer(layer), self._directions(d_source)):
+                    d_input, d_initial[k], shares = self.sweeps[k].backward(
+                        tape.sweeps[k], block, d_final[k], schedule, probe
+                    )
+                    d_inputs.append(d_input)
+                    gradients |= shares
+                d_source = d_inputs[0] + d_inputs[1] if self.bidirectional else d_inputs[0]
+                if layer and tape.masks is not None:
+                    d_source = d_source * tape.masks[layer - 1]
         return (
             self._in_user_layout(d_source, schedule, unbatched),
             self._state(d_initial, schedule, unbatched),

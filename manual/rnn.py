@@ -46,6 +46,7 @@ class RNNKernel:
     def __init__(self, nonlinearity: str = "tanh"):
         if nonlinearity not in ACTIVATIONS:
             raise ValueError(f"nonlinearity: expected one of {', '.join(ACTIVATIONS)}, got {nonlinearity!r}")
+        self.nonlinearity = nonlinearity
         self.activation, self.derivative = ACTIVATIONS[nonlinearity]
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:

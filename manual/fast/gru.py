@@ -7,7 +7,7 @@ last argument of add, multiply, … is where the result goes.
 from collections.abc import Mapping
 
 import numpy as np
-from numpy import add, concatenate, copyto, multiply, subtract, tanh
+from numpy import add, concatenate, copyto, exp, multiply, reciprocal, subtract, tanh
 
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
@@ -25,6 +25,7 @@ class FastGRU:
     def __init__(self, reset_after: bool = True):
         self.reset_after = reset_after
 
+    @np.errstate(over="ignore")  # of a shut gate's exponential (F1)
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
     ) -> tuple[Array, tuple[Array, ...], GRUMemory]:
@@ -35,15 +36,15 @@ class FastGRU:
         memory.load(x, state, weights)
         product, product_n = memory.to_gates.multiply, memory.x_to_n.multiply
         W_rz, W_xn, W_hn = memory.to_gates.weights, memory.x_to_n.weights, memory.h_to_n.weights
-        W_hn_q, W_hn_q_out, half = memory.W_hn_q, memory.h_to_n.out(memory.W_hn_q[None]), memory.half
+        W_hn_q, W_hn_q_out, one = memory.W_hn_q, memory.h_to_n.out(memory.W_hn_q[None]), memory.one
         for s in memory.steps:
-            product(s.x_1_h, W_rz, s.r_z_out)  # (G1) (2, B, H), halved
-            tanh(s.r_z, s.r_z)  # with the next two lines (G2) and (G3)
-            multiply(s.r_z, half, s.r_z)
-            add(s.r_z, half, s.r_z)
+            product(s.row, W_rz, s.r_z_out)  # (G1) (2, B, H), negated
+            exp(s.r_z, s.r_z)  # with the next two lines (G2) and (G3)
+            add(s.r_z, one, s.r_z)
+            reciprocal(s.r_z, s.r_z)
             product_n(s.x_1, W_xn, s.n_out)  # the input's share of (G5) or (G20)
             if self.reset_after:
-                product_n(s.one_h, W_hn, s.q_out)  # (G4) (B, H)
+                product_n(s.h_1, W_hn, s.q_out)  # (G4) (B, H)
                 multiply(s.r, s.q, s.reset)
                 add(s.n, s.reset, s.n)  # (G5)
             else:
@@ -62,7 +63,7 @@ class FastGRU:
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back as ``GRUKernel.backward`` does."""
         T, B, D, H, _, dtype = memory.sizes
-        to_h_prev, to_q, one = memory.to_h_prev, memory.to_q, np.array(1, dtype)
+        to_h_prev, to_q, one = memory.to_h_prev, memory.to_q, memory.one
         d_h = np.array(d_state[0], order="C")  # what the next step passes back
         d_h_product = np.zeros((B, H), dtype)
         by_sigmoids = memory.derivatives[:2]
@@ -89,19 +90,19 @@ class FastGRU:
             multiply(d_h, s.z, d_h)
             add(d_h, d_h_product, d_h)  # (G13) or (G23)
 
-        d_z, x_1_h = memory.d_z, memory.x_1_h
-        d_W_rz = sum_of_outer_products(d_z[D_R:D_Q], x_1_h)  # (F4) (2H, D + 1 + H)
-        d_W_n = sum_of_outer_products(d_z[:D_R], x_1_h[:, :, : D + 1])  # (H, D + 1)
+        d_z, rows = memory.d_z, memory.rows
+        d_W_rz = sum_of_outer_products(d_z[D_R:D_Q], rows)  # (F4) (2H, H + 1 + D + 1)
+        d_W_n = sum_of_outer_products(d_z[:D_R], rows[:, :, H + 1 :])  # (H, D + 1)
         if self.reset_after:
-            d_W_q = sum_of_outer_products(d_z[D_Q:], x_1_h[:, :, D:])  # (H, 1 + H)
-            d_b_hn, d_W_hn = d_W_q[:, 0], d_W_q[:, 1:]
+            d_W_q = sum_of_outer_products(d_z[D_Q:], rows[:, :, : H + 1])  # (H, H + 1)
+            d_b_hn, d_W_hn = d_W_q[:, -1], d_W_q[:, :-1]
         else:
             d_b_hn, d_W_hn = d_W_n[:, D], sum_of_outer_products(d_z[:D_R], memory.reset)
         gradients = {
-            "weight_ih": concatenate((d_W_rz[:, :D], d_W_n[:, :D])),  # (G15) (3H, D)
-            "weight_hh": concatenate((d_W_rz[:, D + 1 :], d_W_hn)),  # (G16) or (G24) (3H, H)
-            "bias_ih": concatenate((d_W_rz[:, D], d_W_n[:, D])),  # (G17) (3H,)
-            "bias_hh": concatenate((d_W_rz[:, D], d_b_hn)),  # (G18) or (G25) (3H,)
+            "weight_ih": concatenate((d_W_rz[:, H + 1 : -1], d_W_n[:, :D])),  # (G15) (3H, D)
+            "weight_hh": concatenate((d_W_rz[:, :H], d_W_hn)),  # (G16) or (G24) (3H, H)
+            "bias_ih": concatenate((d_W_rz[:, -1], d_W_n[:, D])),  # (G17) (3H,)
+            "bias_hh": concatenate((d_W_rz[:, -1], d_b_hn)),  # (G18) or (G25) (3H,)
         }
         d_x = np.empty((T * B, D), dtype)
         memory.to_x(memory.d_z_to_x, d_x)  # (G14)

@@ -7,7 +7,7 @@ last argument of add, multiply, … is where the result goes.
 from collections.abc import Mapping
 
 import numpy as np
-from numpy import add, copyto, dot, multiply, tanh
+from numpy import add, copyto, dot, exp, multiply, reciprocal, tanh
 
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
@@ -18,6 +18,7 @@ from manual.fast.products import sum_of_outer_products
 class FastLSTM:
     """One LSTM layer in one direction; the weights come with each call."""
 
+    @np.errstate(over="ignore")  # of a shut gate's exponential (F1)
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
     ) -> tuple[Array, tuple[Array, ...], LSTMMemory]:
@@ -27,12 +28,13 @@ class FastLSTM:
         memory = LSTMMemory.reuse(out, T, B, D, rows // 4, P, x.dtype)
         memory.load(x, state, weights)
         product, W, W_mh = memory.to_gates.multiply, memory.to_gates.weights, memory.weight_hr.T
-        half, projected = memory.half, memory.projected
+        one, projected = memory.one, memory.projected
         for s in memory.steps:
-            product(s.x_1_h, W, s.z_out)  # (L1) (4, B, H), of the sigmoids halved
-            tanh(s.z, s.z)  # (L4), and with the next two lines (L2), (L3), (L5)
-            multiply(s.o_i_f, half, s.o_i_f)
-            add(s.o_i_f, half, s.o_i_f)
+            product(s.row, W, s.z_out)  # (L1) (4, B, H), of the sigmoids negated
+            tanh(s.g, s.g)  # (L4)
+            exp(s.o_i_f, s.o_i_f)  # with the next two lines (L2), (L3), (L5)
+            add(s.o_i_f, one, s.o_i_f)
+            reciprocal(s.o_i_f, s.o_i_f)
             multiply(s.i, s.g, s.i_g)
             multiply(s.f, s.c_prev, s.f_c)
             add(s.i_g, s.f_c, s.c)  # (L6) (B, H)
@@ -70,12 +72,12 @@ class FastLSTM:
             multiply(d_c, s.f, d_c)  # (L14)
             to_h_prev(s.d_z, d_h)  # (L15)
 
-        d_W = sum_of_outer_products(memory.d_z, memory.x_1_h)  # (F4) (4H, D + 1 + P)
+        d_W = sum_of_outer_products(memory.d_z, memory.rows)  # (F4) (4H, P + D + 1)
         gradients = {
-            "weight_ih": d_W[:, :D].copy(),  # (L17) (4H, D)
-            "weight_hh": d_W[:, D + 1 :].copy(),  # (L18) (4H, P)
-            "bias_ih": d_W[:, D].copy(),  # (L19) (4H,)
-            "bias_hh": d_W[:, D].copy(),  # (L20) (4H,)
+            "weight_ih": d_W[:, P:-1].copy(),  # (L17) (4H, D)
+            "weight_hh": d_W[:, :P].copy(),  # (L18) (4H, P)
+            "bias_ih": d_W[:, -1].copy(),  # (L19) (4H,)
+            "bias_hh": d_W[:, -1].copy(),  # (L20) (4H,)
         }
         if projected:
             m = memory.m.reshape(T * B, H)

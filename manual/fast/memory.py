@@ -23,20 +23,24 @@ View = TypeVar("View")
 
 
 class Memory:
-    """What all cells store: x, a 1 and h_prev in one row, the blocks of each step, and d_z.
+    """What all cells store: h_prev, x and a 1 in one row, the blocks of each step, and d_z.
+
+    Copies and pickles are memory of their own, with views of their own.
 
     Args:
         plan: T, B, D, H, P and the dtype of everything, and what else the layout depends on.
         quantities: blocks of each step.
         adjoints: blocks of d_z of each step.
+        one_after_h: whether there is a 1 after h_prev, too.
     """
 
-    def __init__(self, plan: tuple[Any, ...], quantities: int, adjoints: int):
+    def __init__(self, plan: tuple[Any, ...], quantities: int, adjoints: int, one_after_h: bool = False):
         self.plan = plan
         T, B, D, H, P, dtype = self.sizes = plan[:6]
-        self.half = np.array(0.5, dtype)
-        rows = np.ones((T + 1, B, D + 1 + P), dtype)  # x, a 1 that multiplies the bias, h_prev; at T only h_n counts
-        self.x_1_h, self.x, self.h_prev = rows[:T], rows[:T, :, :D], rows[:, :, D + 1 :]
+        self.one = np.array(1, dtype)
+        # A 1 multiplies a bias. What may be large comes last, so that few partial sums are rounded at its magnitude.
+        all_rows = np.ones((T + 1, B, P + one_after_h + D + 1), dtype)  # at T only h_n counts
+        self.rows, self.x, self.h_prev = all_rows[:T], all_rows[:T, :, -1 - D : -1], all_rows[:, :, :P]
         self.blocks = np.zeros((T + 1, quantities, B, H), dtype)  # step t at t + 1; at 0 what the first step reads
         if B == 1:  # the blocks of one step in one row
             self.d_z = np.zeros((T, adjoints, 1, H), dtype).swapaxes(0, 1)
@@ -47,6 +51,21 @@ class Memory:
     def reuse(cls, out: object, *plan: Any) -> Self:
         """Return ``out`` if it is memory of the same plan, to be overwritten, and new memory otherwise."""
         return out if isinstance(out, cls) and out.plan == plan else cls(*plan)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.plan, self.read_by_backward())
+
+    def read_by_backward(self) -> list[Array]:
+        """Return the arrays that backward reads and does not write first."""
+        return [self.rows, self.h_prev, self.blocks]
+
+
+def _restored(kind: type[Memory], plan: tuple[Any, ...], arrays: list[Array]) -> Memory:
+    """Return memory of a plan that holds the arrays that backward reads."""
+    memory = kind(*plan)
+    for place, array in zip(memory.read_by_backward(), arrays, strict=True):
+        np.copyto(place, array)
+    return memory
 
 
 def by_step(views: Callable[..., View], **stacked: Any) -> list[View]:
@@ -63,7 +82,7 @@ TANH_C, G, O, I, F, M, I_G, F_C, C = range(9)
 class LSTMViews:
     """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
 
-    x_1_h: Array  # (B, D + 1 + P), as ``to_gates`` multiplies it
+    row: Array  # (B, P + D + 1), as ``to_gates`` multiplies it
     z: Array  # g o i f: pre-activations, then gates
     z_out: Array  # z, as ``to_gates`` fills it
     o_i_f: Array
@@ -97,7 +116,7 @@ class LSTMMemory(Memory):
     def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any]):
         super().__init__((T, B, D, H, P, dtype), quantities=9, adjoints=4)
         self.projected = P < H
-        self.to_gates = ToGates(4, B, D + 1 + P, H, dtype, hoisted=D + 1)
+        self.to_gates = ToGates(4, B, P + D + 1, H, dtype, hoisted=D + 1)
         self.to_h_prev = FromGates(4, B, H, P, dtype)
         self.to_x = FromGates(4, B, H, D, dtype, steps=T)
         self.d_z_to_x = self.to_x.operand(self.d_z)
@@ -109,7 +128,7 @@ class LSTMMemory(Memory):
         s, d_z = self.blocks[1:], self.d_z
         self.steps = by_step(
             LSTMViews,
-            x_1_h=self.to_gates.rows(self.x_1_h),
+            row=self.to_gates.rows(self.rows),
             z=self.z,
             z_out=self.to_gates.out(self.z),
             o_i_f=s[:, O:M],
@@ -142,12 +161,17 @@ class LSTMMemory(Memory):
         self.x[...] = x
         self.h_prev[0], self.blocks[0, C] = state
         bias = weights["bias_ih"] + weights["bias_hh"]
-        self.to_gates.load(weights["weight_ih"], bias[:, None], weights["weight_hh"], first=2, halved=3)  # (F1)
+        self.to_gates.load(weights["weight_hh"], weights["weight_ih"], bias[:, None], first=2, negated=3)  # (F1)
         self.to_h_prev.load(weights["weight_hh"])
         self.to_x.load(weights["weight_ih"])
         if self.projected:
             self.weight_hr[...] = weights["weight_hr"]
-        self.to_gates.hoist(self.x_1_h, self.z)
+        self.to_gates.hoist(self.rows, self.z)
+
+    def read_by_backward(self) -> list[Array]:
+        """Return the arrays that backward reads and does not write first."""
+        weights = [self.to_h_prev.weights, self.to_x.weights, self.weight_hr]
+        return [*super().read_by_backward(), self.h, *weights]
 
     def text_tape(self) -> LSTMTape:
         """Return the run as the text records it, views of this memory."""
@@ -168,9 +192,9 @@ D_N, D_R, D_Z, D_Q = range(4)
 class GRUViews:
     """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
 
-    x_1_h: Array  # (B, D + 1 + H), as ``to_gates`` multiplies it
+    row: Array  # (B, H + 1 + D + 1), as ``to_gates`` multiplies it
     x_1: Array  # (B, D + 1)
-    one_h: Array  # (B, 1 + H)
+    h_1: Array  # (B, H + 1)
     h_prev: Array
     r_z: Array  # pre-activations, then gates
     r_z_out: Array  # r_z, as ``to_gates`` fills it
@@ -196,11 +220,11 @@ class GRUMemory(Memory):
     """The memory of a GRU run, in either form."""
 
     def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any], reset_after: bool):
-        super().__init__((T, B, D, H, P, dtype, reset_after), quantities=7, adjoints=4)
+        super().__init__((T, B, D, H, P, dtype, reset_after), quantities=7, adjoints=4, one_after_h=True)
         self.reset_after = reset_after
-        self.to_gates = ToGates(2, B, D + 1 + H, H, dtype, hoisted=D + 1)  # r z
+        self.to_gates = ToGates(2, B, H + 1 + D + 1, H, dtype, hoisted=D + 1)  # r z
         self.x_to_n = ToGates(1, B, D + 1, H, dtype)
-        self.h_to_n = ToGates(1, B, 1 + H if reset_after else H, H, dtype)
+        self.h_to_n = ToGates(1, B, H + 1 if reset_after else H, H, dtype)
         self.W_hn_q = np.zeros((B, H), dtype)
         self.to_h_prev = FromGates(3 if reset_after else 2, B, H, H, dtype)
         self.to_q = FromGates(1, B, H, H, dtype)
@@ -212,9 +236,9 @@ class GRUMemory(Memory):
         self.q = s[:, Q] if reset_after else s[:, RESET]
         self.steps = by_step(
             GRUViews,
-            x_1_h=self.to_gates.rows(self.x_1_h),
-            x_1=self.x_1_h[:, :, : D + 1],
-            one_h=self.x_1_h[:, :, D:],
+            row=self.to_gates.rows(self.rows),
+            x_1=self.rows[:, :, H + 1 :],
+            h_1=self.rows[:, :, : H + 1],
             h_prev=self.blocks[:-1, HIDDEN],
             r_z=self.r_z,
             r_z_out=self.to_gates.out(self.r_z),
@@ -244,10 +268,10 @@ class GRUMemory(Memory):
         H = W_hh.shape[1]
         rz, n = slice(2 * H), slice(2 * H, None)
         bias = (b_ih + b_hh)[:, None]
-        self.to_gates.load(W_ih[rz], bias[rz], W_hh[rz], halved=2)  # (F1)
+        self.to_gates.load(W_hh[rz], 0 * bias[rz], W_ih[rz], bias[rz], negated=2)  # (F1)
         if self.reset_after:  # b_hn stays apart from b_in: it is a term of q
             self.x_to_n.load(W_ih[n], b_ih[n, None])
-            self.h_to_n.load(b_hh[n, None], W_hh[n])
+            self.h_to_n.load(W_hh[n], b_hh[n, None])
             self.to_h_prev.load(W_hh)
         else:
             self.x_to_n.load(W_ih[n], bias[n])
@@ -255,7 +279,12 @@ class GRUMemory(Memory):
             self.to_h_prev.load(W_hh[rz])
             self.to_q.load(W_hh[n])
         self.to_x.load(concatenate((W_ih[n], W_ih[rz])))
-        self.to_gates.hoist(self.x_1_h, self.r_z)
+        self.to_gates.hoist(self.rows, self.r_z)
+
+    def read_by_backward(self) -> list[Array]:
+        """Return the arrays that backward reads and does not write first."""
+        weights = [self.to_h_prev.weights, self.to_q.weights, self.to_x.weights]
+        return [*super().read_by_backward(), *weights]
 
     def text_tape(self) -> GRUTape:
         """Return the run as the text records it, views of this memory."""
@@ -270,7 +299,7 @@ class GRUMemory(Memory):
 class RNNViews:
     """One step's memory by name."""
 
-    x_1_h: Array  # (B, D + 1 + H), as ``to_gates`` multiplies it
+    row: Array  # (B, H + D + 1), as ``to_gates`` multiplies it
     h: Array  # (B, H): the pre-activation, then h
     h_out: Array  # h, as ``to_gates`` fills it
     next_h_prev: Array  # (B, H)
@@ -282,14 +311,14 @@ class RNNMemory(Memory):
 
     def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any]):
         super().__init__((T, B, D, H, P, dtype), quantities=1, adjoints=1)
-        self.to_gates = ToGates(1, B, D + 1 + H, H, dtype, hoisted=D + 1)
+        self.to_gates = ToGates(1, B, H + D + 1, H, dtype, hoisted=D + 1)
         self.to_h_prev = FromGates(1, B, H, H, dtype)
         self.to_x = FromGates(1, B, H, D, dtype, steps=T)
         self.d_z_to_x = self.to_x.operand(self.d_z)
         self.z, self.h = self.blocks[1:], self.blocks[1:, 0]
         self.steps = by_step(
             RNNViews,
-            x_1_h=self.to_gates.rows(self.x_1_h),
+            row=self.to_gates.rows(self.rows),
             h=self.h,
             h_out=self.to_gates.out(self.z),
             next_h_prev=self.h_prev[1:],
@@ -301,10 +330,14 @@ class RNNMemory(Memory):
         self.x[...] = x
         self.h_prev[0] = state[0]
         bias = weights["bias_ih"] + weights["bias_hh"]
-        self.to_gates.load(weights["weight_ih"], bias[:, None], weights["weight_hh"])
+        self.to_gates.load(weights["weight_hh"], weights["weight_ih"], bias[:, None])
         self.to_h_prev.load(weights["weight_hh"])
         self.to_x.load(weights["weight_ih"])
-        self.to_gates.hoist(self.x_1_h, self.z)
+        self.to_gates.hoist(self.rows, self.z)
+
+    def read_by_backward(self) -> list[Array]:
+        """Return the arrays that backward reads and does not write first."""
+        return [*super().read_by_backward(), self.to_h_prev.weights, self.to_x.weights]
 
     def text_tape(self) -> RNNTape:
         """Return the run as the text records it, views of this memory."""

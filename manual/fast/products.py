@@ -60,16 +60,16 @@ class ToGates:
         K: columns of the rows, and of the weights.
         H: rows of a gate's weights.
         dtype: of everything.
-        hoisted: how many leading columns are known before the first step. One row's product takes as long as reading
-            the weights, so where these are many, the leading columns' share is computed for all steps at once.
+        hoisted: how many trailing columns are known before the first step. One row's product takes as long as reading
+            the weights, so where these are many, the trailing columns' share is computed for all steps at once.
     """
 
     def __init__(self, G: int, B: int, K: int, H: int, dtype: Any, hoisted: int = 0):
         self.hoisted = hoisted if B == 1 and hoisted * G * H >= HOISTED_WEIGHTS else 0
         self.width = H if B == 1 else tile_width(B, K, H)
         if B == 1:  # one row for all gates
-            parts = np.zeros((G * H, self.hoisted), dtype), np.zeros((G * H, K - self.hoisted), dtype)
-            self.hoisted_weights, self.weights = (part.T for part in parts)
+            parts = np.zeros((G * H, K - self.hoisted), dtype), np.zeros((G * H, self.hoisted), dtype)
+            self.weights, self.hoisted_weights = (part.T for part in parts)
             self.by_column = [part.reshape(G, 1, H, -1).transpose(0, 3, 1, 2) for part in parts if part.size]
             self.product = np.zeros((1, G * H), dtype)
             self.multiply: Callable[..., Any] = self._add_product if self.hoisted else dot
@@ -78,13 +78,13 @@ class ToGates:
             self.by_column = [self.weights.swapaxes(1, 2)]
             self.multiply = matmul
 
-    def load(self, *weights: Array, first: int = 0, halved: int = 0) -> None:
+    def load(self, *weights: Array, first: int = 0, negated: int = 0) -> None:
         """Copy weights.
 
         Args:
             weights: (G H, k) each, to be placed side by side.
             first: the gate that becomes the first; those before it become the last.
-            halved: how many of what are then the last gates are halved.
+            negated: how many of what are then the last gates are negated.
         """
         G, _, n, width = self.by_column[0].shape
         w = concatenate(weights, axis=1).reshape(G, n, width, -1).transpose(0, 3, 1, 2)
@@ -94,18 +94,18 @@ class ToGates:
             part[: G - first] = w[first:, columns]
             if first:
                 part[G - first :] = w[:first, columns]
-            if halved:
-                part[G - halved :] *= 0.5  # (F1)
+            if negated:
+                np.negative(part[G - negated :], part[G - negated :])  # (F1)
             start = columns.stop
 
     def hoist(self, rows: Array, z: Array) -> None:
-        """Write the leading columns' share of rows (T, B, K) to z (T, G, B, H), if it is hoisted."""
+        """Write the trailing columns' share of rows (T, B, K) to z (T, G, B, H), if it is hoisted."""
         if self.hoisted:
-            matmul(rows[:, 0, : self.hoisted], self.hoisted_weights, z.reshape(len(z), -1))
+            matmul(rows[:, 0, -self.hoisted :], self.hoisted_weights, z.reshape(len(z), -1))
 
     def rows(self, rows: Array) -> Array:
         """View the columns of rows (…, K) that ``multiply`` takes."""
-        return rows[..., self.hoisted :]
+        return rows[..., : rows.shape[-1] - self.hoisted]
 
     def out(self, z: Array) -> Array:
         """View the blocks z (…, G, B, H) as ``multiply`` fills them."""

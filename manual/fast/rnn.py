@@ -35,7 +35,7 @@ class FastRNN:
         memory.load(x, state, weights)
         product, W, activation = memory.to_gates.multiply, memory.to_gates.weights, self.activation
         for s in memory.steps:
-            product(s.x_1_h, W, s.h_out)  # (R1) (B, H)
+            product(s.row, W, s.h_out)  # (R1) (B, H)
             activation(s.h, s.h)  # (R2)
             copyto(s.next_h_prev, s.h)
         return memory.h.copy(), (memory.h[-1].copy(),), memory
@@ -44,7 +44,7 @@ class FastRNN:
         self, memory: RNNMemory, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back as ``RNNKernel.backward`` does."""
-        T, B, D, _, _, dtype = memory.sizes
+        T, B, D, H, _, dtype = memory.sizes
         to_h_prev = memory.to_h_prev
         d_h = np.array(d_state[0], order="C")  # what the next step passes back
         self.derivative(memory.h, memory.d_z[0])  # ∂h/∂z_h of all steps: it needs no incoming gradient
@@ -54,12 +54,12 @@ class FastRNN:
             multiply(d_h, s.d_z, s.d_z)  # (R4)
             to_h_prev(s.d_z, d_h)  # (R5)
 
-        d_W = sum_of_outer_products(memory.d_z, memory.x_1_h)  # (F4) (H, D + 1 + H)
+        d_W = sum_of_outer_products(memory.d_z, memory.rows)  # (F4) (H, H + D + 1)
         gradients = {
-            "weight_ih": d_W[:, :D].copy(),  # (R7) (H, D)
-            "weight_hh": d_W[:, D + 1 :].copy(),  # (R8) (H, H)
-            "bias_ih": d_W[:, D].copy(),  # (R9) (H,)
-            "bias_hh": d_W[:, D].copy(),  # (R10) (H,)
+            "weight_ih": d_W[:, H:-1].copy(),  # (R7) (H, D)
+            "weight_hh": d_W[:, :H].copy(),  # (R8) (H, H)
+            "bias_ih": d_W[:, -1].copy(),  # (R9) (H,)
+            "bias_hh": d_W[:, -1].copy(),  # (R10) (H,)
         }
         d_x = np.empty((T * B, D), dtype)
         memory.to_x(memory.d_z_to_x, d_x)  # (R6)

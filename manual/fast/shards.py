@@ -4,6 +4,7 @@ NumPy releases the interpreter lock inside products and large operations. No equ
 independent, and the gradients of the weights are sums over rows.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -92,3 +93,7 @@ def _in_threads(run: Callable[[int], Any], n: int) -> list[Any]:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
+
+
+if hasattr(os, "register_at_fork"):  # a child process has the pools, but not their threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -8,7 +8,14 @@ Z = np.random.default_rng(0).normal(0, 2, (3, 4))
 
 
 def test_equation_a1():
-    assert relative_error(sigmoid(Z), 1 / (1 + np.exp(-Z))) < 1e-15
+    assert relative_error(sigmoid(Z), (1 + np.tanh(Z / 2)) / 2) < 1e-15
+
+
+def test_sigmoid_keeps_its_relative_precision_where_it_is_small():
+    z = np.linspace(-80, 0, 161)
+    expected = 1 / (1 + np.exp(-z.astype(np.longdouble)))
+    for dtype in (np.float32, np.float64):
+        assert np.abs(sigmoid(z.astype(dtype)) / expected - 1).max() < 4 * np.finfo(dtype).eps
 
 
 def test_equation_a2():

@@ -54,7 +54,26 @@ def test_a_wrong_shape_is_named(linear):
     with pytest.raises(ValueError, match=r"h: expected shape \(T, B, H\) = \(any, any, 5\), got \(4, 3, 2\)"):
         linear.forward(D_Y)
     with pytest.raises(ValueError, match=r"d_y: expected shape \(T, B, O\) = \(4, 3, 2\), got \(4, 3, 5\)"):
-        linear.backward(H_IN, H_IN)
+        linear.backward(linear.forward(H_IN)[1], H_IN)
+
+
+def test_the_tape_has_its_own_h_and_weight(linear):
+    h = H_IN.copy()
+    _, tape = linear.forward(h)
+    expected = linear.backward(tape, D_Y)
+    h += 1
+    linear.parameters["weight"] += 1
+    d_h, gradients = linear.backward(tape, D_Y)
+    assert np.array_equal(d_h, expected[0])
+    assert np.array_equal(gradients["weight"], expected[1]["weight"])
+
+
+def test_another_s_tape_is_refused(linear):
+    with pytest.raises(TypeError, match="tape: expected that of a forward pass, got ndarray"):
+        linear.backward(H_IN, D_Y)
+    tape = Linear(H, O + 1).forward(H_IN)[1]
+    with pytest.raises(ValueError, match=r"tape.weight: expected shape \(O, H\) = \(2, 5\), got \(3, 5\)"):
+        linear.backward(tape, D_Y)
 
 
 def test_a_wrong_dtype_is_named(linear):

@@ -23,10 +23,11 @@ CASES = [
 
 def draw(seed, dtype=np.float64):
     rng = np.random.default_rng(seed)
-    return {name: rng.normal(size=shape).astype(dtype) for name, shape in SHAPES.items()}
+    turn = np.exp(1j * rng.normal()) if np.issubdtype(dtype, np.complexfloating) else 1
+    return {name: (turn * rng.normal(size=shape)).astype(dtype) for name, shape in SHAPES.items()}
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-5), (np.float64, 1e-12), (np.complex128, 1e-12)])
 @pytest.mark.parametrize("lr", [1e-3, 0.1, 10.0])
 @pytest.mark.parametrize("ours, theirs, options", CASES)
 def test_ten_steps_are_torchs(ours, theirs, options, lr, dtype, tolerance):

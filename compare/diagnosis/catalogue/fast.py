@@ -45,7 +45,7 @@ LSTM = [
     _lstm(
         "the initial hidden state is ignored", LOAD, _load(state="(0 * state[0], state[1])"), *LSTM_ALL, trains=False
     ),
-    _lstm("the sigmoids lack their shift of a half", "add(s.o_i_f, half, s.o_i_f)", "pass", *LSTM_ALL),
+    _lstm("the sigmoids lack the 1 in their denominator", "add(s.o_i_f, one, s.o_i_f)", "pass", *LSTM_ALL),
     _lstm("tanh is applied twice", "tanh(s.c, s.tanh_c)", "tanh(tanh(s.c), s.tanh_c)", *LSTM_ALL),
     _lstm("the hidden state is not carried", CARRY, "copyto(s.next_h_prev, 0)", *LSTM_ALL),
     _lstm(
@@ -69,21 +69,21 @@ LSTM = [
     ),
     _lstm(
         "input weights from the last step only",
-        "d_W[:, :D].copy()",
+        "d_W[:, P:-1].copy()",
         "sum_of_outer_products(memory.d_z[:, -1:], memory.x[T - 1 :])",
         "weight_ih",
     ),
     _lstm(
         "recurrent weights with h of this step",
-        "d_W[:, D + 1 :].copy()",
+        "d_W[:, :P].copy()",
         "sum_of_outer_products(memory.d_z, memory.h_prev[1:])",
         "weight_hh",
     ),
-    _lstm("a bias is not summed over time", '"bias_ih": d_W[:, D].copy()', f'"bias_ih": {LAST_BIAS}', "bias_ih"),
+    _lstm("a bias is not summed over time", '"bias_ih": d_W[:, -1].copy()', f'"bias_ih": {LAST_BIAS}', "bias_ih"),
     _lstm(
         "each gate's bias takes another's gradient",
-        '"bias_hh": d_W[:, D].copy()',
-        '"bias_hh": np.roll(d_W[:, D], H)',
+        '"bias_hh": d_W[:, -1].copy()',
+        '"bias_hh": np.roll(d_W[:, -1], H)',
         "bias_hh",
     ),
     _lstm(
@@ -114,7 +114,7 @@ ALL = ("output", "h_n", *BACKWARD)
 
 GRU = [
     _gru("a bias is left out", LOAD, _load(weights=_scaled("bias_hh", 0)), *ALL),
-    _gru("the sigmoids lack their shift of a half", "add(s.r_z, half, s.r_z)", "pass", *ALL),
+    _gru("the sigmoids lack the 1 in their denominator", "add(s.r_z, one, s.r_z)", "pass", *ALL),
     _gru("the reset gate is left out", "multiply(s.r, s.q, s.reset)", "copyto(s.reset, s.q)", *ALL),
     _gru("z and 1 - z are swapped", "add(s.n, s.update, s.h)", "subtract(s.h_prev, s.update, s.h)", *ALL),
     _gru("the hidden state is not carried", CARRY, "copyto(s.next_h_prev, 0)", *ALL),
@@ -135,11 +135,11 @@ GRU = [
     _gru("the direct path to h_prev is dropped", "multiply(d_h, s.z, d_h)", "copyto(d_h, 0)", *BACKWARD),
     _gru(
         "the candidate's recurrent weights see d_z_n",
-        "d_W_q[:, 0], d_W_q[:, 1:]",
-        "d_W_q[:, 0], sum_of_outer_products(d_z[:D_R], memory.h_prev[:T])",
+        "d_W_q[:, -1], d_W_q[:, :-1]",
+        "d_W_q[:, -1], sum_of_outer_products(d_z[:D_R], memory.h_prev[:T])",
         "weight_hh",
     ),
-    _gru("the candidate's second bias takes the first one's gradient", "d_W_q[:, 0], ", "d_W_n[:, D], ", "bias_hh"),
+    _gru("the candidate's second bias takes the first one's gradient", "d_W_q[:, -1], ", "d_W_n[:, D], ", "bias_hh"),
     _gru(
         "the reset gate acts on nothing",
         "multiply(s.r, s.h_prev, s.q)",
@@ -174,11 +174,11 @@ RNN = [
     ),
     _rnn(
         "recurrent weights with h of this step",
-        "d_W[:, D + 1 :].copy()",
+        "d_W[:, :H].copy()",
         "sum_of_outer_products(memory.d_z, memory.h_prev[1:])",
         "weight_hh",
     ),
-    _rnn("a bias is not summed over time", '"bias_hh": d_W[:, D].copy()', f'"bias_hh": {LAST_BIAS}', "bias_hh"),
+    _rnn("a bias is not summed over time", '"bias_hh": d_W[:, -1].copy()', f'"bias_hh": {LAST_BIAS}', "bias_hh"),
     _rnn(
         "the gradient of x is doubled",
         "d_x.reshape(T, B, D), (d_h",

@@ -11,19 +11,19 @@ from manual.lstm import LSTMKernel
 
 @pytest.mark.parametrize("B", [1, 3])
 def test_equation_f1(B):
-    """The gates in the order g o i f, the sigmoids o i f halved, and σ of them from tanh."""
+    """The gates in the order g o i f, the sigmoids o i f negated, and σ of them from the exponential."""
     T, D, H = 4, 2, 5
     e = Experiment.random(LSTMKernel(), T, B, D, H)
     memory = LSTMMemory(T, B, D, H, H, e.x.dtype)
     memory.load(e.x, e.state, e.weights)
     z = np.zeros((4, B, H))
-    memory.to_gates.multiply(memory.x_1_h[0], memory.to_gates.weights, memory.to_gates.out(z))
+    memory.to_gates.multiply(memory.rows[0], memory.to_gates.weights, memory.to_gates.out(z))
     bias = e.weights["bias_ih"] + e.weights["bias_hh"]
     expected = e.x[0] @ e.weights["weight_ih"].T + bias + e.state[0] @ e.weights["weight_hh"].T
     expected = expected.reshape(B, 4, H)
-    for block, gate, factor in ((0, 2, 1), (1, 3, 0.5), (2, 0, 0.5), (3, 1, 0.5)):
+    for block, gate, factor in ((0, 2, 1), (1, 3, -1), (2, 0, -1), (3, 1, -1)):
         assert relative_error(z[block], factor * expected[:, gate]) < 1e-14
-    assert relative_error(0.5 + 0.5 * np.tanh(z[1]), 1 / (1 + np.exp(-expected[:, 3]))) < 1e-14
+    assert relative_error(1 / (1 + np.exp(z[1])), 1 / (1 + np.exp(-expected[:, 3]))) < 1e-14
 
 
 @pytest.mark.parametrize("tiled", [False, True])

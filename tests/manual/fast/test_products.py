@@ -64,23 +64,23 @@ def test_a_numpy_that_says_nothing_of_its_build_is_taken_to_repack(monkeypatch):
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("B", [1, 5])
 def test_to_gates(B, tiled, rng, request):
-    """The weights of all gates, the third of them first, the last three halved, in whole gates and in tiles."""
+    """The weights of all gates, the third of them first, the last three negated, in whole gates and in tiles."""
     if tiled:
         request.getfixturevalue("small_tiles")
     gates = ToGates(G, B, D + 8, H, np.float64)
     assert gates.width == (2 if tiled and B > 1 else H)
     w, more, rows = rng.normal(size=(G * H, D)), rng.normal(size=(G * H, 8)), rng.normal(size=(B, D + 8))
-    gates.load(w, more, first=2, halved=3)
+    gates.load(w, more, first=2, negated=3)
     z = np.zeros((G, B, H))
     gates.multiply(rows, gates.weights, gates.out(z))
     expected = (rows @ np.hstack([w, more]).T).reshape(B, G, H).swapaxes(0, 1)
     expected = np.roll(expected, -2, axis=0)
-    expected[1:] *= 0.5
+    expected[1:] *= -1
     assert relative_error(z, expected) < 1e-14
 
 
 @pytest.mark.parametrize("B", [1, 5])
-def test_the_leading_columns_are_hoisted_for_one_row_of_many_weights(B, rng, monkeypatch):
+def test_the_trailing_columns_are_hoisted_for_one_row_of_many_weights(B, rng, monkeypatch):
     K = D + 8
     monkeypatch.setattr(products, "HOISTED_WEIGHTS", D * G * H)
     gates, plain = (ToGates(G, B, K, H, np.float64, hoisted) for hoisted in (D, D - 1))

@@ -1,3 +1,5 @@
+import multiprocessing
+
 import numpy as np
 import pytest
 from oracles import relative_error
@@ -83,3 +85,15 @@ def test_an_error_in_a_thread_is_the_caller_s(layers, monkeypatch):
     monkeypatch.setattr(layers[1].sweeps[0].fast.kernel, "forward", fail)
     with pytest.raises(MemoryError):
         results(layers[1])
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_process_has_threads_of_its_own(layers):
+    expected, _ = results(layers[1])
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=lambda: theirs.send(results(layers[1])[0]))
+    child.start()
+    assert ours.poll(20), "the child hangs"
+    assert all(np.array_equal(a, b) for a, b in zip(ours.recv(), expected, strict=True))
+    child.join()
