@@ -4,9 +4,6 @@ Layer k reads the outputs of layer k - 1; those of two directions are concatenat
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,33 +20,10 @@ from manual.lstm import LSTMKernel
 from manual.lstm_variants import LSTMVariantKernel
 from manual.rnn import RNNKernel
 from manual.sweep import FastKernel, Kernel, Schedule, Sweep
+from manual.tape import StackTape
 
 #: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
 State = Array | tuple[Array, ...]
-
-
-@dataclass
-class StackTape:
-    """What backward needs of the forward pass of a stack. Copies and pickles are tapes of their own."""
-
-    layer: str  #: the layer's ``repr``
-    schedule: Schedule
-    unbatched: bool
-    masks: Array | None  #: (layers - 1, T, B, directions * P), rows in the schedule's order
-    sweeps: list[list[Any]]  #: the tapes of each sweep; none once a later run has taken over their memory
-    lock: Any = field(default_factory=Lock, repr=False, compare=False)  #: held by what works in their memory
-
-    def take_over(self) -> list[list[Any]]:
-        """Return the tapes of each sweep, for a later run to overwrite; this tape is then no longer valid."""
-        with self.lock:
-            sweeps, self.sweeps = self.sweeps, []
-        return sweeps
-
-    def __copy__(self) -> "StackTape":
-        return deepcopy(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return StackTape, (self.layer, self.schedule, self.unbatched, self.masks, self.sweeps)
 
 
 class Recurrent:

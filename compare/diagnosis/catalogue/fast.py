@@ -45,7 +45,7 @@ LSTM = [
     _lstm(
         "the initial hidden state is ignored", LOAD, _load(state="(0 * state[0], state[1])"), *LSTM_ALL, trains=False
     ),
-    _lstm("the sigmoids lack the 1 in their denominator", "add(s.o_i_f, one, s.o_i_f)", "pass", *LSTM_ALL),
+    _lstm("a sigmoid has a 2 for its 1", "add(s.o_i_f, one, s.o_i_f)", "add(s.o_i_f, 2, s.o_i_f)", *LSTM_ALL),
     _lstm("tanh is applied twice", "tanh(s.c, s.tanh_c)", "tanh(tanh(s.c), s.tanh_c)", *LSTM_ALL),
     _lstm("the hidden state is not carried", CARRY, "copyto(s.next_h_prev, 0)", *LSTM_ALL),
     _lstm(
@@ -114,7 +114,7 @@ ALL = ("output", "h_n", *BACKWARD)
 
 GRU = [
     _gru("a bias is left out", LOAD, _load(weights=_scaled("bias_hh", 0)), *ALL),
-    _gru("the sigmoids lack the 1 in their denominator", "add(s.r_z, one, s.r_z)", "pass", *ALL),
+    _gru("a sigmoid has a 2 for its 1", "add(s.r_z, one, s.r_z)", "add(s.r_z, 2, s.r_z)", *ALL),
     _gru("the reset gate is left out", "multiply(s.r, s.q, s.reset)", "copyto(s.reset, s.q)", *ALL),
     _gru("z and 1 - z are swapped", "add(s.n, s.update, s.h)", "subtract(s.h_prev, s.update, s.h)", *ALL),
     _gru("the hidden state is not carried", CARRY, "copyto(s.next_h_prev, 0)", *ALL),
