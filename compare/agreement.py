@@ -46,6 +46,10 @@ class Difference:
 
 def difference(name: str, actual: Array, reference: Array, tolerance: float, scale: float = 0.0) -> Difference:
     """Compare an array with its reference, relative to the reference's largest element or to ``scale`` if larger."""
+    arrays: tuple[object, object] = actual, reference  # a derivation may return anything
+    for array in arrays:
+        if not isinstance(array, np.ndarray | np.generic):
+            return Difference(name, np.inf, tolerance, problem=f"expected an array, got {type(array).__name__}")
     if actual.shape != reference.shape:
         return Difference(name, np.inf, tolerance, problem=f"shape {actual.shape}, expected {reference.shape}")
     if actual.dtype != reference.dtype:

@@ -1,4 +1,4 @@
-"""Lower bounds of the integers that a user chooses."""
+"""Bounds of the numbers that a user chooses."""
 
 
 def check_at_least(options: object, **bounds: int) -> None:
@@ -14,3 +14,18 @@ def check_at_least(options: object, **bounds: int) -> None:
     for name, bound in bounds.items():
         if getattr(options, name) < bound:
             raise ValueError(f"{name}: expected at least {bound}, got {getattr(options, name)}")
+
+
+def check_at_most(options: object, **bounds: int) -> None:
+    """Check attributes against their upper bounds.
+
+    Args:
+        options: the object whose attributes are checked.
+        bounds: the largest value allowed, by attribute name.
+
+    Raises:
+        ValueError: an attribute is above its bound.
+    """
+    for name, bound in bounds.items():
+        if getattr(options, name) > bound:
+            raise ValueError(f"{name}: expected at most {bound:,}, got {getattr(options, name)}")

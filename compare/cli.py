@@ -4,12 +4,15 @@ Only the module of the chosen command is imported, so that ``--help`` need not w
 """
 
 import argparse
+import os
 import sys
+import traceback
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NoReturn
 
-from compare.commands import AGREE, BAD_INPUT, COMMANDS
+from compare.commands import AGREE, BAD_INPUT, COMMANDS, FILE_ERROR, INTERNAL_ERROR, INTERRUPTED
 
 DEFAULT = "train"
 
@@ -38,11 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: what follows ``python -m compare``; ``sys.argv[1:]`` if None.
 
     Returns:
-        The exit status: 0 if the sides agree, 1 if they do not, 2 for bad input.
+        The exit status: 0 if the sides agree, 1 if they do not, 2 for bad input, 3 for an internal error, 4 if a file
+        cannot be read or written (a full disk, say), 130 after an interrupt.
 
     Raises:
         SystemExit: a command's own help was asked for, or its arguments are wrong; the code is the exit status.
     """
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; matplotlib would refuse a backend that it lacks
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not every encoding has σ
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] in (["-h"], ["--help"]):
         print(_help())
@@ -59,6 +67,15 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"python -m compare: {error}", file=sys.stderr)
         return BAD_INPUT
+    except OSError as error:
+        print(f"python -m compare: {error}", file=sys.stderr)
+        return FILE_ERROR
+    except KeyboardInterrupt:
+        print("python -m compare: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return INTERNAL_ERROR
     return status
 
 

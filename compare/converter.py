@@ -4,6 +4,7 @@ Both sides name and shape their parameters as PyTorch does, so nothing has to be
 that nothing is dropped, added, broadcast or rounded.
 """
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,9 @@ from torch import nn
 
 from compare.files import replacing
 from manual.arrays import Array
+
+#: What separates the layout from the checksum of the arrays.
+CHECKSUM = "; sha256 "
 
 
 class HasParameters(Protocol):
@@ -59,15 +63,16 @@ def save(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in manual_model.parameters.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(to_bytes(arrays, {"layout": _layout(gates)}))
+        temporary.write_bytes(to_bytes(arrays, {"layout": f"{_layout(gates)}{CHECKSUM}{_checksum(arrays)}"}))
 
 
 def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> None:
     """Copy the parameters from a file written by ``save`` into ``manual_model``.
 
     Raises:
-        ValueError: the file is a directory or no safetensors file, or has another layout or gate order; or a name,
-            shape or dtype is not the model's. Then nothing is copied.
+        ValueError: the file is a directory or no safetensors file, or has another layout or gate order, or arrays that
+            are not finite or not those of its checksum; or a name, shape or dtype is not the model's. Then nothing is
+            copied.
         FileNotFoundError: there is no such file.
     """
     if path.is_dir():
@@ -78,14 +83,29 @@ def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except (SafetensorError, TypeError) as error:  # TypeError: a dtype that NumPy lacks
         raise ValueError(f"{path}: expected a safetensors file of NumPy dtypes: {error}") from None
-    if metadata.get("layout") != _layout(gates):
-        raise ValueError(f"{path}: expected layout {_layout(gates)!r}, got {metadata.get('layout')!r}")
+    layout, separator, checksum = metadata.get("layout", "").partition(CHECKSUM)
+    if layout != _layout(gates):
+        raise ValueError(f"{path}: expected layout {_layout(gates)!r}, got {layout!r}")
+    if separator and checksum != _checksum(arrays):
+        raise ValueError(f"{path}: expected arrays with the checksum {checksum[:12]}…, got {_checksum(arrays)[:12]}…")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{path}: expected finite numbers, got others in {name}")
     _copy(arrays, manual_model.parameters)
 
 
 def _layout(gates: tuple[str, ...]) -> str:
     """Name the layout in a single entry. Of several, safetensors would write the entries in any order."""
     return f"torch: {' '.join(gates)}"
+
+
+def _checksum(arrays: dict[str, Array]) -> str:
+    """Return the SHA-256 of the arrays' names, dtypes, shapes and bytes."""
+    digest = sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _copy(source: dict[str, Array], target: dict[str, Array]) -> None:

@@ -88,9 +88,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _budget(options: argparse.Namespace) -> Budget:
     rounds, seconds, turn = (5, 1.0, 0.005) if options.quick else (9, 15.0, 0.1)
-    budget = Budget(options.rounds or rounds, options.seconds or seconds, turn)
+    budget = Budget(
+        rounds if options.rounds is None else options.rounds,
+        seconds if options.seconds is None else options.seconds,
+        turn,
+    )
     for name in ("rounds", "seconds"):
-        if getattr(budget, name) <= 0:
+        if not getattr(budget, name) > 0:
             raise ValueError(f"{name}: expected more than 0, got {getattr(budget, name)}")
     return budget
 

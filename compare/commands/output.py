@@ -1,7 +1,10 @@
 """The output of the commands: a folder for files, and a console for tables."""
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,8 +16,8 @@ PIPED_WIDTH = 120
 
 
 def add_out(parser: argparse.ArgumentParser, meaning: str) -> None:
-    """Add ``--out``, by default a new folder in runs/."""
-    now = Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    """Add ``--out``, by default a folder in runs/ that no other process has."""
+    now = Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}-{os.getpid()}"
     parser.add_argument("--out", type=Path, metavar="DIR", default=now, help=meaning)
 
 
@@ -32,5 +35,13 @@ def make_ready(folder: Path) -> None:
 
 
 def console(width: int = PIPED_WIDTH) -> Console:
-    """Return a console on standard output, of the given width if that is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else width)
+    """Return a console on standard output, of the given width if that is no terminal or has no width."""
+    return Console(width=(sys.stdout.isatty() and Console().width) or width)
+
+
+@contextmanager
+def to_whoever_reads() -> Iterator[None]:
+    """Print what a reader still takes; a closed pipe is no error."""
+    with suppress(BrokenPipeError, SystemExit):  # the latter is rich's answer to the former
+        yield
+        sys.stdout.flush()

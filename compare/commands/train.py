@@ -1,7 +1,9 @@
 """``train``: train both sides on binary addition in lock-step."""
 
 import argparse
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -11,13 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from compare.cells import CELLS
-from compare.commands import AGREE, DISAGREE
-from compare.commands.output import add_out, console, make_ready
+from compare.commands import AGREE, DISAGREE, INTERRUPTED, TERMINATED
+from compare.commands.output import add_out, console, make_ready, to_whoever_reads
 from compare.lockstep import report, run_folder
 from compare.lockstep.distributed import processes
 from compare.lockstep.lockstep import Step
 from compare.lockstep.settings import SIDES, Settings
-from compare.lockstep.training import Run, train
+from compare.lockstep.training import Interruption, Run, train
 from compare.published.recipe_training import RecipeRun, train_recipe
 from compare.published.recipes import RECIPES, Recipe
 from manual import LOSSES
@@ -28,7 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train hand-derived recurrent layers and their autograd twins on binary addition, and compare every output, "
         "loss, gradient, parameter and optimiser buffer at every step. Exit status: 0 the sides agree, 1 they do not, "
-        "2 bad input."
+        "2 bad input, 3 an internal error, 4 a file cannot be read or written, 130 and 143 interrupted; then the "
+        "folder has what was reached."
     )
     defaults = {field.name: field.default for field in fields(Settings)}
 
@@ -64,6 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--seed can be changed; `python -m compare recipes` lists the recipes",
     )
     add_out(parser, "folder for the results")
+    parser.add_argument("--force", action="store_true", help="replace the results in the folder, if it has any")
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--verbose", action="store_true", help="print a line for each tensor, and more examples")
     amount.add_argument("--quiet", action="store_true", help="print only the verdict")
@@ -79,6 +83,8 @@ def _run(options: argparse.Namespace, rank: int) -> int:
     given = {field.name: getattr(options, field.name) for field in fields(Settings) if hasattr(options, field.name)}
     settings = _recipe(options.recipe, given) if "recipe" in options else Settings(**given)
     make_ready(options.out)
+    if (options.out / "summary.json").exists() and not options.force:
+        raise ValueError(f"out: expected a folder without results, got {options.out}; --force replaces them")
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     errors = Console(stderr=True)
     progress = Progress(
@@ -91,7 +97,7 @@ def _run(options: argparse.Namespace, rank: int) -> int:
         disable=options.quiet or rank > 0 or "recipe" in options or not errors.is_terminal,
         transient=True,
     )
-    with progress:
+    with progress, _interruptible() as signals:
         task = progress.add_task("training", total=settings.steps, loss=float("nan"), worst=0.0)
         worst = 0.0
 
@@ -99,21 +105,49 @@ def _run(options: argparse.Namespace, rank: int) -> int:
             nonlocal worst
             worst = max(worst, *step.errors.values())
             progress.update(task, advance=1, loss=step.loss_manual, worst=worst)
+            if signals:
+                raise Interruption if isinstance(settings, Settings) else KeyboardInterrupt
 
         finished = _train(settings, advance, options.quiet or rank > 0)
     status = AGREE if finished.agrees else DISAGREE
+    if finished.interrupted:
+        status = TERMINATED if signals[0] == signal.SIGTERM else INTERRUPTED
     if rank > 0:
         return status
+    screen = console()
+    with to_whoever_reads():
+        if finished.interrupted or options.quiet:
+            screen.print(report.verdict(finished), highlight=False, soft_wrap=True)
+        else:
+            report.show(finished, screen, options.verbose)
     run_folder.write(finished, options.out)
     if isinstance(finished, RecipeRun) and finished.curve:
         finished.draw_curve(options.out / "error_curve.png")
-    screen = console()
-    if options.quiet:
-        screen.print(report.verdict(finished), highlight=False, soft_wrap=True)
-    else:
-        report.show(finished, screen, options.verbose)
-        screen.print(f"Written to {options.out}", highlight=False, soft_wrap=True)
+    if not finished.interrupted and not options.quiet:
+        with to_whoever_reads():
+            screen.print(f"Written to {options.out}", highlight=False, soft_wrap=True, markup=False)
     return status
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in place of being ended by them; training stops after the step. A second one ends."""
+    signals: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if signals:
+            raise KeyboardInterrupt
+        signals.append(number)
+
+    try:
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread, which alone gets signals
+        before = {}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _recipe(name: str, given: dict[str, Any]) -> Recipe:

@@ -3,7 +3,8 @@
 Parameters have PyTorch's names and shapes, and both biases.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 import jax
@@ -78,10 +79,18 @@ class JaxTrainer:
 
     def follow(self, leader: ManualTrainer) -> None:
         """Copy the leader's parameters and optimiser buffers."""
-        self.held = {name: jnp.array(array) for name, array in leader.parameters.items()}
+        self.load(leader.parameters)
         for kind, name in self.kinds.items():
             tree = {parameter: jnp.array(leader.buffers[f"{kind} of {parameter}"]) for parameter in self.held}
             self.state = optax.tree_utils.tree_set(self.state, **{name: tree})
+
+    def load(self, parameters: Mapping[str, Array]) -> None:
+        """Replace the parameters."""
+        self.held = {name: jnp.array(array) for name, array in parameters.items()}
+
+    def copy(self) -> "JaxTrainer":
+        """Return an independent side in the same state, which JAX never changes in place."""
+        return copy(self)
 
 
 def _optimizer(settings: Settings) -> Any:

@@ -39,7 +39,7 @@ class KerasTrainer:
     def __init__(self, settings: Settings, leader: ManualTrainer):
         self.keras = import_keras()
         self.keras.config.set_floatx(settings.dtype)
-        self.settings, self.layout = settings, LAYOUTS["keras"][settings.cell]
+        self.settings, self.leader, self.layout = settings, leader, LAYOUTS["keras"][settings.cell]
         self.suffixes = [sweep.suffix for sweep in leader.model.recurrent.sweeps]
         self.frozen = frozen(settings, leader.parameters)
         self.model = as_model(Network.of(leader.model))
@@ -95,11 +95,25 @@ class KerasTrainer:
 
     def follow(self, leader: ManualTrainer) -> None:
         """Copy the leader's parameters and optimiser buffers."""
-        self._assign(self.variables, leader.parameters)
+        self.load(leader.parameters)
         for kind, attribute in self.kinds.items():
             held = {name: leader.buffers.get(f"{kind} of {name}", 0 * a) for name, a in leader.parameters.items()}
             held = {name: array / self._scale(kind) for name, array in held.items()}
             self._assign(getattr(self.optimizer, attribute), held)
+
+    def load(self, parameters: Mapping[str, Array]) -> None:
+        """Replace the parameters."""
+        self._assign(self.variables, parameters)
+
+    def copy(self) -> "KerasTrainer":
+        """Return an independent side in the same state."""
+        other = KerasTrainer(self.settings, self.leader)
+        pairs = (self.variables, other.variables), (self.optimizer.variables, other.optimizer.variables)
+        for own, theirs in pairs:
+            for variable, copied in zip(own, theirs, strict=True):
+                copied.assign(variable)
+        other.steps = self.steps
+        return other
 
     def _assign(self, variables: list[Any], arrays: Mapping[str, Array]) -> None:
         for variable, array in zip(variables, self._flat(arrays), strict=True):

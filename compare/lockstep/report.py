@@ -2,6 +2,7 @@
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from compare.binary_addition import Sums
@@ -35,18 +36,26 @@ def verdict(run: Run) -> str:
     """Say on one line whether the sides agree, and if not, what is wrong."""
     lockstep = run.lockstep
     compared = f"{len(lockstep.steps):,} steps in {run.settings.dtype}"
+    if run.interrupted:
+        so_far = "the sides agreed so far" if lockstep.agrees else "the sides disagreed"
+        return f"[bold yellow]INTERRUPTED[/] after {compared}; {so_far}"
     if run.agrees:
         share = max(finding.difference.used for finding in lockstep.worst.values())
         individually = f"{len(run.checked.forced)} intermediates and gradients individually"
         fast = f"the fast kernels against the text within {run.checked.fast_error:.1e}"
-        return f"[bold green]AGREE[/]: {compared}, {individually}, {fast}; at most {share:.2%} of the tolerance used"
+        used = f"at most {share:.2%} of the tolerance used{_explained(lockstep.explained)}"
+        return f"[bold green]AGREE[/]: {compared}, {individually}, {fast}; {used}"
     wrong = dict.fromkeys(
         f"{f.group} {f.difference.name}".strip() for f in lockstep.worst.values() if not f.difference.agrees
     )
     fast_faults = [f"fast against text: {', '.join(run.checked.fast_faults)}"] if run.checked.fast_faults else []
     return f"[bold red]DISAGREE[/]: {compared}; " + "; ".join(
-        [*run.checked.titles, *wrong, *fast_faults, *lockstep.failures]
+        map(escape, [*run.checked.titles, *wrong, *fast_faults, *lockstep.failures])
     )
+
+
+def _explained(errors: int) -> str:
+    return f"; {errors:,} errors above it are no larger than rounding makes them" if errors else ""
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -1,37 +1,59 @@
-"""The folder of a run: summary, steps, weights and figure. Each file is replaced as a whole."""
+"""The folder of a run: summary, steps, weights and figure. A folder that has a summary is complete."""
 
 import csv
 import json
+from copy import deepcopy
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from compare.converter import save
-from compare.files import replacing
+from compare.converter import load, save
+from compare.files import filling
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import Run
+
+#: The file that is written last, and removed first when results are replaced.
+SUMMARY = "summary.json"
 
 
 def write(run: Run, folder: Path) -> None:
     """Write ``summary.json``, ``steps.csv``, ``weights.safetensors`` (the manual side's) and ``agreement.png``.
 
-    If an equation is wrong, also write ``faults.png``.
+    If an equation is wrong, also write ``faults.png``. The weights are read back.
+
+    Raises:
+        OSError: a file cannot be written, or the weights that are read back are others.
     """
-    with replacing(folder / "summary.json") as path:
-        path.write_text(json.dumps(_summary(run), indent=2) + "\n")
-    with replacing(folder / "steps.csv") as path, path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["step", "loss_manual", "loss_autograd", *GROUPS, "drift"])
-        for number, step in enumerate(run.lockstep.steps, start=1):
-            rows.writerow([number, step.loss_manual, step.loss_autograd, *step.errors.values(), step.drift])
-    save(folder / "weights.safetensors", run.lockstep.manual.model, run.gates)
-    with replacing(folder / "agreement.png") as path:
-        _draw(run, path)
-    if run.shows_faults:
-        run.checked.draw(folder / "faults.png")
+    with filling(folder, SUMMARY) as path:
+        (path / SUMMARY).write_text(json.dumps(_summary(run), indent=2) + "\n")
+        with (path / "steps.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["step", "loss_manual", "loss_autograd", *GROUPS, "drift"])
+            for number, step in enumerate(run.lockstep.steps, start=1):
+                rows.writerow([number, step.loss_manual, step.loss_autograd, *step.errors.values(), step.drift])
+        _save_weights(run, path / "weights.safetensors")
+        _draw(run, path / "agreement.png")
+        if run.shows_faults:
+            run.checked.draw(path / "faults.png")
+        else:
+            (folder / "faults.png").unlink(missing_ok=True)  # of an earlier run
+
+
+def _save_weights(run: Run, path: Path) -> None:
+    """Write the manual side's weights, and read them back."""
+    model = run.lockstep.manual.model
+    save(path, model, run.gates)
+    read = deepcopy(model)
+    for array in read.parameters.values():
+        array[...] = 0
+    if all(np.isfinite(array).all() for array in model.parameters.values()):  # others are not read
+        load(path, read, run.gates)
+        if not all(np.array_equal(read.parameters[name], array) for name, array in model.parameters.items()):
+            raise OSError(f"{path}: the weights that are read back are not those written")
 
 
 def _summary(run: Run) -> dict[str, Any]:
@@ -39,7 +61,7 @@ def _summary(run: Run) -> dict[str, Any]:
     lockstep = run.lockstep
     names = ("accuracy", *(f"accuracy_{sums.bits}" for sums in run.correct_sums[1:]))
     summary = {
-        "verdict": "agree" if run.agrees else "disagree",
+        "verdict": "interrupted" if run.interrupted else "agree" if run.agrees else "disagree",
         **asdict(run.settings),
         "versions": {name: version(name) for name in ("numpy", "torch")},
         "tolerance": lockstep.tolerance,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar, Protocol
 
-from compare.bounds import check_at_least
+from compare.bounds import check_at_least, check_at_most
 
 #: What the manual side can be compared with, and the modules that each needs besides the project's own.
 SIDES: dict[str, tuple[str, ...]] = {"torch": (), "jax": ("jax", "optax"), "keras": ("keras",)}
@@ -51,6 +51,7 @@ class Settings:
         if missing:
             raise ValueError(f"against: {self.against} needs {', '.join(missing)}: pip install -e '.[frameworks]'")
         check_at_least(self, hidden_size=1, layers=1, bits=2, steps=1, batch_size=1, seed=0)
+        check_at_most(self, hidden_size=4096, layers=64, bits=4096, steps=10**7, batch_size=1 << 16)
 
     @property
     def title(self) -> str:

@@ -3,6 +3,8 @@
 All arrays are NumPy arrays. Those of a torch side on the CPU share memory with its tensors.
 """
 
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -86,6 +88,12 @@ class Trainer(Protocol):
     def follow(self, leader: ManualTrainer) -> None:
         """Copy the leader's parameters and optimiser buffers."""
 
+    def load(self, parameters: Mapping[str, Array]) -> None:
+        """Replace the parameters."""
+
+    def copy(self) -> "Trainer":
+        """Return an independent side in the same state."""
+
 
 class TorchTrainer:
     """A torch module with an optimiser of ``torch.optim``. Its gradients come from autograd.
@@ -97,10 +105,14 @@ class TorchTrainer:
     """
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
-        self.module, self.optimizer = module, optimizer
+        self.module, self.optimizer, self.objective = module, optimizer, loss
         self.device = next(module.parameters()).device
         self.loss = (objective(loss) if isinstance(loss, str) else loss).torch_value
         self.tensors = dict(module.named_parameters())
+
+    def copy(self) -> "TorchTrainer":
+        """Return an independent side in the same state."""
+        return TorchTrainer(*deepcopy((self.module, self.optimizer)), self.objective)
 
     def run(self, x: Array, y: Array) -> Pass:
         """Run forward and backward on x (T, B, D) with targets y (T, B, 1)."""
@@ -108,13 +120,15 @@ class TorchTrainer:
         logits, _ = self.module(torch.from_numpy(x).to(self.device))
         loss = self.loss(logits, torch.from_numpy(y).to(self.device))
         torch.autograd.backward(loss)
-        gradients = {name: _plain(tensor.grad) for name, tensor in self.tensors.items() if tensor.grad is not None}
+        gradients = {
+            name: _plain(tensor.grad).copy() for name, tensor in self.tensors.items() if tensor.grad is not None
+        }
         return Pass(_plain(loss), _plain(logits), gradients)
 
     def update(self, gradients: dict[str, Array]) -> None:
-        """Take one optimiser step."""
+        """Take one optimiser step; a parameter without a gradient stays."""
         for name, tensor in self.tensors.items():
-            tensor.grad = torch.from_numpy(gradients[name]).to(self.device)
+            tensor.grad = torch.from_numpy(gradients[name].copy()).to(self.device) if name in gradients else None
         self.optimizer.step()
 
     def logits(self, x: Array) -> Array:
@@ -133,10 +147,17 @@ class TorchTrainer:
         return {name: _plain(buffer) for name, buffer in self._buffers().items()}
 
     def follow(self, leader: ManualTrainer) -> None:
-        """Copy the leader's parameters and optimiser buffers."""
+        """Copy the leader's parameters, and its optimiser's buffers where both have them."""
         to_torch(leader.model, self.module)
         for name, buffer in self._buffers().items():
-            buffer.copy_(torch.from_numpy(leader.buffers[name]))
+            if name in leader.buffers:
+                buffer.copy_(torch.from_numpy(leader.buffers[name]))
+
+    def load(self, parameters: Mapping[str, Array]) -> None:
+        """Replace the parameters."""
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                tensor.copy_(torch.from_numpy(parameters[name]))
 
     def _buffers(self) -> dict[str, torch.Tensor]:
         return {

@@ -37,20 +37,25 @@ class CorrectSums:
     autograd: float
 
 
+class Interruption(Exception):  # noqa: N818 - no error
+    """Raised after a step to end a run there."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """A finished run."""
+    """A finished or interrupted run."""
 
     settings: Configuration
     lockstep: Lockstep
     checked: Report  # each equation of the recurrent layers individually, and their fast kernels against the text
     correct_sums: list[CorrectSums]  # of the trained length first, then 64 and 1,024 bits; empty if nothing is added
     examples: tuple[Sums, Array] | None  # a few sums, and the manual side's logits for them
+    interrupted: bool = False
 
     @property
     def agrees(self) -> bool:
         """Whether the sides agreed at every step, each equation individually, and the fast kernels with the text."""
-        return self.lockstep.agrees and self.checked.agrees
+        return self.lockstep.agrees and self.checked.agrees and not self.interrupted
 
     @property
     def shows_faults(self) -> bool:
@@ -72,16 +77,21 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
     """Train all sides in lock-step, calling ``on_step`` after each step."""
     weights, data, unseen = np.random.default_rng(settings.seed).spawn(3)
     lockstep = _set_up(settings, weights)
-    for x, y in batches(data, settings.bits, settings.batch_size, settings.steps, settings.dtype):
-        on_step(lockstep.step(x, y))
-        if lockstep.stuck:
-            break
+    try:
+        for x, y in batches(data, settings.bits, settings.batch_size, settings.steps, settings.dtype):
+            on_step(lockstep.step(x, y))
+            if lockstep.stuck:
+                break
+    except Interruption:
+        return Run(settings, lockstep, no_check(lockstep, settings), [], None, interrupted=True)
     lockstep.finish()
     checked = check_equations(lockstep, _recurrent(settings, torch_impl), settings)
 
     exhaustive = settings.bits <= EXHAUSTIVE_BITS
     trained = all_sums(settings.bits) if exhaustive else _sample(unseen, settings.bits, 16384)
     sets = [trained, _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
+    for sums in sets:
+        lockstep.compare_logits(f"logits of {sums.total.shape[0]:,} bits", sums.inputs(settings.dtype))
     examples = random_sums(unseen, settings.bits, 3)
     return Run(
         settings,
@@ -171,10 +181,15 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration
         settings: the cell and the seed.
     """
     if lockstep.stuck:
-        return Report("", settings.cell, "float64", lockstep.tolerance, k=1.0, chained=[], forced=[])
+        return no_check(lockstep, settings)
     layer = lockstep.manual.model.recurrent
     cell = form_of(settings.cell, getattr(layer.kernel, "reset_after", True))
     return check_layer(layer, twin, cell, seed=settings.seed)
+
+
+def no_check(lockstep: Lockstep, settings: Configuration) -> Report:
+    """Return the report of a check that examined nothing."""
+    return Report("", settings.cell, "float64", lockstep.tolerance, k=1.0, chained=[], forced=[])
 
 
 def count_correct(lockstep: Lockstep, sums: Sums, dtype: str) -> CorrectSums:

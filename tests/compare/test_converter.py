@@ -187,7 +187,9 @@ def test_the_file_says_how_it_is_laid_out_to_whoever_reads_the_format(manual_mod
     content = (tmp_path / "weights").read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
-    assert header["__metadata__"] == RIGHT
+    layout, checksum = header["__metadata__"]["layout"].split("; sha256 ")
+    assert {"layout": layout} == RIGHT
+    assert len(checksum) == 64
     assert header["recurrent.weight_ih_l0"]["shape"] == [20, 2]
     assert header["recurrent.weight_ih_l0"]["dtype"] == "F64"
 
@@ -301,3 +303,24 @@ def test_a_transposed_recurrent_matrix_is_detected_in_each_gate(outputs_differ):
             return [block.T if name == "weight_hh_l0" and k == gate else block for k, block in enumerate(blocks)]
 
         assert outputs_differ(transpose), GATES[gate]
+
+
+def test_a_changed_byte_is_noticed_and_nothing_is_copied(manual_model, tmp_path):
+    save(tmp_path / "weights", manual_model(1), GATES)
+    content = bytearray((tmp_path / "weights").read_bytes())
+    content[-3] ^= 1
+    (tmp_path / "weights").write_bytes(content)
+    model = manual_model(2)
+    with pytest.raises(ValueError, match="expected arrays with the checksum"):
+        load(tmp_path / "weights", model, GATES)
+    assert bits(model.parameters) == bits(manual_model(2).parameters)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(manual_model, tmp_path, value):
+    broken, model = manual_model(1), manual_model(2)
+    broken.parameters["readout.bias"][0] = value
+    save(tmp_path / "weights", broken, GATES)
+    with pytest.raises(ValueError, match=r"expected finite numbers, got others in readout\.bias"):
+        load(tmp_path / "weights", model, GATES)
+    assert bits(model.parameters) == bits(manual_model(2).parameters)

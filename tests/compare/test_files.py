@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from compare.files import replacing
+from compare.files import filling, replacing
 
 
 def test_the_file_appears_with_what_was_written_and_nothing_else_is_left(tmp_path):
@@ -75,3 +75,20 @@ def test_the_permissions_are_those_of_any_new_file(tmp_path):
         temporary.touch()
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "other")]
     assert modes[0] == modes[1]
+
+
+def test_a_folder_is_filled_at_the_end_and_its_last_file_last(tmp_path):
+    (tmp_path / "summary").write_text("old")
+    with filling(tmp_path, "summary") as temporary:
+        (temporary / "weights").write_text("new")
+        (temporary / "summary").write_text("new")
+        assert not (tmp_path / "weights").exists() and (tmp_path / "summary").read_text() == "old"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"weights": "new", "summary": "new"}
+
+
+def test_a_folder_stays_as_it_is_if_filling_fails(tmp_path):
+    (tmp_path / "summary").write_text("old")
+    with pytest.raises(RuntimeError), filling(tmp_path, "summary") as temporary:
+        (temporary / "weights").write_text("new")
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["summary"]

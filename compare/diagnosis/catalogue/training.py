@@ -33,8 +33,8 @@ TRAINING = [
     TrainingFault(
         "the readout's weights from the last step only",
         "linear.py",
-        "rows.T @ tape.reshape(-1, H)",
-        "d_y[-1].T @ tape[-1]",
+        "rows.T @ h.reshape(-1, H)",
+        "d_y[-1].T @ h[-1]",
         _gradients(["readout.weight"]),
     ),
     TrainingFault(

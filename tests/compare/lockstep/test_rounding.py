@@ -1,0 +1,176 @@
+import copy
+
+import numpy as np
+import pytest
+
+from compare.lockstep.lockstep import SCALE_STEPS
+from compare.lockstep.rounding import FACTOR, Rounding, jitter
+
+
+def train(run, batch, steps=4):
+    for _ in range(steps):
+        run.step(*batch)
+    run.finish()
+    return run
+
+
+def wrong(run, method, change):
+    """Let a method of the manual side change something afterwards, or its arguments beforehand."""
+    original = getattr(run.manual, method)
+
+    def changed(*arguments):
+        result = original(*arguments)
+        return change(result, *arguments) if change else result
+
+    setattr(run.manual, method, changed)
+
+
+def test_rounding_explains_a_few_ulps_and_restores_the_parameters(torch_trainer, batch):
+    side = torch_trainer()
+    before = {name: array.copy() for name, array in side.parameters.items()}
+    rounding = Rounding(side, lambda: {"logits": side.logits(batch[0])})
+    eps = np.finfo(float).eps
+    assert eps / 10 < rounding.explains("logits", 0.0) / FACTOR < 50 * eps
+    assert rounding.explains("another", 0.0) == 0
+    assert all(np.array_equal(side.parameters[name], array) for name, array in before.items())
+
+
+def test_jitter_moves_every_parameter_by_one_unit_of_rounding(torch_trainer):
+    side = torch_trainer()
+    before = copy.deepcopy(side.parameters)
+    jitter(side, np.random.default_rng(0))
+    for name, array in before.items():
+        moved = np.abs(side.parameters[name] / array - 1)
+        assert (moved > 0).all() and moved.max() <= 2.1 * np.finfo(float).eps
+
+
+def test_a_gradient_off_by_more_than_rounding_explains_is_found(lockstep, batch):
+    run = lockstep()
+
+    def grow(result, *arguments):
+        result.gradients["recurrent.weight_hh_l0"] *= 1 + 1e-10
+        return result
+
+    wrong(run, "run", grow)
+    assert not train(run, batch).agrees
+    assert run.explained == 0
+
+
+def test_an_optimiser_that_changes_the_gradient_is_found(lockstep, batch):
+    run = lockstep(optimizer="SGD")
+    original = run.manual.update
+
+    def update(gradients):
+        for gradient in gradients.values():
+            gradient *= -1
+        original(gradients)
+
+    run.manual.update = update
+    assert not train(run, batch).agrees
+    assert "manual: recurrent.weight_ih_l0 was changed by update" in run.failures
+    assert any(group.startswith("parameter") for (_, group), f in run.worst.items() if not f.difference.agrees)
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_a_forward_pass_that_writes_into_its_arguments_is_found(lockstep, batch, k):
+    run, before = lockstep(), copy.deepcopy(batch)
+
+    def write(result, *arguments):
+        arguments[k][0] += 1
+        return result
+
+    wrong(run, "run", write)
+    train(run, batch)
+    assert len(run.failures) == 1 and "a batch was changed by" in run.failures[0]
+    assert all(map(np.array_equal, batch, before))
+
+
+@pytest.mark.parametrize("method", ["run", "update"])
+def test_whatever_the_manual_side_raises_is_a_disagreement(lockstep, batch, method):
+    run = lockstep()
+
+    def fail(*arguments):
+        raise ValueError("no such axis")
+
+    setattr(run.manual, method, fail)
+    run.step(*batch)
+    run.finish()
+    assert run.stuck and not run.agrees
+    assert run.failures[0].endswith("raised ValueError: no such axis")
+
+
+@pytest.mark.parametrize("change", [lambda g: g.astype(int), lambda g: None, lambda g: g[:0]])
+def test_gradients_of_another_kind_are_named(lockstep, batch, change):
+    run = lockstep()
+
+    def replace(result, *arguments):
+        result.gradients["readout.weight"] = change(result.gradients["readout.weight"])
+        return result
+
+    wrong(run, "run", replace)
+    run.step(*batch)
+    assert run.stuck and not run.agrees
+    assert not run.worst["autograd", "gradient readout.weight"].difference.agrees
+
+
+def test_a_right_gradient_with_negative_strides_is_right(lockstep, batch):
+    run = lockstep()
+
+    def flip(result, *arguments):
+        gradients = {name: gradient[::-1].copy()[::-1] for name, gradient in result.gradients.items()}
+        return result._replace(gradients=gradients)
+
+    wrong(run, "run", flip)
+    assert train(run, batch).agrees
+
+
+def test_a_buffer_of_another_name_is_a_disagreement(lockstep, batch):
+    run = lockstep()
+    run.step(*batch)
+    run.manual.optimizer.buffers["mean"] = run.manual.optimizer.buffers["exp_avg"]
+    del run.manual.optimizer.buffers["exp_avg"]
+    run.step(*batch)
+    assert not run.agrees
+
+
+def test_drift_beyond_what_rounding_explains_is_a_disagreement(lockstep, batch):
+    run = lockstep()
+    run.step(*batch)
+    run.manual.parameters["readout.bias"][...] += 1e-3
+    assert not train(run, batch, steps=3).agrees
+    assert "drift of" in run.failures[0] and "of which rounding explains" in run.failures[0]
+
+
+def test_logits_that_differ_on_longer_inputs_are_a_disagreement(lockstep, batch):
+    run = train(lockstep(), batch)
+    run.compare_logits("logits of 7 bits", batch[0])
+    assert run.agrees
+    original = run.manual.logits
+    run.manual.logits = lambda x: np.where(np.arange(len(x))[:, None, None] > 100, np.nan, original(x))
+    run.compare_logits("logits of 128 bits", np.ones((128, 3, 2)))
+    assert run.failures == ["logits of 128 bits against autograd: not finite", *run.failures[1:]]
+
+
+def test_a_scale_reaches_back_only_some_steps(lockstep, batch):
+    """A large gradient at the start must not hide a wrong small one later."""
+    run = lockstep(optimizer="SGD", lr=0.0)
+    theirs = [run.manual, *run.opponents.values()]
+    factor = [1e6]
+    for side in theirs:
+
+        def scaled(x, y, original=side.run):
+            result = original(x, y)
+            return result._replace(gradients={name: factor[0] * g for name, g in result.gradients.items()})
+
+        side.run = scaled
+    run.step(*batch)
+    factor[0] = 1.0
+    grow = run.manual.run
+    run.manual.run = lambda x, y: (r := grow(x, y))._replace(
+        gradients={n: g * (1 + 5e-7) for n, g in r.gradients.items()}
+    )
+    for _ in range(SCALE_STEPS - 1):
+        run.step(*batch)
+    assert run.agrees
+    run.step(*batch)
+    assert not run.agrees
