@@ -1,7 +1,8 @@
 """The rounding error of each side in float32 and float64, against the hand-derived equations in long double.
 
-That two sides agree within a tolerance leaves open which one is closer to the truth. Errors are in ulps, units in the
-last place: the spacing of the dtype's numbers at the tensor's largest element.
+The long double results are confirmed first, by equations of their own (``oracle.py``). That two sides agree within a
+tolerance leaves open which one is closer to the truth. Errors are in ulps, units in the last place: the spacing of the
+dtype's numbers at the tensor's largest element.
 """
 
 from collections.abc import Callable
@@ -16,10 +17,19 @@ import torch_impl
 from compare.cells import CELLS
 from compare.diagnosis.derivations import Arrays, Layer, Problem, layer_problem
 from compare.diagnosis.references import Autograd, of_module
+from compare.oracle import unconfirmed
 from manual.arrays import Array, as_state, state_parts
 
 #: The hand-derived side, the written-out twin, and the layer of ``torch.nn``.
 SIDES = ("manual", "autograd", "nn")
+
+
+#: The largest error that passes for rounding.
+MAX_ULPS = 10_000
+
+
+class Disagreement(Exception):  # noqa: N818 - a verdict, no error
+    """A side is wrong by more than rounding."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
         seed: the seed of the weights and arguments.
 
     Raises:
+        Disagreement: the long double results are not those of the equations, or a side is off by more than rounding.
         ValueError: the machine's long double is not wider than float64.
     """
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
@@ -57,7 +68,11 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
             layer = kind.of(manual)(D, hidden_size, dtype=dtype, rng=rng)
             problem = layer_problem(layer, T, batch_size, rng)
             wide = kind.of(manual)(D, hidden_size, dtype=np.longdouble, rng=rng)
-            truth = Layer(wide).solve(_cast(problem, np.longdouble), None).tensors()
+            widened = _cast(problem, np.longdouble)
+            answer = Layer(wide).solve(widened, None)
+            if wrong := unconfirmed(cell, widened, answer):
+                raise Disagreement(f"manual in long double at T = {T}: wrong: {', '.join(wrong)}")
+            truth = answer.tensors()
             answers = [Layer(layer).solve(problem, None)]
             for package in (torch_impl, torch.nn):
                 module = kind.of(package)(D, hidden_size, dtype=getattr(torch, dtype))
@@ -67,6 +82,9 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
                 for side, answer in zip(SIDES, answers, strict=True)
                 for name, tensor in answer.tensors().items()
             ]
+    beyond = [f"{e.tensor} of {e.side} in {e.dtype} at T = {e.T}" for e in found if not e.worst <= MAX_ULPS]
+    if beyond:
+        raise Disagreement(f"more than {MAX_ULPS:,} ulps: {', '.join(beyond)}")
     return found
 
 

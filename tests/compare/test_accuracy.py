@@ -5,6 +5,9 @@ import pytest
 
 from compare.accuracy import SIDES, Deviation, measure, ratio_to_manual
 from compare.cli import main
+from manual.fast.gru import FastGRU
+from manual.fast.lstm import FastLSTM
+from manual.fast.rnn import FastRNN
 
 pytestmark = pytest.mark.skipif(
     np.finfo(np.longdouble).eps >= np.finfo(float).eps, reason="needs a long double wider than float64"
@@ -47,3 +50,19 @@ def test_a_size_below_1_is_named(option, capsys):
     assert main(["accuracy", option, "0"]) == 2
     name = option.removeprefix("--").replace("-", "_")
     assert capsys.readouterr().err == f"python -m compare: {name}: expected at least 1, got 0\n"
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_a_wrong_kernel_is_not_taken_for_the_truth(cell, method, monkeypatch, capsys):
+    kind = {"lstm": FastLSTM, "gru": FastGRU, "rnn": FastRNN}[cell]
+    original = getattr(kind, method)
+
+    def wrong(*arguments):
+        first, *rest = original(*arguments)
+        return (first * (1 + 1e-9), *rest)
+
+    monkeypatch.setattr(kind, method, wrong)
+    assert main(["accuracy", "--cell", cell, "--hidden-size", "5", "--lengths", "3"]) == 1
+    name = "output" if method == "forward" else "d_x"
+    assert capsys.readouterr().out == f"DISAGREE: manual in long double at T = 3: wrong: {name}\n"
