@@ -79,6 +79,7 @@ class Lockstep:
         self.worst: dict[tuple[str, str], Finding] = {}  # by opponent and tensor
         self.failures: list[str] = []  # what no comparison shows: a side does not train, raises, changes its arguments
         self.stuck = False  # the manual side raises, or has gradients that no optimiser accepts
+        self.raised = False  # the manual side has raised an error
         self.explained = 0  # errors above the tolerance that are no larger than rounding makes them
         self.seconds: dict[str, list[float]] = {"manual": [], "autograd": [], "comparing": []}
         self.scales: dict[tuple[str, str, str], deque[float]] = {}  # by opponent, group and layer; of the last steps
@@ -96,7 +97,7 @@ class Lockstep:
             opponent.follow(self.manual)
 
         with self._clock("manual"):
-            ours = self._by_hand("forward and backward", lambda: self._undisturbed("manual", self.manual.run, x, y))
+            ours = self.by_hand("forward and backward", lambda: self._undisturbed("manual", self.manual.run, x, y))
         if ours is None:
             self.steps.append(Step(np.nan, np.nan, errors, np.inf))
             return self.steps[-1]
@@ -116,7 +117,7 @@ class Lockstep:
             self.steps.append(Step(float(ours.loss), float(ours.loss), errors, np.inf))
             return self.steps[-1]
         with self._clock("manual"):
-            self._by_hand("optimiser", lambda: self._undisturbed("manual", self.manual.update, ours.gradients))
+            self.by_hand("optimiser", lambda: self._undisturbed("manual", self.manual.update, ours.gradients))
         for opponent in self.opponents.values():
             opponent.update(ours.gradients)
         with self._clock("comparing"):
@@ -163,7 +164,7 @@ class Lockstep:
         """
         if not self.agrees:
             return
-        ours = self._by_hand(title, lambda: self._undisturbed("manual", self.manual.logits, x))
+        ours = self.by_hand(title, lambda: self._undisturbed("manual", self.manual.logits, x))
         for name, opponent in self.opponents.items():
             opponent.follow(self.manual)
             found = difference("logits", ours, opponent.logits(x), self.tolerance)
@@ -212,12 +213,12 @@ class Lockstep:
                 shape = theirs[found.name].shape if found.name in theirs else ()
                 self.worst[key] = Finding(opponent, group, found, shape, len(self.steps) + 1)
 
-    def _by_hand(self, what: str, compute: Callable[[], Any]) -> Any:
+    def by_hand(self, what: str, compute: Callable[[], Any]) -> Any:
         """Return the result of the manual side; if it raises, record that, and return None."""
         try:
             return compute()
         except Exception as error:  # whatever a derivation raises is a finding about it
-            self.stuck = True
+            self.stuck = self.raised = True
             self.failures.append(f"manual: {what} raised {type(error).__name__}: {error}")
 
     def _undisturbed(self, side: str, compute: Callable[..., Any], *given: Any) -> Any:

@@ -1,0 +1,50 @@
+"""Batches of other forms than those trained on: a single row, and rows of different lengths."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from compare.agreement import compare
+from compare.lockstep.lockstep import Lockstep
+from compare.lockstep.rounding import Rounding
+from manual.arrays import Array
+
+
+def compare_other_batches(lockstep: Lockstep, bits: int, rng: np.random.Generator) -> None:
+    """Compare logits and gradients with the written-out twin's, on one row and on rows of different lengths.
+
+    A difference is a failure; it is recorded unless the sides are known to disagree.
+
+    Args:
+        lockstep: a finished lock-step with the opponent ``autograd``.
+        bits: T.
+        rng: draws the inputs and the incoming gradients.
+    """
+    for title, B, lengths in (
+        ("a single row", 1, None),
+        ("rows of different lengths", 5, [bits, *rng.integers(1, bits + 1, 4).tolist()]),
+    ):
+        if not lockstep.agrees:
+            return
+        dtype, opponent = lockstep.manual.model.recurrent.dtype, lockstep.opponents["autograd"]
+        x = rng.integers(0, 2, (bits, B, 2)).astype(dtype)
+        d_logits = rng.normal(size=(bits, B, 1)).astype(dtype)
+        opponent.follow(lockstep.manual)
+        ours = lockstep.by_hand(title, lambda: _by_hand(lockstep.manual.model, x, lengths, d_logits))  # noqa: B023
+        rounding = Rounding(opponent, lambda: _by_autograd(opponent, x, lengths, d_logits))  # noqa: B023
+        for found in compare(ours or {}, _by_autograd(opponent, x, lengths, d_logits), lockstep.tolerance):
+            if not found.agrees and (found.problem or found.error > rounding.explains(found.name, 0.0)):
+                words = found.problem or f"relative error {found.error:.1e}"
+                lockstep.failures.append(f"{title}: {found.name}: {words}")
+
+
+def _by_hand(model: Any, x: Array, lengths: list[int] | None, d_logits: Array) -> dict[str, Array]:
+    logits, _, tape = model.forward(x.copy(), lengths=lengths)
+    return {"logits": logits} | model.backward(tape, d_logits.copy())[2]
+
+
+def _by_autograd(side: Any, x: Array, lengths: list[int] | None, d_logits: Array) -> dict[str, Array]:
+    logits, _ = side.module(torch.from_numpy(x), lengths=lengths)
+    gradients = torch.autograd.grad(logits, list(side.tensors.values()), torch.from_numpy(d_logits))
+    return {"logits": logits.detach().numpy()} | {n: g.numpy() for n, g in zip(side.tensors, gradients, strict=True)}
