@@ -1,7 +1,7 @@
 """One run on binary addition: set up all sides, train them in lock-step, count the sums that they get right."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class Run:
     checked: Report  # each equation of the recurrent layers individually, and their fast kernels against the text
     correct_sums: list[CorrectSums]  # of the trained length first, then 64 and 1,024 bits; empty if nothing is added
     examples: tuple[Sums, Array] | None  # a few sums, and the manual side's logits for them
-    interrupted: bool = False
+    interrupted: bool = field(default=False, kw_only=True)
 
     @property
     def agrees(self) -> bool:
@@ -93,7 +93,8 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
     sets = [trained, _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
     for sums in sets:
         lockstep.compare_logits(f"logits of {sums.total.shape[0]:,} bits", sums.inputs(settings.dtype))
-    compare_other_batches(lockstep, settings.bits, np.random.default_rng(settings.seed))
+    if checked.agrees:  # else they would only repeat what is wrong
+        compare_other_batches(lockstep, settings.bits, np.random.default_rng(settings.seed))
     if lockstep.raised:
         return Run(settings, lockstep, no_check(lockstep, settings), [], None)
     examples = random_sums(unseen, settings.bits, 3)

@@ -156,7 +156,7 @@ def test_its_author_s_lines_are_printed_and_its_curve_drawn_unless_it_is_to_be_q
         "------------",
     ]
     assert (folder / "error_curve.png").read_bytes().startswith(b"\x89PNG")
-    assert main([*given, "--quiet"]) == 0
+    assert main([*given, "--quiet", "--force"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("AGREE")
 
