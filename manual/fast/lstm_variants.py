@@ -27,7 +27,7 @@ TANH_C, G, O, I, F, M, I_G, F_C, C = range(9)
 class LSTMVariantViews:
     """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
 
-    x_1_h: Array  # (B, D + 1 + H), as ``to_gates`` multiplies it
+    row: Array  # (B, H + D + 1), as ``to_gates`` multiplies it
     z_out: Array  # all gates, as ``to_gates`` fills them
     sigmoids: Array  # i f, or i alone
     i: Array
@@ -57,7 +57,7 @@ class LSTMVariantMemory(Memory):
         gates = 3 if coupled else 4
         super().__init__((T, B, D, H, P, dtype, peepholes, coupled), quantities=9, adjoints=gates)
         self.gates = gates
-        self.to_gates = ToGates(gates, B, D + 1 + H, H, dtype, hoisted=D + 1)
+        self.to_gates = ToGates(gates, B, H + D + 1, H, dtype, hoisted=D + 1)
         self.to_h_prev = FromGates(gates, B, H, H, dtype)
         self.to_x = FromGates(gates, B, H, D, dtype, steps=T)
         self.d_z_to_x = self.to_x.operand(self.d_z)
@@ -70,7 +70,7 @@ class LSTMVariantMemory(Memory):
     def _views(self, t: int) -> LSTMVariantViews:
         s, d_z = self.blocks[t + 1], self.d_z[:, t : t + 1]
         return LSTMVariantViews(
-            x_1_h=self.to_gates.rows(self.x_1_h[t]),
+            row=self.to_gates.rows(self.rows[t]),
             z_out=self.to_gates.out(s[G : G + self.gates]),
             sigmoids=s[I : G + self.gates],
             i=s[I],
@@ -99,12 +99,16 @@ class LSTMVariantMemory(Memory):
         self.h_prev[0], self.cells[0] = state
         bias = weights["bias_ih"] + weights["bias_hh"]
         first = self.gates - 2  # g: i f g o becomes g o i f, and i g o becomes g o i
-        self.to_gates.load(weights["weight_ih"], bias[:, None], weights["weight_hh"], first=first)
+        self.to_gates.load(weights["weight_hh"], weights["weight_ih"], bias[:, None], first=first)
         self.to_h_prev.load(weights["weight_hh"])
         self.to_x.load(weights["weight_ih"])
         if len(self.peepholes):
             self.peepholes[:, 0] = weights["weight_ch"].reshape(len(self.peepholes), -1)
-        self.to_gates.hoist(self.x_1_h, self.z)
+        self.to_gates.hoist(self.rows, self.z)
+
+    def read_by_backward(self) -> list[Array]:
+        """Return the arrays that backward reads and does not write first."""
+        return [*super().read_by_backward(), self.to_h_prev.weights, self.to_x.weights, self.peepholes]
 
     def text_tape(self) -> LSTMVariantTape:
         """Return the run as the text records it, views of this memory."""
@@ -134,7 +138,7 @@ class FastLSTMVariant:
         memory.load(x, state, weights)
         product, W, seen = memory.to_gates.multiply, memory.to_gates.weights, memory.seen
         for s in memory.steps:
-            product(s.x_1_h, W, s.z_out)  # (L1) (G, B, H)
+            product(s.row, W, s.z_out)  # (L1) (G, B, H)
             if self.peepholes:
                 multiply(memory.peepholes[:-1], s.c_prev, seen)
                 add(s.sigmoids, seen, s.sigmoids)
@@ -158,7 +162,7 @@ class FastLSTMVariant:
         self, memory: LSTMVariantMemory, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back as ``LSTMVariantKernel.backward`` does."""
-        T, B, D, _, _, dtype = memory.sizes
+        T, B, D, H, _, dtype = memory.sizes
         d_h, d_c = (np.array(d, order="C") for d in d_state)  # what the next step passes back
         peepholes, to_h_prev = memory.peepholes, memory.to_h_prev
         m_by_o, c_by_i, c_by_f, m_by_c, c_by_g = memory.derivatives  # ∂m/∂z_o, ∂c/∂z_i, ∂c/∂z_f, ∂m/∂c, ∂c/∂z_g
@@ -186,12 +190,12 @@ class FastLSTMVariant:
                 d_c += (peepholes[:-1] * s.d_gates[:-2]).sum(axis=0)  # (L28), or (L34)
             to_h_prev(s.d_z, d_h)  # (L15)
 
-        d_W = sum_of_outer_products(memory.d_z, memory.x_1_h)  # (F4) (G H, D + 1 + H)
+        d_W = sum_of_outer_products(memory.d_z, memory.rows)  # (F4) (G H, H + D + 1)
         gradients = {
-            "weight_ih": d_W[:, :D].copy(),  # (L17) (G H, D)
-            "weight_hh": d_W[:, D + 1 :].copy(),  # (L18) (G H, H)
-            "bias_ih": d_W[:, D].copy(),  # (L19) (G H,)
-            "bias_hh": d_W[:, D].copy(),  # (L20) (G H,)
+            "weight_ih": d_W[:, H:-1].copy(),  # (L17) (G H, D)
+            "weight_hh": d_W[:, :H].copy(),  # (L18) (G H, H)
+            "bias_ih": d_W[:, -1].copy(),  # (L19) (G H,)
+            "bias_hh": d_W[:, -1].copy(),  # (L20) (G H,)
         }
         if self.peepholes:
             seen = [*(memory.cells[:-1] for _ in peepholes[:-1]), memory.cells[1:]]
