@@ -54,7 +54,7 @@ def test_what_disagrees_is_shown_with_its_evidence():
 
 def test_what_fails_is_shown():
     text = shown(found(problem="RuntimeError: no"))
-    assert "torch.nn, lstm, float32: fails: RuntimeError: no" in text
+    assert "torch.nn, lstm, float32: fails in 1 cases: RuntimeError: no" in text
     assert "fails" in text.splitlines()[2]
     assert "DISAGREE: 1 of 1 frameworks (torch.nn), 1 cases in all\n" in text
 

@@ -1,0 +1,179 @@
+"""The lock-step against other frameworks, and with the torch side elsewhere: on a GPU, or in several processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from compare.cli import main
+from compare.lockstep.settings import SIDES, Settings
+from compare.lockstep.training import train
+
+SMALL = {"hidden_size": 5, "bits": 5, "batch_size": 6, "steps": 12}
+VARIANTS = [
+    {},
+    {"cell": "gru", "layers": 2, "bidirectional": True, "optimizer": "sgd", "momentum": 0.9, "nesterov": True},
+    {"cell": "rnn", "loss": "mse", "optimizer": "sgd", "learning_rate": 0.5},
+]
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+
+
+def lockstep(against, **changed):
+    for module in SIDES[against]:
+        pytest.importorskip(module)
+    return train(Settings(**SMALL | {"against": against} | changed)).lockstep
+
+
+def disagreeing(run):
+    return {f"{f.group} {f.difference.name}" for f in run.worst.values() if not f.difference.agrees}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("against, dtype", [("jax", "float64"), ("keras", "float32")])
+def test_the_sides_agree_in_everything(against, dtype, variant):
+    run = lockstep(against, dtype=dtype, **variant)
+    assert run.agrees, disagreeing(run)
+    groups = {f.group for f in run.worst.values()}
+    has_buffers = variant.get("optimizer", "adam") == "adam" or "momentum" in variant
+    assert groups == {"output", "loss", "gradient", "parameter"} | ({"optimizer"} if has_buffers else set())
+    assert {f.opponent for f in run.worst.values()} == {against}
+    assert 0 <= run.steps[-1].drift < 1e-4
+
+
+@pytest.fixture(params=["jax", "keras"])
+def opponent(request):
+    """A lock-step of a few steps, and the side that the manual one is compared with."""
+    run = lockstep(request.param, dtype="float32", steps=2)
+    return run, run.opponents[request.param]
+
+
+@pytest.mark.slow
+def test_a_wrong_parameter_gradient_or_buffer_is_noticed(opponent, monkeypatch):
+    run, side = opponent
+    x, y = run.first_batch
+    assert run.agrees
+
+    def doubled(kind, own):
+        return lambda *arguments: {n: 2 * a if "weight_hh" in n else a for n, a in own(*arguments).items()}
+
+    kind = type(side)
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "parameters", property(doubled("parameters", kind.parameters.fget)))
+        run.step(x, y)
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "buffers", property(doubled("buffers", kind.buffers.fget)))
+        run.step(x, y)
+    with monkeypatch.context() as patch:
+        right = kind.run
+        wrong = lambda self, x, y: (p := right(self, x, y))._replace(gradients=doubled("", lambda: p.gradients)())  # noqa: E731
+        patch.setattr(kind, "run", wrong)
+        run.step(x, y)
+    found = disagreeing(run)
+    assert {"parameter recurrent.weight_hh_l0", "optimizer exp_avg of recurrent.weight_hh_l0"} <= found
+    assert "gradient recurrent.weight_hh_l0" in found
+    assert not any("readout" in name or name.startswith(("output", "loss")) for name in found)
+
+
+@pytest.mark.slow
+def test_a_fault_in_the_hand_derived_side_is_noticed(monkeypatch):
+    monkeypatch.setattr("manual.fast.lstm.product_by_sigmoid", lambda p, s, out: np.copyto(out, p))
+    assert "gradient recurrent.weight_hh_l0" in disagreeing(lockstep("jax", steps=2))
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"against": "tinygrad"}, "against: expected one of torch, jax, keras, got 'tinygrad'"),
+        ({"against": "jax", "device": "cuda"}, "device: expected cpu with against jax, got cuda"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(given, words):
+    with pytest.raises(ValueError, match=words):
+        Settings(**given)
+
+
+def test_a_framework_that_is_not_installed_is_refused(monkeypatch):
+    monkeypatch.setitem(SIDES, "jax", ("jax", "no_such_module"))
+    with pytest.raises(ValueError, match="against: jax needs no_such_module: pip install"):
+        Settings(against="jax")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_cuda_is_refused(tmp_path, capsys):
+    assert main(["train", "--device", "cuda", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "python -m compare: device: expected a GPU for cuda, but torch finds none\n"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_the_torch_side_agrees_on_a_gpu(cell, dtype):
+    run = train(Settings(**SMALL, cell=cell, dtype=dtype, device="cuda")).lockstep
+    assert run.agrees, disagreeing(run)
+
+
+def in_two_processes(arguments, tmp_path):
+    """Run Python in two processes of torchrun's on this machine's loopback."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *launcher], env=environment, capture_output=True, text=True, cwd=tmp_path)
+
+
+@pytest.fixture
+def on_the_path(monkeypatch, request):
+    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
+
+
+@pytest.mark.slow
+def test_the_averaged_gradient_of_two_processes_is_that_of_the_whole_batch(tmp_path, on_the_path):
+    options = ["--steps", "5", "--batch-size", "6", "--hidden-size", "5", "--out", str(tmp_path / "run")]
+    done = in_two_processes(["-m", "compare", *options], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("AGREE") == 1
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["verdict"] == "agree"
+    assert 0 < summary["worst"]["gradient"] < 1e-14
+    refused = in_two_processes(["-m", "compare", "--steps", "2", "--batch-size", "5", "--out", str(tmp_path)], tmp_path)
+    assert "batch_size: expected a multiple of the 2 processes, got 5" in refused.stderr
+
+
+HAND_DERIVED = """
+import numpy as np, torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+import manual
+from compare.bridge import HandDerived
+
+def made():
+    return HandDerived(manual.LSTM(2, 5, rng=np.random.default_rng(0)))
+
+dist.init_process_group("gloo")
+x = torch.from_numpy(np.random.default_rng(1).normal(size=(4, 6, 2)))
+alone, shared = made(), made()
+parallel = DistributedDataParallel(shared)
+optimizers = [torch.optim.Adam(module.parameters(), lr=0.1) for module in (alone, shared)]
+rank = dist.get_rank()
+for _ in range(3):
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    alone(x)[0].square().mean().backward()
+    parallel(x[:, 3 * rank : 3 * rank + 3])[0].square().mean().backward()
+    for a, b in zip(alone.parameters(), shared.parameters()):
+        assert (a.grad - b.grad).abs().max() < 1e-15 and a.grad.abs().max() > 1e-6
+    for optimizer in optimizers:
+        optimizer.step()
+print("TRAINED")
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_a_hand_derived_module_trains_in_two_processes(tmp_path, on_the_path):
+    (tmp_path / "train.py").write_text(HAND_DERIVED)
+    done = in_two_processes(["train.py"], tmp_path)
+    assert done.stdout.count("TRAINED") == 2, done.stderr
