@@ -8,16 +8,18 @@ import torch
 from compare.agreement import compare
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.rounding import Rounding
+from compare.lockstep.trainers import TorchTrainer
 from manual.arrays import Array
 
 
-def compare_other_batches(lockstep: Lockstep, bits: int, rng: np.random.Generator) -> None:
+def compare_other_batches(lockstep: Lockstep, twin: TorchTrainer, bits: int, rng: np.random.Generator) -> None:
     """Compare logits and gradients with the written-out twin's, on one row and on rows of different lengths.
 
     A difference is a failure; it is recorded unless the sides are known to disagree.
 
     Args:
-        lockstep: a finished lock-step with the opponent ``autograd``.
+        lockstep: a finished lock-step.
+        twin: the written-out network on the CPU; it takes over the manual side's parameters.
         bits: T.
         rng: draws the inputs and the incoming gradients.
     """
@@ -27,13 +29,13 @@ def compare_other_batches(lockstep: Lockstep, bits: int, rng: np.random.Generato
     ):
         if not lockstep.agrees:
             return
-        dtype, opponent = lockstep.manual.model.recurrent.dtype, lockstep.opponents["autograd"]
+        dtype = lockstep.manual.model.recurrent.dtype
         x = rng.integers(0, 2, (bits, B, 2)).astype(dtype)
         d_logits = rng.normal(size=(bits, B, 1)).astype(dtype)
-        opponent.follow(lockstep.manual)
+        twin.follow(lockstep.manual)
         ours = lockstep.by_hand(title, lambda: _by_hand(lockstep.manual.model, x, lengths, d_logits))  # noqa: B023
-        rounding = Rounding(opponent, lambda: _by_autograd(opponent, x, lengths, d_logits))  # noqa: B023
-        for found in compare(ours or {}, _by_autograd(opponent, x, lengths, d_logits), lockstep.tolerance):
+        rounding = Rounding(twin, lambda: _by_autograd(twin, x, lengths, d_logits))  # noqa: B023
+        for found in compare(ours or {}, _by_autograd(twin, x, lengths, d_logits), lockstep.tolerance):
             if not found.agrees and (found.problem or found.error > rounding.explains(found.name, 0.0)):
                 words = found.problem or f"relative error {found.error:.1e}"
                 lockstep.failures.append(f"{title}: {found.name}: {words}")

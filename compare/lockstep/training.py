@@ -94,7 +94,9 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
     for sums in sets:
         lockstep.compare_logits(f"logits of {sums.total.shape[0]:,} bits", sums.inputs(settings.dtype))
     if checked.agrees:  # else they would only repeat what is wrong
-        compare_other_batches(lockstep, settings.bits, np.random.default_rng(settings.seed))
+        compare_other_batches(
+            lockstep, _torch_side(settings, torch_impl), settings.bits, np.random.default_rng(settings.seed)
+        )
     if lockstep.raised:
         return Run(settings, lockstep, no_check(lockstep, settings), [], None)
     examples = random_sums(unseen, settings.bits, 3)
@@ -117,9 +119,8 @@ def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
         if not torch.cuda.is_available():
             raise ValueError("device: expected a GPU for cuda, but torch finds none")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    O = 1
     recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **_options(settings), rng=rng)
-    model = manual.Model(recurrent, manual.Linear(recurrent.output_size, O, dtype=settings.dtype, rng=rng))
+    model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
     leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
     if settings.against == "jax":
         from compare.lockstep.jax_side import JaxTrainer
@@ -136,19 +137,27 @@ def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
         leader = ManualTrainer(model, _optimizer(settings, manual, learning), settings.loss)
         return Lockstep(leader, {"keras": KerasTrainer(settings, leader)}, KerasTrainer(settings, leader))
 
-    kind = TorchTrainer
+    kind: type[TorchTrainer] = TorchTrainer
     if dist.is_initialized():
         check_batch_size(settings.batch_size)
         kind = DistributedTrainer
 
     def torch_side(package: Any) -> TorchTrainer:
-        readout = torch.nn.Linear(recurrent.output_size, O, dtype=getattr(torch, settings.dtype))
-        module = torch_impl.Model(_recurrent(settings, package), readout).to(settings.device)
-        return kind(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
+        return _torch_side(settings, package, kind, settings.device)
 
     nn_layer = f"nn.{CELLS[settings.cell].class_name}"
     opponents = {"autograd": torch_side(torch_impl), nn_layer: torch_side(torch.nn)}
     return Lockstep(leader, opponents, torch_side(torch_impl))
+
+
+def _torch_side(
+    settings: Settings, package: Any, kind: type[TorchTrainer] = TorchTrainer, device: str = "cpu"
+) -> TorchTrainer:
+    """Build the network of ``torch_impl`` or ``torch.nn`` with its optimiser."""
+    recurrent = _recurrent(settings, package)
+    width = settings.hidden_size * (1 + settings.bidirectional)
+    module = torch_impl.Model(recurrent, nn.Linear(width, 1, dtype=getattr(torch, settings.dtype))).to(device)
+    return kind(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
 
 
 def _recurrent(settings: Settings, package: Any) -> nn.Module:

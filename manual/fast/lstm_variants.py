@@ -14,7 +14,7 @@ from numpy import add, copyto, multiply, subtract, tanh
 from manual.activations import sigmoid
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
-from manual.fast.memory import Memory
+from manual.fast.memory import Memory, by_step
 from manual.fast.products import FromGates, ToGates, sum_of_outer_products
 from manual.lstm_variants import LSTMVariantStep, LSTMVariantTape
 
@@ -65,32 +65,30 @@ class LSTMVariantMemory(Memory):
         self.seen = np.zeros((max(0, len(self.peepholes) - 1), B, H), dtype)  # what i f see of the cell
         self.z, self.m, self.cells = self.blocks[1:, G : G + gates], self.blocks[1:, M], self.blocks[:, C]
         self.derivatives = np.zeros((5, B, H), dtype)  # of one step
-        self.steps = [self._views(t) for t in range(T)]
-
-    def _views(self, t: int) -> LSTMVariantViews:
-        s, d_z = self.blocks[t + 1], self.d_z[:, t : t + 1]
-        return LSTMVariantViews(
-            row=self.to_gates.rows(self.rows[t]),
-            z_out=self.to_gates.out(s[G : G + self.gates]),
-            sigmoids=s[I : G + self.gates],
-            i=s[I],
-            f=s[F],
-            g=s[G],
-            o=s[O],
-            o_i=s[O:F],
-            o_i_f=s[O:M],
-            m=s[M],
-            m_ig=s[M:F_C],
-            m_ig_fc=s[M:C],
-            i_g=s[I_G],
-            f_c=s[F_C],
-            c_prev=self.cells[t],
-            c=s[C],
-            tanh_c=s[TANH_C],
-            tanh_c_g=s[TANH_C:O],
-            next_h_prev=self.h_prev[t + 1],
-            d_gates=d_z[:, 0],
-            d_z=self.to_h_prev.operand(d_z),
+        s = self.blocks[1:]
+        self.steps = by_step(
+            LSTMVariantViews,
+            row=self.to_gates.rows(self.rows),
+            z_out=self.to_gates.out(self.z),
+            sigmoids=s[:, I : G + gates],
+            i=s[:, I],
+            f=s[:, F],
+            g=s[:, G],
+            o=s[:, O],
+            o_i=s[:, O:F],
+            o_i_f=s[:, O:M],
+            m=self.m,
+            m_ig=s[:, M:F_C],
+            m_ig_fc=s[:, M:C],
+            i_g=s[:, I_G],
+            f_c=s[:, F_C],
+            c_prev=self.cells[:-1],
+            c=s[:, C],
+            tanh_c=s[:, TANH_C],
+            tanh_c_g=s[:, TANH_C:O],
+            next_h_prev=self.h_prev[1:],
+            d_gates=self.d_z.swapaxes(0, 1),
+            d_z=self.to_h_prev.operands(self.d_z),
         )
 
     def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:

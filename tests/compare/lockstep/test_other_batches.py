@@ -18,7 +18,7 @@ def finished(lockstep, batch):
 
 
 def test_right_layers_agree_on_other_batches(finished, rng):
-    compare_other_batches(finished, 6, rng)
+    compare_other_batches(finished, finished.autograd, 6, rng)
     assert finished.agrees and not finished.failures
 
 
@@ -31,7 +31,7 @@ def test_a_fault_in_batches_of_one_form_only_is_found(finished, rng, monkeypatch
         return d_h, {name: g * (1 + 1e-9 * (d_y.shape[1] == B)) for name, g in gradients.items()}
 
     monkeypatch.setattr(Linear, "backward", wrong)
-    compare_other_batches(finished, 6, rng)
+    compare_other_batches(finished, finished.autograd, 6, rng)
     assert [failure.split(":")[:2] for failure in finished.failures] == [
         [title, " readout.weight"],
         [title, " readout.bias"],
