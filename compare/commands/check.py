@@ -6,7 +6,7 @@ from pathlib import Path
 
 from compare.bounds import check_at_least
 from compare.commands import AGREE, DISAGREE
-from compare.commands.output import add_out, console, make_ready
+from compare.commands.output import add_out, console, make_ready, to_whoever_reads
 from compare.diagnosis.sandbox import check_within
 from compare.files import replacing
 
@@ -52,14 +52,16 @@ def run(options: argparse.Namespace) -> int:
     checked = check_within(
         options.timeout, options.memory, options.file, reference, options.seed, quiet=options.json, console=out
     )
-    print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
+    with to_whoever_reads():
+        print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
     if checked.agrees:
         return AGREE
     make_ready(options.out)
     with replacing(options.out / "faults.png") as beside:
         beside.write_bytes(checked.figure)
     if not options.json:
-        print(f"Drawn in {options.out / 'faults.png'}")
+        with to_whoever_reads():
+            print(f"Drawn in {options.out / 'faults.png'}")
     return DISAGREE
 
 
