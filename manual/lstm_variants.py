@@ -53,7 +53,11 @@ class LSTMVariantKernel:
     def __init__(self, peepholes: bool = False, coupled: bool = False):
         self.peepholes, self.coupled = peepholes, coupled
         self.gates: tuple[str, ...] = ("i", "g", "o") if coupled else ("i", "f", "g", "o")
-        self.peephole_gates = tuple(gate for gate in self.gates if gate != "g") if peepholes else ()
+
+    @property
+    def peephole_gates(self) -> tuple[str, ...]:
+        """The gates that see the cell, whose peephole weights are the blocks of weight_ch."""
+        return tuple(gate for gate in self.gates if gate != "g") if self.peepholes else ()
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight by name, for input size D and hidden size H."""

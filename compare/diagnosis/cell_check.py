@@ -95,7 +95,8 @@ class CellForm:
         if cell not in CELLS:
             raise ValueError(f"CELL: expected one of {', '.join(CELLS)} in {where}, got {cell!r}")
         self.cell, self.options = cell, dict(options)
-        self.gates, self.states = CELLS[cell].gates, CELLS[cell].states
+        self.gates = tuple(gate for gate in CELLS[cell].gates if gate != "f" or not self.options.get("coupled"))
+        self.states = CELLS[cell].states
         known = {field: None for field in Layout.__dataclass_fields__}
         for key in layout:
             if key not in known:
@@ -121,7 +122,7 @@ class CellForm:
 
         inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in self.states}
         d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.states}
-        theirs = as_dtype(self.layout.draw(D, H, rng), dtype)
+        theirs = as_dtype(self.layout.draw(D, H, rng, bool(self.options.get("peepholes"))), dtype)
         inputs, d_outputs = (as_dtype(arrays, dtype) for arrays in (inputs, d_outputs))
         canonical = self.layout.to_torch(theirs, self.gates)
         ours = Problem({f"{name}_l0": array for name, array in canonical.items()}, inputs, d_outputs)

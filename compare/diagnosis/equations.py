@@ -144,6 +144,7 @@ EQUATIONS["lstm, peepholes"] = EQUATIONS["lstm"] | {
 for _form in ("lstm", "lstm, peepholes"):
     EQUATIONS[f"{_form}, coupled"] = EQUATIONS[_form] | {
         "f": Equation("L32", "1 - i"),
+        "d_i": Equation("L33", "d_c ∘ (g - c_prev)"),
         "d_z_i": Equation("L33", "d_c ∘ (g - c_prev) ∘ i (1 - i)"),
     }
 EQUATIONS["lstm, peepholes, coupled"] |= {

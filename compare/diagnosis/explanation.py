@@ -5,16 +5,15 @@ those of ``mistakes.py``, substituted by a probe, and the faults of the catalogu
 that reproduces every output and gradient of the derivation is the explanation.
 """
 
+import inspect
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from compare.cells import CELLS
 from compare.diagnosis.catalogue import FAULTS, TextFault
 from compare.diagnosis.derivations import Answer, Arrays, Problem
 from compare.diagnosis.equations import equation
@@ -22,9 +21,16 @@ from compare.diagnosis.mistakes import INTERMEDIATES
 from manual.arrays import Array, Probe
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
+from manual.lstm_variants import LSTMVariantKernel
 from manual.rnn import RNNKernel
 
-KERNELS: dict[str, Any] = {"lstm": LSTMKernel, "gru": GRUKernel, "rnn": RNNKernel}
+#: By the file of ``manual`` that the catalogue's faults are made in.
+KERNELS: dict[str, Any] = {
+    "lstm.py": LSTMKernel,
+    "lstm_variants.py": LSTMVariantKernel,
+    "gru.py": GRUKernel,
+    "rnn.py": RNNKernel,
+}
 
 #: The largest error, relative to the scale of each tensor, at which an answer matches.
 MATCH = 1e-9
@@ -42,7 +48,6 @@ def explanation(
         express: converts gradients from PyTorch's layout to that of the answer.
         answer: the outputs and gradients of the derivation.
     """
-    reset_after = "reset before" not in equations
 
     def reproduces(kernel: Any, probe: Probe | None) -> bool:
         x, *state = problem.inputs.values()
@@ -53,16 +58,22 @@ def explanation(
         made = Answer(dict(outputs), dict(d_inputs), express(gradients)).tensors()
         return all(_same(array, made[name]) for name, array in answer.tensors().items())
 
-    right = KERNELS[cell](reset_after) if cell == "gru" else KERNELS[cell]()
+    file, options = f"{cell}.py", {}
+    if cell == "gru":
+        options = {"reset_after": "reset before" not in equations}
+    variant = {name: name in equations for name in ("peepholes", "coupled")}
+    if any(variant.values()):
+        file, options = "lstm_variants.py", variant
+    right = KERNELS[file](**options)
     for name, mistakes in INTERMEDIATES.get(equations, {}).items():
         for words, formula in mistakes:
             with suppress(KeyError, AttributeError):  # the formula needs values of other steps
-                if reproduces(right, _Mistaken(name, formula, problem, CELLS[cell].gates)):
+                if reproduces(right, _Mistaken(name, formula, problem, right.gates)):
                     number = equation(equations, name).number
                     return f"{f'({number}) ' if number else ''}{name}: {words}"
-    own = [fault for fault in FAULTS if fault.cell == equations and fault.file == f"{cell}.py" and not fault.lengths]
+    own = [fault for fault in FAULTS if fault.cell == equations and fault.file == file and not fault.lengths]
     for fault in own:
-        if "proj_size" not in fault.options and reproduces(_broken(fault, cell)(**fault.options), None):
+        if "proj_size" not in fault.options and reproduces(_broken(fault)(**fault.options), None):
             numbers = dict.fromkeys(equation(equations, name.partition("[")[0]).number for name in fault.wrong)
             return f"({', '.join(filter(None, numbers))}) {fault.title}"
     return ""
@@ -92,7 +103,12 @@ class _Mistaken:
 
     def parameter(self, name: str, gate: str) -> Array:
         """Return one gate's rows of a parameter."""
-        return np.split(self.problem.parameters[name], len(self.gates))[self.gates.index(gate)]
+        gates = [own for own in self.gates if own != "g" or name != "weight_ch"]
+        return np.split(self.problem.parameters[name], len(gates))[gates.index(gate)]
+
+    def peephole(self, gate: str) -> Array:
+        """Return the peephole weights of one gate, (H,)."""
+        return self.parameter("weight_ch", gate)
 
     def carried_back(self, state: str) -> Array:
         """Return the gradient of a state carried back from the next step."""
@@ -100,12 +116,12 @@ class _Mistaken:
         return self.problem.d_outputs[f"{state}_n"] if later is None else later
 
 
-def _broken(fault: TextFault, cell: str) -> Any:
-    """Return the kernel of a cell with the fault injected."""
-    path = Path(str(import_module(f"manual.{cell}").__file__))
-    module = ModuleType(f"manual.{cell}")
+def _broken(fault: TextFault) -> Any:
+    """Return the kernel with the fault injected."""
+    kernel = KERNELS[fault.file]
+    path, module = Path(inspect.getfile(kernel)), ModuleType(kernel.__module__)
     exec(compile(fault.inject(path.read_text()), path, "exec"), vars(module))
-    return getattr(module, f"{CELLS[cell].class_name}Kernel")
+    return getattr(module, kernel.__name__)
 
 
 def _same(one: Array, other: Array) -> bool:

@@ -10,6 +10,7 @@ from torch.nn.functional import linear
 
 from torch_impl.gru import GRUCell
 from torch_impl.lstm import LSTMCell
+from torch_impl.lstm_variants import LSTMVariantCell
 from torch_impl.recurrent import Recurrent
 from torch_impl.rnn import RNNCell
 
@@ -57,7 +58,7 @@ class RenewingGRU(GRUCell):
 
 #: The options of each cell and their permitted values, the default first.
 OPTIONS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "lstm": {"output_tanh": (True, False)},
+    "lstm": {"output_tanh": (True, False), "peepholes": (False, True), "coupled": (False, True)},
     "gru": {"reset_after": (True, False), "update_gate": ("keeps", "renews")},
     "rnn": {"nonlinearity": ("tanh", "relu", "sigmoid")},
 }
@@ -79,7 +80,11 @@ def form(cell: str, options: Mapping[str, Any], D: int, H: int) -> Recurrent:
             raise ValueError(f"OPTIONS: {name}: expected {expected}, got {value!r}")
     equations: Any
     if cell == "lstm":
-        equations = LSTMCell() if chosen["output_tanh"] else BareOutputLSTM()
+        variant = {name: chosen[name] for name in ("peepholes", "coupled")}
+        if any(variant.values()) and not chosen["output_tanh"]:
+            raise ValueError("OPTIONS: output_tanh: expected True with peepholes or coupled, got False")
+        plain = LSTMCell() if chosen["output_tanh"] else BareOutputLSTM()
+        equations = LSTMVariantCell(**variant) if any(variant.values()) else plain
     elif cell == "gru":
         equations = (GRUCell if chosen["update_gate"] == "keeps" else RenewingGRU)(chosen["reset_after"])
     else:
@@ -91,6 +96,8 @@ def equations_key(cell: str, options: Mapping[str, Any]) -> str:
     """Return the key in ``equations.EQUATIONS`` of a cell in the chosen form."""
     if cell == "lstm" and not options.get("output_tanh", True):
         return "lstm, bare output"
+    if cell == "lstm":
+        return ", ".join(["lstm", *(name for name in ("peepholes", "coupled") if options.get(name))])
     if cell == "gru":
         before = "" if options.get("reset_after", True) else ", reset before"
         renews = ", renewing" if options.get("update_gate", "keeps") == "renews" else ""

@@ -5,7 +5,7 @@ Other layouts have one matrix per gate, transpose it, join it to act on [x, h], 
 or none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -66,7 +66,9 @@ class Layout:
         if tuple(gate for group in self.groups for gate in group) not in permutations(gates):
             raise ValueError(f"stacked: expected each of {' '.join(gates)!r} once, got {self.stacked!r}")
 
-    def draw(self, D: int, H: int, rng: np.random.Generator, scale: float = 0.5) -> dict[str, Array]:
+    def draw(
+        self, D: int, H: int, rng: np.random.Generator, peepholes: bool = False, scale: float = 0.5
+    ) -> dict[str, Array]:
         """Draw normally distributed weights in this layout."""
         gates = self.gates.split()
         blank = {
@@ -75,6 +77,8 @@ class Layout:
             "bias_ih": np.zeros(len(gates) * H),
             "bias_hh": np.zeros(len(gates) * H),
         }
+        if peepholes:
+            blank["weight_ch"] = np.zeros(len(_with_peephole(gates)) * H)
         shapes = {name: array.shape for name, array in self.from_torch(blank, tuple(gates)).items()}
         return {name: rng.normal(0, scale, shape) for name, shape in shapes.items()}
 
@@ -84,8 +88,12 @@ class Layout:
         A second bias that this layout lacks is zero.
         """
         blocks: dict[str, list[Array]] = {"weight_ih": [], "weight_hh": [], "bias_ih": [], "bias_hh": []}
+        peepholes = {name: array for name, array in arrays.items() if name.startswith("weight_ch")}
+        if peepholes:
+            by_gate = {gate: p for name, array in peepholes.items() for gate, p in self.blocks(name, array).items()}
+            blocks["weight_ch"] = [by_gate[gate].reshape(-1) for gate in _with_peephole(gates)]
         for gate in gates:
-            own = self._of_gate(arrays, gate)
+            own = self._of_gate({name: array for name, array in arrays.items() if name not in peepholes}, gate)
             weights = {name: array.T if self.columns else array for name, array in own.items() if "weight" in name}
             H = next(iter(weights.values())).shape[0]
             if self.joined:
@@ -110,7 +118,7 @@ class Layout:
         by_gate: dict[str, dict[str, Array]] = {}
         for gate in self.gates.split():
             k = gates.index(gate)
-            own = {name: array[k * H : (k + 1) * H] for name, array in arrays.items()}
+            own = {name: array[k * H : (k + 1) * H] for name, array in arrays.items() if name != "weight_ch"}
             weights = {name: own[name] for name in ("weight_ih", "weight_hh")}
             if self.joined:
                 order = ("weight_ih", "weight_hh") if self.joined == "xh" else ("weight_hh", "weight_ih")
@@ -126,10 +134,16 @@ class Layout:
                 parts[name] = array[:, None] if self.vectors == "columns" else array
             for name, array in parts.items():
                 by_gate.setdefault(name, {})[gate] = array
+        if "weight_ch" in arrays:
+            seeing = _with_peephole(gates)
+            by_gate["weight_ch"] = dict(zip(seeing, np.split(arrays["weight_ch"], len(seeing))))
+            if self.vectors == "columns":
+                by_gate["weight_ch"] = {gate: p[:, None] for gate, p in by_gate["weight_ch"].items()}
         return {
-            self._name(name, group): np.concatenate([own[gate] for gate in group], axis=self._axis(name))
+            self._name(name, own_gates): np.concatenate([own[gate] for gate in own_gates], axis=self._axis(name))
             for name, own in by_gate.items()
             for group in self.groups
+            if (own_gates := [gate for gate in group if gate in own])
         }
 
     def _name(self, name: str, group: list[str]) -> str:
@@ -146,9 +160,15 @@ class Layout:
 
     def _axis(self, name: str) -> int:
         """Return the axis along which the gates are stacked."""
-        return 1 if self.columns and "weight" in name else 0
+        return 1 if self.columns and "weight" in name and not name.startswith("weight_ch") else 0
 
     def blocks(self, name: str, array: Array) -> dict[str, Array]:
         """Split a gradient in this layout by gate."""
-        group = next(g for g in self.groups if self.stacked is True or name.endswith(f"_{''.join(g)}"))
+        groups = [_with_peephole(g) for g in self.groups] if name.startswith("weight_ch") else self.groups
+        group = next(g for g in groups if self.stacked is True or (g and name.endswith(f"_{''.join(g)}")))
         return dict(zip(group, np.split(array, len(group), axis=self._axis(name))))
+
+
+def _with_peephole(gates: Sequence[str]) -> list[str]:
+    """Return those of an LSTM's gates that may see the cell: all but the candidate."""
+    return [gate for gate in gates if gate != "g"]

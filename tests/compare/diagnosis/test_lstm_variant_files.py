@@ -1,0 +1,150 @@
+"""Files that derive an LSTM with peepholes or coupled gates, in layouts of their own."""
+
+import pytest
+from derived import FILLED, STARTERS
+
+from compare import check_file
+
+O_LINE = '        o = probe("o", t, sigmoid(probe("z_o", t, z["o"])))\n'
+C_LINE = '        c = probe("c", t, f * c_prev + i * g)\n'
+PEEPHOLES = [
+    ('CELL = "lstm"', 'CELL = "lstm"\nOPTIONS = {"peepholes": True}'),
+    ('t, z["i"])', 't, z["i"] + p["weight_ch_i"] * c_prev)'),
+    ('t, z["f"])', 't, z["f"] + p["weight_ch_f"] * c_prev)'),
+    (O_LINE + C_LINE, C_LINE + O_LINE.replace('z["o"]', 'z["o"] + p["weight_ch_o"] * c')),
+    ("(1 - np.tanh(c) ** 2)", '(1 - np.tanh(c) ** 2) + d_o * o * (1 - o) * p["weight_ch_o"]'),
+    ("t, d_c * f)", 't, d_c * f + d_z["i"] * p["weight_ch_i"] + d_z["f"] * p["weight_ch_f"])'),
+    (
+        "        for gate in",
+        '        gradients["weight_ch_i"] += (d_z["i"] * c_prev).sum(axis=0)\n'
+        '        gradients["weight_ch_f"] += (d_z["f"] * c_prev).sum(axis=0)\n'
+        '        gradients["weight_ch_o"] += (d_z["o"] * c).sum(axis=0)\n'
+        "        for gate in",
+    ),
+]
+COUPLED = [
+    ('CELL = "lstm"', 'CELL = "lstm"\nOPTIONS = {"coupled": True}'),
+    ('"gates": "i f g o"', '"gates": "i g o"'),
+    ('f = probe("f", t, sigmoid(probe("z_f", t, z["f"])))', 'f = probe("f", t, 1 - i)'),
+    ('d_i = probe("d_i", t, d_c * g)', 'd_i = probe("d_i", t, d_c * (g - c_prev))'),
+    ('        d_f = probe("d_f", t, d_c * c_prev)\n', ""),
+    ('            "f": probe("d_z_f", t, d_f * f * (1 - f)),\n', ""),
+]
+
+
+def checked(tmp_path, *edits, every=()):
+    """Check the filled starter of an LSTM with edits, each of a text that occurs once, or ``every`` time."""
+    text = (STARTERS / "lstm.py").read_text()
+    for old, new in [*FILLED["lstm"], *edits]:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    for old, new in every:
+        text = text.replace(old, new)
+    path = tmp_path / "derived.py"
+    path.write_text(text)
+    return check_file(path)
+
+
+IGO = [('"ifgo"', '"igo"')]
+
+
+def test_peepholes_agree(tmp_path):
+    assert checked(tmp_path, *PEEPHOLES).agrees
+
+
+def test_coupled_gates_agree(tmp_path):
+    assert checked(tmp_path, *COUPLED, every=IGO).agrees
+
+
+STACKED = """
+import numpy as np
+
+CELL = "lstm"
+OPTIONS = {"peepholes": True, "coupled": True}
+LAYOUT = {"gates": "g o i", "joined": "xh", "columns": True, "biases": 1}
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def forward(p, x, h, c, probe):
+    tape, output, p_o, p_i = [], [], *np.split(p["weight_ch"], 2)
+    for t in range(len(x)):
+        xh, c_prev = np.hstack([x[t], h]), c
+        g, o, i = np.split(xh @ p["weight"] + p["bias"], 3, axis=1)
+        g, i = np.tanh(g), sigmoid(i + p_i * c_prev)
+        c = (1 - i) * c_prev + i * g
+        o = sigmoid(o + p_o * c)
+        h = o * np.tanh(c)
+        output.append(h)
+        tape.append((xh, c_prev, g, o, i, c))
+    return np.stack(output), h, c, tape
+
+
+def backward(p, tape, d_output, d_h, d_c, probe):
+    gradients, d_x, p_o, p_i = {name: np.zeros_like(a) for name, a in p.items()}, [], *np.split(p["weight_ch"], 2)
+    for t in reversed(range(len(tape))):
+        xh, c_prev, g, o, i, c = tape[t]
+        d_h = d_h + d_output[t]
+        d_o = d_h * np.tanh(c) * o * (1 - o)
+        d_c = d_c + d_h * o * (1 - np.tanh(c) ** 2) + d_o * p_o
+        d_i = d_c * (g - c_prev) * i * (1 - i)
+        d_z = np.hstack([d_c * i * (1 - g**2), d_o, d_i])
+        gradients["weight"] += xh.T @ d_z
+        gradients["bias"] += d_z.sum(axis=0)
+        gradients["weight_ch"] += np.hstack([(d_o * c).sum(axis=0), (d_i * c_prev).sum(axis=0)])
+        d_c = d_c * (1 - i) + d_i * p_i
+        d_xh = d_z @ p["weight"].T
+        d_x.append(d_xh[:, : -d_h.shape[1]])
+        d_h = d_xh[:, -d_h.shape[1] :]
+    return np.stack(d_x[::-1]), d_h, d_c, gradients
+"""
+
+
+def test_both_agree_in_one_stacked_matrix_without_probes(tmp_path):
+    path = tmp_path / "derived.py"
+    path.write_text(STACKED)
+    assert check_file(path).agrees
+    path.write_text(STACKED.replace("(1 - i) + d_i * p_i", "(1 - i)"))
+    report = check_file(path)
+    assert not report.agrees
+    assert "(L34)" in str(report), report
+
+
+FAULTS = {
+    "z_o": (PEEPHOLES, ('p["weight_ch_o"] * c)', 'p["weight_ch_o"] * c_prev)'), "c_prev instead of c"),
+    "d_c": (PEEPHOLES, (' + d_o * o * (1 - o) * p["weight_ch_o"]', ""), "the peephole's term is missing"),
+    "d_c_prev": (PEEPHOLES, (' + d_z["f"] * p["weight_ch_f"]', ""), "d_z_f ∘ p_f is missing"),
+    "weight_ch_o": (PEEPHOLES, ('(d_z["o"] * c)', '(d_z["o"] * c_prev)'), ""),
+    "d_i": (COUPLED, ("d_c * (g - c_prev)", "d_c * g"), ""),
+    "f": (COUPLED, ("1 - i)", "i)"), "i instead of 1 - i"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named(name, tmp_path):
+    variant, fault, hint = FAULTS[name]
+    if variant is COUPLED and name == "f":
+        variant = [(old, new.replace("1 - i)", "i)")) for old, new in variant]
+        report = checked(tmp_path, *variant, every=IGO)
+    else:
+        report = checked(tmp_path, *variant, fault, every=IGO if variant is COUPLED else ())
+    assert {found.name for found in report.faults} == {name}
+    assert any(hint in found.hint for found in report.faults)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (
+            "{'peepholes': True, 'output_tanh': False}",
+            "output_tanh: expected True with peepholes or coupled, got False",
+        ),
+        ("{'coupled': True}", "gates: expected 'i g o' in any order, got 'i f g o'"),
+        ("{'peepholes': 1.5}", "peepholes: expected False or True, got 1.5"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(options, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        checked(tmp_path, ('CELL = "lstm"', f'CELL = "lstm"\nOPTIONS = {options}'))
