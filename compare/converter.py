@@ -4,6 +4,7 @@ Both sides name and shape their parameters as PyTorch does, so nothing has to be
 that nothing is dropped, added, broadcast or rounded.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -61,9 +62,7 @@ def save(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
         manual_model: the owner of the parameters.
         gates: the blocks of rows of the recurrent weights, in order.
     """
-    arrays = {name: np.ascontiguousarray(array) for name, array in manual_model.parameters.items()}
-    with replacing(path) as temporary:
-        temporary.write_bytes(to_bytes(arrays, {"layout": f"{_layout(gates)}{CHECKSUM}{_checksum(arrays)}"}))
+    write_arrays(path, manual_model.parameters, _layout(gates))
 
 
 def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> None:
@@ -75,6 +74,27 @@ def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
             copied.
         FileNotFoundError: there is no such file.
     """
+    arrays, layout = read_arrays(path)
+    if layout != _layout(gates):
+        raise ValueError(f"{path}: expected layout {_layout(gates)!r}, got {layout!r}")
+    _copy(arrays, manual_model.parameters)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array], layout: str) -> None:
+    """Write arrays to a safetensors file, replaced as a whole, whose metadata has their layout and their checksum."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_bytes(contiguous, {"layout": f"{layout}{CHECKSUM}{_checksum(contiguous)}"}))
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Array], str]:
+    """Return the arrays in a safetensors file and their layout, which is empty if its metadata does not name one.
+
+    Raises:
+        ValueError: the file is a directory or no safetensors file, or has arrays that are not finite or not those of
+            its checksum.
+        FileNotFoundError: there is no such file.
+    """
     if path.is_dir():
         raise ValueError(f"{path}: expected a safetensors file, but it is a directory")
     try:
@@ -84,14 +104,12 @@ def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
     except (SafetensorError, TypeError) as error:  # TypeError: a dtype that NumPy lacks
         raise ValueError(f"{path}: expected a safetensors file of NumPy dtypes: {error}") from None
     layout, separator, checksum = metadata.get("layout", "").partition(CHECKSUM)
-    if layout != _layout(gates):
-        raise ValueError(f"{path}: expected layout {_layout(gates)!r}, got {layout!r}")
     if separator and checksum != _checksum(arrays):
         raise ValueError(f"{path}: expected arrays with the checksum {checksum[:12]}…, got {_checksum(arrays)[:12]}…")
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{path}: expected finite numbers, got others in {name}")
-    _copy(arrays, manual_model.parameters)
+    return arrays, layout
 
 
 def _layout(gates: tuple[str, ...]) -> str:

@@ -12,9 +12,8 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
 
+from compare.converter import read_arrays, write_arrays
 from compare.files import replacing
 from compare.frameworks.layouts import LAYOUTS, Arrays, Layout
 from compare.frameworks.network import Network
@@ -86,12 +85,14 @@ def read(path: Path, framework: str) -> Network:
     Raises:
         ValueError: the file is of another kind, says that it is another framework's, or does not fit its layout.
     """
-    try:
-        arrays, layout = READERS[_kind(path)](path)
-    except (SafetensorError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        if not path.is_file():
-            raise
-        raise ValueError(f"{path}: expected a file of arrays as its name says: {error}") from None
+    if _kind(path) == ".safetensors":
+        arrays, layout = read_arrays(path)
+    else:
+        layout = ""
+        try:
+            arrays = READERS[_kind(path)](path)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path}: expected a file of arrays as its name says: {error}") from None
     network = from_arrays(arrays, framework)
     if layout and layout != _title(framework, network.form):
         raise ValueError(f"{path}: expected layout {_title(framework, network.form)!r}, got {layout!r}")
@@ -153,28 +154,23 @@ def _title(framework: str, form: str) -> str:
 
 
 def _kind(path: Path) -> str:
-    return next((kind for kind in READERS if path.name.endswith(kind)), "")
+    return next(kind for kind in (*READERS, *WRITERS) if path.name.endswith(kind))
 
 
-def _read_npz(path: Path) -> tuple[Arrays, str]:
+def _read_npz(path: Path) -> Arrays:
     with np.load(path, allow_pickle=False) as file:
-        return dict(file), ""
+        return dict(file)
 
 
-def _read_safetensors(path: Path) -> tuple[Arrays, str]:
-    with safe_open(path, framework="numpy") as file:
-        names = file.keys()
-        return {name: file.get_tensor(name) for name in names}, (file.metadata() or {}).get("layout", "")
-
-
-def _read_msgpack(path: Path) -> tuple[Arrays, str]:
+def _read_msgpack(path: Path) -> Arrays:
     from flax.serialization import msgpack_restore
     from flax.traverse_util import flatten_dict
 
-    return flatten_dict(msgpack_restore(path.read_bytes()), sep="/"), ""
+    arrays: Arrays = flatten_dict(msgpack_restore(path.read_bytes()), sep="/")
+    return arrays
 
 
-def _read_h5(path: Path) -> tuple[Arrays, str]:
+def _read_h5(path: Path) -> Arrays:
     """Read weights that Keras has numbered, under the names of its layouts."""
     import h5py
 
@@ -188,16 +184,12 @@ def _read_h5(path: Path) -> tuple[Arrays, str]:
 
     with h5py.File(path) as file:
         file.visititems(visit)
-    return arrays, ""
+    return arrays
 
 
 def _write_npz(path: Path, arrays: Arrays, title: str) -> None:
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-
-
-def _write_safetensors(path: Path, arrays: Arrays, title: str) -> None:
-    path.write_bytes(to_bytes(arrays, {"layout": title}))
 
 
 def _write_msgpack(path: Path, arrays: Arrays, title: str) -> None:
@@ -207,15 +199,14 @@ def _write_msgpack(path: Path, arrays: Arrays, title: str) -> None:
     path.write_bytes(msgpack_serialize(unflatten_dict(arrays, sep="/")))
 
 
-#: By the end of a file's name.
-READERS: dict[str, Callable[[Path], tuple[Arrays, str]]] = {
+#: By the end of a file's name; safetensors, which may name their layout, are read by the converter.
+READERS: dict[str, Callable[[Path], Arrays]] = {
     ".npz": _read_npz,
-    ".safetensors": _read_safetensors,
     ".msgpack": _read_msgpack,
     ".weights.h5": _read_h5,
 }
 WRITERS: dict[str, Callable[[Path, Arrays, str], None]] = {
     ".npz": _write_npz,
-    ".safetensors": _write_safetensors,
+    ".safetensors": write_arrays,
     ".msgpack": _write_msgpack,
 }

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 
 import manual
 from compare.cli import main
-from compare.converter import save
+from compare.converter import load, save
 from compare.frameworks import conversion
 from compare.frameworks.forms import FORMS
 from compare.frameworks.layouts import LAYOUTS
@@ -148,6 +148,17 @@ def test_torch_loads_its_arrays(tmp_path):
     layer.load_state_dict({n: torch.tensor(a) for n, a in load_file(tmp_path / "weights.safetensors").items()})
     x = np.random.default_rng(1).normal(size=(6, 2, 3))
     assert np.abs(layer(torch.from_numpy(x))[0].detach().numpy() - output_of(network, x)).max() < 1e-14
+
+
+def test_what_is_converted_to_torch_is_loaded_as_a_run_s_weights(tmp_path):
+    model = network_of("lstm", lacking=True).model()
+    conversion.write(tmp_path / "a.npz", "keras", Network.of(model))
+    conversion.write(tmp_path / "a.safetensors", "torch", conversion.read(tmp_path / "a.npz", "keras"))
+    before = {name: array.copy() for name, array in model.parameters.items()}
+    for array in model.parameters.values():
+        array[...] = 0
+    load(tmp_path / "a.safetensors", model, ("i", "f", "g", "o"))
+    assert all(np.array_equal(model.parameters[name], array) for name, array in before.items())
 
 
 def refused(words, *arguments, capsys):
