@@ -26,6 +26,7 @@ class Case:
     H: int
     dtype: str
     threads: int
+    device: str = "cpu"  #: of torch's modules
 
     @property
     def size(self) -> tuple[int, int, int, int]:

@@ -62,7 +62,7 @@ def _comparable(name: str, value: Any) -> Any:
     """Convert to a NumPy array, and drop a state's axis for layers."""
     import numpy as np
 
-    array = value.detach().numpy() if hasattr(value, "detach") else np.asarray(value)
+    array = value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
     return array[0] if array.ndim == 3 and name in ("h_n", "c_n", "d_h_0", "d_c_0") else array
 
 

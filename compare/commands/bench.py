@@ -1,6 +1,8 @@
 """``bench``: time the hand-derived layers against others."""
 
 import argparse
+from dataclasses import replace
+from typing import Any
 
 from rich.console import Console
 
@@ -55,6 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sizes", nargs="+", metavar="T,B,D,H", help="sizes of the layers, instead of the usual ones")
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), help="default: both")
     parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="default: 1 and the number of cores")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where torch's modules run")
     parser.add_argument("--rounds", type=int, help="turns of each contender, at most (default: 9, quick 5)")
     parser.add_argument("--seconds", type=float, help="time limit for the rounds of a case (default: 15, quick 1)")
     parser.add_argument("--no-steps", action="store_true", help="leave out the training step")
@@ -68,7 +71,12 @@ def run(options: argparse.Namespace) -> int:
     measure.check_contenders(names)
     names = ["manual", *dict.fromkeys(name for name in names if name != "manual")]
     budget = _budget(options)
-    cases = _cases(options)
+    if options.device == "cuda":
+        import torch  # whose threads this process can do without otherwise
+
+        if not torch.cuda.is_available():
+            raise ValueError("device: expected a GPU for cuda, but torch finds none")
+    cases = [(replace(case, device=options.device), letter) for case, letter in _cases(options)]
     make_ready(options.out)
     errors = Console(stderr=True)
     done: list[Measured] = []
@@ -118,7 +126,9 @@ def _cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
     if not options.no_sweeps:
         for letter, (fixed, values) in SWEEPS.items():
             for value in QUICK_SWEEPS[letter] if options.quick else values:
-                letters = dict(zip([other for other in "TBDH" if other != letter], fixed)) | {letter: value}
+                letters: dict[str, Any] = dict(zip([other for other in "TBDH" if other != letter], fixed)) | {
+                    letter: value
+                }
                 cases.append((Case("layer", "LSTM", **letters, dtype=dtypes[0], threads=threads[0]), letter))
     return cases
 

@@ -7,7 +7,7 @@ from torch import nn
 
 import torch_impl
 from compare.benchmark.case import LEARNING_RATE, Case, Inputs, Result, Work, layer_result
-from manual.arrays import as_state, state_parts
+from manual.arrays import Array, as_state, state_parts
 
 
 def written_out(case: Case, inputs: Inputs) -> Work:
@@ -50,17 +50,27 @@ class _CellLoop(nn.Module):
 
 
 def _work(case: Case, inputs: Inputs, module: Any) -> Work:
-    """Give a module the weights of the inputs, and return the work that is timed."""
+    """Give a module the weights of the inputs, and return the work that is timed, until the device has done it."""
     torch.set_num_threads(case.threads)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+    def tensor(array: Array, **options: Any) -> torch.Tensor:
+        return torch.tensor(array, device=case.device, **options)
+
+    def finish() -> None:
+        if case.device == "cuda":
+            torch.cuda.synchronize()
+
+    module = module.to(case.device)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             parameter.copy_(torch.from_numpy(inputs.weights[name.split(".")[-1].removesuffix("_l0")]))
     if case.task == "step":
-        readout = nn.Linear(case.H, 1, dtype=_dtype(case))
+        readout = nn.Linear(case.H, 1, device=case.device, dtype=_dtype(case))
         readout.load_state_dict({name: torch.tensor(array) for name, array in inputs.readout.items()})
         model = torch_impl.Model(module, readout)
         optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-        batch, targets = torch.from_numpy(inputs.x), torch.from_numpy(inputs.d_output)
+        batch, targets = tensor(inputs.x), tensor(inputs.d_output)
 
         def step() -> Result:
             optimizer.zero_grad()
@@ -68,20 +78,22 @@ def _work(case: Case, inputs: Inputs, module: Any) -> Work:
             loss = torch_impl.LOSSES["bce"](logits, targets)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            finish()
             gradients = {_plain(name): parameter.grad for name, parameter in model.named_parameters()}
             return Result({"loss": loss, "logits": logits}, gradients)
 
         return step
 
-    x = torch.tensor(inputs.x, requires_grad=True)
-    state = tuple(torch.tensor(s[None], requires_grad=True) for s in inputs.state)
-    incoming = [torch.tensor(inputs.d_output), *(torch.tensor(d[None]) for d in inputs.d_state)]
+    x = tensor(inputs.x, requires_grad=True)
+    state = tuple(tensor(s[None], requires_grad=True) for s in inputs.state)
+    incoming = [tensor(inputs.d_output), *(tensor(d[None]) for d in inputs.d_state)]
     names, leaves = [_plain(name) for name, _ in module.named_parameters()], [x, *state, *module.parameters()]
 
     def run() -> Result:
         output, last = module(x, as_state(state))
         last = state_parts(last)
         d_x, *rest = torch.autograd.grad([output, *last], leaves, incoming)
+        finish()
         return layer_result(output, last, d_x, rest[: len(state)], dict(zip(names, rest[len(state) :])))
 
     return run

@@ -105,8 +105,9 @@ def test_a_framework_that_is_not_installed_is_refused(monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_cuda_is_refused(tmp_path, capsys):
-    assert main(["train", "--device", "cuda", "--out", str(tmp_path)]) == 2
+@pytest.mark.parametrize("command", ["train", "bench"])
+def test_without_a_gpu_cuda_is_refused(command, tmp_path, capsys):
+    assert main([command, "--device", "cuda", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "python -m compare: device: expected a GPU for cuda, but torch finds none\n"
 
 
