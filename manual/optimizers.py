@@ -4,11 +4,12 @@ Both update the arrays they are given in place. ``buffers`` maps the names of Py
 parameter. Equation numbers are those of DERIVATION.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from manual.arrays import Array, check_array
+from manual.engines import is_compiled
 
 
 class Optimizer:
@@ -109,9 +110,11 @@ class Adam(Optimizer):
         betas: decay rates β1, β2 of the two moments, each in [0, 1).
         eps: ε ≥ 0; keeps the division finite.
         weight_decay: λ ≥ 0.
+        engine: ``numpy``, or ``compiled``, which is faster for small parameters; see ``Recurrent``.
 
     Raises:
-        ValueError: a setting outside its range.
+        ValueError: a setting outside its range, or an engine that is not installed.
+        TypeError: a parameter's dtype in which the engine cannot compute.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        engine: str = "numpy",
     ):
         super().__init__(parameters, lr, weight_decay)
         if not all(0 <= beta < 1 for beta in betas):
@@ -129,6 +133,13 @@ class Adam(Optimizer):
             raise ValueError(f"eps: expected at least 0, got {eps}")
         self.betas, self.eps = betas, eps
         self.buffers = {"exp_avg": self._zeros(), "exp_avg_sq": self._zeros()}
+        self._formulas: Callable[..., None] = adam
+        for parameter in parameters.values():
+            if is_compiled(engine, parameter.dtype):
+                from manual.compiled.optimizers import adam as compiled  # it needs Numba
+
+                self._formulas, some = compiled, np.ones((1,) * parameter.ndim, parameter.dtype)
+                compiled(some, some, some.copy(), some.copy(), 0.9, 0.9, 0.1, 1.0, 1.0)  # now, not at the first step
 
     def _update(self, name: str, parameter: Array, gradient: Array) -> None:
         arrays = parameter, gradient, self.buffers["exp_avg"][name], self.buffers["exp_avg_sq"][name]
@@ -141,8 +152,26 @@ class Adam(Optimizer):
     def _move(self, parameter: Array, gradient: Array, mean: Array, square: Array) -> None:
         """Update a real parameter and its two moments."""
         beta1, beta2 = self.betas
-        mean += (1 - beta1) * (gradient - mean)  # (U5)
-        square *= beta2
-        square += (1 - beta2) * gradient * gradient  # (U6)
-        step_size = self.lr / (1 - beta1**self.steps)
-        parameter -= step_size * mean / (np.sqrt(square) / (1 - beta2**self.steps) ** 0.5 + self.eps)  # (U7)
+        step_size, correction = self.lr / (1 - beta1**self.steps), (1 - beta2**self.steps) ** 0.5
+        self._formulas(parameter, gradient, mean, square, beta1, beta2, step_size, correction, self.eps)
+
+
+def adam(
+    parameter: Array,
+    gradient: Array,
+    mean: Array,
+    square: Array,
+    beta1: float,
+    beta2: float,
+    step_size: float,
+    correction: float,
+    eps: float,
+) -> None:
+    """Update ``parameter``, ``mean`` and ``square`` in place.
+
+    At step k, ``step_size`` is η / (1 - β1^k), and ``correction`` √(1 - β2^k).
+    """
+    mean += (1 - beta1) * (gradient - mean)  # (U5)
+    square *= beta2
+    square += (1 - beta2) * gradient * gradient  # (U6)
+    parameter -= step_size * mean / (np.sqrt(square) / correction + eps)  # (U7)

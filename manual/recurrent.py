@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.arrays import Array, Probe, as_state, check_array, state_parts
+from manual.engines import compiled_where_faster, is_compiled
 from manual.fast.gru import FastGRU
 from manual.fast.lstm import FastLSTM
 from manual.fast.lstm_variants import FastLSTMVariant
@@ -46,10 +47,13 @@ class Recurrent:
         rng: draws the initial parameters; a generator with fresh entropy if left out.
         threads: the number of threads that share the rows of a large batch. Above 1, start Python with
             ``OPENBLAS_NUM_THREADS=1``, since a BLAS with threads of its own competes with these.
+        engine: ``numpy``, or ``compiled``, which runs compiled loops where the batch is so small that they win. It
+            needs the extra ``compiled`` and a dtype of float32 or float64, and compiles for some seconds the first time
+            that a cell is used.
 
     Raises:
-        ValueError: an option outside its range.
-        TypeError: a dtype that is not inexact.
+        ValueError: an option outside its range, or an engine that is not installed.
+        TypeError: a dtype that is not inexact, or that the engine cannot compute in.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Recurrent:
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator | None = None,
         threads: int = 1,
+        engine: str = "numpy",
     ):
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "threads": threads}
         for name, size in sizes.items():
@@ -76,6 +81,8 @@ class Recurrent:
             raise ValueError(f"dropout: expected a probability in [0, 1], got {dropout}")
         if not np.issubdtype(dtype, np.inexact):
             raise TypeError(f"dtype: expected an inexact dtype, got {np.dtype(dtype)}")
+        if is_compiled(engine, np.dtype(dtype)):
+            fast = compiled_where_faster(kernel, fast, np.dtype(dtype))
         self.kernel = kernel
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
@@ -107,6 +114,7 @@ class Recurrent:
             "batch_first": batch_first,
             "bidirectional": bidirectional,
             "dtype": str(self.dtype),
+            "engine": engine,
             **sizes,
         }
         self._form = f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in form.items())})"
@@ -163,7 +171,7 @@ class Recurrent:
             raise TypeError(f"out: expected the tape of an earlier run, got {type(out).__name__}")
         schedule = Schedule.of(lengths, T, B)
         masks = self._masks(masks, schedule) if training and self.dropout and self.num_layers > 1 else None
-        initial = self._by_sweep(self._initial, state, schedule, unbatched)
+        initial = self._state_parts(self._initial, state, schedule, unbatched)
 
         old = out.take_over() if out and not probe else []
         source, final, tapes = schedule.sorted(x), [], []
@@ -172,8 +180,9 @@ class Recurrent:
                 source = source * masks[layer - 1]
             outputs = []
             for k in self._of_layer(layer):
+                start = tuple([part[k] for part in initial])
                 output, last, tape = self.sweeps[k].forward(
-                    source, initial[k], self.parameters, schedule, probe, old[k] if old else ()
+                    source, start, self.parameters, schedule, probe, old[k] if old else ()
                 )
                 outputs.append(output)
                 final.append(last)
@@ -213,9 +222,10 @@ class Recurrent:
         schedule, unbatched = tape.schedule, tape.unbatched
         sizes = (schedule.T, schedule.B, self.output_size)
         d_output = self._time_major("d_output", d_output, "T, B, directions * P", sizes, unbatched)
-        d_final = self._by_sweep(self._d_final, d_state, schedule, unbatched)
+        d_final = self._state_parts(self._d_final, d_state, schedule, unbatched)
 
-        d_source, d_initial = schedule.sorted(d_output), d_final.copy()
+        d_source = schedule.sorted(d_output)
+        d_initial: list[tuple[Array, ...]] = [()] * len(self.sweeps)
         gradients: dict[str, Array] = {}
         with tape.lock:
             if not tape.sweeps:
@@ -224,7 +234,7 @@ class Recurrent:
                 d_inputs = []
                 for k, block in zip(self._of_layer(layer), self._directions(d_source)):
                     d_input, d_initial[k], shares = self.sweeps[k].backward(
-                        tape.sweeps[k], block, d_final[k], schedule, probe
+                        tape.sweeps[k], block, tuple([part[k] for part in d_final]), schedule, probe
                     )
                     d_inputs.append(d_input)
                     gradients |= shares
@@ -273,13 +283,11 @@ class Recurrent:
         array = schedule.unsorted(array)
         return array[:, 0] if unbatched else array.swapaxes(0, 1) if self.batch_first else array
 
-    def _by_sweep(
-        self, names: list[str], state: State | None, schedule: Schedule, unbatched: bool
-    ) -> list[tuple[Array, ...]]:
-        """Return each sweep's part of a state, (B, H) each, rows in the schedule's order."""
+    def _state_parts(self, names: list[str], state: State | None, schedule: Schedule, unbatched: bool) -> list[Array]:
+        """Check a state, and return its parts (layers * directions, B, H), rows in the schedule's order."""
         K, B = len(self.sweeps), schedule.B
         if state is None:
-            return list(zip(*(np.zeros((K, B, size), self.dtype) for size in self.state_sizes.values())))
+            return [np.zeros((K, B, size), self.dtype) for size in self.state_sizes.values()]
         given = state_parts(state)
         if len(given) != len(names):
             raise ValueError(f"state: expected ({', '.join(names)}), got {len(given)} arrays")
@@ -291,10 +299,10 @@ class Recurrent:
             else:
                 check_array(name, part, letters, (K, B, size), self.dtype)
             parts.append(schedule.sorted(part))
-        return list(zip(*parts))
+        return parts
 
     def _state(self, of_sweeps: list[tuple[Array, ...]], schedule: Schedule, unbatched: bool) -> State:
-        """Return the state whose parts the sweeps have. The inverse of ``_by_sweep``."""
+        """Return the state of the stack, in the user's layout, from that of each sweep."""
         if len(of_sweeps) == 1:
             parts = tuple(part[None] for part in of_sweeps[0])
         else:

@@ -6,6 +6,7 @@ from it.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import chain, pairwise, repeat
 from typing import Any, NamedTuple, Protocol
 
@@ -13,8 +14,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.arrays import Array, Probe
-from manual.fast.memory import Memory
-from manual.fast.shards import Shards
 
 
 class Kernel(Protocol):
@@ -40,7 +39,10 @@ class Kernel(Protocol):
 
 
 class FastKernel(Protocol):
-    """The same equations, fast and without probes, as in ``fast/``. The memory they run in is the tape."""
+    """The same equations, fast and without probes, as in ``fast/`` and ``compiled/``.
+
+    The tape is the memory that they run in. Its ``text_tape()`` is the run as the text records it.
+    """
 
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: Any = None
@@ -51,10 +53,6 @@ class FastKernel(Protocol):
         self, memory: Any, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Return the gradients of x, of the initial state and of the weights, from those of what forward returned."""
-
-
-#: What the fast kernels leave behind.
-FAST_TAPES = Memory, Shards
 
 
 class Rectangle(NamedTuple):
@@ -100,13 +98,18 @@ class Schedule(NamedTuple):
             ValueError: ``lengths`` are not B whole numbers from 1 to T.
         """
         if lengths is None:
-            return cls(T, B, None, [Rectangle(0, T, B)])
+            return _whole(T, B)
         steps = np.asarray(lengths)
         if steps.shape != (B,) or not np.issubdtype(steps.dtype, np.integer) or not ((steps >= 1) & (steps <= T)).all():
             raise ValueError(f"lengths: expected B = {B} whole numbers from 1 to T = {T}, got {lengths}")
         stops = [0, *sorted(set(steps.tolist()))]
         rectangles = [Rectangle(start, stop, int((steps >= stop).sum())) for start, stop in pairwise(stops)]
         return cls(T, B, np.argsort(-steps, kind="stable"), rectangles)
+
+
+@cache
+def _whole(T: int, B: int) -> Schedule:
+    return Schedule(T, B, None, [Rectangle(0, T, B)])
 
 
 class Sweep:
@@ -150,17 +153,14 @@ class Sweep:
         """
         weights = {name: parameters[full] for name, full in self.names} | self.no_bias
 
-        def run(
-            x: Array, state: tuple[Array, ...], index: tuple[slice, slice], old: Any
-        ) -> tuple[Array, tuple[Array, ...], Any]:
+        def run(x: Array, state: tuple[Array, ...], part: Rectangle, old: Any) -> tuple[Array, tuple[Array, ...], Any]:
             if probe:
-                return self.kernel.forward(x, state, weights, self._scoped(probe, schedule, index))
+                return self.kernel.forward(x, state, weights, self._scoped(probe, schedule, part))
             return self.fast.forward(x, state, weights, old)
 
         if schedule.whole:
-            index = schedule.rectangles[0].window(self.reverse)
             x = source[::-1] if self.reverse else source
-            output, state, tape = run(x, state, index, out[0] if out else None)
+            output, state, tape = run(x, state, schedule.rectangles[0], out[0] if out else None)
             return output[::-1] if self.reverse else output, state, [tape]
         state = tuple(s.copy() for s in state)
         output = np.zeros((schedule.T, schedule.B, state[0].shape[1]), source.dtype)
@@ -168,7 +168,7 @@ class Sweep:
         rectangles = reversed(schedule.rectangles) if self.reverse else schedule.rectangles
         for rectangle, old in zip(rectangles, chain(out, repeat(None))):
             index = rectangle.window(self.reverse)
-            output[index], running, tape = run(source[index], tuple(s[index[1]] for s in state), index, old)
+            output[index], running, tape = run(source[index], tuple(s[index[1]] for s in state), rectangle, old)
             for s, last in zip(state, running):
                 s[index[1]] = last
             tapes.append(tape)
@@ -192,18 +192,17 @@ class Sweep:
         """
 
         def run(
-            tape: Any, d_output: Array, d_state: tuple[Array, ...], index: tuple[slice, slice]
+            tape: Any, d_output: Array, d_state: tuple[Array, ...], part: Rectangle
         ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
-            fast = isinstance(tape, FAST_TAPES)
+            fast = hasattr(tape, "text_tape")
             if probe:
                 tape = tape.text_tape() if fast else tape
-                return self.kernel.backward(tape, d_output, d_state, self._scoped(probe, schedule, index))
+                return self.kernel.backward(tape, d_output, d_state, self._scoped(probe, schedule, part))
             return (self.fast if fast else self.kernel).backward(tape, d_output, d_state)
 
         if schedule.whole:
-            index = schedule.rectangles[0].window(self.reverse)
             d_y = d_output[::-1] if self.reverse else d_output
-            d_source, d_state, gradients = run(tapes[0], d_y, d_state, index)
+            d_source, d_state, gradients = run(tapes[0], d_y, d_state, schedule.rectangles[0])
             named = {full: gradients[name] for name, full in self.names}
             return d_source[::-1] if self.reverse else d_source, d_state, named
         d_state = tuple(d.copy() for d in d_state)
@@ -213,15 +212,16 @@ class Sweep:
         for rectangle, tape in zip(rectangles, reversed(tapes)):
             index = rectangle.window(self.reverse)
             d_source[index], d_running, gradients = run(
-                tape, d_output[index], tuple(d[index[1]] for d in d_state), index
+                tape, d_output[index], tuple(d[index[1]] for d in d_state), rectangle
             )
             for d, first in zip(d_state, d_running):
                 d[index[1]] = first
             total = {full: total[full] + gradients[n] if total else gradients[n] for n, full in self.names}
         return d_source, d_state, total
 
-    def _scoped(self, probe: Probe, schedule: Schedule, index: tuple[slice, slice]) -> Probe:
+    def _scoped(self, probe: Probe, schedule: Schedule, part: Rectangle) -> Probe:
         """Return the probe as a kernel calls it: it sees the whole batch at the true time, under the full name."""
+        index = part.window(self.reverse)
         times, rows = range(schedule.T)[index[0]], schedule.sorted(np.arange(schedule.B)[None])[0][index[1]]
 
         def scoped(name: str, t: int, value: Array) -> Array:

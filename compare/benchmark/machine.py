@@ -32,7 +32,7 @@ def versions() -> dict[str, Any]:
     import torch
 
     found = {"python": sys.version.split()[0]}
-    for name in ("numpy", "torch", "jax", "jaxlib", "autograd"):
+    for name in ("numpy", "torch", "jax", "jaxlib", "autograd", "numba"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -41,7 +41,7 @@ class Pool:
 
     def _environment(self, name: str) -> dict[str, str]:
         """Limit the libraries' thread pools. ``manual`` and ``numpy`` start threads of their own instead."""
-        pool = "1" if name in ("manual", "numpy") else str(self.threads)
+        pool = "1" if name in ("manual", "manual-compiled", "numpy") else str(self.threads)
         limits = {f"{library}_NUM_THREADS": pool for library in ("OPENBLAS", "OMP", "MKL")}
         eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if self.threads == 1 else {}
         return {**os.environ, **limits, **eigen}

@@ -30,7 +30,7 @@ SIZES = [
     (256, 1, 64, 256),
 ]
 FEW_SIZES = [(8, 1, 2, 16), (8, 64, 2, 16), (32, 64, 64, 128)]
-STEP = (8, 64, 2, 16)
+STEPS = [(8, 1, 2, 32), (8, 64, 2, 16)]
 
 #: The sweeps: for each letter, the other three sizes in the order T, B, D, H, and its values; and those with --quick.
 SWEEPS = {
@@ -122,7 +122,7 @@ def _cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
                 sizes = [_size(text) for text in options.sizes] if options.sizes else usual
                 cases += [(Case("layer", cell, *size, dtype, count), "") for size in sizes]
             if not options.no_steps:
-                cases.append((Case("step", "LSTM", *STEP, dtype, count), ""))
+                cases += [(Case("step", "LSTM", *size, dtype, count), "") for size in STEPS]
     if not options.no_sweeps:
         for letter, (fixed, values) in SWEEPS.items():
             for value in QUICK_SWEEPS[letter] if options.quick else values:

@@ -3,13 +3,14 @@
 import argparse
 import json
 from dataclasses import asdict
+from importlib.util import find_spec
 
 from rich.table import Table
 from rich.text import Text
 
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import console
-from compare.diagnosis.catalogue import FAST, FAULTS, FastFault, TextFault
+from compare.diagnosis.catalogue import COMPILED, FAST, FAULTS, FastFault, TextFault
 from compare.diagnosis.equations import equation
 from compare.diagnosis.scoring import Scored, score
 
@@ -20,7 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "Inject each fault of the catalogue into a copy of the source, one at a time, and check the result. A fault is "
         "caught if anything differs. A fault of the text is named correctly if the check reports exactly the equations "
         "that the fault broke, at the steps and in the rows where it broke them; a fault of a fast kernel, if exactly "
-        "the outputs and gradients that it broke differ from the text's. Exit status: 0 all are named correctly, 1 not "
+        "the outputs and gradients that it broke differ from the text's. Compiled kernels take part where Numba is "
+        "installed. Exit status: 0 all are named correctly, 1 not "
         "all are."
     )
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
@@ -28,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score all faults, and print one line for each."""
-    faults: list[TextFault | FastFault] = [*FAULTS, *FAST]
+    faults: list[TextFault | FastFault] = [*FAULTS, *FAST, *(COMPILED if find_spec("numba") else [])]
     scored = [score(fault) for fault in faults]
     all_named = all(entry.caught and entry.named for entry in scored)
     if options.json:
@@ -53,7 +55,9 @@ def run(options: argparse.Namespace) -> int:
 def _part(entry: Scored) -> str:
     """Return the part of the source that a fault was put into."""
     cell = entry.injected.cell.partition(",")[0]
-    return f"{cell}, fast" if isinstance(entry.injected, FastFault) else cell
+    if not isinstance(entry.injected, FastFault):
+        return cell
+    return f"{cell}, compiled" if entry.injected.engine == "compiled" else f"{cell}, fast"
 
 
 def _said(entry: Scored) -> str:

@@ -23,6 +23,7 @@ from compare.lockstep.training import Interruption, Run, train
 from compare.published.recipe_training import RecipeRun, train_recipe
 from compare.published.recipes import RECIPES, Recipe
 from manual import LOSSES
+from manual.engines import ENGINES
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,12 +60,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     option("against", "framework to compare with, its optimiser included", choices=tuple(SIDES))
     option("device", "where the torch side runs; the hand-derived side always runs on the CPU", choices=("cpu", "cuda"))
     option("seed", "seed of the initial weights and the sums")
+    option("engine", "what runs the hand-derived layer: compiled loops, for few rows, need Numba", choices=ENGINES)
     parser.add_argument(
         "--recipe",
         metavar="NAME",
         default=argparse.SUPPRESS,
-        help="train a published system, with the true gradient, and print what its author prints; only --steps and "
-        "--seed can be changed; `python -m compare recipes` lists the recipes",
+        help="train a published system, with the true gradient, and print what its author prints; only --steps, "
+        "--seed and --engine can be changed; `python -m compare recipes` lists the recipes",
     )
     add_out(parser, "folder for the results")
     parser.add_argument("--force", action="store_true", help="replace the results in the folder, if it has any")
@@ -155,7 +157,7 @@ def _recipe(name: str, given: dict[str, Any]) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
     for option, value in given.items():
-        if option not in ("steps", "seed"):
+        if option not in ("steps", "seed", "engine"):
             raise ValueError(f"{option}: expected no value with --recipe, which sets it, got {value}")
     return replace(RECIPES[name], **given)
 

@@ -49,9 +49,11 @@ def score(injected: TextFault | FastFault) -> Scored:
     kind = CELLS[injected.cell.partition(",")[0]]
     twin = kind.of(torch_impl)(D, H, dtype=torch.float64, **injected.options)
     with patched(injected) as package:
-        layer = kind.of(package)(D, H, **injected.options, rng=np.random.default_rng(0))
+        rng = np.random.default_rng(0)
         if isinstance(injected, FastFault):
+            layer = kind.of(package)(D, H, **injected.options, rng=rng, engine=injected.engine)
             return _score_fast(injected, check_layer(layer, twin, injected.cell))
+        layer = kind.of(package)(D, H, **injected.options, rng=rng)
         lengths = list(injected.lengths) if injected.lengths else None
         return _score_text(injected, check_layer(layer, twin, injected.cell, lengths), layer.kernel.gates)
 
@@ -104,10 +106,9 @@ def patched(injected: Injected) -> Iterator[ModuleType]:
         sys.path.insert(0, folder)
         importlib.invalidate_caches()
         try:
-            package = importlib.import_module("manual")
+            yield importlib.import_module("manual")
         finally:
             sys.path.remove(folder)
             for name in [name for name in sys.modules if name.partition(".")[0] == "manual"]:
                 del sys.modules[name]
             sys.modules.update(real)
-        yield package

@@ -36,6 +36,7 @@ class Settings:
     seed: int = 0
     against: str = "torch"
     device: str = "cpu"
+    engine: str = "numpy"
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "momentum", "weight_decay"):

@@ -119,7 +119,8 @@ def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
         if not torch.cuda.is_available():
             raise ValueError("device: expected a GPU for cuda, but torch finds none")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **_options(settings), rng=rng)
+    options = _options(settings) | {"rng": rng, "engine": settings.engine}
+    recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **options)
     model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
     leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
     if settings.against == "jax":
@@ -177,6 +178,8 @@ def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:
     options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         return package.SGD(parameters, momentum=settings.momentum, nesterov=settings.nesterov, **options)
+    if package is manual:
+        options["engine"] = settings.engine
     return package.Adam(parameters, **options)
 
 

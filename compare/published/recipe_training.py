@@ -101,7 +101,12 @@ def set_up(recipe: Recipe, rng: Any) -> Lockstep:
     scalar = recipe.layout.biases == "scalar"
     placeholder = np.random.default_rng(0)  # for parameters that are overwritten at once
     recurrent = CELLS[recipe.cell].of(manual)(
-        recipe.input_size, recipe.hidden_size, bias=recipe.layout.biases != 0, rng=placeholder, **recipe.options
+        recipe.input_size,
+        recipe.hidden_size,
+        bias=recipe.layout.biases != 0,
+        rng=placeholder,
+        engine=recipe.engine,
+        **recipe.options,
     )
     for name, array in recurrent.parameters.items():
         array[...] = start[name.removesuffix("_l0")]

@@ -74,6 +74,7 @@ class Recipe:
             readout's weights are then drawn second, as there.
         seed: of weights and problems.
         dtype: of all arrays.
+        engine: what runs the hand-derived layer, ``numpy`` or ``compiled``.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Recipe:
     old_generator: bool = False
     seed: int = 0
     dtype: str = "float64"
+    engine: str = "numpy"
 
     def __post_init__(self) -> None:
         check_at_least(self, steps=1, seed=0)

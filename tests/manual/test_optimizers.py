@@ -1,8 +1,11 @@
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
 from oracles import relative_error
 
+from manual.engines import ENGINES
 from manual.optimizers import SGD, Adam
 
 SHAPES = {"weight": (5, 3), "bias": (4,)}
@@ -19,6 +22,7 @@ CASES = [
     (Adam, torch.optim.Adam, options)
     for options in ({}, {"weight_decay": 0.1}, {"betas": (0.5, 0.7)}, {"eps": 0.1}, {"betas": (0.0, 0.0)})
 ]
+needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
 
 
 def draw(seed, dtype=np.float64):
@@ -44,6 +48,42 @@ def test_ten_steps_are_torchs(ours, theirs, options, lr, dtype, tolerance):
             assert relative_error(parameters[name], tensor.detach().numpy()) < tolerance
             for kind, buffers in optimizer.buffers.items():
                 assert relative_error(buffers[name], reference.state[tensor][kind].numpy()) < tolerance
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-6), (np.float64, 1e-15)])
+@pytest.mark.parametrize("options", [options for ours, _, options in CASES if ours is Adam])
+def test_ten_compiled_steps_are_those_of_numpy(options, dtype, tolerance):
+    both = {engine: Adam(draw(0, dtype), lr=0.1, engine=engine, **options) for engine in ENGINES}
+    for step in range(10):
+        for optimizer in both.values():
+            optimizer.step(draw(step + 1, dtype))
+    ours, reference = both["compiled"], both["numpy"]
+    for name in SHAPES:
+        assert relative_error(ours.parameters[name], reference.parameters[name]) < tolerance
+        for kind, buffers in ours.buffers.items():
+            assert relative_error(buffers[name], reference.buffers[kind][name]) < tolerance
+
+
+@needs_numba
+def test_compiled_steps_update_parameters_in_any_memory_order():
+    arrays = {
+        "a": draw(0)["weight"],
+        "b": np.asfortranarray(draw(0)["weight"]),
+        "c": np.repeat(draw(0)["bias"], 2)[::2],
+    }
+    expected = {name: array.copy() for name, array in arrays.items()}
+    gradients = {"a": draw(1)["weight"], "b": draw(2)["weight"].T.copy().T, "c": draw(3)["bias"]}
+    Adam(arrays, engine="compiled").step(gradients)
+    Adam(expected).step(gradients)
+    for name, array in arrays.items():
+        assert relative_error(array, expected[name]) < 1e-15
+
+
+@needs_numba
+def test_a_parameter_s_dtype_that_is_not_compiled_is_named():
+    with pytest.raises(TypeError, match="dtype: expected float32 or float64 for the engine 'compiled', got complex128"):
+        Adam(draw(0, complex), engine="compiled")
 
 
 def after_one_step(optimizer, before, **state):

@@ -46,7 +46,8 @@ class Contender:
 
 #: By their names on the command line. The first is the one that the others are compared with.
 CONTENDERS = {
-    "manual": Contender("manual", "by_hand.build"),
+    "manual": Contender("manual", "by_hand.with_numpy"),
+    "manual-compiled": Contender("manual compiled", "by_hand.compiled", "numba"),
     "autograd": Contender("written-out autograd", "torch_modules.written_out"),
     "cell": Contender("nn.{cell}Cell loop", "torch_modules.cell_loop"),
     "fused": Contender("nn.{cell}", "torch_modules.fused"),

@@ -9,10 +9,21 @@ from compare.benchmark.case import LEARNING_RATE, Case, Inputs, Result, Work, la
 from manual.arrays import as_state, state_parts
 
 
-def build(case: Case, inputs: Inputs) -> Work:
+def with_numpy(case: Case, inputs: Inputs) -> Work:
+    """Build the work that NumPy does."""
+    return _work(case, inputs, "numpy")
+
+
+def compiled(case: Case, inputs: Inputs) -> Work:
+    """Build the work that compiled loops do wherever they are faster."""
+    return _work(case, inputs, "compiled")
+
+
+def _work(case: Case, inputs: Inputs, engine: str) -> Work:
     """Build the layer, or for a training step the model and its optimiser."""
     rng = np.random.default_rng(0)
-    layer = getattr(manual, case.cell)(case.D, case.H, dtype=case.dtype, rng=rng, threads=case.threads)
+    options: dict[str, Any] = {"dtype": case.dtype, "rng": rng, "threads": case.threads, "engine": engine}
+    layer = getattr(manual, case.cell)(case.D, case.H, **options)
     for name, array in inputs.weights.items():
         layer.parameters[f"{name}_l0"][...] = array
     tape: Any = None
@@ -21,7 +32,7 @@ def build(case: Case, inputs: Inputs) -> Work:
         for name, array in inputs.readout.items():
             readout.parameters[name][...] = array
         model = manual.Model(layer, readout)
-        optimizer = manual.Adam(model.parameters, lr=LEARNING_RATE)
+        optimizer = manual.Adam(model.parameters, lr=LEARNING_RATE, engine=engine)
         loss_of, d_loss_of = manual.LOSSES["bce"]
 
         def step() -> Result:

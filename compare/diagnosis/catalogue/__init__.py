@@ -3,7 +3,7 @@
 Most come from bug reports and from published code.
 """
 
-from compare.diagnosis.catalogue import fast, gru, lstm, lstm_variants, rnn
+from compare.diagnosis.catalogue import compiled, fast, gru, lstm, lstm_variants, rnn
 from compare.diagnosis.catalogue.fault import FastFault, Injected, TextFault, TrainingFault
 from compare.diagnosis.catalogue.training import TRAINING
 
@@ -13,4 +13,7 @@ FAULTS: list[TextFault] = [*lstm.LSTM, *lstm_variants.TEXT, *gru.GRU, *rnn.RNN]
 #: Faults in the fast kernels, which are compared with the text.
 FAST: list[FastFault] = [*fast.LSTM, *lstm_variants.FAST, *fast.GRU, *fast.RNN]
 
-__all__ = ["FAST", "FAULTS", "TRAINING", "FastFault", "Injected", "TextFault", "TrainingFault"]
+#: Faults in the compiled kernels, likewise. They need Numba.
+COMPILED: list[FastFault] = compiled.FAULTS
+
+__all__ = ["COMPILED", "FAST", "FAULTS", "TRAINING", "FastFault", "Injected", "TextFault", "TrainingFault"]

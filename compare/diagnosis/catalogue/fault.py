@@ -63,11 +63,13 @@ class FastFault(Injected):
         cell: a key of ``equations.EQUATIONS``.
         options: options of the layer.
         trains: whether it affects training, which starts from zero states and needs no gradient of x or the state.
+        engine: the engine whose kernel it is in.
     """
 
     cell: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     trains: bool = True
+    engine: str = "numpy"
 
 
 @dataclass(frozen=True)

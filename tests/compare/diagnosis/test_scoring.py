@@ -3,13 +3,14 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 
 import manual
 from compare.cli import main
 from compare.commands import score as command
-from compare.diagnosis.catalogue import FAST, FAULTS
+from compare.diagnosis.catalogue import COMPILED, FAST, FAULTS
 from compare.diagnosis.scoring import score
 
 
@@ -20,13 +21,23 @@ def test_it_is_caught_and_named_rightly(fault):
     assert scored.named, (scored.found, scored.hints)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
+@pytest.mark.parametrize("fault", COMPILED, ids=lambda fault: f"{fault.cell}: {fault.title}")
+def test_a_fault_of_a_compiled_kernel_is_caught_and_named_rightly(fault):
+    scored = score(fault)
+    assert scored.caught
+    assert scored.named, scored.found
+
+
 def test_there_are_enough_of_them():
     text, fast = (Counter(fault.cell.partition(",")[0] for fault in faults) for faults in (FAULTS, FAST))
     assert text["lstm"] >= 50
     assert text["gru"] >= 25
     assert text["rnn"] >= 15
     assert min(fast["lstm"], fast["gru"], fast["rnn"]) >= 12
-    for faults in (FAULTS, FAST):
+    assert {fault.cell.partition(",")[0] for fault in COMPILED} == {"lstm", "gru", "rnn"}
+    for faults in (FAULTS, FAST, COMPILED):
         assert len({(fault.cell, fault.title) for fault in faults}) == len(faults)
 
 
@@ -75,6 +86,7 @@ def test_the_real_package_is_left_alone(fault):
 def test_the_command_prints_a_line_for_each_and_the_score(monkeypatch, fault, capsys):
     monkeypatch.setattr(command, "FAULTS", [fault])
     monkeypatch.setattr(command, "FAST", FAST[-1:])
+    monkeypatch.setattr(command, "COMPILED", [])
     assert main(["score"]) == 0
     printed = capsys.readouterr().out
     assert "a fault at one time step only" in printed
@@ -87,6 +99,7 @@ def test_the_command_prints_a_line_for_each_and_the_score(monkeypatch, fault, ca
 def test_the_command_is_1_when_one_is_named_wrongly(monkeypatch, fault, capsys):
     monkeypatch.setattr(command, "FAULTS", [replace(fault, wrong=("d_c",))])
     monkeypatch.setattr(command, "FAST", [])
+    monkeypatch.setattr(command, "COMPILED", [])
     assert main(["score", "--json"]) == 1
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry["caught"]

@@ -2,13 +2,14 @@
 
 import json
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from compare.cli import main
-from compare.diagnosis.catalogue import FAST, TRAINING, FastFault, TextFault, TrainingFault
+from compare.diagnosis.catalogue import COMPILED, FAST, TRAINING, FastFault, TextFault, TrainingFault
 from compare.diagnosis.catalogue.training import ALL
 
 #: Where the command finds what a file of ``manual`` defines.
@@ -17,6 +18,9 @@ USED_AS = {
     "fast/lstm.py": {"FastLSTM": "manual.recurrent.FastLSTM"},
     "fast/gru.py": {"FastGRU": "manual.recurrent.FastGRU"},
     "fast/rnn.py": {"FastRNN": "manual.recurrent.FastRNN"},
+    "compiled/lstm.py": {"CompiledLSTM": "manual.compiled.lstm.CompiledLSTM"},
+    "compiled/gru.py": {"CompiledGRU": "manual.compiled.gru.CompiledGRU"},
+    "compiled/rnn.py": {"CompiledRNN": "manual.compiled.rnn.CompiledRNN"},
     "linear.py": {"Linear": "manual.Linear"},
     "losses.py": {"LOSSES": "manual.LOSSES"},
     "optimizers.py": {"Adam": "manual.Adam", "SGD": "manual.SGD"},
@@ -41,11 +45,12 @@ TEXT = [
 ]
 
 
-def broken(fault, monkeypatch):
+def broken(fault, folder, monkeypatch):
     """Have the command use a file of ``manual`` with the fault in it."""
-    path = Path(import_module("manual").__file__).parent / fault.file
+    path = folder / fault.file.replace("/", "_")
+    path.write_text(fault.inject((Path(import_module("manual").__file__).parent / fault.file).read_text()))
     module = ModuleType("broken")
-    exec(compile(fault.inject(path.read_text()), path, "exec"), vars(module))
+    exec(compile(path.read_text(), path, "exec"), vars(module))
     for name, place in USED_AS[fault.file].items():
         monkeypatch.setattr(place, getattr(module, name))
 
@@ -89,7 +94,7 @@ def test_the_derivation_as_it_stands_agrees(tmp_path, monkeypatch, options):
 def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_others(
     fault: TrainingFault, tmp_path, monkeypatch, capsys
 ):
-    broken(fault, monkeypatch)
+    broken(fault, tmp_path, monkeypatch)
     code, written = summary(tmp_path, monkeypatch, *fault.options)
     assert code == 1
     assert listed(written) == (set(fault.wrong), {"autograd", "nn.LSTM"})
@@ -101,7 +106,7 @@ def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_o
 def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_others(
     fault, tmp_path, monkeypatch, capsys
 ):
-    broken(fault, monkeypatch)
+    broken(fault, tmp_path, monkeypatch)
     code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
     assert code == 1
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
@@ -111,9 +116,19 @@ def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_oth
     assert "; fast against text: " in printed
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
+@pytest.mark.parametrize("fault", {fault.cell: fault for fault in COMPILED if not fault.options}.values(), ids=title)
+def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no_others(fault, tmp_path, monkeypatch):
+    broken(fault, tmp_path, monkeypatch)
+    code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell, "--engine", "compiled")
+    assert code == 1
+    assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
+
+
 @pytest.mark.parametrize("fault", UNSEEN, ids=title)
 def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_end(fault, tmp_path, monkeypatch, capsys):
-    broken(fault, monkeypatch)
+    broken(fault, tmp_path, monkeypatch)
     code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
     assert code == 1
     assert listed(written) == (set(), set())
@@ -124,7 +139,7 @@ def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_en
 
 @pytest.mark.parametrize("fault", TEXT, ids=title)
 def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp_path, monkeypatch, capsys):
-    broken(fault, monkeypatch)
+    broken(fault, tmp_path, monkeypatch)
     code, written = summary(tmp_path, monkeypatch)
     assert code == 1
     assert listed(written) == (set(), set())
@@ -136,7 +151,7 @@ def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp
 @pytest.mark.parametrize("more", [".T.copy()", ".astype(np.float32)"], ids=["transposed", "another dtype"])
 def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, monkeypatch, capsys, more):
     product = "d_W[:, :P].copy()"
-    broken(FastFault(more, "fast/lstm.py", product, product + more, ()), monkeypatch)
+    broken(FastFault(more, "fast/lstm.py", product, product + more, ()), tmp_path, monkeypatch)
     code, written = summary(tmp_path, monkeypatch)
     assert code == 1
     assert listed(written) == ({f"gradient {W_HH}"}, {"autograd", "nn.LSTM"})

@@ -6,39 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import Experiment
+from oracles import ULPS, experiment, worst_ulps
 
-from manual.arrays import Array
 from manual.fast import gru, lstm, lstm_variants, rnn
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
 from manual.lstm_variants import LSTMVariantKernel
 from manual.rnn import RNNKernel
-
-#: In units in the last place of a tensor's largest element, or of 1, the size of the arguments, if that is larger, as a
-#: sum may cancel. The worst of 12,000 random runs was 13.
-ULPS = 32
-
-
-def worst_ulps(text: Experiment, fast: Experiment) -> float:
-    expected, actual = text.results(), fast.results()
-    assert actual.keys() == expected.keys()
-
-    def ulps(a: Array, b: Array) -> float:
-        assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        assert np.isfinite(a).all()
-        return float(np.abs(a - b).max() / max(np.abs(b).max(), 1) / np.finfo(b.dtype).eps)
-
-    return max(ulps(actual[name], array) for name, array in expected.items())
-
-
-def experiment(kernel, T: int, B: int, D: int, H: int, dtype: type, seed: int) -> Experiment:
-    """Random arguments of size 1, and weights as a layer draws them."""
-    e = Experiment.random(kernel, T, B, D, H, seed)
-    rng = np.random.default_rng(seed)
-    weights = {name: rng.uniform(-(H**-0.5), H**-0.5, w.shape).astype(dtype) for name, w in e.weights.items()}
-    state, d_state = (tuple(s.astype(dtype) for s in states) for states in (e.state, e.d_state))
-    return Experiment(kernel, e.x.astype(dtype), state, weights, e.d_output.astype(dtype), d_state)
 
 
 @st.composite

@@ -1,0 +1,21 @@
+"""The equations of ``lstm.py``, ``gru.py`` and ``rnn.py`` as loops over units, compiled by Numba.
+
+For few rows, where a call of NumPy costs more than what it computes. These kernels take no probe and need the extra
+``compiled``. They compute what the text computes, to a few units in the last place.
+"""
+
+from pathlib import Path
+
+
+def remove_outdated_cache(folder: Path) -> None:
+    """Remove compiled code that is older than any source file in ``folder``.
+
+    Numba only looks at the file that a function is in, not at those that it calls functions from.
+    """
+    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    for index in folder.glob("__pycache__/*.nbi"):
+        if index.stat().st_mtime < newest:
+            index.unlink(missing_ok=True)
+
+
+remove_outdated_cache(Path(__file__).parent)

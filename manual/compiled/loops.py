@@ -1,0 +1,89 @@
+"""How loops are compiled, and the loops that all cells share.
+
+The weights of all gates lie side by side in one matrix W (K, N), with K = D + 1 + P and N = G H for G gates: a row for
+each element of x, one for the bias and one for each element of h_prev. So the innermost loops run over units, which are
+neighbours in memory.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+from manual.arrays import Array
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _compiler(*fastmath: str) -> Callable[[Function], Function]:
+    """Return a decorator that compiles a function when it is first called; ``fastmath`` are the liberties it takes."""
+    decorator = njit(cache=True, nogil=True, error_model="numpy", fastmath=set(fastmath))
+    return cast(Callable[[Function], Function], decorator)
+
+
+#: Compile a function. A product may enter a sum unrounded; NaN, infinity and signed zero keep their meaning.
+compiled = _compiler("contract")
+
+#: Compile a function whose sums may be taken in any order, as a BLAS takes them.
+compiled_sum = _compiler("contract", "reassoc")
+
+
+@compiled
+def add_transposed(W: Array, v: Array, out: Array) -> None:
+    """Add Wᵀ v to ``out`` (N,), from v (K,) and the first N columns of W (K, …)."""
+    for k in range(len(v)):
+        for n in range(len(out)):
+            out[n] += v[k] * W[k, n]
+
+
+@compiled_sum
+def multiply(W: Array, v: Array, out: Array) -> None:
+    """Write W v to ``out`` (K,), from v (N,) and the first N columns of W (K, …)."""
+    for k in range(len(out)):
+        total = W[k, 0] * v[0]
+        for n in range(1, len(v)):
+            total += W[k, n] * v[n]
+        out[k] = total
+
+
+@compiled
+def add_outer(v: Array, w: Array, out: Array) -> None:
+    """Add v wᵀ to the first N columns of ``out`` (K, …), from v (K,) and w (N,)."""
+    for k in range(len(v)):
+        for n in range(len(w)):
+            out[k, n] += v[k] * w[n]
+
+
+@compiled
+def load(x: Array, h_0: Array, W_ih: Array, W_hh: Array, b_ih: Array, b_hh: Array, x_1_h: Array, W: Array) -> None:
+    """Copy x (T, B, D), 1 and h_0 (B, P) to ``x_1_h`` (T + 1, B, K), and the weights and biases to ``W`` (K, N)."""
+    (T, B, D), (N, P) = x.shape, W_hh.shape
+    for b in range(B):
+        for t in range(T):
+            for k in range(D):
+                x_1_h[t, b, k] = x[t, b, k]
+            x_1_h[t, b, D] = 1
+        for k in range(P):
+            x_1_h[0, b, D + 1 + k] = h_0[b, k]
+    for k in range(D):
+        for n in range(N):
+            W[k, n] = W_ih[n, k]
+    for n in range(N):
+        W[D, n] = b_ih[n] + b_hh[n]
+    for k in range(P):
+        for n in range(N):
+            W[D + 1 + k, n] = W_hh[n, k]
+
+
+@compiled
+def unload(d_W: Array, d_W_ih: Array, d_W_hh: Array, d_b_ih: Array, d_b_hh: Array) -> None:
+    """Copy the gradient of W (K, N) to those of the weights and biases that W consists of."""
+    (N, D), P = d_W_ih.shape, d_W_hh.shape[1]
+    for k in range(D):
+        for n in range(N):
+            d_W_ih[n, k] = d_W[k, n]
+    for n in range(N):
+        d_b_ih[n] = d_b_hh[n] = d_W[D, n]
+    for k in range(P):
+        for n in range(N):
+            d_W_hh[n, k] = d_W[D + 1 + k, n]

@@ -1,0 +1,42 @@
+"""Compiled code is kept between processes, and compiled anew when any source file has changed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="the extra `compiled` is not installed")
+
+import manual
+from manual.compiled import remove_outdated_cache
+
+PROGRAM = """
+import manual
+from manual.compiled import {cell}
+manual.{name}(2, 3, engine="compiled")
+print([len(loop.stats.cache_misses) for loop in ({cell}.forward, {cell}.backward)])
+"""
+
+
+def test_code_older_than_a_source_file_is_removed(tmp_path):
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    ages = {"loops.py": 2000, "lstm.py": 1000, "__pycache__/a.nbi": 1500, "__pycache__/b.nbi": 2500}
+    for name, seconds in ages.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (seconds, seconds))
+    remove_outdated_cache(tmp_path)
+    assert [file.name for file in cache.iterdir()] == ["b.nbi"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_a_second_process_does_not_compile(name):
+    getattr(manual, name)(2, 3, engine="compiled", rng=np.random.default_rng(0))
+    program = PROGRAM.format(name=name, cell=name.lower())
+    root = Path(manual.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout == "[0, 0]\n"
