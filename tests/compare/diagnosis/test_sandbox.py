@@ -119,9 +119,9 @@ def test_a_file_that_takes_all_memory(tmp_path):
 def test_a_file_that_never_ends_is_ended_with_its_children(tmp_path):
     path, pipe = endless(tmp_path)
     with ThreadPoolExecutor() as pool:
-        ended = pool.submit(message, path, seconds=8)
+        ended = pool.submit(message, path, seconds=12)
         with reading(pipe) as held:
-            assert ended.result() == f"{path}: expected a result within 8 s (--timeout), got none"
+            assert ended.result() == f"{path}: expected a result within 12 s (--timeout), got none"
             assert is_closed(held)
 
 
