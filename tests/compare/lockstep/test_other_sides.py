@@ -99,7 +99,7 @@ def test_settings_that_do_not_go_together_are_refused(given, words):
 
 
 def test_a_framework_that_is_not_installed_is_refused(monkeypatch):
-    monkeypatch.setitem(SIDES, "jax", ("jax", "no_such_module"))
+    monkeypatch.setitem(SIDES, "jax", ("no_such_module",))
     with pytest.raises(ValueError, match="against: jax needs no_such_module: pip install"):
         Settings(against="jax")
 
