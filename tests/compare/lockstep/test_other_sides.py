@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from compare.cli import main
+from compare.lockstep.distributed import check_batch_size
 from compare.lockstep.settings import SIDES, Settings
 from compare.lockstep.training import train
 
@@ -140,8 +141,13 @@ def test_the_averaged_gradient_of_two_processes_is_that_of_the_whole_batch(tmp_p
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["verdict"] == "agree"
     assert 0 < summary["worst"]["gradient"] < 1e-14
-    refused = in_two_processes(["-m", "compare", "--steps", "2", "--batch-size", "5", "--out", str(tmp_path)], tmp_path)
-    assert "batch_size: expected a multiple of the 2 processes, got 5" in refused.stderr
+
+
+def test_processes_that_cannot_share_a_batch_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    check_batch_size(6)
+    with pytest.raises(ValueError, match="batch_size: expected a multiple of the 2 processes, got 5"):
+        check_batch_size(5)
 
 
 HAND_DERIVED = """
