@@ -68,10 +68,8 @@ TRAINING = [
     ),
     # optimisers
     TrainingFault("Adam's mean is not corrected", "optimizers.py", " / (1 - beta1**self.steps)", "", PARAMETERS),
-    TrainingFault(
-        "Adam's square is not corrected", "optimizers.py", " / (1 - beta2**self.steps) ** 0.5", "", PARAMETERS
-    ),
-    TrainingFault("Adam's epsilon is left out", "optimizers.py", " + self.eps)", ")", PARAMETERS),
+    TrainingFault("Adam's square is not corrected", "optimizers.py", " / correction", "", PARAMETERS),
+    TrainingFault("Adam's epsilon is left out", "optimizers.py", " + eps)", ")", PARAMETERS),
     TrainingFault(
         "Adam's mean decays at the wrong rate",
         "optimizers.py",

@@ -11,7 +11,7 @@ from compare.cli import main
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--contenders", "theano"], "contenders: expected some of manual, autograd,"),
+        (["--contenders", "theano"], "contenders: expected some of manual, manual-compiled,"),
         (["--contenders", "jax"], "contenders: 'jax' is not installed here: pip install"),
         (["--sizes", "8,1,2"], "sizes: expected T,B,D,H as in 8,64,2,16, got '8,1,2'"),
         (["--sizes", "8,0,2,16"], "sizes: expected T, B, D and H of at least 1, got '8,0,2,16'"),
