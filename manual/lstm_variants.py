@@ -1,14 +1,15 @@
 """Two variants of an LSTM layer in one direction: forward, and directly below it backward.
 
-With peepholes the gates see the cell: the input and forget gates the one before, the output gate the new one. Coupled,
-the cell forgets exactly as much as it takes in, f = 1 - i, so that there is no forget gate. A layer may be both.
+With peepholes the gates see the cell: the input and forget gates see the previous one, the output gate the new one.
+With coupled gates, f = 1 - i: the cell forgets exactly as much as it takes in, and there is no forget gate. A layer may
+have both.
 
-This file is for reading, beside DERIVATION.md, which derives each numbered equation; what is not said here is as in
-``lstm.py``. ``fast/lstm_variants.py`` computes the same without probes.
+This file is for reading alongside DERIVATION.md, which derives each numbered equation, and ``lstm.py``, which explains
+what both have in common. ``fast/lstm_variants.py`` computes the same without probes.
 
 Legend: T time steps, B batch rows, D input size, H hidden size; gates i f g o, or i g o where they are coupled, G their
-number; z pre-activation; p peephole weights, one a unit; c cell; h hidden; d_a the gradient of the loss with respect to
-a.
+number; z pre-activation; p peephole weights, one for each unit; c cell; h hidden; d_a the gradient of the loss with
+respect to a.
 """
 
 from collections.abc import Mapping

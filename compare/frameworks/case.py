@@ -1,4 +1,4 @@
-"""What every framework is given, and what it answers."""
+"""A layer at one size, the numbers that every framework runs it on, and the results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -69,13 +69,13 @@ class Problem(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a framework makes of a problem: outputs, and the gradients that it can give, by ``manual``'s names."""
+    """A framework's results: its outputs, and the gradients that it provides, by ``manual``'s names."""
 
     outputs: Arrays
     gradients: Arrays
 
     def tensors(self) -> Arrays:
-        """Return all of them."""
+        """Return outputs and gradients together."""
         return self.outputs | self.gradients
 
 
@@ -113,7 +113,7 @@ def draw_problem(case: Case, lacking: str = "") -> Problem:
 
 
 def by_hand(case: Case, problem: Problem) -> Callable[[], Answer]:
-    """Return what solves a problem by ``manual``, in the dtype of its numbers."""
+    """Return a function that solves a problem by ``manual``, in the dtype of its numbers."""
     layer = case.layer(problem.x.dtype)
     for name, array in problem.parameters.items():
         layer.parameters[name][...] = array

@@ -1,7 +1,7 @@
 """Run the same layer in each framework and compare it with ``manual``, and both with ``manual`` in long double.
 
-Each framework runs in a process of its own on one thread: one that fails does not take the others along. What two
-sides disagree about is put to a judge that neither of them is: a central difference of the loss in long double.
+Each framework runs in a process of its own on one thread, so that one that fails does not affect the others. If two
+sides disagree about a gradient, an independent judge decides: a central difference of the loss in long double.
 """
 
 import json
@@ -111,7 +111,7 @@ class Findings:
 
 
 class Worker:
-    """The process of a framework; one that ends before its time is started anew, unless it never came up.
+    """The process of a framework. If it ends early it is restarted, unless it never started properly.
 
     Args:
         name: a key of ``FRAMEWORKS``, or ``manual``.
@@ -122,10 +122,10 @@ class Worker:
         self.name, self.log = name, log
         self.versions: dict[str, str] = {}
         self.process: subprocess.Popen[str] | None = None
-        self.problem = ""  # why it never came up
+        self.problem = ""  # why it did not start
 
     def ask(self, case: Case, file: Path) -> dict[str, Any]:
-        """Have a case run and its tensors written to a file; return the answer, or ``problem`` if there is none."""
+        """Run a case and write its tensors to a file; return the answer, which is a ``problem`` if the case failed."""
         if not self.process and not self.problem:
             self._start()
         if self.problem:
@@ -170,7 +170,7 @@ class Worker:
             return ""
 
     def _end(self) -> str:
-        """Say how the process ended, with the last line that it wrote to standard error."""
+        """Return how the process ended, with the last line of its standard error."""
         assert self.process
         self.process.communicate()
         last = [line for line in self.log.read_text().splitlines() if line.strip()][-1:]
@@ -198,9 +198,9 @@ def run(
     """Compare frameworks with ``manual``, calling ``on_done`` after each case.
 
     Args:
-        names: keys of ``FRAMEWORKS``; those that are not installed are listed as that.
+        names: keys of ``FRAMEWORKS``; those that are not installed are listed as missing.
         sizes: T, B, D, H of each size.
-        on_done: told of each comparison.
+        on_done: called with each comparison.
     """
     missing = {name: FRAMEWORKS[name].missing for name in names if FRAMEWORKS[name].missing}
     installed = [name for name in names if name not in missing]
@@ -277,7 +277,7 @@ def central_difference(case: Case, problem: Problem, tensor: str, index: tuple[i
 
 
 def _dispute(difference: Difference, case: Case, problem: Problem, truth: Answer) -> Dispute:
-    """Put the worst element of a tensor to the judge."""
+    """Have the judge decide about the worst element of a tensor."""
     name, index = difference.name, difference.index
     if not index:
         return Dispute(name, difference.error, problem=difference.problem)

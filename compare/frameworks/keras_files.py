@@ -18,7 +18,7 @@ LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn, relu": ("SimpleRNN", {"activation": "relu"}),
 }
 
-#: What the layers must be configured to, besides, for ``manual`` to have the same.
+#: The further configuration that a layer must have for ``manual`` to have the same layer.
 USUAL = {
     "LSTM": {"activation": "tanh", "recurrent_activation": "sigmoid"},
     "GRU": {"activation": "tanh", "recurrent_activation": "sigmoid"},
@@ -61,8 +61,8 @@ def as_model(network: Network) -> Any:
 def write(path: Path, network: Network) -> None:
     """Write a network as a Keras model, or its weights alone if the name ends in .weights.h5."""
     model = as_model(network)
-    with replacing(path) as beside:
-        (model.save_weights if path.name.endswith(".weights.h5") else model.save)(beside)
+    with replacing(path) as temporary:
+        (model.save_weights if path.name.endswith(".weights.h5") else model.save)(temporary)
 
 
 def read(path: Path) -> Network:

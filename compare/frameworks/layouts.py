@@ -2,7 +2,7 @@
 
 ``manual`` has PyTorch's layout: weight_ih (G H, D), weight_hh (G H, H), bias_ih and bias_hh (G H,), where G counts
 the gates, each a block of H rows. Others order the gates differently, transpose, join both matrices, have an array for
-each gate, add the two biases, or turn a gate around. A wrong reading changes no shape and raises no error.
+each gate, add the two biases, or invert a gate. Reading them wrongly changes no shape and raises no error.
 """
 
 from collections.abc import Mapping
@@ -21,15 +21,15 @@ class Layout:
     """How a framework holds the weights of one layer in one direction.
 
     Args:
-        gates: in the order of their blocks, as in ``"i f g o"``; ``-`` is a block that nothing reads.
+        gates: in the order of their blocks, as in ``"i f g o"``; ``-`` is a block that is never read.
         arrays: the framework's name of each array, by what it holds: ``weight_ih`` and ``weight_hh``, or one ``weight``
             that acts on [x, h]; ``bias_ih`` and ``bias_hh``, or ``biases``, which stacks these two, or their sum
             ``bias``, and then ``bias_n`` if the candidate of a GRU has its bias_hh apart; ``weight_ch`` if there are
             peepholes. A name with ``{gate}`` in it stands for one array a gate.
         columns: whether weights are (D, G H), as in ``x @ W``, and not (G H, D).
-        negated: gates that are one minus PyTorch's. Their pre-activations, and so their weights, have the other sign.
+        negated: gates that are one minus PyTorch's, so that their pre-activations and weights have the opposite sign.
         added: what the framework adds to the bias of a gate whenever it runs.
-        lacking: gates whose bias_hh the framework has no place for, though it is not redundant.
+        lacking: gates whose bias_hh the framework cannot hold, although it is not redundant.
     """
 
     gates: str
@@ -45,7 +45,7 @@ class Layout:
         Where there is one bias, it is the sum of both, less what the framework adds.
 
         Raises:
-            ValueError: the framework has no place for a bias that is not zero.
+            ValueError: a bias that the framework cannot hold is not zero.
         """
         own = {name: self._by_gate(name, array) for name, array in parameters.items()}
         for name in ("bias_ih", "bias_hh"):
@@ -99,7 +99,7 @@ class Layout:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The gates in PyTorch's order, those that are read."""
+        """The gates that are read, in PyTorch's order."""
         own = set(self.gates.split()) - {"-"}
         return next(tuple(g for g in cell.gates if g in own) for cell in CELLS.values() if own <= set(cell.gates))
 

@@ -103,8 +103,8 @@ def as_model(network: Network) -> onnx.ModelProto:
 
 def write(path: Path, network: Network) -> None:
     """Write a network as an ONNX model; the file is replaced as a whole."""
-    with replacing(path) as beside:
-        beside.write_bytes(as_model(network).SerializeToString())
+    with replacing(path) as temporary:
+        temporary.write_bytes(as_model(network).SerializeToString())
 
 
 def read(path: Path) -> Network:

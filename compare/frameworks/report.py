@@ -1,4 +1,4 @@
-"""What ``frameworks`` shows and writes: tables for the terminal and in Markdown, a figure, and all the numbers."""
+"""The findings of ``frameworks``: tables in the terminal and in Markdown, a figure, and JSON."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from compare.frameworks.forms import FORMS
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
 
-#: Between these two lines of a README.md the tables stand.
+#: The two lines of a README.md that enclose the tables.
 BEGIN, END = "<!-- frameworks: begin -->", "<!-- frameworks: end -->"
 
 #: A table: its title, its head, and its rows.
@@ -41,9 +41,9 @@ def show(findings: Findings, console: Console) -> None:
 
 
 def write(findings: Findings, folder: Path) -> None:
-    """Leave ``README.md``, ``frameworks.json`` and ``frameworks.png`` behind.
+    """Write ``README.md``, ``frameworks.json`` and ``frameworks.png``.
 
-    A README.md that is there already keeps everything outside the two lines that enclose the tables.
+    An existing README.md keeps everything outside the two lines that enclose the tables.
     """
     with replacing(folder / "frameworks.json") as path:
         path.write_text(json.dumps(as_json(findings), indent=1) + "\n")

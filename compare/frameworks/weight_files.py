@@ -106,8 +106,8 @@ def write(path: Path, framework: str, network: Network) -> None:
         ValueError: the framework cannot hold the network.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(network, framework).items()}
-    with replacing(path) as beside:
-        WRITERS[_kind(path)](beside, arrays, _title(framework, network.form))
+    with replacing(path) as temporary:
+        WRITERS[_kind(path)](temporary, arrays, _title(framework, network.form))
 
 
 def _as_form(arrays: Arrays, framework: str, form: str, layout: Layout) -> Network | None:
