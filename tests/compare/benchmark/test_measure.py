@@ -48,6 +48,20 @@ def test_what_disagrees_is_not_timed(tmp_path):
     assert "DISAGREE: in 1 of 1 cases" in console.file.getvalue()
 
 
+def test_without_the_written_out_module_the_reference_is_another_s(tmp_path):
+    right = {"output": np.random.default_rng(0).normal(size=(3, 4))}
+    wrong = {"output": right["output"] * (1 + 1e-9)}
+    results = {"manual": wrong, "manual-compiled": wrong, "fused": right}
+    for name, arrays in results.items():
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    timings = {name: Timing(name) for name in results}
+    measure._compare(timings, CASE, tmp_path)
+    assert [name for name, timing in timings.items() if "disagrees with fused" in timing.problem] == [
+        "manual",
+        "manual-compiled",
+    ]
+
+
 def test_ratios_are_paired_within_rounds():
     slow, fast = Timing("a", seconds=[2.0, 20.0, 6.0, 8.0]), Timing("b", seconds=[1.0, 10.0, 2.0, 2.0])
     assert slow.over(fast) == pytest.approx((2.0, 2.5, 3.25))

@@ -10,6 +10,7 @@ from compare.binary_addition import Sums, all_sums
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import TorchTrainer
 from compare.lockstep.training import train
+from manual.engines import ENGINES
 
 SMALL = Settings(hidden_size=3, bits=4, steps=3, batch_size=6)
 
@@ -184,3 +185,11 @@ def test_every_cell_agrees_and_learns_to_add(cell):
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_every_cell_agrees_in_two_layers_both_ways(cell):
     assert train(replace(SMALL, cell=cell, steps=12, layers=2, bidirectional=True)).agrees
+
+
+def test_compiled_loops_train_as_numpy_does():
+    pytest.importorskip("numba", reason="the extra `compiled` is not installed")
+    runs = [train(replace(SMALL, engine=engine)) for engine in ENGINES]
+    assert all(run.agrees for run in runs)
+    numpy_losses, compiled_losses = ([step.loss_manual for step in run.lockstep.steps] for run in runs)
+    assert compiled_losses == pytest.approx(numpy_losses, rel=1e-12)
