@@ -3,6 +3,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 import manual
@@ -106,6 +107,29 @@ def test_a_layer_of_an_onnx_model_has_the_outputs_of_onnxruntime(tmp_path, form)
     assert np.abs(conversion.load(path).forward(x)[0] - theirs).max() < 1e-6
 
 
+@pytest.mark.filterwarnings("ignore")  # the exporter that needs nothing but ONNX is deprecated
+@pytest.mark.parametrize(
+    "kind, options", [("LSTM", {}), ("GRU", {"num_layers": 2, "bidirectional": True}), ("RNN", {})]
+)
+def test_a_model_that_torch_exported_is_read(tmp_path, kind, options):
+    pytest.importorskip("onnx")
+    torch.manual_seed(0)
+
+    class Exported(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = getattr(torch.nn, kind)(3, 5, **options)
+            self.readout = torch.nn.Linear(5 * (1 + options.get("bidirectional", False)), 4)
+
+        def forward(self, x):
+            return self.readout(self.recurrent(x)[0])
+
+    module, x = Exported().eval(), torch.randn(6, 2, 3)
+    torch.onnx.export(module, (x,), tmp_path / "model.onnx", dynamo=False)
+    read = conversion.load(tmp_path / "model.onnx")
+    assert np.abs(read.forward(x.numpy())[0] - module(x).detach().numpy()).max() < 1e-6
+
+
 @pytest.mark.parametrize("form", LAYOUTS["keras"])
 def test_a_layer_of_a_keras_model_has_the_outputs_of_keras(tmp_path, form):
     keras = pytest.importorskip("keras")
@@ -140,8 +164,6 @@ def test_flax_loads_the_parameters_of_its_own_sequential_model(tmp_path):
 
 
 def test_torch_loads_its_arrays(tmp_path):
-    import torch
-
     network = network_of("lstm", readout=False, directions=2)
     conversion.write(tmp_path / "weights.safetensors", "torch", network)
     layer = torch.nn.LSTM(3, 5, 2, bidirectional=True, dtype=torch.float64)
