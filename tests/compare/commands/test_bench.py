@@ -31,7 +31,7 @@ def test_bad_input_is_one_line(arguments, message, capsys, tmp_path, monkeypatch
 @pytest.mark.slow
 def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(PRODUCTS, "torch")  # saves half the time of starting processes
-    monkeypatch.setattr("compare.commands.bench.STEP", (3, 2, 2, 3))
+    monkeypatch.setattr("compare.commands.bench.STEPS", [(3, 2, 2, 3)])
     monkeypatch.setattr("compare.commands.bench.SWEEPS", {"H": ((2, 2, 2), (3, 4, 6)), "T": ((2, 2, 3), (1, 2, 3))})
     monkeypatch.setattr("compare.commands.bench.QUICK_SWEEPS", {"H": (3, 6), "T": (1, 3)})
     options = "--quick --contenders manual fused --cells LSTM --sizes 3,2,2,4 --dtypes float32 --threads 1 --rounds 3"
