@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,7 @@ def check_backward(
     Raises:
         ValueError: an argument or a returned value cannot be compared. Exceptions raised by the functions propagate.
     """
+    _check_callable(forward=forward, backward=backward, reference=reference)
     trials = Trials(reference, inputs, parameters, outputs, axes, seed)
     return _check(
         name or getattr(forward, "__name__", "derivation"),
@@ -102,7 +103,8 @@ def check_function(
         reference: a function of the same arguments, in torch operations that autograd can differentiate.
         inputs: the arguments: tensors of any precision on any device, functions of a ``numpy.random.Generator`` that
             return one, or anything else, which is passed unchanged. If no tensor requires a gradient, all
-            floating-point tensors do.
+            floating-point tensors do, and a gradient of None counts as not derived. For a tensor that requires one
+            it counts as zero, as it does in torch.
         outputs: the names of the outputs.
         axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``.
         tolerance: the largest relative error that passes in double precision, 1e-12 by default.
@@ -112,11 +114,21 @@ def check_function(
     Raises:
         ValueError: the arguments cannot be compared. Exceptions raised by the functions propagate.
     """
+    _check_callable(function=function, reference=reference)
     like = [value(np.random.default_rng(seed)) if callable(value) else value for value in inputs]
     floating = [isinstance(value, torch.Tensor) and value.is_floating_point() for value in like]
     asked = [value.requires_grad if is_floating else False for value, is_floating in zip(like, floating)]
     names = _argument_names(function, len(like))
-    given = {name: as_float64(value) if isinstance(value, torch.Tensor) else value for name, value in zip(names, like)}
+    for name, value in zip(names, like):
+        if isinstance(value, np.ndarray) or (isinstance(value, torch.Tensor) and value.is_complex()):
+            raise ValueError(
+                f"{name}: expected a tensor of real numbers, got a {type(value).__name__} of {value.dtype}"
+            )
+    # Functions, so that a tuple is not taken for a shape.
+    given = {
+        name: partial(_unchanged, as_float64(value) if isinstance(value, torch.Tensor) else value)
+        for name, value in zip(names, like)
+    }
     fixed = frozenset(
         n for n, is_float, wanted in zip(names, floating, asked) if is_float and any(asked) and not wanted
     )
@@ -138,6 +150,16 @@ def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any)
     report = check_function(function, reference, *inputs, **options)
     if not report.agrees:
         raise AssertionError(f"\n{report}")
+
+
+def _unchanged(value: Any, rng: np.random.Generator) -> Any:
+    return value
+
+
+def _check_callable(**functions: Any) -> None:
+    for name, function in functions.items():
+        if not callable(function):
+            raise ValueError(f"{name}: expected a function, got {function!r}")
 
 
 def _check(

@@ -1,6 +1,6 @@
 """The arguments of a derivation: arrays as given, or random ones drawn for each trial."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,38 +19,59 @@ def drawn(inputs: Any, rng: np.random.Generator, scale: float = 1.0) -> dict[str
         inputs: a dict by name, or a function of a generator that returns one.
         rng: the generator to draw from.
         scale: the standard deviation of arrays given as a shape.
+
+    Raises:
+        ValueError: a function returns no dict, a size is below 1, or an array is complex.
     """
     if callable(inputs):
         inputs = inputs(rng)
-    return {name: _value(value, rng, scale) for name, value in inputs.items()}
+        if not isinstance(inputs, Mapping):
+            raise ValueError(f"inputs: expected a function that returns a dict by name, it returns {_kind(inputs)}")
+    return {name: _value(name, value, rng, scale) for name, value in inputs.items()}
 
 
-def _value(value: Any, rng: np.random.Generator, scale: float) -> Any:
+def _value(name: str, value: Any, rng: np.random.Generator, scale: float) -> Any:
     if isinstance(value, Mapping):
-        return {name: _value(part, rng, scale) for name, part in value.items()}
+        return {key: _value(f"{name}.{key}", part, rng, scale) for key, part in value.items()}
     if callable(value):
         value = value(rng)
     elif _is_shape(value):
-        return np.asarray(scale * rng.normal(size=tuple(value)))
-    if hasattr(value, "detach"):
-        return value
-    return np.array(value) if isinstance(value, np.ndarray | np.generic | list) else value
+        if min(value, default=1) < 1:
+            raise ValueError(f"{name}: expected sizes of at least 1, got {value}")
+        return np.asarray(scale * rng.normal(size=value))
+    elif isinstance(value, list):
+        value = np.array(value)
+    if isinstance(value, np.ndarray | np.generic):
+        value = np.array(value)
+        if value.dtype.kind == "c":
+            raise ValueError(f"{name}: expected real numbers, got {value.dtype}")
+    return value
 
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(size, int) for size in value)
 
 
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
 def sizes_of(inputs: Any) -> list[Any]:
-    """Return the inputs at each size as a list."""
-    if (
-        isinstance(inputs, Sequence)
-        and not isinstance(inputs, str)
-        and inputs
-        and all(isinstance(one, Mapping) or callable(one) for one in inputs)
-    ):
-        return list(inputs)
-    return [inputs]
+    """Return the inputs at each size as a list.
+
+    Raises:
+        ValueError: there are none, or they are neither dicts nor functions.
+    """
+    several = isinstance(inputs, list | tuple)
+    sizes = list(inputs) if several else [inputs]
+    wrong = [_kind(one) for one in sizes if not (isinstance(one, Mapping) or callable(one))]
+    if wrong or not sizes:
+        got = f"a {type(inputs).__name__} of " if several else ""
+        raise ValueError(
+            "inputs: expected a dict by name, a function of a generator that returns one, or a list of these for "
+            f"several sizes; got {got}{wrong[0] if wrong else 'nothing'}"
+        )
+    return sizes
 
 
 def described(inputs: Mapping[str, Any], axes: dict[str, int]) -> str:

@@ -142,6 +142,9 @@ class TorchFunction:
                 if value.requires_grad
             ]
             found = _backward(pairs, leaves)
+        for name, like in zip(problem.inputs, self.like):
+            if name in leaves and name not in found and like.requires_grad:
+                found[name] = np.zeros(tuple(like.shape))  # as torch reads None where a gradient is required
         changed = [name for name, then in before.items() if not np.array_equal(as_float64(inputs[name]), then)]
         left_out = [f"d_{name}" for name in leaves if name not in found]
         return Answer(outputs, found, {}, tuple(left_out), tuple(changed))

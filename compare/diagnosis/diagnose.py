@@ -58,9 +58,10 @@ def diagnose(subject: Subject) -> Report:
     """Check a derivation on all trials, the first of them twice.
 
     Raises:
-        ValueError: the derivation or its reference returned something that cannot be compared. Exceptions raised by
-            the derivation on the first trial propagate.
+        ValueError: dtype, tolerance or k is not one to compare with, or the derivation or its reference returned
+            something that cannot be compared. Exceptions raised by the derivation on the first trial propagate.
     """
+    _check_standard(subject)
     dtype = subject.dtype or _dtype(subject)
     first, *others = (_localiser(subject, trial, dtype) for trial in subject.trials(dtype))
     unsteady = _unsteady(first, others)
@@ -70,6 +71,15 @@ def diagnose(subject: Subject) -> Report:
     for other in others:
         _try(report, subject, other)
     return report
+
+
+def _check_standard(subject: Subject) -> None:
+    """Check what the errors are to be judged by: with a negative tolerance or a NaN every verdict would be wrong."""
+    if subject.dtype not in (None, "float64", *LOWER):
+        raise ValueError(f"dtype: expected one of float64, {', '.join(LOWER)}, got {subject.dtype!r}")
+    for name, value in (("tolerance", subject.tolerance), ("k", subject.k)):
+        if value is not None and not (isinstance(value, int | float) and 0 < value < np.inf):
+            raise ValueError(f"{name}: expected a number above 0, got {value!r}")
 
 
 def _dtype(subject: Subject) -> str:
@@ -113,6 +123,7 @@ def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
         unshown=located.unshown,
         written=answer.changed,
         left_out=answer.left_out,
+        gradients_compared=any(d.size for d in (*answer.d_inputs.values(), *answer.gradients.values())),
         notes=[
             *subject.notes,
             *([f"Without the reference fed back, the code raises {located.raised}"] if located.raised else []),
@@ -128,7 +139,7 @@ def _try(report: Report, subject: Subject, localiser: Localiser) -> None:
     """Record whether the derivation agrees on another trial; locate faults there if none are known yet."""
     label = localiser.trial.label
     try:
-        located = None if report.disagrees else localiser.locate()
+        located = localiser.locate() if report.agrees else None
         agrees = located.agrees if located else not localiser.run().wrong
     except Exception as error:
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"

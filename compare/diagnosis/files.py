@@ -70,7 +70,6 @@ def _check_against(file: ModuleType, path: Path, where: Path, name: str, dtype: 
     reference: Any = getattr(load(where), name, None)
     if not callable(reference):
         raise ValueError(f"--reference: expected a torch module or function {name} in {where}, got {reference!r}")
-    outputs = getattr(file, "OUTPUTS", None)
     is_module = isinstance(reference, nn.Module) or (isinstance(reference, type) and issubclass(reference, nn.Module))
     return check_backward(
         file.forward,
@@ -78,7 +77,7 @@ def _check_against(file: ModuleType, path: Path, where: Path, name: str, dtype: 
         reference,
         inputs,
         parameters=getattr(file, "PARAMETERS", {} if is_module else None),
-        outputs=tuple(outputs) if outputs is not None else None,
+        outputs=getattr(file, "OUTPUTS", None),
         axes=getattr(file, "AXES", ""),
         dtype=dtype,
         tolerance=getattr(file, "TOLERANCE", None),

@@ -124,6 +124,7 @@ class Findings:
         unsteady: outputs and gradients that change when the derivation is called again.
         written: arguments that the derivation wrote to.
         left_out: gradients that were not derived.
+        gradients_compared: whether the derivation returned any gradient.
         explanation: a known mistake that explains every difference.
         sizes: the trials.
         fast: for a layer of ``manual``, its fast kernels compared with its text, tensor by tensor.
@@ -147,6 +148,7 @@ class Findings:
     unsteady: list[str] = field(default_factory=list)
     written: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    gradients_compared: bool = True
     explanation: str = ""
     sizes: list[Size] = field(default_factory=list)
     fast: list[Difference] = field(default_factory=list)
@@ -154,15 +156,9 @@ class Findings:
 
     @property
     def agrees(self) -> bool:
-        """Whether everything was compared on every trial, twice on the first, and agrees."""
-        return bool(self.chained) and not self.disagrees
-
-    @property
-    def disagrees(self) -> bool:
-        """Whether anything is wrong."""
-        compared = [*self.chained, *self.forced]
-        return bool(
-            not all(one.agrees for one in compared)
+        """Whether gradients were compared, and everything agrees on every trial, on the first of them twice."""
+        return self.gradients_compared and not (
+            not all(one.agrees for one in [*self.chained, *self.forced])
             or self.unsteady
             or self.writes
             or self.fast_faults
@@ -196,12 +192,13 @@ class Findings:
             "not shown": self.consequences,
             "arguments changed": self.writes,
             "fast kernels": self.fast_faults,
+            "nothing compared": not self.gradients_compared,
             "size": [size for size in self.sizes if not size.agrees],
         }
         kinds = [kind for kind, there in found.items() if there]
         if self.unsteady:
             kinds = [kind for kind in kinds if kind in ("unsteady", "arguments changed")]
-        return kinds or (["agree"] if self.agrees else ["nothing compared"])
+        return kinds or ["agree"]
 
     @property
     def titles(self) -> list[str]:

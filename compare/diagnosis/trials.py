@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ class Trials:
         fixed: the names of inputs that need no gradient.
 
     Raises:
-        ValueError: from a call, if something cannot be compared. Exceptions raised by the reference propagate.
+        ValueError: an argument is not what it should be; from a call, if something cannot be compared. Exceptions
+            raised by the reference propagate.
     """
 
     reference: Any
@@ -47,6 +49,16 @@ class Trials:
     fixed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        for name, value, expected, good in (
+            ("parameters", self.parameters, "a dict by name", (Mapping, NoneType)),
+            ("outputs", self.outputs, "a tuple of names", (tuple, list, NoneType)),
+            ("axes", self.axes, "a string such as 'T B'", str),
+            ("seed", self.seed, "a whole number", int),
+        ):
+            if not isinstance(value, good):
+                raise ValueError(f"{name}: expected {expected}, got {value!r}")
+        if self.seed < 0:
+            raise ValueError(f"seed: expected at least 0, got {self.seed}")
         self._module = _module(self.reference)
         sizes = arguments.sizes_of(self.inputs)
         self._draws = [(size, 1.0, "") for size in sizes]

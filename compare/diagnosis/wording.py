@@ -29,12 +29,11 @@ def plain(report: Findings) -> str:
 
 def show(report: Findings, console: Console) -> None:
     """Print the findings and the verdict."""
-    if report.disagrees:
+    if not report.agrees:
         for paragraph in _paragraphs(report):
             console.print(paragraph, soft_wrap=True, highlight=False)
         if not all(one.agrees for one in [*report.chained, *report.forced]):
-            console.print("Relative error by step: as the code runs | with the reference fed back", highlight=False)
-            console.print(_table(report))
+            _show_table(report, console)
     for note in _notes(report):
         console.print(Text(note), soft_wrap=True, highlight=False)
     console.print(verdict(report), soft_wrap=True, highlight=False)
@@ -71,7 +70,7 @@ def _headlines(report: Findings) -> list[str]:
         "arguments changed": f"the derivation changed {', '.join(report.writes)}",
         "fast kernels": f"fast against text: {', '.join(report.fast_faults)}",
         "size": f"differs at {'; '.join(size.label for size in report.sizes if not size.agrees)}",
-        "nothing compared": "nothing was compared",
+        "nothing compared": "no gradient was compared",
     }
     kinds = report.kinds
     if len(kinds) > 1:
@@ -199,28 +198,29 @@ def _notes(report: Findings) -> list[str]:
     return notes + report.notes
 
 
-def _table(report: Findings) -> Table:
-    """Return the errors of everything that differs, by step, as the code runs and with the reference fed back."""
+def _show_table(report: Findings, console: Console) -> None:
+    """Print the errors of everything that differs, by step, as the code runs and with the reference fed back."""
     table = Table(box=None, pad_edge=False)
     forced = {one.label: one for one in report.forced}
     differing = [one for one in report.chained if not one.agrees or not forced.get(one.label, one).agrees]
-    steps = _selected_steps(differing)
+    steps = sorted({t for one in differing for t in one.steps})
+    shown = _selected_steps(differing, steps)
     table.add_column("")
     for separator in ("|", ""):
-        for heading in map(str, steps) if steps else [""]:
+        for heading in map(str, shown) if shown else [""]:
             table.add_column(heading, justify="right")
         table.add_column(separator)
     for one in differing:
-        left, right = (_cells(which, steps) for which in (one, forced.get(one.label, one)))
+        left, right = (_cells(which, shown) for which in (one, forced.get(one.label, one)))
         table.add_row(one.label, *left, "|", *right)
-    return table
+    part = f" ({len(shown)} of {len(steps)} steps)" if len(shown) < len(steps) else ""
+    title = f"Relative error by step{part}: as the code runs | with the reference fed back"
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(table)
 
 
-def _selected_steps(compared: list[Compared]) -> list[int]:
+def _selected_steps(compared: list[Compared], steps: list[int]) -> list[int]:
     """Return the steps of the table: all if there is room, otherwise those at which something differs first."""
-    steps = sorted({t for one in compared for t in one.steps})
-    if len(steps) <= SHOWN_STEPS:
-        return steps
     wrong = sorted({t for one in compared for t in one.wrong_steps()})
     return sorted([*wrong, *(t for t in steps if t not in wrong)][:SHOWN_STEPS])
 

@@ -1,0 +1,105 @@
+"""The arguments of the library's checks, and gradients that were not derived."""
+
+import numpy as np
+import pytest
+import torch
+
+from compare import assert_function, check_backward, check_function
+
+X = np.random.default_rng(0).normal(size=(4, 3))
+W, V = torch.from_numpy(X[:2]), torch.from_numpy(X[2:])
+
+
+def forward(x):
+    y = np.tanh(x)
+    return y, y
+
+
+def backward(y, d_y):
+    return (d_y * (1 - y**2),)
+
+
+def check(**changed):
+    arguments = {"forward": forward, "backward": backward, "reference": torch.tanh, "inputs": {"x": X}}
+    return check_backward(**arguments | changed)
+
+
+class Product(torch.autograd.Function):
+    """w * v, reshaped; the gradient of v is left out."""
+
+    @staticmethod
+    def forward(ctx, w, v, shape):
+        assert isinstance(shape, tuple)
+        ctx.save_for_backward(w, v)
+        return (w * v).reshape(shape)
+
+    @staticmethod
+    def backward(ctx, d):
+        w, v = ctx.saved_tensors
+        return d.reshape(w.shape) * v, None, None
+
+
+def product(w, v, shape):
+    return (w * v).reshape(shape)
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("forward", 3, "expected a function, got 3"),
+        ("backward", None, "expected a function, got None"),
+        ("reference", "tanh", "expected a function, got 'tanh'"),
+        ("inputs", X, "expected a dict by name, .* got a ndarray"),
+        ("inputs", (X,), "expected a dict by name, .* got a tuple of a ndarray"),
+        ("inputs", [], "expected a dict by name, .* got a list of nothing"),
+        ("inputs", lambda rng: X, "expected a function that returns a dict by name, it returns a ndarray"),
+        ("inputs", {"inputs": (0, 3)}, r"expected sizes of at least 1, got \(0, 3\)"),
+        ("inputs", {"inputs": X + 1j}, "expected real numbers, got complex128"),
+        ("parameters", [X], "expected a dict by name, got"),
+        ("outputs", "y", "expected a tuple of names, got 'y'"),
+        ("outputs", ("y", "z"), "expected 1 names"),
+        ("axes", ("T",), "expected a string such as 'T B', got"),
+        ("seed", -1, "expected at least 0, got -1"),
+        ("seed", "1", "expected a whole number, got '1'"),
+        ("dtype", "int", "expected one of float64, float32, float16, bfloat16, got 'int'"),
+        ("tolerance", -1.0, "expected a number above 0, got -1"),
+        ("tolerance", np.nan, "expected a number above 0, got nan"),
+        ("tolerance", np.inf, "expected a number above 0, got inf"),
+        ("k", 0, "expected a number above 0, got 0"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_by_its_name(name, value, words):
+    assert check().agrees
+    with pytest.raises(ValueError, match=f"^{name}: {words}"):
+        check(**{name: value})
+
+
+@pytest.mark.parametrize("value", [X, W + 1j], ids=["array", "complex"])
+def test_a_function_takes_tensors_of_real_numbers(value):
+    with pytest.raises(ValueError, match=r"^w: expected a tensor of real numbers, got a"):
+        check_function(Product, product, value, V, (6,))
+
+
+@pytest.mark.parametrize("returned", [None, (None,)])
+def test_no_gradient_is_no_agreement(returned):
+    report = check(backward=lambda y, d_y: returned)
+    assert not report.agrees
+    assert report.kinds == ["nothing compared"]
+    assert "DISAGREE: forward: no gradient was compared" in str(report)
+
+
+def test_whole_numbers_alone_are_no_agreement():
+    assert check(inputs={"x": np.arange(5)}).kinds == ["nothing compared"]
+
+
+def test_a_gradient_that_no_tensor_requires_may_be_left_out():
+    report = check_function(Product, product, W, V, (3, 2))
+    assert report.agrees
+    assert report.left_out == ("d_v",)
+    assert_function(Product, product, W.clone().requires_grad_(), V, (3, 2))
+
+
+def test_a_gradient_that_is_required_and_left_out_is_wrong():
+    report = check_function(Product, product, W.clone().requires_grad_(), V.clone().requires_grad_(), (3, 2))
+    assert [fault.name for fault in report.faults] == ["d_v"]
+    assert report.faults[0].worst.actual == 0
