@@ -27,11 +27,14 @@ class Parser(argparse.ArgumentParser):
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """A formatter that shows defaults, but not the None and False of options that are off."""
+    """A formatter that shows defaults as one types them, but not the None and False of options that are off."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        off = action.default is None or action.default is False
-        return action.help if off else super()._get_help_string(action)
+        if action.default is None or action.default is False:
+            return action.help
+        if isinstance(action.default, list):
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
+        return super()._get_help_string(action)
 
 
 def main(arguments: list[str] | None = None) -> int:

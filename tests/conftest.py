@@ -1,10 +1,22 @@
 """One thread for BLAS and torch: at the tests' sizes several only compete for the cores. Keras runs on torch."""
 
+import multiprocessing
 import os
+
+import pytest
 
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")})
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import torch
 
-torch.set_num_threads(1)
+def pytest_xdist_auto_num_workers(config):
+    """Run the tests of single files in this process: starting others takes longer than most of them."""
+    return 0 if any(".py" in argument for argument in config.args) else None
+
+
+@pytest.fixture
+def preloaded(monkeypatch):
+    """Fork processes from one that has imported torch and matplotlib, which takes two seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "matplotlib.figure"])
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: context)

@@ -123,9 +123,8 @@ class Trial:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers, dtype", [(1, "float64"), (1, "float32"), (3, "float64")])
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_whole_product_agrees(cell, layers, bidirectional, dtype):
     for bias, batch_first, lengths, unbatched in product((True, False), (True, False), (None, [3, 6, 1, 4]), (0, 1)):

@@ -99,7 +99,7 @@ def patched(injected: Injected) -> Iterator[ModuleType]:
     real = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "manual"}
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "manual"
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("*.nb[ci]"))
         (copy / injected.file).write_text(text)
         for name in real:
             del sys.modules[name]

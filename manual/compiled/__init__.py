@@ -4,6 +4,7 @@ For few rows, where a call of NumPy costs more than what it computes. These kern
 ``compiled``. They compute what the text computes, to a few units in the last place.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -14,8 +15,9 @@ def remove_outdated_cache(folder: Path) -> None:
     """
     newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
     for index in folder.glob("__pycache__/*.nbi"):
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process may remove it first
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 remove_outdated_cache(Path(__file__).parent)

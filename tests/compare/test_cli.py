@@ -3,6 +3,7 @@ import io
 import json
 import re
 import runpy
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,6 +15,7 @@ import pytest
 from compare.cli import main
 from compare.commands import COMMANDS
 from compare.lockstep.settings import Settings
+from compare.lockstep.training import train
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--steps", "3", "--hidden-size", "3", "--bits", "4", "--batch-size", "6"]
@@ -71,6 +73,7 @@ def test_disagreement_is_1(capsys):
         (["dance"], "expected one of the commands train, check, new, .*, got 'dance'$"),
         (["--verbose", "--quiet"], "argument --quiet: not allowed with argument --verbose"),
         (["--out"], "argument --out: expected one argument"),
+        (["--layers", "1000000000"], "layers: expected "),
     ],
 )
 def test_bad_input_is_2_and_one_line_that_names_it(capsys, tmp_path, arguments, words):
@@ -112,6 +115,28 @@ def test_the_folder_asked_for_is_made_and_filled(tmp_path, capsys):
     assert names == {"summary.json", "steps.csv", "weights.safetensors", "agreement.png"}
     assert capsys.readouterr().out.splitlines()[-1] == "Written to some/where"
     assert not (tmp_path / "runs").exists()
+
+
+def test_results_are_replaced_only_by_force(capsys):
+    assert status(*SMALL, "--quiet", "--out", "run") == 0
+    before = Path("run", "summary.json").read_bytes()
+    again = [*SMALL, "--quiet", "--seed", "2", "--out", "run"]
+    assert status(*again) == 2
+    assert "expected a folder without results, got run; --force replaces" in capsys.readouterr().err
+    assert Path("run", "summary.json").read_bytes() == before
+    assert status(*again, "--force") == 0
+    assert Path("run", "summary.json").read_bytes() != before
+
+
+def test_an_interrupt_leaves_an_interrupted_result(monkeypatch, capsys):
+    def interrupted(settings, advance):
+        signal.raise_signal(signal.SIGINT)
+        return train(settings, advance)
+
+    monkeypatch.setattr("compare.commands.train.train", interrupted)
+    assert status(*SMALL, "--out", "run") == 130
+    assert capsys.readouterr().out.startswith("INTERRUPTED after 1 ")
+    assert json.loads(Path("run", "summary.json").read_text())["verdict"] == "interrupted"
 
 
 def test_the_summary_says_what_was_asked_for_and_what_came_of_it(tmp_path):

@@ -17,6 +17,7 @@ from compare.cli import main
         (["--sizes", "8,0,2,16"], "sizes: expected T, B, D and H of at least 1, got '8,0,2,16'"),
         (["--threads", "0"], "threads: expected numbers from 1 to"),
         (["--rounds", "-1"], "rounds: expected more than 0, got -1"),
+        (["--seconds", "nan"], "seconds: expected more than 0, got nan"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, capsys, tmp_path, monkeypatch):

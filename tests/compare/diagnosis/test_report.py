@@ -15,7 +15,7 @@ def wrong(tmp_path):
 
 
 @pytest.mark.slow
-def test_new_then_check(tmp_path, capsys):
+def test_new_then_check(tmp_path, capsys, preloaded):
     path = tmp_path / "mine.py"
     assert main(["new", str(path), "--cell", "gru"]) == 0
     assert f"python -m compare check {path}" in capsys.readouterr().out
@@ -48,7 +48,7 @@ def test_new_overwrites_nothing(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_agreement_is_one_line_and_0(tmp_path, capsys):
+def test_agreement_is_one_line_and_0(tmp_path, capsys, preloaded):
     assert main(["check", str(write(tmp_path / "mine.py", "rnn")), "--out", str(tmp_path / "out")]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"AGREE: {tmp_path / 'mine.py'}: ")
@@ -56,7 +56,7 @@ def test_agreement_is_one_line_and_0(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys):
+def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys, preloaded):
     assert main(["check", str(wrong), "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr().out
     for words in (
@@ -76,7 +76,7 @@ def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_json_says_the_same(wrong, tmp_path, capsys):
+def test_json_says_the_same(wrong, tmp_path, capsys, preloaded):
     assert main(["check", str(wrong), "--json", "--out", str(tmp_path / "out")]) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["verdict"] == "disagree"

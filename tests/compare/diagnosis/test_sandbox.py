@@ -58,7 +58,11 @@ def is_closed(held):
     return bool(select.select([held], [], [], 10)[0]) and held.read(1) == b""
 
 
-def test_a_right_file_comes_back_as_found(tmp_path):
+def test_a_process_is_started_for_a_check(tmp_path):
+    assert check(write(tmp_path / "mine.py", "rnn")).agrees
+
+
+def test_a_right_file_comes_back_as_found(tmp_path, preloaded):
     checked = check(write(tmp_path / "mine.py", "rnn"))
     assert checked.agrees
     assert checked.found["subject"] == str(tmp_path / "mine.py")
@@ -66,7 +70,7 @@ def test_a_right_file_comes_back_as_found(tmp_path):
     assert checked.figure == b""
 
 
-def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path):
+def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path, preloaded):
     path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "slope(d_h, h)"))
     path.write_text(path.read_text() + "\n\ndef slope(d, h):\n    return d[:, :2] * (1 - h * h)\n")
     text = message(path)
@@ -77,7 +81,7 @@ def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path):
     assert text.splitlines()[-1].startswith("ValueError: operands could not be broadcast together")
 
 
-def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_which(tmp_path):
+def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_which(tmp_path, preloaded):
     path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "(d_h * (1 - h * h)).T"))
     checked = check(path)
     (fault,) = checked.found["faults"]
@@ -87,12 +91,12 @@ def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_whic
     assert checked.figure.startswith(b"\x89PNG")
 
 
-def test_a_wrong_number_of_values_is_one_line(tmp_path):
+def test_a_wrong_number_of_values_is_one_line(tmp_path, preloaded):
     path = write(tmp_path / "mine.py", "rnn", ("return d_x, d_h_prev, gradients", "return d_x, gradients"))
     assert message(path).endswith("backward: expected d_x, d_h_0 and the gradients, got 2 values")
 
 
-def test_a_file_that_is_no_python(tmp_path):
+def test_a_file_that_is_no_python(tmp_path, preloaded):
     path = tmp_path / "mine.py"
     path.write_text("def forward(:\n")
     text = message(path)
@@ -100,28 +104,28 @@ def test_a_file_that_is_no_python(tmp_path):
     assert text.splitlines()[-1] == "SyntaxError: invalid syntax"
 
 
-def test_a_file_that_ends_the_process(tmp_path):
+def test_a_file_that_ends_the_process(tmp_path, preloaded):
     path = tmp_path / "mine.py"
     path.write_text("import os\n\nos._exit(3)\n")
     assert message(path) == f"{path}: expected a result, but its process ended without one"
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_file_that_is_not_there(tmp_path, preloaded):
     path = tmp_path / "none.py"
     assert message(path) == f"FILE: no such file: {path}"
 
 
-def test_a_file_that_takes_all_memory(tmp_path):
+def test_a_file_that_takes_all_memory(tmp_path, preloaded):
     path = write(tmp_path / "mine.py", "rnn", ("    d_h_prev = d_h_n\n", "    d_h_prev = d_h_n + np.ones(2**28)[0]\n"))
     assert "Unable to allocate 2.00 GiB for an array with shape (268435456,)" in message(path, memory=1)
 
 
-def test_a_file_that_never_ends_is_ended_with_its_children(tmp_path):
+def test_a_file_that_never_ends_is_ended_with_its_children(tmp_path, preloaded):
     path, pipe = endless(tmp_path)
     with ThreadPoolExecutor() as pool:
-        ended = pool.submit(message, path, seconds=12)
+        ended = pool.submit(message, path, seconds=4)
         with reading(pipe) as held:
-            assert ended.result() == f"{path}: expected a result within 12 s (--timeout), got none"
+            assert ended.result() == f"{path}: expected a result within 4 s (--timeout), got none"
             assert is_closed(held)
 
 
@@ -137,7 +141,7 @@ def test_a_file_ends_with_the_command_that_checks_it(tmp_path, number):
         assert is_closed(held)
 
 
-def test_a_file_may_import_files_beside_it_and_have_annotations_that_are_strings(tmp_path):
+def test_a_file_may_import_files_beside_it_and_have_annotations_that_are_strings(tmp_path, preloaded):
     (tmp_path / "slopes.py").write_text("def slope(h):\n    return 1 - h * h\n")
     path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * slope(h)"))
     _, doc, code = path.read_text().split('"""', 2)

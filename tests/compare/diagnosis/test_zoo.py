@@ -5,7 +5,7 @@ from zoo import SPECIMENS
 from zoo.specimen import variants
 
 #: How many draws of its arguments a right derivation has to agree on.
-DRAWS = 40
+DRAWS = 15
 
 EVERY_SPECIMEN = pytest.mark.parametrize("specimen", SPECIMENS.values(), ids=SPECIMENS)
 

@@ -2,7 +2,6 @@
 
 import json
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -116,10 +115,10 @@ def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_oth
     assert "; fast against text: " in printed
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
 @pytest.mark.parametrize("fault", {fault.cell: fault for fault in COMPILED if not fault.options}.values(), ids=title)
-def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no_others(fault, tmp_path, monkeypatch):
+def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no_others(
+    fault, tmp_path, monkeypatch, uncompiled
+):
     broken(fault, tmp_path, monkeypatch)
     code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell, "--engine", "compiled")
     assert code == 1

@@ -1,7 +1,9 @@
 """The lock-step against other frameworks, and with the torch side elsewhere: on a GPU, or in several processes."""
 
 import json
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 
@@ -14,7 +16,7 @@ from compare.lockstep.distributed import check_batch_size
 from compare.lockstep.settings import SIDES, Settings
 from compare.lockstep.training import train
 
-SMALL = {"hidden_size": 5, "bits": 5, "batch_size": 6, "steps": 12}
+SMALL = {"hidden_size": 5, "bits": 5, "batch_size": 6, "steps": 6}
 VARIANTS = [
     {},
     {"cell": "gru", "layers": 2, "bidirectional": True, "optimizer": "sgd", "momentum": 0.9, "nesterov": True},
@@ -120,29 +122,6 @@ def test_the_torch_side_agrees_on_a_gpu(cell, dtype):
     assert run.agrees, disagreeing(run)
 
 
-def in_two_processes(arguments, tmp_path):
-    """Run Python in two processes of torchrun's on this machine's loopback."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, *launcher], env=environment, capture_output=True, text=True, cwd=tmp_path)
-
-
-@pytest.fixture
-def on_the_path(monkeypatch, request):
-    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
-
-
-@pytest.mark.slow
-def test_the_averaged_gradient_of_two_processes_is_that_of_the_whole_batch(tmp_path, on_the_path):
-    options = ["--steps", "5", "--batch-size", "6", "--hidden-size", "5", "--out", str(tmp_path / "run")]
-    done = in_two_processes(["-m", "compare", *options], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("AGREE") == 1
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary["verdict"] == "agree"
-    assert 0 < summary["worst"]["gradient"] < 1e-14
-
-
 def test_processes_that_cannot_share_a_batch_are_refused(monkeypatch):
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     check_batch_size(6)
@@ -150,7 +129,24 @@ def test_processes_that_cannot_share_a_batch_are_refused(monkeypatch):
         check_batch_size(5)
 
 
-HAND_DERIVED = """
+@pytest.mark.slow
+def test_the_averaged_gradient_of_two_processes_is_that_of_the_whole_batch(tmp_path, request):
+    options = ["--steps", "5", "--batch-size", "6", "--hidden-size", "5", "--out", "run"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "compare", *options]
+    surroundings = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(request.config.rootpath)}
+    done = subprocess.run(
+        [sys.executable, *launcher], env=os.environ | surroundings, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("AGREE") == 1
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["verdict"] == "agree"
+    assert 0 < summary["worst"]["gradient"] < 1e-14
+
+
+#: Trains a hand-derived module alone and under DistributedDataParallel, in each of two processes.
+PROGRAM = """
+import os
 import numpy as np, torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 import manual
@@ -159,12 +155,12 @@ from compare.bridge import HandDerived
 def made():
     return HandDerived(manual.LSTM(2, 5, rng=np.random.default_rng(0)))
 
-dist.init_process_group("gloo")
+os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
 x = torch.from_numpy(np.random.default_rng(1).normal(size=(4, 6, 2)))
 alone, shared = made(), made()
 parallel = DistributedDataParallel(shared)
 optimizers = [torch.optim.Adam(module.parameters(), lr=0.1) for module in (alone, shared)]
-rank = dist.get_rank()
 for _ in range(3):
     for optimizer in optimizers:
         optimizer.zero_grad()
@@ -174,13 +170,22 @@ for _ in range(3):
         assert (a.grad - b.grad).abs().max() < 1e-15 and a.grad.abs().max() > 1e-6
     for optimizer in optimizers:
         optimizer.step()
-print("TRAINED")
 dist.destroy_process_group()
 """
 
 
 @pytest.mark.slow
-def test_a_hand_derived_module_trains_in_two_processes(tmp_path, on_the_path):
-    (tmp_path / "train.py").write_text(HAND_DERIVED)
-    done = in_two_processes(["train.py"], tmp_path)
-    assert done.stdout.count("TRAINED") == 2, done.stderr
+def test_a_hand_derived_module_trains_in_two_processes(tmp_path, preloaded):
+    (tmp_path / "train.py").write_text(PROGRAM)
+    context = multiprocessing.get_context()
+    processes = [
+        context.Process(
+            target=runpy.run_path, args=(str(tmp_path / "train.py"), {"rank": rank, "store": str(tmp_path / "store")})
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(100)
+    assert [process.exitcode for process in processes] == [0, 0]

@@ -88,6 +88,7 @@ def test_an_error_in_a_thread_is_the_caller_s(layers, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork\\(\\) was called:RuntimeWarning")  # JAX's, if a test imported it
 def test_a_child_process_has_threads_of_its_own(layers):
     expected, _ = results(layers[1])
     context = multiprocessing.get_context("fork")
