@@ -10,7 +10,7 @@ import traceback
 from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from compare.commands import AGREE, BAD_INPUT, COMMANDS, FILE_ERROR, INTERNAL_ERROR, INTERRUPTED
 
@@ -19,6 +19,13 @@ DEFAULT = "train"
 
 class Parser(argparse.ArgumentParser):
     """A parser that reports an error on one line."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, but refuse ``--option=--``, which Python 3.11 takes for an option without a value."""
+        for argument in args:
+            if argument.startswith("--") and argument.endswith("=--"):
+                self.error(f"argument {argument[:-3]}: expected a value, got '--'")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the arguments and exit."""

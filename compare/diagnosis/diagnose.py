@@ -168,6 +168,8 @@ def _unsteady(first: Localiser, others: list[Localiser]) -> list[str]:
         if again is None or again.shape != array.shape:
             found.append(one.name)
             continue
+        if array.dtype == object:
+            continue  # no numbers, as the comparison says
         limit = float((one.limits * one.scales).max())
         with np.errstate(invalid="ignore"):
             far = np.abs(again - array)

@@ -21,17 +21,23 @@ def read(path: Path, framework: str) -> Network:
         framework: whose layout it has, a key of ``LAYOUTS``.
 
     Raises:
-        ValueError: no such file, a kind that the framework does not have, or a network that ``manual`` does not have.
+        ValueError: no such file, one that is damaged, a kind that the framework does not have, or a network that
+            ``manual`` does not have.
     """
     check_ending("file", path, framework)
     if not path.is_file():
         raise ValueError(f"file: no such file: {path}")
-    if path.name.endswith((".onnx", ".keras")):
-        network: Network = import_module(f"compare.frameworks.{framework}_files").read(path)
-        return network
-    from compare.frameworks import weight_files
-
-    return weight_files.read(path, framework)
+    is_model = path.name.endswith((".onnx", ".keras"))
+    reader = import_module(f"compare.frameworks.{f'{framework}_files' if is_model else 'weight_files'}")
+    try:
+        network: Network = reader.read(path) if is_model else reader.read(path, framework)
+        network.model()  # which says what does not fit
+    except (ValueError, OSError, ImportError):
+        raise
+    except Exception as error:  # a damaged file makes others' parsers raise anything
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"{path}: expected a file of {framework} as its name says: {words}") from None
+    return network
 
 
 def write(path: Path, framework: str, network: Network) -> None:

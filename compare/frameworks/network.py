@@ -7,6 +7,7 @@ import numpy as np
 import manual
 from compare.frameworks.forms import FORMS, form_of
 from compare.frameworks.layouts import Arrays
+from manual.arrays import Array
 from manual.recurrent import Recurrent
 
 
@@ -42,7 +43,7 @@ class Network:
         """Return the model of ``manual`` with these weights, or the layer alone where there is no readout. Copies.
 
         Raises:
-            ValueError: the layers do not fit each other.
+            ValueError: the layers do not fit each other, or have numbers that are not finite.
         """
         if len({len(layer) for layer in self.layers}) > 1:
             raise ValueError("layers: expected one direction in all or both in all")
@@ -58,10 +59,7 @@ class Network:
         )
         for sweep, arrays in zip(layer.sweeps, [arrays for layer in self.layers for arrays in layer], strict=True):
             for name, full in sweep.names:
-                target = layer.parameters[full]
-                if arrays[name].shape != target.shape:
-                    raise ValueError(f"{full}: expected shape {target.shape}, got {arrays[name].shape}")
-                target[...] = arrays[name]
+                _copy(full, arrays[name], layer.parameters[full])
         if not self.readout:
             return layer
         O, width = self.readout["weight"].shape
@@ -69,7 +67,7 @@ class Network:
             raise ValueError(f"readout: expected weights of {layer.output_size} columns, got {width}")
         linear = manual.Linear(width, O, dtype=dtype, rng=rng)
         for name, array in self.readout.items():
-            linear.parameters[name][...] = array
+            _copy(f"readout.{name}", array, linear.parameters[name])
         return manual.Model(layer, linear)
 
     @property
@@ -79,3 +77,12 @@ class Network:
         count, ways = len(self.layers), "both directions, " if len(self.layers[0]) == 2 else ""
         readout = f", readout to {len(self.readout['bias'])}" if self.readout else ""
         return f"{self.form}, {ways}{count} layer{'s' * (count > 1)} from {D} to {H}{readout}"
+
+
+def _copy(name: str, source: Array, target: Array) -> None:
+    for form in ("shape", "dtype"):
+        if getattr(source, form) != getattr(target, form):
+            raise ValueError(f"{name}: expected {form} {getattr(target, form)}, got {getattr(source, form)}")
+    if not np.isfinite(source).all():
+        raise ValueError(f"{name}: expected finite numbers, got others")
+    np.copyto(target, source)

@@ -6,7 +6,6 @@ what remains is a readout.
 """
 
 import re
-import zipfile
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -73,7 +72,6 @@ def from_arrays(arrays: Arrays, framework: str) -> Network:
     for form, layout in LAYOUTS[framework].items():
         network = _as_form(arrays, framework, form, layout)
         if network:
-            network.model()  # which says what does not fit
             return network
     names = " or ".join(", ".join(layout.names) for layout in LAYOUTS[framework].values())
     raise ValueError(f"{framework}: expected for each layer arrays named {names}, got {', '.join(arrays)}")
@@ -91,8 +89,9 @@ def read(path: Path, framework: str) -> Network:
         layout = ""
         try:
             arrays = READERS[_kind(path)](path)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path}: expected a file of arrays as its name says: {error}") from None
+        except (OSError, ValueError) as error:
+            words = " ".join(str(error).split())
+            raise ValueError(f"{path}: expected a file of arrays as its name says: {words}") from None
     network = from_arrays(arrays, framework)
     if layout and layout != _title(framework, network.form):
         raise ValueError(f"{path}: expected layout {_title(framework, network.form)!r}, got {layout!r}")

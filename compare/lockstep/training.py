@@ -190,7 +190,7 @@ def _sample(rng: np.random.Generator, bits: int, count: int) -> Sums:
 def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration) -> Report:
     """Check each equation of the manual side's layer individually, and its fast kernels against the text.
 
-    Nothing is checked if the lock-step is stuck.
+    Nothing is checked if the lock-step is stuck. An error that the text raises is a failure of the manual side.
 
     Args:
         lockstep: the finished lock-step.
@@ -201,7 +201,8 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration
         return no_check(lockstep, settings)
     layer = lockstep.manual.model.recurrent
     cell = form_of(settings.cell, getattr(layer.kernel, "reset_after", True))
-    return check_layer(layer, twin, cell, seed=settings.seed)
+    checked = lockstep.by_hand("each equation", lambda: check_layer(layer, twin, cell, seed=settings.seed))
+    return checked or no_check(lockstep, settings)
 
 
 def no_check(lockstep: Lockstep, settings: Configuration) -> Report:

@@ -74,6 +74,7 @@ def test_disagreement_is_1(capsys):
         (["--verbose", "--quiet"], "argument --quiet: not allowed with argument --verbose"),
         (["--out"], "argument --out: expected one argument"),
         (["--layers", "1000000000"], "layers: expected "),
+        (["--out=--"], "argument --out: expected a value, got '--'"),
     ],
 )
 def test_bad_input_is_2_and_one_line_that_names_it(capsys, tmp_path, arguments, words):

@@ -20,6 +20,15 @@ def test_a_starter_filled_in_agrees(cell, tmp_path):
     assert max(one.errors.max() for one in report.chained) < 1e-13
 
 
+def test_a_result_that_is_no_array_of_numbers_is_a_disagreement(tmp_path):
+    report = check_file(
+        write(tmp_path / "mine.py", "lstm", ("return np.stack(output), h, c,", "return np.stack(output), h, p,"))
+    )
+    assert not report.agrees
+    (problem,) = [one.problem for one in report.chained if one.problem]
+    assert problem == "shape (), expected (3, 5)"
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_starter_is_short_and_says_what_is_missing(cell):
     assert len((STARTERS / f"{cell}.py").read_text().splitlines()) < 80

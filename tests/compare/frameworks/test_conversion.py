@@ -238,6 +238,53 @@ def test_bad_files_are_refused(tmp_path, capsys):
     refused("b.onnx: expected an ONNX model", *arguments, capsys=capsys)
 
 
+def damaged_archive(path):
+    """Change a byte of config.json in a Keras model, which its checksum shows."""
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"module"', b'"nodule"', 1))
+
+
+@pytest.mark.parametrize(
+    "ending, framework, damage, words",
+    [
+        (".keras", "keras", damaged_archive, "BadZipFile: Bad CRC-32"),
+        (".msgpack", "linen", lambda path: path.write_bytes(b"\x05"), "AssertionError: expected"),
+        (".npz", "torch", lambda path: np.savez(path, **{n: a.astype(int) for n, a in np.load(path).items()}), "int64"),
+    ],
+)
+def test_whatever_a_parser_raises_of_a_damaged_file_is_bad_input(tmp_path, capsys, ending, framework, damage, words):
+    if framework in MODULES:
+        pytest.importorskip(MODULES[framework])
+    path = tmp_path / f"weights{ending}"
+    conversion.write(path, framework, network_of("lstm", lacking=True))
+    damage(path)
+    refused(words, path, "--from", framework, "--to", "torch", "--out", tmp_path / "x.npz", capsys=capsys)
+    assert not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.parametrize("ending, framework", [(".npz", "torch"), (".onnx", "onnx"), (".msgpack", "linen")])
+@pytest.mark.parametrize("part", ["layer", "readout"])
+def test_numbers_that_are_not_finite_are_refused(tmp_path, ending, framework, part):
+    if framework in MODULES:
+        pytest.importorskip(MODULES[framework])
+    network = network_of("lstm", lacking=True)
+    name, arrays = ("readout.bias", network.readout) if part == "readout" else ("weight_hh_l1", network.layers[1][0])
+    arrays[name.partition("_l")[0].removeprefix("readout.")][-1] = np.nan
+    conversion.write(tmp_path / f"weights{ending}", framework, network)
+    with pytest.raises(ValueError, match=f"{name}: expected finite numbers, got others"):
+        conversion.read(tmp_path / f"weights{ending}", framework)
+
+
+def test_arrays_of_several_dtypes_are_refused():
+    network = network_of("lstm")
+    network.readout["bias"] = network.readout["bias"].astype(np.float32)
+    with pytest.raises(ValueError, match=r"readout\.bias: expected dtype float64, got float32"):
+        network.model()
+    network.readout["bias"] = np.ones(1)
+    with pytest.raises(ValueError, match=r"readout\.bias: expected shape \(4,\), got \(1,\)"):
+        network.model()
+
+
 def test_a_file_that_says_it_has_another_layout_is_refused(tmp_path):
     network = network_of("lstm", lacking=True)
     conversion.write(tmp_path / "a.safetensors", "tensorflow-block-v1", network)

@@ -147,6 +147,16 @@ def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp
     assert f"DISAGREE: 3 steps in float64; {'; '.join(fault.wrong)}; fast against text: " in capsys.readouterr().out
 
 
+def test_an_equation_that_raises_is_a_disagreement(tmp_path, monkeypatch, capsys):
+    """Training runs the fast kernels, so that the text raises only when its equations are checked."""
+    fault = TextFault("raises", "lstm.py", "d_z @ W_hh)", "d_z @ W_hh.T)", ())
+    broken(fault, tmp_path, monkeypatch)
+    code, written = summary(tmp_path, monkeypatch)
+    assert code == 1
+    assert written["deaths"][0].startswith("manual: each equation raised ValueError: matmul: ")
+    assert "DISAGREE: 3 steps in float64; manual: each equation raised" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("more", [".T.copy()", ".astype(np.float32)"], ids=["transposed", "another dtype"])
 def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, monkeypatch, capsys, more):
     product = "d_W[:, :P].copy()"
