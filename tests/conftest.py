@@ -9,6 +9,7 @@ os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OM
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """Run the tests of single files in this process: starting others takes longer than most of them."""
     return 0 if any(".py" in argument for argument in config.args) else None

@@ -77,6 +77,7 @@ def test_any_layout_will_do(biases, columns, tmp_path):
     assert check_file(path).agrees
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("biases, columns", [(1, False), ('"scalar"', True)])
 def test_a_mistake_is_named_in_any_layout(biases, columns, tmp_path):
     path = tmp_path / "mine.py"

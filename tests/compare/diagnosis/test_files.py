@@ -36,6 +36,7 @@ def test_a_starter_is_short_and_says_what_is_missing(cell):
         check_file(STARTERS / f"{cell}.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_the_adjoints_of_the_gates_need_no_probes(cell, tmp_path):
     path = write(tmp_path / "mine.py", cell)
@@ -57,6 +58,7 @@ GATES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell, equation, title", GATES)
 def test_the_adjoint_of_a_gate_is_named_with_its_equation(cell, equation, title, tmp_path):
     path = write(tmp_path / "mine.py", cell, (equation, f"-{equation}"))
@@ -188,6 +190,7 @@ def test_the_starter_with_a_reference_filled_in_agrees(tmp_path):
     assert max(one.errors.max() for one in report.chained) < 1e-13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "old, new, name",
     [

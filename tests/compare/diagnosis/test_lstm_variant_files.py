@@ -122,6 +122,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_named(name, tmp_path):
     variant, fault, hint = FAULTS[name]

@@ -14,6 +14,7 @@ from compare.diagnosis.catalogue import COMPILED, FAST, FAULTS
 from compare.diagnosis.scoring import score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*FAULTS, *FAST], ids=lambda fault: f"{fault.cell}: {fault.title}")
 def test_it_is_caught_and_named_rightly(fault):
     scored = score(fault)
@@ -21,6 +22,7 @@ def test_it_is_caught_and_named_rightly(fault):
     assert scored.named, (scored.found, scored.hints)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", COMPILED, ids=lambda fault: f"{fault.cell}: {fault.title}")
 def test_a_fault_of_a_compiled_kernel_is_caught_and_named_rightly(fault, uncompiled):
     scored = score(fault)

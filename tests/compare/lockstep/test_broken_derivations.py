@@ -101,6 +101,7 @@ def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_o
     assert all(name in printed for name in fault.wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", SEEN, ids=title)
 def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_others(
     fault, tmp_path, monkeypatch, capsys
@@ -115,6 +116,7 @@ def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_oth
     assert "; fast against text: " in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", {fault.cell: fault for fault in COMPILED if not fault.options}.values(), ids=title)
 def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no_others(
     fault, tmp_path, monkeypatch, uncompiled
@@ -125,6 +127,7 @@ def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", UNSEEN, ids=title)
 def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_end(fault, tmp_path, monkeypatch, capsys):
     broken(fault, tmp_path, monkeypatch)
@@ -136,6 +139,7 @@ def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_en
     assert {name.removesuffix("_l0") for name in names.splitlines()[0].split(", ")} == set(fault.wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", TEXT, ids=title)
 def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp_path, monkeypatch, capsys):
     broken(fault, tmp_path, monkeypatch)

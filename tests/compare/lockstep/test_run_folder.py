@@ -150,6 +150,7 @@ def test_the_figure_is_a_png(run, tmp_path):
     assert width > 600 and height > 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 def test_a_run_of_errors_that_no_log_axis_can_show_is_drawn_without_a_warning(run, tmp_path, value):
     errors = dict.fromkeys(GROUPS, value)
@@ -158,6 +159,7 @@ def test_a_run_of_errors_that_no_log_axis_can_show_is_drawn_without_a_warning(ru
     assert (tmp_path / "agreement.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_losses_that_no_log_axis_can_show_are_drawn_without_a_warning(run, tmp_path, value):
     run.lockstep.steps[:] = [replace(step, loss_manual=value, loss_autograd=value) for step in run.lockstep.steps]

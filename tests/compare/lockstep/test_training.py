@@ -97,18 +97,11 @@ def test_each_step_is_reported_once_and_in_order():
     assert reported == run.lockstep.steps and len(reported) == 3
 
 
-def test_the_same_seed_gives_the_same_bits():
-    assert outcome(SMALL) == outcome(SMALL)
-
-
-def test_the_state_of_torchs_own_generator_does_not_matter():
+def test_the_same_seed_gives_the_same_bits_whatever_the_state_of_torchs_own_generator():
     first = outcome(SMALL)
     torch.manual_seed(99)
     assert outcome(SMALL) == first
-
-
-def test_another_seed_gives_other_weights_and_other_problems():
-    assert not set(outcome(SMALL)) & set(outcome(replace(SMALL, seed=1)))
+    assert not set(outcome(replace(SMALL, seed=1))) & set(first)
 
 
 def test_all_short_sums_are_evaluated(run):

@@ -60,6 +60,7 @@ def texts(draw, H: int):
     return LSTMKernel(draw(st.integers(1, H - 1)) if cell == "lstm projected" and H > 1 else 0)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_compiled_agrees_with_the_text(data):
@@ -71,6 +72,7 @@ def test_compiled_agrees_with_the_text(data):
     assert worst_ulps(e, replace(e, kernel=compiled(text))) < ULPS
 
 
+@pytest.mark.slow
 def test_units_beyond_a_vector_register_agree_with_the_text(text):
     e = experiment(text, T=5, B=2, D=3, H=37, dtype=np.float32, seed=0)
     assert worst_ulps(e, replace(e, kernel=compiled(text))) < ULPS
