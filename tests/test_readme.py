@@ -9,7 +9,6 @@ import re
 import shlex
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,28 +46,16 @@ def test_an_example_prints_what_its_comments_say(readme, example, capsys):
     assert capsys.readouterr().out.splitlines() == said
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("examples")
-    for name, text in FILES.items():
-        (folder / name).write_text(text)
-    write(folder / "my_lstm.py", "lstm", *THREE_MISTAKES)
-    return folder
-
-
-@cache
-def run(arguments: tuple[str, ...], folder: Path) -> str:
-    """What a command prints that runs in a process of its own; some READMEs show the same one."""
-    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True).stdout
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("readme", SESSIONS)
-def test_the_commands_print_what_is_shown(readme, folder, monkeypatch, capsys, preloaded):
+def test_the_commands_print_what_is_shown(readme, tmp_path, monkeypatch, capsys, preloaded):
     if readme == "compare/frameworks/README.md":
         pytest.importorskip("onnxruntime")
-    monkeypatch.chdir(folder)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    write(tmp_path / "my_lstm.py", "lstm", *THREE_MISTAKES)
     for language, text in BLOCKS[readme]:
         if language == "console":
             for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.M):
@@ -78,5 +65,5 @@ def test_the_commands_print_what_is_shown(readme, folder, monkeypatch, capsys, p
                     main(arguments[2:])
                     printed = capsys.readouterr().out
                 else:
-                    printed = run(tuple(arguments), folder)
+                    printed = subprocess.run([sys.executable, *arguments], capture_output=True, text=True).stdout
                 assert re.fullmatch(re.escape(shown).replace("…", ".*?"), printed, re.S), printed
