@@ -222,6 +222,14 @@ def test_help_without_a_command_lists_the_commands_and_the_default(capsys, flag)
     assert "Without a command it is train. `python -m compare train --help` lists its options." in printed
 
 
+def test_what_an_encoding_lacks_is_replaced(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    status("--help")
+    print("σ", flush=True)
+    assert stream.buffer.getvalue().endswith(b"?\n")
+
+
 def test_help_imports_no_numerical_library():
     program = (
         "import sys; from compare.cli import main; main(['--help']); "
@@ -234,6 +242,12 @@ def test_help_imports_no_numerical_library():
 def test_each_command_has_help_of_its_own(capsys, name):
     assert status(name, "--help") == 0
     assert capsys.readouterr().out.startswith(f"usage: python -m compare {name} ")
+
+
+@pytest.mark.parametrize("name, default", [("bench", "LSTM GRU RNN"), ("accuracy", "8 64 512")])
+def test_help_shows_a_default_of_several_values_as_one_types_it(capsys, name, default):
+    status(name, "--help")
+    assert f"(default: {default})" in re.sub(r"\s+", " ", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("arguments, name", [([], "FILE"), (["--reference"], "reference")])
