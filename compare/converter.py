@@ -82,13 +82,17 @@ def load(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> Non
 
 def write_arrays(path: Path, arrays: Mapping[str, Array], layout: str) -> None:
     """Write arrays to a safetensors file, replaced as a whole, whose metadata has their layout and their checksum."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with replacing(path) as temporary:
         temporary.write_bytes(to_bytes(contiguous, {"layout": f"{layout}{CHECKSUM}{_checksum(contiguous)}"}))
 
 
-def read_arrays(path: Path) -> tuple[dict[str, Array], str]:
+def read_arrays(path: Path, finite: bool = True) -> tuple[dict[str, Array], str]:
     """Return the arrays in a safetensors file and their layout, which is empty if its metadata does not name one.
+
+    Args:
+        path: the file.
+        finite: whether to refuse arrays with NaN or infinity.
 
     Raises:
         ValueError: the file is a directory or no safetensors file, or has arrays that are not finite or not those of
@@ -107,7 +111,7 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], str]:
     if separator and checksum != _checksum(arrays):
         raise ValueError(f"{path}: expected arrays with the checksum {checksum[:12]}…, got {_checksum(arrays)[:12]}…")
     for name, array in arrays.items():
-        if not np.isfinite(array).all():
+        if finite and not np.isfinite(array).all():
             raise ValueError(f"{path}: expected finite numbers, got others in {name}")
     return arrays, layout
 

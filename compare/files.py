@@ -1,4 +1,4 @@
-"""Replace files atomically: write a temporary file in the same folder, then rename it."""
+"""Replace files and folders as a whole: write under a temporary name, then rename."""
 
 import os
 import shutil
@@ -20,17 +20,30 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def filling(folder: Path, last: str) -> Iterator[Path]:
-    """Yield a temporary folder whose files are moved to ``folder`` if the block ends without an error.
+def filling(folder: Path, *names: str) -> Iterator[Path]:
+    """Yield a temporary folder, which takes the place of ``folder`` if the block ends without an error.
 
-    The file named ``last`` is removed first and comes last, so a folder that has it is complete.
+    A new folder appears by a single rename. In an existing one, which may have other files as well, the first of the
+    names is removed first and comes last. So a folder that has this file is complete.
+
+    Args:
+        folder: the folder to fill.
+        names: all files that the block may write. Those that it does not write are removed from an existing folder.
     """
-    temporary = folder / f".{os.getpid()}.partial"
+    existing = folder.exists()
+    temporary = (folder if existing else folder.parent) / f".{os.getpid()}.{folder.name}.partial"
+    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process of the same number
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        (folder / last).unlink(missing_ok=True)
-        for path in sorted(temporary.iterdir(), key=lambda path: path.name == last):
-            path.replace(folder / path.name)
+        if existing:
+            (folder / names[0]).unlink(missing_ok=True)
+            written = [name for name in reversed(names) if (temporary / name).exists()]
+            for name in written:
+                (temporary / name).replace(folder / name)
+            for name in set(names) - set(written):
+                (folder / name).unlink(missing_ok=True)
+        else:
+            temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from compare.benchmark.contenders import CONTENDERS
 from compare.benchmark.measure import Measured, as_json
-from compare.files import replacing
+from compare.files import filling
 
 TASKS = {"layer": "forward + backward", "step": "one training step on binary addition"}
 COLUMNS = ("task", "cell", "T", "B", "D", "H", "dtype", "threads", "sweep", "load", "contender", "round", "seconds")
@@ -111,20 +111,19 @@ def _time(seconds: float) -> str:
 
 def write(machine: dict[str, Any], measured: list[Measured], folder: Path) -> None:
     """Write ``bench.json`` and ``bench.csv``, and ``bench.png`` if there are sweeps."""
-    with replacing(folder / "bench.json") as path:
-        path.write_text(json.dumps(as_json(machine, measured), indent=1))
-    with replacing(folder / "bench.csv") as path, path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for one in measured:
-            case = one.case
-            head = (case.task, case.cell, *case.size, case.dtype, case.threads, one.sweep, f"{one.load:.2f}")
-            products = [(f"products, {name}", timing) for name, timing in one.products.items()]
-            for name, timing in [*one.timings.items(), *products]:
-                writer.writerows((*head, name, k, repr(seconds)) for k, seconds in enumerate(timing.seconds))
-    if any(one.sweep for one in measured):
-        with replacing(folder / "bench.png") as path:
-            draw([one for one in measured if one.sweep], path)
+    with filling(folder, "bench.json", "bench.csv", "bench.png") as path:
+        (path / "bench.json").write_text(json.dumps(as_json(machine, measured), indent=1))
+        with (path / "bench.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for one in measured:
+                case = one.case
+                head = (case.task, case.cell, *case.size, case.dtype, case.threads, one.sweep, f"{one.load:.2f}")
+                products = [(f"products, {name}", timing) for name, timing in one.products.items()]
+                for name, timing in [*one.timings.items(), *products]:
+                    writer.writerows((*head, name, k, repr(seconds)) for k, seconds in enumerate(timing.seconds))
+        if any(one.sweep for one in measured):
+            draw([one for one in measured if one.sweep], path / "bench.png")
 
 
 def draw(swept: list[Measured], path: Path) -> None:

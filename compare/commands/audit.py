@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from compare.commands import AGREE
 from compare.commands.output import add_out, console, make_ready
-from compare.files import replacing
+from compare.files import filling
 from compare.published import audit_figures, audit_tables
 from compare.published.audit import audit
 
@@ -52,13 +52,14 @@ def run(options: argparse.Namespace) -> int:
             lambda done, total: progress.update(task, completed=done, total=total),
         )
     text = audit_tables.as_text(results)
-    with replacing(options.out / "audit.json") as path:
-        path.write_text(text, encoding="utf-8")
-    audit_figures.draw_trials(results, options.out / "audit.png")
-    audit_figures.draw_carry(results, options.out / "carry.png")
     if options.json:
         print(text, end="")
-        return AGREE
-    audit_tables.show(results, console())
-    print(f"Written to {options.out}")
+    else:
+        audit_tables.show(results, console())
+    with filling(options.out, "audit.json", "audit.png", "carry.png") as path:
+        (path / "audit.json").write_text(text, encoding="utf-8")
+        audit_figures.draw_trials(results, path / "audit.png")
+        audit_figures.draw_carry(results, path / "carry.png")
+    if not options.json:
+        print(f"Written to {options.out}")
     return AGREE

@@ -88,8 +88,8 @@ def run(options: argparse.Namespace) -> int:
 
     here = machine.describe()
     measured = measure.run(cases, names, budget, show_progress)
-    report.write(here, measured, options.out)
     report.show(here, measured, console(160))
+    report.write(here, measured, options.out)
     print(f"Written to {options.out}")
     return AGREE if all(one.agrees for one in measured) else DISAGREE
 

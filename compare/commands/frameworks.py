@@ -38,10 +38,11 @@ def run(options: argparse.Namespace) -> int:
 
     sizes = comparison.SIZES[:1] if options.quick else comparison.SIZES
     findings = comparison.run(options.only or list(FRAMEWORKS), sizes, on_done)
-    report.write(findings, options.out)
     if options.json:
         print(json.dumps(report.as_json(findings), indent=2))
     else:
         report.show(findings, console(200))
+    report.write(findings, options.out)
+    if not options.json:
         print(f"Written to {options.out}")
     return AGREE if findings.agrees else DISAGREE

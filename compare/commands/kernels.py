@@ -32,12 +32,13 @@ def run(options: argparse.Namespace) -> int:
     make_ready(options.out)
     found = find(options.draws)
     text = json.dumps(found, indent=1, ensure_ascii=False)
-    with replacing(options.out / "kernels.json") as path:
-        path.write_text(text + "\n", encoding="utf-8")
     if options.json:
         print(text)
     else:
         show(found, console())
+    with replacing(options.out / "kernels.json") as path:
+        path.write_text(text + "\n", encoding="utf-8")
+    if not options.json:
         print(f"Written to {options.out / 'kernels.json'}")
     return AGREE if all(kernel["agrees"] for kernel in found["kernels"].values()) else DISAGREE
 

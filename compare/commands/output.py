@@ -15,21 +15,22 @@ from rich.console import Console
 PIPED_WIDTH = 120
 
 
-def add_out(parser: argparse.ArgumentParser, meaning: str) -> None:
+def add_out(parser: argparse._ActionsContainer, meaning: str) -> None:
     """Add ``--out``, by default a folder in runs/ that no other process has."""
     now = Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}-{os.getpid()}"
     parser.add_argument("--out", type=Path, metavar="DIR", default=now, help=meaning)
 
 
 def make_ready(folder: Path) -> None:
-    """Create the folder and check that files can be written to it, before work is spent on results.
+    """Check that files can be written to the folder, or to its parent if it is new, before work is spent on results.
 
     Raises:
         ValueError: files cannot be written there.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
+        place = folder if folder.exists() else folder.parent
+        place.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=place).close()
     except OSError as error:
         raise ValueError(f"out: expected a writable folder, got {folder}: {error.strerror}") from None
 

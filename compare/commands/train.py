@@ -4,11 +4,13 @@ import argparse
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -16,14 +18,18 @@ from compare.cells import CELLS
 from compare.commands import AGREE, DISAGREE, INTERRUPTED, TERMINATED
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
 from compare.lockstep import report, run_folder
+from compare.lockstep.checkpoint import Checkpoint
 from compare.lockstep.distributed import processes
 from compare.lockstep.lockstep import Step
 from compare.lockstep.settings import SIDES, Settings
 from compare.lockstep.training import Interruption, Run, train
-from compare.published.recipe_training import RecipeRun, train_recipe
+from compare.published.recipe_training import train_recipe
 from compare.published.recipes import RECIPES, Recipe
 from manual import LOSSES
 from manual.engines import ENGINES
+
+#: What may be changed about a recipe.
+CHANGEABLE = ("steps", "seed", "engine")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +74,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="train a published system, with the true gradient, and print what its author prints; only --steps, "
         "--seed and --engine can be changed; `python -m compare recipes` lists the recipes",
     )
-    add_out(parser, "folder for the results")
+    folder = parser.add_mutually_exclusive_group()
+    add_out(folder, "folder for the results")
+    folder.add_argument(
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="go on with an interrupted or killed run that has a checkpoint in its folder, to the same bits",
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=int,
+        metavar="N",
+        help="save the run in its folder every N steps, and when it is interrupted (default: never, or as before)",
+    )
     parser.add_argument("--force", action="store_true", help="replace the results in the folder, if it has any")
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--verbose", action="store_true", help="print a line for each tensor, and more examples")
@@ -82,10 +101,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, rank: int) -> int:
-    given = {field.name: getattr(options, field.name) for field in fields(Settings) if hasattr(options, field.name)}
-    settings = _recipe(options.recipe, given) if "recipe" in options else Settings(**given)
+    names = ("recipe", *(field.name for field in fields(Settings)))
+    given = {name: getattr(options, name) for name in names if name in options}
+    settings, checkpoint = _start(options, given)
     make_ready(options.out)
-    if (options.out / "summary.json").exists() and not options.force:
+    if (options.out / run_folder.SUMMARY).exists() and not options.force and not options.resume:
         raise ValueError(f"out: expected a folder without results, got {options.out}; --force replaces them")
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     errors = Console(stderr=True)
@@ -108,9 +128,9 @@ def _run(options: argparse.Namespace, rank: int) -> int:
             worst = max(worst, *step.errors.values())
             progress.update(task, advance=1, loss=step.loss_manual, worst=worst)
             if signals:
-                raise Interruption if isinstance(settings, Settings) else KeyboardInterrupt
+                raise Interruption
 
-        finished = _train(settings, advance, options.quiet or rank > 0)
+        finished = _train(settings, advance, checkpoint, options.quiet or rank > 0)
     status = AGREE if finished.agrees else DISAGREE
     if finished.interrupted:
         status = TERMINATED if signals[0] == signal.SIGTERM else INTERRUPTED
@@ -123,8 +143,8 @@ def _run(options: argparse.Namespace, rank: int) -> int:
         else:
             report.show(finished, screen, options.verbose)
     run_folder.write(finished, options.out)
-    if isinstance(finished, RecipeRun) and finished.curve:
-        finished.draw_curve(options.out / "error_curve.png")
+    if checkpoint and not finished.interrupted:
+        checkpoint.path.unlink(missing_ok=True)
     if not finished.interrupted and not options.quiet:
         with to_whoever_reads():
             screen.print(f"Written to {options.out}", highlight=False, soft_wrap=True, markup=False)
@@ -152,18 +172,50 @@ def _interruptible() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _recipe(name: str, given: dict[str, Any]) -> Recipe:
-    """Look up a recipe and change what may be changed about it."""
-    if name not in RECIPES:
-        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
+def _configure(recipe: str | None = None, **given: Any) -> Settings | Recipe:
+    """Return the settings, or a recipe with what may be changed about it."""
+    if recipe is None:
+        return Settings(**given)
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     for option, value in given.items():
-        if option not in ("steps", "seed", "engine"):
+        if option not in CHANGEABLE:
             raise ValueError(f"{option}: expected no value with --recipe, which sets it, got {value}")
-    return replace(RECIPES[name], **given)
+    return replace(RECIPES[recipe], **given)
 
 
-def _train(settings: Settings | Recipe, advance: Callable[[Step], None], quiet: bool) -> Run:
+def _configuration(settings: Settings | Recipe) -> dict[str, Any]:
+    """Return the arguments from which ``_configure`` makes these settings."""
+    if isinstance(settings, Settings):
+        return asdict(settings)
+    return {"recipe": settings.name} | {name: getattr(settings, name) for name in CHANGEABLE}
+
+
+def _start(options: argparse.Namespace, given: dict[str, Any]) -> tuple[Settings | Recipe, Checkpoint | None]:
+    """Return what to train, and its checkpoint if it is to have one; a resumed run goes on in its folder."""
+    every = options.checkpoint_every
+    if every is not None and every < 1:
+        raise ValueError(f"checkpoint_every: expected at least 1, got {every}")
+    if (every or options.resume) and dist.is_initialized():
+        # DistributedDataParallel groups gradients anew after its first step, which can change the order of its sums.
+        raise ValueError("checkpoint_every, resume: expected one process, for several may end in other bits")
+    if not options.resume:
+        settings = _configure(**given)
+        return settings, Checkpoint(options.out, every, _configuration(settings)) if every else None
+    checkpoint = Checkpoint.read(options.resume)
+    for name, value in given.items():
+        before = checkpoint.configuration.get(name, "no value")
+        if value != before:
+            raise ValueError(f"{name}: expected {before}, with which the run was started, got {value}")
+    options.out, checkpoint.every = options.resume, every or checkpoint.every
+    return _configure(**checkpoint.configuration), checkpoint
+
+
+def _train(
+    settings: Settings | Recipe, advance: Callable[[Step], None], checkpoint: Checkpoint | None, quiet: bool
+) -> Run:
     """Train by settings or by a recipe, which also prints what its author prints."""
     if isinstance(settings, Settings):
-        return train(settings, advance)
-    return train_recipe(settings, advance, (lambda line: None) if quiet else partial(print, flush=True))
+        return train(settings, advance, checkpoint)
+    say = (lambda line: None) if quiet else partial(print, flush=True)
+    return train_recipe(settings, advance, say, checkpoint)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compare.agreement import TOLERANCES
-from compare.files import replacing
+from compare.files import filling
 from compare.frameworks.comparison import Comparison, Dispute, Findings
 from compare.frameworks.forms import FORMS
 from compare.frameworks.layouts import LAYOUTS
@@ -45,15 +45,13 @@ def write(findings: Findings, folder: Path) -> None:
 
     An existing README.md keeps everything outside the two lines that enclose the tables.
     """
-    with replacing(folder / "frameworks.json") as path:
-        path.write_text(json.dumps(as_json(findings), indent=1) + "\n")
-    with replacing(folder / "frameworks.png") as path:
-        draw(findings, path)
     readme = folder / "README.md"
     before = readme.read_text() if readme.exists() else f"{BEGIN}\n{END}\n"
     between = re.compile(f"(?<={re.escape(BEGIN)}\n).*(?={re.escape(END)})", re.DOTALL)
-    with replacing(readme) as path:
-        path.write_text(between.sub(lambda _: markdown(findings), before))
+    with filling(folder, "frameworks.json", "frameworks.png", readme.name) as path:
+        (path / "frameworks.json").write_text(json.dumps(as_json(findings), indent=1) + "\n")
+        draw(findings, path / "frameworks.png")
+        (path / readme.name).write_text(between.sub(lambda _: markdown(findings), before))
 
 
 def markdown(findings: Findings) -> str:

@@ -33,7 +33,7 @@ class JaxTrainer:
         self.held = {name: jnp.asarray(array) for name, array in parameters.items()}
         self.kinds = BUFFERS[settings.optimizer] if settings.optimizer == "adam" or settings.momentum else {}
         optimizer = _optimizer(settings)
-        self.state = optimizer.init(self.held)
+        self.optimizer_state = optimizer.init(self.held)
         directions = ("", "_reverse")[: 1 + settings.bidirectional]
         suffixes = [[f"_l{k}{end}" for end in directions] for k in range(settings.layers)]
 
@@ -60,7 +60,7 @@ class JaxTrainer:
 
     def update(self, gradients: dict[str, Array]) -> None:
         """Take one optimiser step."""
-        self.held, self.state = self._update(self.held, self.state, gradients)
+        self.held, self.optimizer_state = self._update(self.held, self.optimizer_state, gradients)
 
     def logits(self, x: Array) -> Array:
         """Return the network's logits (T, B, 1) for x (T, B, D)."""
@@ -74,7 +74,7 @@ class JaxTrainer:
     @property
     def buffers(self) -> dict[str, Array]:
         """The optimiser's buffers by name, as in ``exp_avg of recurrent.weight_ih_l0``."""
-        trees = {kind: optax.tree_utils.tree_get(self.state, name) for kind, name in self.kinds.items()}
+        trees = {kind: optax.tree_utils.tree_get(self.optimizer_state, name) for kind, name in self.kinds.items()}
         return {f"{kind} of {name}": np.asarray(a) for kind, tree in trees.items() for name, a in tree.items()}
 
     def follow(self, leader: ManualTrainer) -> None:
@@ -82,7 +82,7 @@ class JaxTrainer:
         self.load(leader.parameters)
         for kind, name in self.kinds.items():
             tree = {parameter: jnp.array(leader.buffers[f"{kind} of {parameter}"]) for parameter in self.held}
-            self.state = optax.tree_utils.tree_set(self.state, **{name: tree})
+            self.optimizer_state = optax.tree_utils.tree_set(self.optimizer_state, **{name: tree})
 
     def load(self, parameters: Mapping[str, Array]) -> None:
         """Replace the parameters."""
@@ -91,6 +91,18 @@ class JaxTrainer:
     def copy(self) -> "JaxTrainer":
         """Return an independent side in the same state, which JAX never changes in place."""
         return copy(self)
+
+    def state(self) -> dict[str, Array]:
+        """Return everything that training changes, by name; the optimiser's part as in ``optimizer 3``."""
+        leaves = jax.tree_util.tree_leaves(self.optimizer_state)
+        return self.parameters | {f"optimizer {k}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Return to a state of the same configuration."""
+        self.load({name: state[name] for name in self.held})
+        leaves, structure = jax.tree_util.tree_flatten(self.optimizer_state)
+        leaves = [jnp.array(state[f"optimizer {k}"]) for k in range(len(leaves))]
+        self.optimizer_state = jax.tree_util.tree_unflatten(structure, leaves)
 
 
 def _optimizer(settings: Settings) -> Any:

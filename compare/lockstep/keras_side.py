@@ -108,12 +108,23 @@ class KerasTrainer:
     def copy(self) -> "KerasTrainer":
         """Return an independent side in the same state."""
         other = KerasTrainer(self.settings, self.leader)
-        pairs = (self.variables, other.variables), (self.optimizer.variables, other.optimizer.variables)
-        for own, theirs in pairs:
-            for variable, copied in zip(own, theirs, strict=True):
-                copied.assign(variable)
-        other.steps = self.steps
+        other.restore(self.state())
         return other
+
+    def state(self) -> dict[str, Array]:
+        """Return everything that training changes, by name, in Keras's order and layout."""
+        return {name: self._plain(variable) for name, variable in self._variables().items()} | {
+            "steps": np.array(self.steps)
+        }
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Return to a state of the same configuration."""
+        for name, variable in self._variables().items():
+            variable.assign(state[name])
+        self.steps = int(state["steps"])
+
+    def _variables(self) -> dict[str, Any]:
+        return {f"variable {k}": variable for k, variable in enumerate([*self.variables, *self.optimizer.variables])}
 
     def _assign(self, variables: list[Any], arrays: Mapping[str, Array]) -> None:
         for variable, array in zip(variables, self._flat(arrays), strict=True):

@@ -1,4 +1,4 @@
-"""The folder of a run: summary, steps, weights and figure. A folder that has a summary is complete."""
+"""The folder of a run: summary, steps, weights and figures. A folder that has a summary is complete."""
 
 import csv
 import json
@@ -16,19 +16,20 @@ from compare.files import filling
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import Run
 
-#: The file that is written last, and removed first when results are replaced.
 SUMMARY = "summary.json"
+#: Everything that a run may write; the summary says that it is complete.
+FILES = (SUMMARY, "steps.csv", "weights.safetensors", "agreement.png", "faults.png", "error_curve.png")
 
 
 def write(run: Run, folder: Path) -> None:
     """Write ``summary.json``, ``steps.csv``, ``weights.safetensors`` (the manual side's) and ``agreement.png``.
 
-    If an equation is wrong, also write ``faults.png``. The weights are read back.
+    Also write the run's own figures. The weights are read back.
 
     Raises:
         OSError: a file cannot be written, or the weights that are read back are others.
     """
-    with filling(folder, SUMMARY) as path:
+    with filling(folder, *FILES) as path:
         (path / SUMMARY).write_text(json.dumps(_summary(run), indent=2) + "\n")
         with (path / "steps.csv").open("w", newline="") as file:
             rows = csv.writer(file)
@@ -37,10 +38,8 @@ def write(run: Run, folder: Path) -> None:
                 rows.writerow([number, step.loss_manual, step.loss_autograd, *step.errors.values(), step.drift])
         _save_weights(run, path / "weights.safetensors")
         _draw(run, path / "agreement.png")
-        if run.shows_faults:
-            run.checked.draw(path / "faults.png")
-        else:
-            (folder / "faults.png").unlink(missing_ok=True)  # of an earlier run
+        for name, draw in run.figures.items():
+            draw(path / name)
 
 
 def _save_weights(run: Run, path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -64,6 +65,16 @@ class ManualTrainer:
         """The optimiser's buffers by name, as in ``exp_avg of recurrent.weight_ih_l0``."""
         return {f"{kind} of {n}": a for kind, arrays in self.optimizer.buffers.items() for n, a in arrays.items()}
 
+    def state(self) -> dict[str, Array]:
+        """Return everything that training changes, by name."""
+        return self.parameters | self.buffers | {"steps": np.array(self.optimizer.steps)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Return to a state of the same configuration."""
+        for name, array in (self.parameters | self.buffers).items():
+            array[...] = state[name]
+        self.optimizer.steps = int(state["steps"])
+
 
 class Trainer(Protocol):
     """A side that is compared with the manual one."""
@@ -93,6 +104,12 @@ class Trainer(Protocol):
 
     def copy(self) -> "Trainer":
         """Return an independent side in the same state."""
+
+    def state(self) -> dict[str, Array]:
+        """Return everything that training changes, by name."""
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Return to a state of the same configuration."""
 
 
 class TorchTrainer:
@@ -159,11 +176,27 @@ class TorchTrainer:
             for name, tensor in self.tensors.items():
                 tensor.copy_(torch.from_numpy(parameters[name]))
 
+    def state(self) -> dict[str, Array]:
+        """Return everything that training changes, by name; the optimiser's part as in ``optimizer 3 exp_avg``."""
+        held = self.optimizer.state_dict()["state"]
+        buffers = {f"optimizer {k} {kind}": _plain(buffer) for k, own in held.items() for kind, buffer in own.items()}
+        return self.parameters | buffers
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Return to a state of the same configuration."""
+        self.load(state)
+        held: dict[int, dict[str, torch.Tensor]] = {}
+        for name, array in state.items():
+            if name not in self.tensors:
+                _, k, kind = name.split()
+                held.setdefault(int(k), {})[kind] = torch.tensor(array)
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": held})
+
     def _buffers(self) -> dict[str, torch.Tensor]:
         return {
             f"{kind} of {name}": buffer
             for name, tensor in self.tensors.items()
-            for kind, buffer in self.optimizer.state[tensor].items()
+            for kind, buffer in self.optimizer.state.get(tensor, {}).items()
             if isinstance(buffer, torch.Tensor) and buffer.shape == tensor.shape
         }
 

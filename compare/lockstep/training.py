@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from compare.cells import CELLS
 from compare.diagnosis.cell_check import check_layer
 from compare.diagnosis.equations import form_of
 from compare.diagnosis.report import Report
+from compare.lockstep.checkpoint import Checkpoint
 from compare.lockstep.distributed import DistributedTrainer, check_batch_size
 from compare.lockstep.lockstep import Finding, Lockstep, Step
 from compare.lockstep.other_batches import compare_other_batches
@@ -64,6 +67,11 @@ class Run:
         return bool(self.checked.chained) and not all(one.agrees for one in self.checked.chained + self.checked.forced)
 
     @property
+    def figures(self) -> dict[str, Callable[[Path], None]]:
+        """What draws the figures that not every run has, by file name: the faults, if equations are wrong."""
+        return {"faults.png": self.checked.draw} if self.shows_faults else {}
+
+    @property
     def gates(self) -> tuple[str, ...]:
         """The gates whose blocks of rows make up the recurrent weights."""
         return self.lockstep.manual.model.recurrent.kernel.gates
@@ -74,16 +82,38 @@ class Run:
         return found.problem or position(found.name, found.index, finding.shape, self.gates)
 
 
-def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: None) -> Run:
-    """Train all sides in lock-step, calling ``on_step`` after each step."""
+def train(
+    settings: Settings,
+    on_step: Callable[[Step], None] = lambda step: None,
+    checkpoint: Checkpoint | None = None,
+) -> Run:
+    """Train all sides in lock-step.
+
+    Args:
+        settings: the settings of the run.
+        on_step: called after each step; it may raise ``Interruption``.
+        checkpoint: where the run starts, if it was read from a file, and where it is saved on the way.
+
+    Raises:
+        ValueError: there is no such device, or the processes cannot share a batch equally.
+        OSError: the checkpoint cannot be written.
+    """
     weights, data, unseen = np.random.default_rng(settings.seed).spawn(3)
-    lockstep = _set_up(settings, weights)
+    lockstep = set_up(settings, weights)
+    if checkpoint:
+        checkpoint.restore(lockstep)
+    drawn = batches(data, settings.bits, settings.batch_size, settings.steps, settings.dtype)
     try:
-        for x, y in batches(data, settings.bits, settings.batch_size, settings.steps, settings.dtype):
-            on_step(lockstep.step(x, y))
+        for x, y in islice(drawn, len(lockstep.steps), None):
             if lockstep.stuck:
                 break
+            step = lockstep.step(x, y)
+            if checkpoint:
+                checkpoint.after_step(lockstep)
+            on_step(step)
     except Interruption:
+        if checkpoint:
+            checkpoint.save(lockstep)
         return Run(settings, lockstep, no_check(lockstep, settings), [], None, interrupted=True)
     lockstep.finish()
     checked = check_equations(lockstep, _recurrent(settings, torch_impl), settings)
@@ -109,7 +139,7 @@ def train(settings: Settings, on_step: Callable[[Step], None] = lambda step: Non
     )
 
 
-def _set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
+def set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
     """Build the manual side, its opponents, and the independent side.
 
     Raises:

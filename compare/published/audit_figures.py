@@ -7,8 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from compare.files import replacing
-
 #: The numbers of problems that stand on an axis.
 TICKS = (100, 1_000, 10_000, 100_000)
 
@@ -68,5 +66,4 @@ def _band(axes: Axes, x: Any, values: Any, label: str, colour: str, style: str =
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as beside:
-        figure.savefig(beside, format="png", dpi=100)
+    figure.savefig(path, format="png", dpi=100)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import manual
 import torch_impl
 from compare.binary_addition import all_sums
 from compare.cells import CELLS
-from compare.files import replacing
+from compare.lockstep.checkpoint import Checkpoint
 from compare.lockstep.lockstep import Lockstep, Step
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
-from compare.lockstep.training import Run, check_equations, count_correct
+from compare.lockstep.training import Interruption, Run, check_equations, count_correct, no_check
 from compare.published.bare_layer import BareModel, BareModule
 from compare.published.losses import loss
 from compare.published.recipes import Recipe
@@ -31,6 +32,11 @@ class RecipeRun(Run):
 
     curve: list[tuple[int, float]]
 
+    @property
+    def figures(self) -> dict[str, Callable[[Path], None]]:
+        """What draws the figures that not every run has, by file name: the faults, and the error curve."""
+        return super().figures | ({"error_curve.png": self.draw_curve} if self.curve else {})
+
     def draw_curve(self, path: Path) -> None:
         """Draw the error curve as its author does."""
         figure = Figure(figsize=(8, 4), layout="constrained")
@@ -40,14 +46,14 @@ class RecipeRun(Run):
         ylabel = "error of one problem, summed over the bits" if is_sum else "mean loss of the epoch"
         axes.set(xlabel="problems", ylabel=ylabel, title=self.settings.title)
         axes.grid(alpha=0.3)
-        with replacing(path) as beside:
-            figure.savefig(beside, format="png", dpi=110)
+        figure.savefig(path, format="png", dpi=110)
 
 
 def train_recipe(
     recipe: Recipe,
     on_step: Callable[[Step], None] = lambda step: None,
     say: Callable[[str], None] = lambda line: None,
+    checkpoint: Checkpoint | None = None,
 ) -> RecipeRun:
     """Train both sides in lock-step as the recipe says.
 
@@ -56,25 +62,40 @@ def train_recipe(
 
     Args:
         recipe: what to train.
-        on_step: called after each step.
+        on_step: called after each step; it may raise ``Interruption``.
         say: called with each line that the write-up's author would print.
+        checkpoint: where the run starts, if it was read from a file, and where it is saved on the way.
+
+    Raises:
+        OSError: the checkpoint cannot be written.
     """
     weights, data = recipe.generators()
     lockstep = set_up(recipe, weights)
-    losses: list[float] = []
-    curve: list[tuple[int, float]] = []
-    for line in recipe.task.opening():
-        say(line)
-    for step, (x, y) in enumerate(recipe.task.batches(data, recipe.steps), start=1):
-        look = recipe.task.look(Moment(step, recipe.steps, lockstep.manual, x, y, losses))
-        if look:
-            curve += [(step, look.value)] if look.value is not None else []
-            for line in look.lines:
-                say(line)
-        on_step(lockstep.step(x, y))
-        losses.append(lockstep.steps[-1].loss_manual)
-        if lockstep.stuck:
-            break
+    added = checkpoint.restore(lockstep) if checkpoint else {}
+    curve: list[tuple[int, float]] = [(step, value) for step, value in added.get("curve", [])]
+    losses = [step.loss_manual for step in lockstep.steps]
+    if not losses:
+        for line in recipe.task.opening():
+            say(line)
+    drawn = enumerate(recipe.task.batches(data, recipe.steps), start=1)
+    try:
+        for step, (x, y) in islice(drawn, len(losses), None):
+            if lockstep.stuck:
+                break
+            look = recipe.task.look(Moment(step, recipe.steps, lockstep.manual, x, y, losses))
+            if look:
+                curve += [(step, look.value)] if look.value is not None else []
+                for line in look.lines:
+                    say(line)
+            done = lockstep.step(x, y)
+            losses.append(done.loss_manual)
+            if checkpoint:
+                checkpoint.after_step(lockstep, curve=curve)
+            on_step(done)
+    except Interruption:
+        if checkpoint:
+            checkpoint.save(lockstep, curve=curve)
+        return RecipeRun(recipe, lockstep, no_check(lockstep, recipe), [], None, curve, interrupted=True)
     for line in recipe.task.closing(lockstep.manual, data):
         say(line)
     lockstep.finish()

@@ -1,5 +1,6 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -77,18 +78,67 @@ def test_the_permissions_are_those_of_any_new_file(tmp_path):
     assert modes[0] == modes[1]
 
 
-def test_a_folder_is_filled_at_the_end_and_its_last_file_last(tmp_path):
-    (tmp_path / "summary").write_text("old")
-    with filling(tmp_path, "summary") as temporary:
+def contents(folder) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_new_folder_appears_at_the_end_as_a_whole(tmp_path):
+    folder = tmp_path / "a" / "b"
+    with filling(folder, "summary", "weights") as temporary:
         (temporary / "weights").write_text("new")
         (temporary / "summary").write_text("new")
-        assert not (tmp_path / "weights").exists() and (tmp_path / "summary").read_text() == "old"
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"weights": "new", "summary": "new"}
+        assert not folder.exists() and temporary.parent == folder.parent
+    assert contents(folder) == {"weights": "new", "summary": "new"}
+    assert [path.name for path in folder.parent.iterdir()] == ["b"]
 
 
-def test_a_folder_stays_as_it_is_if_filling_fails(tmp_path):
+def test_a_new_folder_does_not_appear_if_filling_fails(tmp_path):
+    with pytest.raises(OSError), filling(tmp_path / "new", "summary") as temporary:
+        (temporary / "summary").write_text("new")
+        raise OSError
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_folder_is_filled_at_the_end_and_stale_files_go_but_no_others(tmp_path):
+    for name in ("summary", "stale", "mine"):
+        (tmp_path / name).write_text("old")
+    with filling(tmp_path, "summary", "weights", "stale") as temporary:
+        (temporary / "weights").write_text("new")
+        (temporary / "summary").write_text("new")
+        assert not (tmp_path / "weights").exists()
+        assert (tmp_path / "summary").read_text() == (tmp_path / "stale").read_text() == "old"
+    assert contents(tmp_path) == {"weights": "new", "summary": "new", "mine": "old"}
+
+
+def test_an_existing_folder_stays_as_it_is_if_filling_fails(tmp_path):
     (tmp_path / "summary").write_text("old")
-    with pytest.raises(RuntimeError), filling(tmp_path, "summary") as temporary:
+    with pytest.raises(RuntimeError), filling(tmp_path, "summary", "weights") as temporary:
         (temporary / "weights").write_text("new")
         raise RuntimeError
-    assert [path.name for path in tmp_path.iterdir()] == ["summary"]
+    assert contents(tmp_path) == {"summary": "old"}
+
+
+def test_the_file_that_marks_an_existing_folder_as_complete_goes_first_and_comes_last(tmp_path, monkeypatch):
+    """Whatever ends the process between two renames, no summary stands beside files of another run."""
+    (tmp_path / "summary").write_text("old")
+    seen = []
+    original = Path.replace
+
+    def replace(path, target):
+        seen.append((target.name, (tmp_path / "summary").exists()))
+        return original(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with filling(tmp_path, "summary", "weights", "steps") as temporary:
+        for name in ("summary", "weights", "steps"):
+            (temporary / name).write_text("new")
+    assert seen == [("steps", False), ("weights", False), ("summary", False)]
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobody_s_way(tmp_path):
+    left = tmp_path / f".{os.getpid()}.new.partial"
+    left.mkdir()
+    (left / "half").touch()
+    with filling(tmp_path / "new", "summary") as temporary:
+        (temporary / "summary").write_text("new")
+    assert contents(tmp_path / "new") == {"summary": "new"}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from compare.cli import main
+
 pytestmark = pytest.mark.slow
 SMALL = ["--hidden-size", "3", "--bits", "4", "--steps", "3", "--batch-size", "6"]
 
@@ -43,17 +45,32 @@ def test_a_closed_pipe_changes_neither_the_verdict_nor_the_files(tmp_path):
     assert (tmp_path / "run" / "summary.json").is_file()
 
 
-def test_until_it_ends_nothing_looks_finished_and_a_signal_leaves_an_interrupted_result(tmp_path):
-    arguments = ["--hidden-size", "3", "--bits", "4", "--steps", "1000000", "--out", "run"]
-    running = subprocess.Popen(command(*arguments), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not (tmp_path / "run").exists():
+def wait_for(path, running):
+    while not path.exists():
         assert running.poll() is None
         time.sleep(0.05)
-    with pytest.raises(subprocess.TimeoutExpired):
-        running.wait(1)
-    assert not list((tmp_path / "run").iterdir())  # what SIGKILL would leave
+
+
+def test_a_signal_leaves_an_interrupted_result(tmp_path):
+    arguments = [*SMALL, "--steps", "1000000", "--checkpoint-every", "1", "--out", "run"]
+    running = subprocess.Popen(command(*arguments), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(tmp_path / "run" / "checkpoint.safetensors", running)
     running.send_signal(signal.SIGTERM)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 143, err.decode()
     assert err == b"" and len(out.splitlines()) == 1 and out.startswith(b"INTERRUPTED after ")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["verdict"] == "interrupted"
+
+
+def test_a_killed_run_does_not_look_finished_and_ends_with_the_same_bits_when_resumed(tmp_path, monkeypatch):
+    arguments = ["train", *SMALL, "--steps", "400", "--quiet"]
+    running = subprocess.Popen(command(*arguments, "--checkpoint-every", "7", "--out", "run"), cwd=tmp_path)
+    wait_for(tmp_path / "run" / "checkpoint.safetensors", running)
+    running.kill()
+    running.wait()
+    assert not (tmp_path / "run" / "summary.json").exists()
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--resume", "run", "--quiet"]) == 0
+    assert main([*arguments, "--out", "whole"]) == 0
+    for name in ("weights.safetensors", "steps.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

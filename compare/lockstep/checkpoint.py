@@ -1,0 +1,133 @@
+"""Checkpoints: a run under way in one file, from which it goes on to the same bits.
+
+The file is a safetensors file, replaced as a whole. It has the state of every side, the figures of every step and, as
+the bytes of a JSON object, everything else. The checksum covers it all. The batches are not in it: they are drawn anew
+from the seed.
+"""
+
+import json
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compare.agreement import Difference
+from compare.converter import read_arrays, write_arrays
+from compare.lockstep.lockstep import GROUPS, SCALE_STEPS, Finding, Lockstep, Step
+from manual.arrays import Array
+
+#: The file's name in the folder of a run.
+NAME = "checkpoint.safetensors"
+
+#: The layout of the file. Another one is refused.
+LAYOUT = "checkpoint 1"
+
+
+class Checkpoint:
+    """The checkpoint of a run.
+
+    Args:
+        folder: the folder of the run.
+        every: the number of steps from one checkpoint to the next.
+        configuration: what set the run up, for JSON.
+    """
+
+    def __init__(self, folder: Path, every: int, configuration: dict[str, Any]):
+        self.path, self.every, self.configuration = folder / NAME, every, configuration
+        self.arrays: dict[str, Array] = {}
+        self.rest: dict[str, Any] = {}
+
+    @classmethod
+    def read(cls, folder: Path) -> "Checkpoint":
+        """Read the checkpoint in the folder of a run that was interrupted or killed.
+
+        Raises:
+            ValueError: there is none, it is damaged, or its version is another.
+        """
+        if not (folder / NAME).is_file():
+            raise ValueError(f"resume: expected a folder with a {NAME}, got {folder}")
+        arrays, layout = read_arrays(folder / NAME, finite=False)
+        if layout != LAYOUT:
+            raise ValueError(f"resume: expected the layout {LAYOUT!r}, got {layout!r} in {folder / NAME}")
+        rest = json.loads(arrays.pop("json").tobytes())
+        checkpoint = cls(folder, rest["every"], rest["configuration"])
+        checkpoint.arrays, checkpoint.rest = arrays, rest
+        return checkpoint
+
+    def restore(self, lockstep: Lockstep) -> dict[str, Any]:
+        """Put a new lock-step of the same configuration into the state that was read, if one was.
+
+        Returns:
+            What was added by ``save``.
+        """
+        if not self.rest:
+            return {}
+        for name, side in _sides(lockstep).items():
+            prefix = f"{name}: "
+            side.restore({key.removeprefix(prefix): a for key, a in self.arrays.items() if key.startswith(prefix)})
+        for manual, autograd, *errors, drift, rounding_drift in self.arrays["steps"].tolist():
+            lockstep.steps.append(Step(manual, autograd, dict(zip(GROUPS, errors)), drift, rounding_drift))
+        lockstep.first_batch = self.arrays["x of the first batch"], self.arrays["y of the first batch"]
+        lockstep.seconds = dict(zip(lockstep.seconds, self.arrays["seconds"].tolist()))
+        lockstep.movements.bit_generator.state = self.rest["movements"]
+        lockstep.scales = {tuple(key): deque(values, SCALE_STEPS) for key, values in self.rest["scales"]}
+        findings = map(_finding, self.rest["worst"])
+        lockstep.worst = {(one.opponent, f"{one.group} {one.difference.name}"): one for one in findings}
+        for name in _PLAIN:
+            setattr(lockstep, name, self.rest[name])
+        added: dict[str, Any] = self.rest["added"]
+        return added
+
+    def after_step(self, lockstep: Lockstep, **added: Any) -> None:
+        """Save if it is time to."""
+        if len(lockstep.steps) % self.every == 0:
+            self.save(lockstep, **added)
+
+    def save(self, lockstep: Lockstep, **added: Any) -> None:
+        """Write the file.
+
+        Args:
+            lockstep: the lock-step, after at least one step.
+            added: what else the run has gathered, for JSON.
+        """
+        arrays = {
+            f"{name}: {key}": array for name, side in _sides(lockstep).items() for key, array in side.state().items()
+        }
+        arrays["steps"] = np.array(
+            [
+                (step.loss_manual, step.loss_autograd, *step.errors.values(), step.drift, step.rounding_drift)
+                for step in lockstep.steps
+            ]
+        )
+        arrays["seconds"] = np.array(list(lockstep.seconds.values()))
+        arrays |= dict(zip(("x of the first batch", "y of the first batch"), lockstep.first_batch or ()))
+        rest = {
+            "every": self.every,
+            "configuration": self.configuration,
+            "movements": lockstep.movements.bit_generator.state,
+            "scales": [(key, list(values)) for key, values in lockstep.scales.items()],
+            "worst": [asdict(finding) for finding in lockstep.worst.values()],
+            "added": added,
+        }
+        rest |= {name: getattr(lockstep, name) for name in _PLAIN}
+        arrays["json"] = np.frombuffer(json.dumps(rest).encode(), np.uint8)
+        write_arrays(self.path, arrays, LAYOUT)
+
+
+#: The attributes of a lock-step that JSON holds as they are.
+_PLAIN = ("failures", "stuck", "raised", "explained")
+
+
+def _sides(lockstep: Lockstep) -> dict[str, Any]:
+    """Return all sides of a lock-step by name."""
+    opponents = {f"opponent {name}": side for name, side in lockstep.opponents.items()}
+    return {"manual": lockstep.manual, **opponents, "autograd": lockstep.autograd, "moved": lockstep.moved}
+
+
+def _finding(found: dict[str, Any]) -> Finding:
+    """Return a finding that ``asdict`` took apart and JSON has turned tuples to lists of."""
+    compared = found["difference"]
+    difference = Difference(**compared | {"index": tuple(compared["index"])})
+    return Finding(**found | {"difference": difference, "shape": tuple(found["shape"])})
