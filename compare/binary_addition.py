@@ -58,6 +58,13 @@ def digits(numbers: Array, bits: int) -> Array:
     return (numbers >> np.arange(bits)[:, None]) & 1
 
 
+def sum_of(a: int, b: int) -> Sums:
+    """Return one sum of whole numbers of any size, in as many bits as it may need."""
+    bits = max(a.bit_length(), b.bit_length()) + 1
+    columns = (np.array([[int(bit)] for bit in f"{number:0{bits}b}"[::-1]]) for number in (a, b))
+    return Sums.adding(*columns)
+
+
 def random_sums(rng: np.random.Generator, bits: int, count: int) -> Sums:
     """Draw ``count`` sums whose addends are uniform below 2^(bits - 1)."""
     a, b = rng.integers(0, 2, (2, bits, count))

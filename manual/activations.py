@@ -15,8 +15,13 @@ from manual.arrays import Array
 def sigmoid(z: Array, out: Array | None = None) -> Array:
     """Return σ(z) = 1 / (1 + e^-z) elementwise, for z of any shape, with full relative precision also near 0.
 
-    Far below 0 the exponential overflows to infinity, and the result is 0.
+    Far below 0 the exponential overflows to infinity, and the result is 0. A complex infinity has no inverse, so for
+    complex z the exponential is of ±z, whichever is smaller.
     """
+    if np.iscomplexobj(z):
+        below = z.real < 0
+        e = np.exp(np.where(below, z, -z))
+        return np.divide(np.where(below, e, 1), 1 + e, out)
     with np.errstate(over="ignore"):
         return np.reciprocal(1 + np.exp(-z), out)  # (A1)
 

@@ -115,7 +115,8 @@ def _whole(T: int, B: int) -> Schedule:
 class Sweep:
     """One layer of a stack in one direction.
 
-    The fast kernel runs wherever no probe is passed, and the text otherwise.
+    The fast kernel runs on real numbers wherever no probe is passed, and the text otherwise: in complex arithmetic only
+    the text's sigmoid can do without an overflow.
     """
 
     def __init__(
@@ -156,6 +157,8 @@ class Sweep:
         def run(x: Array, state: tuple[Array, ...], part: Rectangle, old: Any) -> tuple[Array, tuple[Array, ...], Any]:
             if probe:
                 return self.kernel.forward(x, state, weights, self._scoped(probe, schedule, part))
+            if x.dtype.kind == "c":
+                return self.kernel.forward(x, state, weights)
             return self.fast.forward(x, state, weights, old)
 
         if schedule.whole:

@@ -11,6 +11,7 @@ AGREE, DISAGREE, BAD_INPUT, INTERNAL_ERROR, FILE_ERROR, INTERRUPTED, TERMINATED 
 #: What each command does. Its module has its name.
 COMMANDS = {
     "train": "train both sides on binary addition in lock-step (the default)",
+    "add": "add two numbers with the trained weights of a run",
     "check": "find the wrong equation in a derivation of your own",
     "new": "write a starter file for a derivation, to be filled in and checked",
     "accuracy": "measure the rounding error of each side against long double",

@@ -117,7 +117,7 @@ class Checkpoint:
 
 
 #: The attributes of a lock-step that JSON holds as they are.
-_PLAIN = ("failures", "stuck", "raised", "explained")
+_PLAIN = ("failures", "stuck", "raised", "explained", "unjudged")
 
 
 def _sides(lockstep: Lockstep) -> dict[str, Any]:

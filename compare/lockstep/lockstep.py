@@ -8,7 +8,8 @@ manual side is the accumulated rounding error of both.
 Errors are relative to the tensor's own scale, its largest element. During training, however, a small tensor may pass
 through zero while the large terms that it is a sum of do not. So everything that belongs to a parameter (gradient,
 value, optimiser buffers) is measured against the largest such element of its layer in the last steps. An error above
-the tolerance is held against what rounding alone does at that step.
+the tolerance is held against what rounding alone does at that step. A step at which that is too much is left open, and
+a run in which most steps are is a failure.
 
 Every side works on copies of its own: a side that changes what it is given cannot mislead another, and is reported.
 """
@@ -18,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -81,6 +82,7 @@ class Lockstep:
         self.stuck = False  # the manual side raises, or has gradients that no optimiser accepts
         self.raised = False  # the manual side has raised an error
         self.explained = 0  # errors above the tolerance that are no larger than rounding makes them
+        self.unjudged: list[str] = []  # steps and other data in which rounding alone moves autograd too far
         self.seconds: dict[str, list[float]] = {"manual": [], "autograd": [], "comparing": []}
         self.scales: dict[tuple[str, str, str], deque[float]] = {}  # by opponent, group and layer; of the last steps
         self.first_batch: tuple[Array, Array] | None = None
@@ -149,6 +151,8 @@ class Lockstep:
             after = float(self._undisturbed(side, run, *self.first_batch).loss)
             if not abs(after - before) > self.tolerance * abs(before):
                 self.failures.append(f"{side}: the loss on the first batch did not move from {before:.6g}")
+        if len(self.unjudged) > len(self.steps) / 2:
+            self.failures.append(f"{len(self.unjudged):,} of {len(self.steps):,} steps cannot be judged")
         limits = np.maximum.accumulate([max(self.tolerance, FACTOR * step.rounding_drift) for step in self.steps])
         beyond = [k for k, step in enumerate(self.steps) if not step.drift <= limits[k]]
         if beyond and self.agrees:  # else the drift is no news
@@ -169,9 +173,27 @@ class Lockstep:
             opponent.follow(self.manual)
             found = difference("logits", ours, opponent.logits(x), self.tolerance)
             rounding = Rounding(opponent, lambda side=opponent: {"logits": side.logits(x)})  # type: ignore[misc]
-            if not found.agrees and (found.problem or found.error > rounding.explains("logits", 0.0)):
-                words = found.problem or f"relative error {found.error:.1e}"
-                self.failures.append(f"{title} against {name}: {words}")
+            self.note(title, found, rounding, f"{title} against {name}")
+
+    def note(self, title: str, found: Difference, rounding: Rounding, what: str) -> None:
+        """Record a failure if a difference on other data than a batch's disagrees.
+
+        Args:
+            title: the data.
+            found: the difference.
+            rounding: what rounding explains of it.
+            what: the title of the failure.
+        """
+        judged = rounding.judge(found)
+        if judged is None:
+            self.leave_open(title)
+        elif not judged.agrees:
+            self.failures.append(f"{what}: {judged.problem or f'relative error {judged.error:.1e}'}")
+
+    def leave_open(self, what: str) -> None:
+        """Record that something cannot be judged."""
+        if what not in self.unjudged:
+            self.unjudged.append(what)
 
     @property
     def agrees(self) -> bool:
@@ -204,10 +226,13 @@ class Lockstep:
         scales = self._scales(opponent, group, theirs) if group in ("gradient", "parameter", "optimizer") else {}
         for found in compare(ours, theirs, self.tolerance, scales):
             errors[group] = max(errors[group], found.error)
-            if rounding and not found.agrees and not found.problem:
-                explained = rounding.explains(found.name, scales.get(found.name, 0.0))
-                found = replace(found, tolerance=max(self.tolerance, explained))
-                self.explained += found.agrees
+            if rounding:
+                judged = rounding.judge(found, scales.get(found.name, 0.0))
+                if judged is None:
+                    self.leave_open(f"step {len(self.steps) + 1:,}")
+                    continue
+                self.explained += judged.agrees and not found.agrees
+                found = judged
             key = opponent, f"{group} {found.name}"
             if key not in self.worst or found.used > self.worst[key].difference.used:
                 shape = theirs[found.name].shape if found.name in theirs else ()

@@ -36,9 +36,7 @@ def compare_other_batches(lockstep: Lockstep, twin: TorchTrainer, bits: int, rng
         ours = lockstep.by_hand(title, lambda: _by_hand(lockstep.manual.model, x, lengths, d_logits))  # noqa: B023
         rounding = Rounding(twin, lambda: _by_autograd(twin, x, lengths, d_logits))  # noqa: B023
         for found in compare(ours or {}, _by_autograd(twin, x, lengths, d_logits), lockstep.tolerance):
-            if not found.agrees and (found.problem or found.error > rounding.explains(found.name, 0.0)):
-                words = found.problem or f"relative error {found.error:.1e}"
-                lockstep.failures.append(f"{title}: {found.name}: {words}")
+            lockstep.note(title, found, rounding, f"{title}: {found.name}")
 
 
 def _by_hand(model: Any, x: Array, lengths: list[int] | None, d_logits: Array) -> dict[str, Array]:

@@ -6,7 +6,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from compare.binary_addition import Sums
-from compare.lockstep.lockstep import GROUPS
+from compare.lockstep.lockstep import GROUPS, Lockstep
+from compare.lockstep.rounding import most_explained
 from compare.lockstep.training import Run
 from manual.arrays import Array
 
@@ -35,7 +36,7 @@ def show(run: Run, console: Console, verbose: bool = False) -> None:
 def verdict(run: Run) -> str:
     """Say on one line whether the sides agree, and if not, what is wrong."""
     lockstep = run.lockstep
-    compared = f"{len(lockstep.steps):,} steps in {run.settings.dtype}"
+    compared = f"{len(lockstep.steps):,} step{'s' * (len(lockstep.steps) != 1)} in {run.settings.dtype}"
     if run.interrupted:
         so_far = "the sides agreed so far" if lockstep.agrees else "the sides disagreed"
         return f"[bold yellow]INTERRUPTED[/] after {compared}; {so_far}"
@@ -43,7 +44,7 @@ def verdict(run: Run) -> str:
         share = max(finding.difference.used for finding in lockstep.worst.values())
         individually = f"{len(run.checked.forced)} intermediates and gradients individually"
         fast = f"the fast kernels against the text within {run.checked.fast_error:.1e}"
-        used = f"at most {share:.2%} of the tolerance used{_explained(lockstep.explained)}"
+        used = f"at most {share:.2%} of the tolerance used{_explained(lockstep.explained)}{_unjudged(lockstep)}"
         return f"[bold green]AGREE[/]: {compared}, {individually}, {fast}; {used}"
     wrong = dict.fromkeys(
         f"{f.group} {f.difference.name}".strip() for f in lockstep.worst.values() if not f.difference.agrees
@@ -56,6 +57,15 @@ def verdict(run: Run) -> str:
 
 def _explained(errors: int) -> str:
     return f"; {errors:,} errors above it are no larger than rounding makes them" if errors else ""
+
+
+def _unjudged(lockstep: Lockstep) -> str:
+    """Name a few of the things that cannot be judged."""
+    if not lockstep.unjudged:
+        return ""
+    more = len(lockstep.unjudged) - 3
+    words = ", ".join(lockstep.unjudged[:3]) + (f" and {more:,} more" if more > 0 else "")
+    return f"; not judged: {words}, where rounding alone explains more than {most_explained(lockstep.tolerance):.0e}"
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -3,15 +3,19 @@
 Where gates are saturated or a long product of derivatives grows, a last digit of a parameter moves the results by far
 more than a last digit. The measure is autograd's own: its results after every parameter has been moved by one unit of
 rounding, up or down at random.
+
+Where that is more than half of the digits that are compared, an error within it neither speaks for a derivation nor
+against it: the step cannot be judged.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from compare.agreement import difference
+from compare.agreement import Difference, difference
 from compare.lockstep.trainers import Trainer
 from manual.arrays import Array
 
@@ -32,6 +36,11 @@ def jitter(trainer: Trainer, rng: np.random.Generator) -> None:
     )
 
 
+def most_explained(tolerance: float) -> float:
+    """Return the largest relative error that rounding may excuse: half of the digits that the tolerance asks for."""
+    return float(np.sqrt(tolerance))
+
+
 class Rounding:
     """The movements of what one side computes from its present parameters, measured when they are first asked for.
 
@@ -42,6 +51,20 @@ class Rounding:
 
     def __init__(self, trainer: Trainer, compute: Callable[[], Mapping[str, Array]]):
         self.trainer, self.compute = trainer, compute
+
+    def judge(self, found: Difference, scale: float = 0.0) -> Difference | None:
+        """Return a difference with a tolerance raised to what rounding explains, or None if it cannot be judged.
+
+        Args:
+            found: the difference.
+            scale: that of its error, where it is larger than the reference's.
+        """
+        if found.agrees or found.problem:
+            return found
+        explained = self.explains(found.name, scale)
+        if found.error <= explained and explained > most_explained(found.tolerance):
+            return None
+        return replace(found, tolerance=max(found.tolerance, explained))
 
     def explains(self, name: str, scale: float) -> float:
         """Return the relative error that rounding explains in an array, 0 if it cannot be measured."""

@@ -16,9 +16,9 @@ from compare.files import filling
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import Run
 
-SUMMARY = "summary.json"
+SUMMARY, WEIGHTS = "summary.json", "weights.safetensors"
 #: Everything that a run may write; the summary says that it is complete.
-FILES = (SUMMARY, "steps.csv", "weights.safetensors", "agreement.png", "faults.png", "error_curve.png")
+FILES = (SUMMARY, "steps.csv", WEIGHTS, "agreement.png", "faults.png", "error_curve.png")
 
 
 def write(run: Run, folder: Path) -> None:
@@ -36,7 +36,7 @@ def write(run: Run, folder: Path) -> None:
             rows.writerow(["step", "loss_manual", "loss_autograd", *GROUPS, "drift"])
             for number, step in enumerate(run.lockstep.steps, start=1):
                 rows.writerow([number, step.loss_manual, step.loss_autograd, *step.errors.values(), step.drift])
-        _save_weights(run, path / "weights.safetensors")
+        _save_weights(run, path / WEIGHTS)
         _draw(run, path / "agreement.png")
         for name, draw in run.figures.items():
             draw(path / name)
@@ -84,6 +84,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "faults": run.checked.titles,
         "fast_against_text": run.checked.fast_error,
         "deaths": lockstep.failures,
+        "not_judged": lockstep.unjudged,
         "drift": lockstep.steps[-1].drift,
         **{name: {"manual": s.manual, "autograd": s.autograd} for name, s in zip(names, run.correct_sums)},
         "seconds_per_step": {what: sorted(spent)[len(spent) // 2] for what, spent in lockstep.seconds.items()},

@@ -18,6 +18,14 @@ def test_sigmoid_keeps_its_relative_precision_where_it_is_small():
         assert np.abs(sigmoid(z.astype(dtype)) / expected - 1).max() < 4 * np.finfo(dtype).eps
 
 
+@pytest.mark.parametrize("z", [-1e4, -800.0, -745.0, -700.0, -30.0, -0.0, 0.0, 30.0, 800.0, 1e4])
+def test_complex_steps_through_sigmoid_overflow_nowhere(z):
+    moved = sigmoid(np.array([z + 1e-20j]))
+    assert moved.real == pytest.approx(sigmoid(np.array([z])), rel=1e-15, abs=1e-323)
+    e = np.exp(-abs(z))
+    assert moved.imag / 1e-20 == pytest.approx(e / (1 + e) ** 2, rel=1e-14, abs=1e-300)
+
+
 def test_equation_a2():
     assert relative_error(sigmoid_derivative(sigmoid(Z)), complex_step(lambda z: sigmoid(z).sum(), Z)) < 1e-15
 

@@ -8,11 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lstm_runs import assert_close, assert_same_bits, build, draw, run
+from oracles import relative_error
 
-from manual import LSTM
+from manual import GRU, LSTM
 
 sizes = st.integers(1, 5)
 shapes = st.tuples(st.integers(2, 6), sizes, sizes, sizes)  # T, B, D, H
+
+
+@pytest.mark.parametrize("layer", [LSTM, GRU])
+def test_complex_steps_go_through_shut_gates(layer):
+    real, other = (layer(2, 3, dtype=dtype, rng=np.random.default_rng(0)) for dtype in (float, complex))
+    for name, array in real.parameters.items():
+        array[0] -= 900.0 * ("bias" in name)  # the first gate of the first unit
+        other.parameters[name][...] = array
+    x = np.random.default_rng(1).normal(size=(4, 1, 2))
+    output, _, tape = real.forward(x)
+    d_x, _, _ = real.backward(tape, np.ones_like(output))
+    moved, _, _ = other.forward(x + 1e-20j * np.eye(1, 8, 5).reshape(4, 1, 2))
+    assert relative_error(moved.real, output) < 1e-14
+    assert moved.sum().imag / 1e-20 == pytest.approx(d_x[2, 0, 1], rel=1e-12) != 0
 
 
 @given(shapes, st.data())

@@ -55,16 +55,6 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, change, stop):
     assert results(resumed, tmp_path / "resumed") == results(train(settings), tmp_path / "whole")
 
 
-@pytest.mark.parametrize("against", ["jax", "keras"])
-@pytest.mark.slow
-def test_so_does_one_against_another_framework(tmp_path, against):
-    pytest.importorskip("optax" if against == "jax" else against)
-    settings = replace(SMALL, against=against)
-    train(settings, stop_after(5), Checkpoint(tmp_path, 100, {}))
-    resumed = train(settings, checkpoint=Checkpoint.read(tmp_path))
-    assert results(resumed, tmp_path / "resumed") == results(train(settings), tmp_path / "whole")
-
-
 def test_disagreements_and_numbers_that_are_not_finite_survive(tmp_path):
     settings = replace(SMALL, optimizer="sgd", learning_rate=1e200)
     train(settings, stop_after(2), Checkpoint(tmp_path, 100, {}))

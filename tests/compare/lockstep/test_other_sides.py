@@ -189,3 +189,15 @@ def test_a_hand_derived_module_trains_in_two_processes(tmp_path, preloaded):
     for process in processes:
         process.join(100)
     assert [process.exitcode for process in processes] == [0, 0]
+
+
+@pytest.mark.slow
+def test_a_side_goes_on_from_another_s_state_with_the_same_bits(opponent):
+    run, side = opponent
+    x, y = run.first_batch
+    run.autograd.restore(side.state())
+    for _ in range(2):
+        for one in (side, run.autograd):
+            one.update(one.run(x, y).gradients)
+    for ours, theirs in ((side.parameters, run.autograd.parameters), (side.buffers, run.autograd.buffers)):
+        assert {name: array.tobytes() for name, array in ours.items()} == {n: a.tobytes() for n, a in theirs.items()}

@@ -32,6 +32,19 @@ def found(run, opponent: str, group: str, name: str, error: float, index=(), pro
     run.lockstep.worst[key] = Finding(opponent, group, difference, shape, step)
 
 
+def test_one_step_is_no_steps(run):
+    del run.lockstep.steps[1:]
+    assert "AGREE[/]: 1 step in float64, 42 " in verdict(run)
+
+
+def test_the_verdict_names_a_few_steps_that_cannot_be_judged(run):
+    run.lockstep.unjudged[:] = ["step 2"]
+    words = "; not judged: step 2, where rounding alone explains more than 1e-06"
+    assert verdict(run).endswith("of the tolerance used" + words)
+    run.lockstep.unjudged += ["step 3", "a single row", "step 4", "step 5"]
+    assert "; not judged: step 2, step 3, a single row and 2 more, where " in verdict(run)
+
+
 def test_the_verdict_on_agreement_gives_the_largest_share_of_the_tolerance(run):
     found(run, "nn.LSTM", "gradient", "readout.bias", 0.25e-12, (0,))
     assert re.search(

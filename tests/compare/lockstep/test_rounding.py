@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 
+from compare.agreement import Difference
 from compare.lockstep.lockstep import SCALE_STEPS
 from compare.lockstep.rounding import FACTOR, Rounding, jitter
 
@@ -42,6 +43,48 @@ def test_jitter_moves_every_parameter_by_one_unit_of_rounding(torch_trainer):
     for name, array in before.items():
         moved = np.abs(side.parameters[name] / array - 1)
         assert (moved > 0).all() and moved.max() <= 2.1 * np.finfo(float).eps
+
+
+@pytest.mark.parametrize(
+    "error, explained, verdict",
+    [
+        (1e-13, 0.0, "agrees"),
+        (5e-8, 1e-7, "agrees"),
+        (2e-7, 1e-7, "disagrees"),
+        (0.1, 0.5, "cannot be judged"),
+        (0.9e-6, 1.1e-6, "cannot be judged"),
+        (0.6, 0.5, "disagrees"),
+        (np.inf, 0.5, "disagrees"),
+    ],
+)
+def test_what_is_explained_agrees_up_to_half_the_digits_and_is_open_beyond(monkeypatch, error, explained, verdict):
+    monkeypatch.setattr(Rounding, "explains", lambda *_: explained)
+    judged = Rounding(None, dict).judge(Difference("logits", error, 1e-12))
+    assert verdict == ("cannot be judged" if judged is None else "agrees" if judged.agrees else "disagrees")
+
+
+def test_a_problem_is_never_explained(monkeypatch):
+    monkeypatch.setattr(Rounding, "explains", lambda *_: np.inf)
+    assert not Rounding(None, dict).judge(Difference("logits", np.inf, 1e-12, problem="missing")).agrees
+
+
+@pytest.mark.parametrize("wrong_steps, agrees", [(1, True), (2, True), (3, False), (4, False)])
+def test_a_run_most_of_whose_steps_cannot_be_judged_is_a_failure(lockstep, batch, monkeypatch, wrong_steps, agrees):
+    """A fault in a chaotic step is neither excused nor found; a run of such steps says nothing."""
+    run = lockstep()
+    monkeypatch.setattr(Rounding, "explains", lambda *_: 0.5)
+
+    def grow(result, *arguments):
+        if len(run.steps) < wrong_steps:
+            result.gradients["recurrent.weight_hh_l0"] *= 1.3
+        return result
+
+    wrong(run, "run", grow)
+    monkeypatch.setattr(run, "_drift", lambda parameters: 0.0)
+    assert train(run, batch).agrees is agrees
+    assert run.unjudged == [f"step {k}" for k in range(1, wrong_steps + 1)]
+    assert run.failures == ([] if agrees else [f"{wrong_steps} of 4 steps cannot be judged"])
+    assert run.explained == 0
 
 
 def test_a_gradient_off_by_more_than_rounding_explains_is_found(lockstep, batch):

@@ -1,0 +1,91 @@
+"""``add``: add two numbers with the trained weights of a run."""
+
+import argparse
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from compare.agreement import difference
+from compare.binary_addition import sum_of
+from compare.commands import AGREE, DISAGREE
+from compare.commands.output import to_whoever_reads
+from compare.converter import load
+from compare.lockstep.lockstep import Lockstep
+from compare.lockstep.rounding import Rounding
+from compare.lockstep.run_folder import SUMMARY, WEIGHTS
+from compare.lockstep.settings import Settings
+from compare.lockstep.training import set_up
+from compare.published import recipe_training
+from compare.published.recipes import RECIPES
+from compare.published.tasks import Addition
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the folder and the numbers."""
+    parser.description = (
+        "Add two whole numbers of any size with the trained weights of a run, by hand and by autograd. Exit status: 0 "
+        "the sides agree, be the sum right or wrong, 1 they do not, 2 bad input."
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run on binary addition")
+    for name in ("a", "b"):
+        parser.add_argument(name, metavar=name.upper(), help="a whole number, as 123 or 0b1111011")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Add, and print the bits of the carry, of both numbers and of both sides' sums."""
+    sys.set_int_max_str_digits(0)
+    a, b = _whole("A", options.a), _whole("B", options.b)
+    lockstep = _trained(options.run)
+    sums = sum_of(a, b)
+    x = sums.inputs(lockstep.manual.model.recurrent.dtype)
+    logits = {"manual": lockstep.manual.logits(x), "autograd": lockstep.autograd.logits(x)}
+    found = difference("logits", logits["manual"], logits["autograd"], lockstep.tolerance)
+    judged = Rounding(lockstep.autograd, lambda: {"logits": lockstep.autograd.logits(x)}).judge(found)
+    agrees = judged is None or judged.agrees
+    with to_whoever_reads():
+        bits = len(sums.total)
+        print(f"{'carry':<10}{a ^ b ^ (a + b):0{bits}b}")
+        for label, number in (("a", a), ("+ b", b)):
+            print(f"{label:<10}{number:0{bits}b}  {number}")
+        for side, z in logits.items():
+            digits = "".join("1" if positive else "0" for positive in z[::-1, 0, 0] > 0)
+            number = int(digits, 2)
+            print(f"{side:<10}{digits}  {number}  {'right' if number == a + b else f'wrong, it is {a + b}'}")
+        words = found.problem or f"relative error of the logits {found.error:.1e}"
+        print(f"{'AGREE' if agrees else 'DISAGREE'}: {words}")
+    return AGREE if agrees else DISAGREE
+
+
+def _whole(name: str, text: str) -> int:
+    """Return a whole number written in decimal, or in binary after 0b."""
+    binary = text.startswith(("0b", "0B"))
+    digits = text[2:] if binary else text
+    if not digits or not set(digits) <= set("01" if binary else "0123456789"):
+        raise ValueError(f"{name}: expected a whole number of at least 0, as 123 or 0b1111011, got {text!r}")
+    return int(digits, 2 if binary else 10)
+
+
+def _trained(folder: Path) -> Lockstep:
+    """Set up both sides, on this machine's CPU, with the weights of a run."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        recipe = RECIPES.get(summary.get("name"))
+        if recipe:
+            lockstep = recipe_training.set_up(recipe, recipe.generators()[0])
+        else:
+            asked = {field.name: summary[field.name] for field in fields(Settings)}
+            settings = Settings(**asked | {"against": "torch", "device": "cpu", "engine": "numpy"})
+            lockstep = set_up(settings, np.random.default_rng(0))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise ValueError(f"RUN: expected the folder of a run, got {folder}") from None
+    if recipe and not isinstance(recipe.task, Addition):
+        raise ValueError(f"RUN: expected a run on binary addition, got the recipe {recipe.name}")
+    if not (folder / WEIGHTS).is_file():
+        raise ValueError(f"RUN: expected a folder with {WEIGHTS}, got {folder}")
+    model = lockstep.manual.model
+    load(folder / WEIGHTS, model, model.recurrent.kernel.gates)
+    lockstep.autograd.follow(lockstep.manual)
+    return lockstep
