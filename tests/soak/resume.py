@@ -62,6 +62,8 @@ def disturbed(folder: Path, arguments: list[str], every: int, seconds: float, dr
     places: list[str] = []
     while True:
         has_checkpoint = (folder / "checkpoint.safetensors").exists()
+        if (folder / "summary.json").exists() and not has_checkpoint:
+            return places  # it was killed after its last step
         how = ["--resume", str(folder)] if has_checkpoint else ["--out", str(folder), "--checkpoint-every", str(every)]
         child = start(*arguments, *how)
         time.sleep(draw() * seconds * 1.1)
@@ -92,13 +94,9 @@ def soak(kills: int, seed: int) -> bool:
             same &= not (Path(place) / "run" / "checkpoint.safetensors").exists()
         count, runs, wrong = count + len(places), runs + 1, wrong + (not same)
         resumed += places.count("with a checkpoint")
-        print(
-            f"{'same bits' if same else 'OTHER BITS'} after {len(places)} kills, --checkpoint-every {every}:",
-            *arguments,
-        )
-    print(
-        f"seed {seed}: {count} kills in {runs} runs, {resumed} of them with a checkpoint to resume; {wrong} runs differ"
-    )
+        verdict = "same bits" if same else "OTHER BITS"
+        print(f"{verdict} after {len(places)} kills, --checkpoint-every {every}:", *arguments, flush=True)
+    print(f"seed {seed}: {count} kills in {runs} runs, {resumed} with a checkpoint to resume; {wrong} runs differ")
     return not wrong
 
 
