@@ -11,9 +11,9 @@ AGREE, DISAGREE, BAD_INPUT, INTERNAL_ERROR, FILE_ERROR, INTERRUPTED, TERMINATED 
 #: What each command does. Its module has its name.
 COMMANDS = {
     "train": "train both sides on binary addition in lock-step (the default)",
-    "add": "add two numbers with the trained weights of a run",
     "check": "find the wrong equation in a derivation of your own",
     "new": "write a starter file for a derivation, to be filled in and checked",
+    "add": "add two numbers with the trained weights of a run",
     "accuracy": "measure the rounding error of each side against long double",
     "bench": "time the hand-derived layers against autograd and other frameworks",
     "frameworks": "compare the hand-derived layers with those of every installed framework",

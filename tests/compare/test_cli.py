@@ -190,8 +190,8 @@ def test_train_is_what_is_done_when_no_command_is_given(tmp_path):
 
 
 def test_no_arguments_at_all_train_with_the_defaults(monkeypatch):
-    def only_look(settings, advance):
-        assert settings == Settings()
+    def only_look(settings, advance, checkpoint):
+        assert settings == Settings() and checkpoint is None
         raise SystemExit(17)
 
     monkeypatch.setattr("compare.commands.train.train", only_look)
