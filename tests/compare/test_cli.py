@@ -130,9 +130,9 @@ def test_results_are_replaced_only_by_force(capsys):
 
 
 def test_an_interrupt_leaves_an_interrupted_result(monkeypatch, capsys):
-    def interrupted(settings, advance):
+    def interrupted(settings, advance, checkpoint):
         signal.raise_signal(signal.SIGINT)
-        return train(settings, advance)
+        return train(settings, advance, checkpoint)
 
     monkeypatch.setattr("compare.commands.train.train", interrupted)
     assert status(*SMALL, "--out", "run") == 130
