@@ -1,0 +1,44 @@
+"""Render a template to one self-contained HTML file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from compare.files import replacing
+
+STATIC = Path(__file__).parent / "static"
+
+
+def render(template: str, page: Mapping[str, Any], data: Any, path: Path) -> None:
+    """Write the page: style sheets and scripts are in it, and ``data`` is in it as JSON for the scripts.
+
+    Args:
+        template: the name of a file in ``templates/``.
+        page: what the template writes out. Text is escaped unless it is ``Markup``.
+        data: what the scripts read, in the element with the id ``data``. It is made of dicts, lists, strings and finite
+            numbers.
+        path: the file to write.
+
+    Raises:
+        ValueError: a number in ``data`` is NaN or infinite, which JSON cannot hold.
+        jinja2.UndefinedError: the template uses a name that ``page`` lacks.
+    """
+    with replacing(path) as beside:
+        beside.write_text(_environment().get_template(template).render(page, data=data), encoding="utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("compare.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["static"] = lambda name: Markup((STATIC / name).read_text(encoding="utf-8"))
+    # The filter tojson also escapes < > & ', so that no text ends the script element that it stands in.
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment
