@@ -102,14 +102,14 @@ class LSTMVariantKernel:
             h_prev, c_prev = probe("h_prev", t, h), probe("c_prev", t, c)
             z = x_t @ W_ih.T + b_ih + h_prev @ W_hh.T + b_hh  # (L1) (B, G H)
             z_i, *z_f, z_g, z_o = np.split(z, len(self.gates), axis=1)
-            i = probe("i", t, sigmoid(probe("z_i", t, z_i + p_i * c_prev)))  # (L24) (B, H)
+            i = probe("i", t, sigmoid(probe("z_i", t, z_i + p_i * c_prev)))  # (L24) or (L2) (B, H)
             if self.coupled:  # noqa: SIM108 - an equation a line
                 f = probe("f", t, 1 - i)  # (L32)
             else:
                 f = probe("f", t, sigmoid(probe("z_f", t, z_f[0] + p_f * c_prev)))  # (L25)
             g = probe("g", t, np.tanh(probe("z_g", t, z_g)))  # (L4)
             c = probe("c", t, f * c_prev + i * g)  # (L6)
-            o = probe("o", t, sigmoid(probe("z_o", t, z_o + p_o * c)))  # (L26)
+            o = probe("o", t, sigmoid(probe("z_o", t, z_o + p_o * c)))  # (L26) or (L5)
             h = probe("h", t, o * np.tanh(c))  # (L7)
             output.append(h)
             tape.steps.append(LSTMVariantStep(h_prev, c_prev, i, f, g, o, c))
@@ -137,12 +137,12 @@ class LSTMVariantKernel:
             h_prev, c_prev, i, f, g, o, c = tape.steps[t]
             d_h = probe("d_h", t, d_output[t] + d_h_prev)  # (L8) (B, H)
             d_z_o = probe("d_z_o", t, d_h * np.tanh(c) * o * (1 - o))  # (L13)
-            d_c = probe("d_c", t, d_c_prev + d_h * o * (1 - np.tanh(c) ** 2) + d_z_o * p_o)  # (L27)
+            d_c = probe("d_c", t, d_c_prev + d_h * o * (1 - np.tanh(c) ** 2) + d_z_o * p_o)  # (L27) or (L9)
             d_z_g = probe("d_z_g", t, d_c * i * (1 - g**2))  # (L12)
             if self.coupled:
                 d_z_i = probe("d_z_i", t, d_c * (g - c_prev) * i * (1 - i))  # (L33)
                 d_z = np.concatenate([d_z_i, d_z_g, d_z_o], axis=1)  # (B, 3H)
-                d_c_prev = probe("d_c_prev", t, d_c * f + d_z_i * p_i)  # (L34)
+                d_c_prev = probe("d_c_prev", t, d_c * f + d_z_i * p_i)  # (L34) or (L14)
             else:
                 d_z_i = probe("d_z_i", t, d_c * g * i * (1 - i))  # (L10)
                 d_z_f = probe("d_z_f", t, d_c * c_prev * f * (1 - f))  # (L11)

@@ -51,12 +51,12 @@ class LSTMVariantCell:
             p_i, *p_f, p_o = weights["weight_ch"].chunk(2 if self.coupled else 3)
             z_i = z_i + p_i * c_prev
             z_f = [z + p * c_prev for z, p in zip(z_f, p_f)]
-        i = probe("i", torch.sigmoid(probe("z_i", z_i)))  # (L24) (B, H)
+        i = probe("i", torch.sigmoid(probe("z_i", z_i)))  # (L24) or (L2) (B, H)
         f = probe("f", 1 - i if self.coupled else torch.sigmoid(probe("z_f", z_f[0])))  # (L32) or (L25)
         g = probe("g", torch.tanh(probe("z_g", z_g)))  # (L4)
         c = probe("c", f * c_prev + i * g)  # (L6)
         if self.peepholes:
             z_o = z_o + p_o * c
-        o = probe("o", torch.sigmoid(probe("z_o", z_o)))  # (L26)
+        o = probe("o", torch.sigmoid(probe("z_o", z_o)))  # (L26) or (L5)
         h = probe("h", o * torch.tanh(c))  # (L7)
         return h, c

@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "find the wrong equation in a derivation of your own",
     "new": "write a starter file for a derivation, to be filled in and checked",
     "add": "add two numbers with the trained weights of a run",
+    "page": "write a page with a derivation, its code, its values and its errors, to look at",
     "accuracy": "measure the rounding error of each side against long double",
     "bench": "time the hand-derived layers against autograd and other frameworks",
     "frameworks": "compare the hand-derived layers with those of every installed framework",

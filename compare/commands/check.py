@@ -9,6 +9,7 @@ from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
 from compare.diagnosis.sandbox import check_within
 from compare.files import replacing
+from compare.page import check as page
 
 #: The largest limit that can be set, in seconds and GiB.
 LARGEST = 1e6
@@ -31,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", type=float, default=8.0, metavar="GIB", help="memory limit for running FILE")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights and arguments")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    add_out(parser, "folder for faults.png")
+    add_out(parser, "folder for check.html and faults.png")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,15 +55,15 @@ def run(options: argparse.Namespace) -> int:
     )
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
-    if checked.agrees:
-        return AGREE
     make_ready(options.out)
-    with replacing(options.out / "faults.png") as beside:
-        beside.write_bytes(checked.figure)
+    if not checked.agrees:
+        with replacing(options.out / "faults.png") as beside:
+            beside.write_bytes(checked.figure)
+    page.write(options.file.name, checked.found, checked.quantities, options.out / "check.html")
     if not options.json:
         with to_whoever_reads():
-            print(f"Drawn in {options.out / 'faults.png'}")
-    return DISAGREE
+            print(f"Drawn in {options.out / 'check.html'}")
+    return AGREE if checked.agrees else DISAGREE
 
 
 def _require_file(argument: str, path: Path) -> None:

@@ -11,14 +11,15 @@ from compare.agreement import TOLERANCES
 from compare.cells import CELLS
 from compare.diagnosis import forms
 from compare.diagnosis.arguments import as_dtype
-from compare.diagnosis.comparing import Compared
+from compare.diagnosis.comparing import Blocks, Compared
 from compare.diagnosis.derivations import Answer, Arrays, Derivation, Layer, Problem, layer_problem
-from compare.diagnosis.diagnose import Subject, diagnose
+from compare.diagnosis.diagnose import K, Subject, diagnose
 from compare.diagnosis.explanation import explanation
 from compare.diagnosis.fast_kernels import fast_against_text
 from compare.diagnosis.general_hints import general_hint
 from compare.diagnosis.hints import cell_hints
 from compare.diagnosis.layouts import Layout
+from compare.diagnosis.localise import Localiser
 from compare.diagnosis.probes import Record
 from compare.diagnosis.references import Autograd, Reference, call_recurrent, of_module
 from compare.diagnosis.report import Report
@@ -49,24 +50,12 @@ def check_layer(
     layer, twin = copy.deepcopy(layer), copy.deepcopy(twin).eval()
     rows = len(lengths) if lengths else B
     problem = layer_problem(layer, T, rows, np.random.default_rng(seed))
-    gates = layer.kernel.gates
-
-    def blocks(name: str, array: Array) -> dict[str, Array]:
-        """Split by gate; a projection has none, nor has a cell with one block; an LSTM's candidate has no peephole."""
-        if len(gates) == 1 or name.startswith("weight_hr"):
-            return {"": array}
-        own = [gate for gate in gates if gate != "g" or not name.startswith("weight_ch")]
-        return dict(zip(own, np.split(array, len(own))))
+    gates, blocks = layer.kernel.gates, _blocks(layer)
 
     def d_state(trial: Trial) -> Arrays:
         return {name: trial.problem.d_outputs[f"{name}_n"] for name in layer.state_sizes}
 
-    trial = Trial(
-        f"T = {T}, B = {rows}, D = {layer.input_size}, H = {layer.hidden_size}",
-        problem,
-        Autograd(of_module(twin, call_recurrent(lengths)), problem).run,
-        {"T": T, "B": rows},
-    )
+    trial = _trial(layer, twin, problem, lengths)
     report = diagnose(
         Subject(
             f"manual.{type(layer).__name__}",
@@ -82,6 +71,42 @@ def check_layer(
     )
     report.fast = fast_against_text(layer, problem, lengths, TOLERANCES[layer.dtype.name])
     return report
+
+
+def compare_layer(layer: Recurrent, twin: nn.Module, problem: Problem) -> list[Compared]:
+    """Compare a layer of ``manual`` with its twin on a given problem, as the code runs.
+
+    Args:
+        layer: the layer to compare; it is not changed.
+        twin: the same layer for autograd; it is not changed.
+        problem: the arguments of both.
+    """
+    trial = _trial(layer, twin, problem)
+    standard = Standard(trial, "float64", K, TOLERANCES[layer.dtype.name])
+    return Localiser(Layer(copy.deepcopy(layer)), trial, standard, layer.kernel.gates, _blocks(layer)).run().compared
+
+
+def _trial(layer: Recurrent, twin: nn.Module, problem: Problem, lengths: list[int] | None = None) -> Trial:
+    T, B, D = problem.inputs["x"].shape
+    return Trial(
+        f"T = {T}, B = {B}, D = {D}, H = {layer.hidden_size}",
+        problem,
+        Autograd(of_module(twin, call_recurrent(lengths)), problem).run,
+        {"T": T, "B": B},
+    )
+
+
+def _blocks(layer: Recurrent) -> Blocks:
+    gates = layer.kernel.gates
+
+    def blocks(name: str, array: Array) -> dict[str, Array]:
+        """Split by gate; a projection has none, nor has a cell with one block; an LSTM's candidate has no peephole."""
+        if len(gates) == 1 or name.startswith("weight_hr"):
+            return {"": array}
+        own = [gate for gate in gates if gate != "g" or not name.startswith("weight_ch")]
+        return dict(zip(own, np.split(array, len(own))))
+
+    return blocks
 
 
 class CellForm:

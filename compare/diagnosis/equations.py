@@ -151,6 +151,11 @@ EQUATIONS["lstm, peepholes, coupled"] |= {
     "d_c_prev": Equation("L34", "d_c ∘ f + d_z_i ∘ p_i"),
     "weight_ch": Equation("L29, L31", "Σ d_z_i ∘ c_prev, Σ d_z_o ∘ c"),
 }
+EQUATIONS["lstm, projection"] = EQUATIONS["lstm"] | {
+    "h": Equation("L21", "W_mh m"),
+    "d_c": Equation("L9", EQUATIONS["lstm"]["d_c"].formula.replace("d_h ∘", "d_m ∘")),
+    "d_z_o": Equation("L13", "d_m ∘ tanh(c) ∘ o (1 - o)"),
+}
 EQUATIONS["rnn, sigmoid"] = EQUATIONS["rnn, relu"] = EQUATIONS["rnn"]
 
 

@@ -76,6 +76,7 @@ class Fault:
         """Return the fault for a script."""
         return {
             "name": self.name,
+            "label": self.label,
             "equation": self.number,
             "formula": self.formula,
             "gate": self.gate,
@@ -83,6 +84,7 @@ class Fault:
             "rows": self.rows,
             "error": finite(self.worst.error),
             "at": self.worst.index,
+            "where": self.where,
             "actual": finite(self.worst.actual),
             "expected": finite(self.worst.reference),
             "hint": self.hint,

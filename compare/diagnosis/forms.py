@@ -97,7 +97,8 @@ def equations_key(cell: str, options: Mapping[str, Any]) -> str:
     if cell == "lstm" and not options.get("output_tanh", True):
         return "lstm, bare output"
     if cell == "lstm":
-        return ", ".join(["lstm", *(name for name in ("peepholes", "coupled") if options.get(name))])
+        named = {"proj_size": "projection", "peepholes": "peepholes", "coupled": "coupled"}
+        return ", ".join(["lstm", *(name for option, name in named.items() if options.get(option))])
     if cell == "gru":
         before = "" if options.get("reset_after", True) else ", reset before"
         renews = ", renewing" if options.get("update_gate", "keeps") == "renews" else ""

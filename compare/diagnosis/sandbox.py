@@ -23,13 +23,14 @@ from rich.console import Console
 class Checked:
     """The result of a check: whether the derivation agrees, ``Report.as_json``, the report as text and as a PNG figure.
 
-    The figure is empty if the derivation agrees.
+    The figure is empty if the derivation agrees. ``quantities`` are those of ``quantities.displayed``.
     """
 
     agrees: bool
     found: dict[str, Any]
     text: str
     figure: bytes
+    quantities: dict[str, Any]
 
 
 def check_within(
@@ -70,7 +71,8 @@ def check_within(
         process.join()
     if "error" in outcome:
         raise ValueError(outcome["error"])
-    return Checked(outcome["agrees"], outcome["found"], outcome["text"], base64.b64decode(outcome["figure"]))
+    figure = base64.b64decode(outcome["figure"])
+    return Checked(outcome["agrees"], outcome["found"], outcome["text"], figure, outcome["quantities"])
 
 
 def _run(
@@ -88,7 +90,9 @@ def _run(
     if quiet:
         sys.stdout = sys.stderr
     try:
-        from compare.diagnosis.files import check_file  # imports torch, which the waiting process does not need
+        # These import torch, which the waiting process does not need.
+        from compare.diagnosis.files import check_file
+        from compare.diagnosis.quantities import displayed
 
         sys.path.append(str(path.resolve().parent))
         _limit_memory(memory)
@@ -105,6 +109,7 @@ def _run(
             "found": report.as_json(),
             "text": text.getvalue(),
             "figure": base64.b64encode(figure).decode(),
+            "quantities": displayed(report),
         }
     except BaseException as error:  # including SystemExit: whatever it is, the file raised it
         outcome = {"error": _explained(error, path)}

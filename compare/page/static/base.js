@@ -5,7 +5,7 @@
 
 document.documentElement.classList.add("scripted");
 
-const DATA = JSON.parse(document.getElementById("data").textContent);
+const DATA = JSON.parse(document.querySelector("script#data").textContent);
 
 const SVG_NAMES = new Set(["svg", "g", "path", "rect", "circle", "line", "text", "title", "use", "polyline"]);
 

@@ -48,11 +48,12 @@ def test_new_overwrites_nothing(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_agreement_is_one_line_and_0(tmp_path, capsys, preloaded):
+def test_agreement_is_one_line_a_page_and_0(tmp_path, capsys, preloaded):
     assert main(["check", str(write(tmp_path / "mine.py", "rnn")), "--out", str(tmp_path / "out")]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
+    line, drawn = capsys.readouterr().out.splitlines()
     assert line.startswith(f"AGREE: {tmp_path / 'mine.py'}: ")
-    assert not (tmp_path / "out").exists()
+    assert drawn == f"Drawn in {tmp_path / 'out' / 'check.html'}"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["check.html"]
 
 
 @pytest.mark.slow
@@ -73,6 +74,7 @@ def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys, preloaded):
     assert "e" in chained  # as the code runs, a mistake in the one gate reaches the other
     assert forced.split() == ["·"] * 6
     assert (tmp_path / "out" / "faults.png").read_bytes().startswith(b"\x89PNG")
+    assert "σ&#39; is left out" in (tmp_path / "out" / "check.html").read_text()
 
 
 @pytest.mark.slow

@@ -1,0 +1,109 @@
+"""``page``: the derivation of a cell with its code, its numbers and its errors, to look at."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+import manual
+from compare.binary_addition import batches
+from compare.cells import CELLS, Cell
+from compare.commands import AGREE
+from compare.converter import load
+from compare.page import derivation
+from manual.activations import ACTIVATIONS
+
+#: The network that is trained for the page: its hidden size and its training.
+HIDDEN_SIZE, STEPS, BATCH_SIZE, LEARNING_RATE = 8, 300, 64, 0.03
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the cell and its form."""
+    parser.description = (
+        "Write a page that shows each equation of a cell with its lines of code, its values on binary addition and its "
+        "error against autograd. It is one file, and needs no network."
+    )
+    parser.add_argument("--cell", choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
+    parser.add_argument("--proj-size", type=int, default=0, metavar="P", help="project an LSTM's output to P units")
+    parser.add_argument("--peepholes", action="store_true", help="let the gates of an LSTM see the cell")
+    parser.add_argument("--coupled", action="store_true", help="couple the input and forget gates of an LSTM")
+    parser.add_argument("--reset-before", action="store_true", help="reset a GRU's state before the matrix product")
+    parser.add_argument("--nonlinearity", choices=tuple(ACTIVATIONS), default="tanh", help="nonlinearity of an RNN")
+    parser.add_argument(
+        "--weights", type=Path, metavar="RUN", help="folder of a run of `train`, whose weights and cell to show"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", default=Path("derivation.html"), help="the file to write")
+    parser.add_argument("--force", action="store_true", help="replace the file, if there is one")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train or load a network, and write its page."""
+    if options.out.exists() and not options.force:
+        raise ValueError(f"out: expected a new file, but {options.out} exists; --force replaces it")
+    form = _form(options)
+    if options.weights is None:
+        model = _trained(CELLS[options.cell], form)
+        origin = f"trained for {STEPS} steps of {BATCH_SIZE} sums"
+    elif form or options.cell != "lstm":
+        raise ValueError("weights: expected no other option than out and force, since the run has its own cell")
+    else:
+        model, origin = _loaded(options.weights)
+    derivation.write(model, origin, options.out)
+    print(f"Written to {options.out}")
+    return AGREE
+
+
+def _form(options: argparse.Namespace) -> dict[str, object]:
+    """Return the options of the layer that are not those by default.
+
+    Raises:
+        ValueError: an option of another cell.
+    """
+    given = {
+        "lstm": {"proj_size": options.proj_size, "peepholes": options.peepholes, "coupled": options.coupled},
+        "gru": {"reset_before": options.reset_before},
+        "rnn": {"nonlinearity": options.nonlinearity if options.nonlinearity != "tanh" else ""},
+    }
+    for cell, form in given.items():
+        for name, value in form.items():
+            if value and cell != options.cell:
+                raise ValueError(f"{name}: expected only with --cell {cell}, got --cell {options.cell}")
+    if options.reset_before:
+        return {"reset_after": False}
+    return {name: value for name, value in given[options.cell].items() if value}
+
+
+def _trained(cell: Cell, form: dict[str, object]) -> manual.Model:
+    rng = np.random.default_rng(0)
+    recurrent = cell.of(manual)(2, HIDDEN_SIZE, rng=rng, **form)
+    model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, rng=rng))
+    optimizer = manual.Adam(model.parameters, lr=LEARNING_RATE)
+    _, d_loss = manual.LOSSES["bce"]
+    for x, y in batches(rng, derivation.BITS, BATCH_SIZE, STEPS, np.float64):
+        logits, _, tape = model.forward(x)
+        *_, gradients = model.backward(tape, d_loss(logits, y))
+        optimizer.step(gradients)
+    return model
+
+
+def _loaded(folder: Path) -> tuple[manual.Model, str]:
+    """Return the network of a run, and how it was trained.
+
+    Raises:
+        ValueError: the folder has no run whose network adds two bits at a time.
+    """
+    try:
+        summary = json.loads((folder / "summary.json").read_text())
+        layer = CELLS[summary["cell"]].of(manual)(
+            2,
+            summary["hidden_size"],
+            num_layers=summary["layers"],
+            bidirectional=summary["bidirectional"],
+            dtype=summary["dtype"],
+        )
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"weights: expected the folder of a run of `train`, got {folder}: {error!r}") from None
+    model = manual.Model(layer, manual.Linear(layer.output_size, 1, dtype=summary["dtype"]))
+    load(folder / "weights.safetensors", model, layer.kernel.gates)
+    return model, f"trained for {summary['steps']:,} steps of {summary['batch_size']} sums"

@@ -1,0 +1,105 @@
+"""What was compared, as data for a page: each quantity as a grid of columns and units, for each row of the batch."""
+
+import linecache
+from typing import Any
+
+import numpy as np
+
+from compare.diagnosis.comparing import Compared
+from compare.diagnosis.equations import equation
+from compare.diagnosis.findings import finite
+from compare.diagnosis.report import Report
+from manual.arrays import Array
+
+#: The largest number of columns, and of units, that are shown of a quantity.
+SHOWN = 32
+
+#: The significant digits of a value, and of a difference or an error.
+DIGITS, FEW = 5, 2
+
+
+def quantity(one: Compared, cell: str) -> dict[str, Any]:
+    """Return a compared quantity as data.
+
+    ``whole`` is the name of the parameter of which it is one gate, or its own. ``actual`` is a list by row of the
+    batch, column and unit. The columns are the ``steps``, or where there are none the first axis of the array.
+    ``right`` and ``difference`` are the same for the reference and the difference from it; a quantity that agrees has
+    neither. ``errors`` are relative, one for each step.
+
+    Args:
+        one: the quantity.
+        cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
+    """
+    found = equation(cell, one.name)
+    place = one.places[one.worst] if one.places else None
+    data: dict[str, Any] = {
+        "name": one.name,
+        "whole": one.name if one.shown else one.name.removesuffix(f"_{one.gate}"),
+        "label": one.label,
+        "gate": one.gate,
+        "kind": one.kind,
+        "backward": one.kind in ("adjoint", "d_input", "gradient"),
+        "equation": number_of(one, found.number),
+        "formula": found.formula,
+        "agrees": one.agrees,
+        "problem": one.problem,
+        "steps": list(one.steps),
+        "errors": [_rounded(error, FEW) for error in one.errors],
+        "limit": float(one.limits.max()) if len(one.limits) else 0.0,
+        "file": place.file if place else "",
+        "line": place.line if place else 0,
+        "code": linecache.getline(place.file, place.line).strip() if place else "",
+        "actual": _shown(one.actual, one),
+    }
+    comparable = all(a.shape == r.shape for a, r in zip(one.actual, one.right))
+    if not one.agrees and comparable and data["actual"]:
+        data["right"] = _shown(one.right, one)
+        with np.errstate(invalid="ignore"):
+            data["difference"] = _shown([a - r for a, r in zip(one.actual, one.right)], one, FEW)
+    return data
+
+
+def displayed(report: Report) -> dict[str, Any]:
+    """Return what a page shows of a report, besides what ``Report.as_json`` has: its text, and all quantities twice."""
+    return {
+        "cell": report.cell,
+        "text": str(report),
+        "verdict": report.verdict().plain,
+        "chained": [quantity(one, report.cell) for one in report.chained],
+        "forced": [quantity(one, report.cell) for one in report.forced],
+    }
+
+
+def number_of(one: Compared, numbers: str) -> str:
+    """Return the number of a quantity's equation; of several, that of its gate, or else the first."""
+    several = numbers.split(", ")
+    gates = {2: ("i", "o"), 3: ("i", "f", "o")}.get(len(several), ())
+    return dict(zip(gates, several)).get(one.gate, several[0])
+
+
+def _shown(parts: list[Array], one: Compared, digits: int = DIGITS) -> list[Any]:
+    """Return the grid as lists of rounded numbers; empty if there is none."""
+    grid = _grid(parts, bool(one.steps), one.rows_axis)
+    return _lists(grid[:, :SHOWN, :SHOWN], digits) if grid is not None else []
+
+
+def _grid(parts: list[Array], stepped: bool, rows_axis: int | None) -> Array | None:
+    """Arrange the parts as (rows, columns, units); None if they are not numbers of one shape."""
+    shapes = {part.shape for part in parts}
+    if len(shapes) != 1 or parts[0].dtype.kind not in "fiub" or not parts[0].size:
+        return None
+    if rows_axis is not None:
+        parts = [np.moveaxis(part, rows_axis, 0) for part in parts]
+        return np.stack([part.reshape(len(part), -1) for part in parts], axis=1)
+    if stepped:
+        return np.stack([part.reshape(1, -1) for part in parts], axis=1)
+    part = np.atleast_1d(parts[0])
+    return part.reshape(1, len(part), -1)
+
+
+def _lists(grid: Array, digits: int) -> list[Any]:
+    return [_lists(part, digits) if part.ndim else _rounded(part, digits) for part in grid]
+
+
+def _rounded(number: Any, digits: int) -> Any:
+    return finite(float(f"{float(number):.{digits}g}"))

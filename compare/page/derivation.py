@@ -1,0 +1,199 @@
+"""``derivation.html``: each equation of a cell with its formula, code, value on binary addition, and error."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import manual
+import torch_impl
+from compare.binary_addition import Sums, all_sums, digits
+from compare.cells import CELLS
+from compare.diagnosis.cell_check import compare_layer
+from compare.diagnosis.derivations import Problem
+from compare.diagnosis.forms import equations_key
+from compare.diagnosis.quantities import quantity
+from compare.page import diagram
+from compare.page.equations import PARTS, Row, at, cells, rows_of
+from compare.page.render import render
+from compare.page.sources import ROOT, formulas, lines
+from manual.arrays import Array
+
+#: The options of ``manual``'s layers that make another form of a cell.
+FORMS: dict[str, tuple[str, ...]] = {
+    "lstm": ("proj_size", "peepholes", "coupled"),
+    "gru": ("reset_after",),
+    "rnn": ("nonlinearity",),
+}
+
+#: The bits of the sums on the page, and the sums: what each shows, and its two addends.
+BITS = 8
+SUMS = {"no carry": (37, 66), "one carry": (21, 4), "longest carry": (127, 1)}
+
+#: The step that the page opens at.
+STEP = 3
+
+#: The layer on the page, of a stack.
+SUFFIX = "_l0"
+
+
+def write(model: manual.Model, origin: str, path: Path) -> None:
+    """Write the page of a trained network, whose first layer it shows.
+
+    Args:
+        model: the network; it adds two bits at each step. It is not changed.
+        origin: how it was trained.
+        path: the file to write.
+
+    Raises:
+        ValueError: an equation has no formula, or no line of code.
+    """
+    layer = model.recurrent
+    cell = type(layer).__name__.lower()
+    options = {name: getattr(layer.kernel, name) for name in FORMS[cell] if hasattr(layer.kernel, name)}
+    a, b = (digits(np.array(side), BITS) for side in zip(*SUMS.values()))
+    sums = Sums.adding(a, b)
+    x = sums.inputs(layer.dtype)
+    logits, _, _ = model.forward(x, training=False)
+    twin = CELLS[cell].of(torch_impl)(
+        layer.input_size, layer.hidden_size, num_layers=layer.num_layers, bidirectional=layer.bidirectional, **options
+    )
+    key = equations_key(cell, options)
+    compared = [quantity(one, key) for one in compare_layer(layer, twin, _problem(model, x, sums.targets(layer.dtype)))]
+    shown = [_of_layer(one) for one in compared if "_l" not in one["name"] or one["name"].endswith(SUFFIX)]
+    rows = rows_of([one for one in shown if one["equation"]], formulas())
+    _add_code(rows, Path(inspect.getfile(type(layer.kernel))), Path(inspect.getfile(type(twin.cell))))
+    rows.sort(key=lambda row: row.lines[0].number)
+    inputs = [one | {"id": ""} for one in shown if one["name"].endswith("_prev") and not one["backward"]]
+    everything = [one for row in rows for one in row.quantities] + [*inputs, _input(x)]
+    memory = CELLS[cell].states[-1]
+    (d_memory,) = (one for one in everything if one["name"] == f"d_{memory}")
+    table = [_sum(name, sums, logits, d_memory["actual"][row], row) for row, name in enumerate(SUMS)]
+    render(
+        "derivation.html",
+        {
+            "title": _title(cell, options),
+            "origin": origin,
+            "layers": layer.num_layers * layer.directions,
+            "rows": rows,
+            "sums": table,
+            "row": len(SUMS) - 1,
+            "step": STEP,
+            "parts": PARTS,
+            "cells": cells,
+            "at": at,
+            "diagram": diagram.of_cell(cell, key, everything),
+            "by_label": {one["label"]: one for one in everything},
+            "right": float(np.mean(_right(model))),
+            "memory": memory,
+            "unit": _unit_of_carry(model, memory),
+            "tolerance": max(one["limit"] for row in rows for one in row.quantities),
+            "error": max(float(row.error) for row in rows),
+        },
+        {"quantities": {one["label"]: _for_script(one) for one in everything}, "sums": table, "steps": BITS},
+        path,
+    )
+
+
+def _problem(model: manual.Model, x: Array, y: Array) -> Problem:
+    """Return the arguments of the recurrent layers, with the gradient of the loss of the last bit of each sum."""
+    layer = model.recurrent
+    logits, _, (_, tape) = model.forward(x, training=False)
+    _, d_loss = manual.LOSSES["bce"]
+    d_logits = np.zeros_like(logits)
+    d_logits[-1] = d_loss(logits[-1], y[-1])
+    d_output, _ = model.readout.backward(tape, d_logits)
+    K = layer.num_layers * layer.directions
+    states = {name: np.zeros((K, x.shape[1], size)) for name, size in layer.state_sizes.items()}
+    return Problem(
+        dict(layer.parameters),
+        {"x": x} | {f"{name}_0": state for name, state in states.items()},
+        {"output": d_output} | {f"{name}_n": state for name, state in states.items()},
+    )
+
+
+def _of_layer(one: dict[str, Any]) -> dict[str, Any]:
+    return one | {key: one[key].replace(SUFFIX, "") for key in ("name", "whole", "label")}
+
+
+def _add_code(rows: list[Row], by_hand: Path, for_autograd: Path) -> None:
+    """Add to each row the lines of both files that carry its number; a line of the backward pass only by hand.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for path, needed in ((by_hand, rows), (for_autograd, [row for row in rows if not row.backward])):
+        found = lines(path)
+        for row in needed:
+            if row.number not in found:
+                raise ValueError(f"({row.number}): expected a line in {path.relative_to(ROOT)}, got none")
+            row.lines += found[row.number]
+
+
+def _input(x: Array) -> dict[str, Any]:
+    """Return the input as a quantity."""
+    values = [[[float(bit) for bit in step] for step in row] for row in x.swapaxes(0, 1)]
+    return {
+        **{"name": "x", "whole": "x", "label": "x", "kind": "input", "backward": False, "id": "", "equation": ""},
+        **{"actual": values, "steps": list(range(len(x))), "errors": []},
+    }
+
+
+def _for_script(one: dict[str, Any]) -> dict[str, Any]:
+    return {key: one[key] for key in ("whole", "id", "backward", "actual", "steps", "errors")}
+
+
+def _sum(name: str, sums: Sums, logits: Array, d_memory: list[list[float]], row: int) -> dict[str, Any]:
+    """Return one sum, bit by bit, with the length of the state's gradient as a share of that at the last step."""
+    a, b, total = (array[:, row] for array in (sums.a, sums.b, sums.total))
+    numbers = [int((bits << np.arange(BITS)).sum()) for bits in (a, b, total)]
+    lengths = [float(np.linalg.norm(step)) for step in d_memory]
+    bits = {"carry": a ^ b ^ total, "a": a, "b": b, "sum": total, "network": (logits[:, row, 0] > 0).astype(int)}
+    return {
+        "name": name,
+        "text": "{} + {} = {}".format(*numbers),
+        "reach": [float(f"{length / lengths[-1]:.1g}") for length in lengths],
+        "bits": {name: [int(bit) for bit in row] for name, row in bits.items()},
+    }
+
+
+def _right(model: manual.Model) -> Array:
+    """Return for all sums whether the network gets every bit right."""
+    sums = all_sums(BITS)
+    logits, _, _ = model.forward(sums.inputs(model.recurrent.dtype), training=False)
+    return np.asarray(((logits[:, :, 0] > 0) == sums.total).all(axis=0))
+
+
+def _unit_of_carry(model: manual.Model, memory: str) -> tuple[int, float]:
+    """Return the unit of the state that follows the carry most closely, and its correlation with it."""
+    sums = all_sums(BITS)
+    few = Sums(sums.a[:, ::17], sums.b[:, ::17], sums.total[:, ::17])
+    states: dict[int, Array] = {}
+
+    def record(name: str, t: int, value: Array) -> Array:
+        if name == memory + SUFFIX:
+            states[t] = value
+        return value
+
+    model.recurrent.forward(few.inputs(model.recurrent.dtype), training=False, probe=record)
+    carry = (few.a ^ few.b ^ few.total)[1:].ravel()  # into a step is out of the step before
+    state = np.concatenate([states[t] for t in range(BITS - 1)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = [np.corrcoef(unit, carry)[0, 1] for unit in state.T]
+    unit = int(np.nanargmax(np.abs(found)))
+    return unit, float(found[unit])
+
+
+def _title(cell: str, options: dict[str, Any]) -> str:
+    extra = {
+        "proj_size": f"a projection to {options.get('proj_size')} units",
+        "peepholes": "peepholes",
+        "coupled": "coupled gates",
+    }
+    named = [words for option, words in extra.items() if options.get(option)]
+    if not options.get("reset_after", True):
+        named = ["the reset gate before the product"]
+    if options.get("nonlinearity", "tanh") != "tanh":
+        named = [options["nonlinearity"]]
+    return CELLS[cell].class_name + (f" with {' and '.join(named)}" if named else "")

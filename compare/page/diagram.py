@@ -1,0 +1,216 @@
+"""The diagram of a cell: a node for each value with its pre-activation and their adjoints, an arrow for each use.
+
+The arrows are read off the equations: a value points to those whose formulas name it. Backward, each arrow carries the
+gradient from the use to the value.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from compare.diagnosis.equations import equation
+from compare.diagnosis.quantities import SHOWN
+
+#: The node of the parameters, of which there are only gradients.
+PARAMETERS = "parameters"
+
+#: The column and the height, in gates, of each node of a cell.
+PLACES: dict[str, dict[str, tuple[int, float]]] = {
+    "lstm": {
+        **{"c_prev": (0, 0.0), PARAMETERS: (0, 0.8), "h_prev": (0, 2.55), "x": (0, 3.85)},
+        **{"f": (1, 0.85), "i": (1, 1.85), "g": (1, 2.85), "o": (1, 3.85)},
+        **{"c": (2, 0.0), "m": (2, 2.0), "h": (2, 3.85)},
+    },
+    "gru": {
+        **{"h_prev": (0, 0.0), PARAMETERS: (0, 1.1), "x": (0, 2.85)},
+        **{"z": (1, 0.6), "r": (1, 1.6), "q": (1, 2.6)},
+        **{"h": (2, 0.0), "n": (2, 2.85)},
+    },
+    "rnn": {"h_prev": (0, 0.0), "x": (0, 1.0), "h": (1, 0.4), PARAMETERS: (2, 0.2)},
+}
+
+#: Sizes in the units of the drawing.
+WIDTH, GAP = 166, 88
+LABEL, STRIP, PADDING, MARGIN = 66, 19, 6, 4
+
+#: The space between two nodes, one above the other, and the number of columns where there is no table of places.
+BETWEEN, COLUMNS = 19, 3
+
+#: The distance of an arrow from the arrow that goes the other way, and between two that end at the same side.
+APART, SPREAD = 2.5, 11
+
+
+@dataclass
+class Strip:
+    """One quantity in a node: its name, its label among the quantities, where it links to, and its place."""
+
+    name: str
+    label: str
+    href: str
+    backward: bool
+    count: int
+    y: float = 0
+
+
+@dataclass
+class Node:
+    """A box with the strips of a value, its pre-activation and their adjoints."""
+
+    name: str
+    strips: list[Strip]
+    x: float = 0
+    y: float = 0
+
+    @property
+    def height(self) -> float:
+        """The height of the box."""
+        return len(self.strips) * STRIP + 2 * PADDING
+
+
+@dataclass
+class Edge:
+    """An arrow from a value to one computed from it, and the arrow of the gradient back."""
+
+    source: str
+    target: str
+    forward: str = ""
+    backward: str = ""
+
+
+@dataclass
+class Diagram:
+    """All nodes and edges, and the size of the drawing."""
+
+    nodes: list[Node]
+    edges: list[Edge] = field(default_factory=list)
+    width: float = 0
+    height: float = 0
+    node_width: int = WIDTH
+    strip_height: int = STRIP
+    label_width: int = LABEL
+
+
+def of_cell(cell: str, form: str, quantities: list[dict[str, Any]]) -> Diagram:
+    """Lay out the diagram of a cell.
+
+    Args:
+        cell: ``lstm``, ``gru`` or ``rnn``.
+        form: the key of its equations in ``EQUATIONS``.
+        quantities: what is shown, as ``diagnosis.quantities`` returns it.
+    """
+    nodes = {node.name: node for node in _nodes(quantities) if node.name in PLACES[cell]}
+    pitch = BETWEEN + max((node.height for name, node in nodes.items() if name != PARAMETERS), default=0)
+    for name, node in nodes.items():
+        column, row = PLACES[cell][name]
+        node.x, node.y = MARGIN + column * (WIDTH + GAP), MARGIN + row * pitch
+    edges = [
+        Edge(source, target)
+        for target, node in nodes.items()
+        for source in nodes
+        if source in _named(form, node) - {target}
+    ]
+    for edge in edges:
+        edge.forward = _path(edge, edges, nodes, -APART)
+        edge.backward = _path(edge, edges, nodes, APART, back=True)
+    return _sized(Diagram(list(nodes.values()), edges))
+
+
+def in_order(quantities: list[dict[str, Any]]) -> Diagram:
+    """Lay out the probes of any other derivation, in the order of computation: line by line."""
+    nodes = _nodes(quantities)
+    y = float(MARGIN)
+    for start in range(0, len(nodes), COLUMNS):
+        row = nodes[start : start + COLUMNS]
+        for column, node in enumerate(row):
+            node.x, node.y = MARGIN + column * (WIDTH + GAP), y
+        y += max(node.height for node in row) + BETWEEN
+    edges = [Edge(a.name, b.name) for a, b in pairwise(nodes) if a.x < b.x]
+    by_name = {node.name: node for node in nodes}
+    for edge in edges:
+        edge.forward = _path(edge, edges, by_name, -APART)
+        edge.backward = _path(edge, edges, by_name, APART, back=True)
+    return _sized(Diagram(nodes, edges))
+
+
+def node_of(name: str) -> str:
+    """Return the node of a quantity: an adjoint and a pre-activation share that of the value."""
+    value = name.removeprefix("d_")
+    return value.removeprefix("z_")
+
+
+def _nodes(quantities: list[dict[str, Any]]) -> list[Node]:
+    """Group quantities by node, values before adjoints. Of the gates of a parameter, the first stands for all."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    seen = set()
+    for one in quantities:
+        if one["whole"] not in seen:
+            seen.add(one["whole"])
+            groups.setdefault(PARAMETERS if one["kind"] == "gradient" else node_of(one["name"]), []).append(one)
+    nodes = []
+    for name, group in groups.items():
+        group.sort(key=lambda one: one["backward"])
+        node = Node(name, [_strip(one) for one in group])
+        for k, strip in enumerate(node.strips):
+            strip.y = PADDING + k * STRIP
+        nodes.append(node)
+    return nodes
+
+
+def _strip(one: Mapping[str, Any]) -> Strip:
+    count = len(one["actual"][0][0]) if one["actual"] and one["kind"] != "gradient" else 0
+    if not one["steps"] and count:
+        count = min(count * len(one["actual"][0]), SHOWN)
+    return Strip(one["whole"], one["label"], one["id"], one["backward"], count)
+
+
+def _named(form: str, node: Node) -> set[str]:
+    """Return the nodes whose names are in the formulas of a node's values; an earlier step's are not drawn."""
+    if node.name.endswith("_prev"):
+        return set()
+    formulas = [equation(form, strip.name).formula for strip in node.strips if not strip.backward]
+    return {node_of(name) for formula in formulas for name in re.findall(r"\b[a-z]\w*", formula)}
+
+
+def _path(edge: Edge, edges: list[Edge], nodes: Mapping[str, Node], apart: float, back: bool = False) -> str:
+    """Return a curve from one box to the other, or back."""
+    a, b = nodes[edge.source], nodes[edge.target]
+    if a.x == b.x:  # one above the other
+        down = a.y < b.y
+        x = a.x + WIDTH / 2 + apart
+        ends = (x, a.y + a.height if down else a.y), (x, b.y if down else b.y + b.height)
+        handles = ends
+    else:
+        right = a.x < b.x
+        start = a.x + WIDTH if right else a.x
+        end = b.x if right else b.x + WIDTH
+        ends = (
+            (start, a.y + a.height / 2 + apart + _shift(edge, edges, nodes, "source", "target")),
+            (end, b.y + b.height / 2 + apart + _shift(edge, edges, nodes, "target", "source")),
+        )
+        bend = (end - start) / 2 if abs(end - start) < 2 * GAP else (GAP if right else -GAP) * 0.8
+        handles = (start + bend, ends[0][1]), (end - bend, ends[1][1])
+    (x1, y1), (x2, y2) = reversed(ends) if back else ends
+    (p1, q1), (p2, q2) = reversed(handles) if back else handles
+    return f"M{x1:g},{y1:.1f} C{p1:g},{q1:.1f} {p2:g},{q2:.1f} {x2:g},{y2:.1f}"
+
+
+def _shift(edge: Edge, edges: list[Edge], nodes: Mapping[str, Node], end: str, other: str) -> float:
+    """Return how far an arrow's end is from the middle of a side that it shares with others, by height."""
+    box = nodes[getattr(edge, end)]
+
+    def far(one: Edge) -> Node:
+        return nodes[getattr(one, other)]
+
+    at_box = [one for one in edges if nodes[getattr(one, end)] is box]
+    shared = [one for one in at_box if far(one).x != box.x and (far(one).x < box.x) == (far(edge).x < box.x)]
+    shared.sort(key=lambda one: far(one).y)
+    room = (box.height - 2 * PADDING) / max(len(shared) - 1, 1)
+    return (shared.index(edge) - (len(shared) - 1) / 2) * min(SPREAD, room)
+
+
+def _sized(diagram: Diagram) -> Diagram:
+    diagram.width = max((node.x + WIDTH for node in diagram.nodes), default=0) + MARGIN
+    diagram.height = max((node.y + node.height for node in diagram.nodes), default=0) + MARGIN
+    return diagram

@@ -1,0 +1,179 @@
+"""``check.html``: what is wrong, what is only a consequence, and the user's own line, in a browser."""
+
+from pathlib import Path
+
+import pytest
+from derived import write
+
+from compare.diagnosis.files import check_file
+from compare.diagnosis.quantities import displayed
+from compare.page import check
+
+ZOO = Path(__file__).parent.parent / "diagnosis" / "zoo" / "files"
+
+THREE_FAULTS = [
+    ("d_c_prev + d_h * o", "d_h * o"),
+    ("d_f * f * (1 - f)", "d_f"),
+    ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"),
+]
+
+
+def page_of(folder: Path, file: Path, reference=None) -> Path:
+    report = check_file(file, reference)
+    check.write(file.name, report.as_json(), displayed(report), folder / "check.html")
+    return folder / "check.html"
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("three")
+    return page_of(folder, write(folder / "my_lstm.py", "lstm", *THREE_FAULTS))
+
+
+@pytest.fixture(scope="module")
+def squeeze(tmp_path_factory):
+    """A derivation with a reference of its own, and two mistakes."""
+    folder = tmp_path_factory.mktemp("squeeze")
+    source = (ZOO / "squeeze_excitation.py").read_text()
+    file = folder / "gate.py"
+    file.write_text(source.replace("(d_y * x).sum(axis=2)", "(d_y * x).mean(axis=2)").replace("h.T @ d_z", "h.T @ d_s"))
+    return page_of(folder, file, (file, "reference"))
+
+
+def names(page, judgement):
+    return page.locator(f".named[data-judgement='{judgement}'] text").all_text_contents()
+
+
+@pytest.mark.slow
+def test_the_switch_shows_exactly_the_three_faults(three, open_page):
+    page = open_page(three)
+    assert sorted(names(page, "wrong")) == ["d_c", "d_z_f", "weight_ih"]
+    assert {"d_i", "d_x", "weight_hh", "bias"} <= {*names(page, "consequence")}
+    assert {"z_i", "i", "c", "h"} <= {*names(page, "right")}
+    page.click("button[data-mode='forced']")
+    assert sorted(names(page, "wrong")) == ["d_c", "d_z_f", "weight_ih"]
+    assert names(page, "consequence") == []
+    assert page.locator(".row[data-judgement='wrong']").evaluate_all("all => all.map((a) => a.id)") == [
+        "L9",
+        "L11",
+        "L17",
+    ]
+    assert page.locator(".row[data-judgement='consequence']").count() == 0
+    page.click("button[data-mode='chained']")
+    assert "d_x" in names(page, "consequence")
+
+
+@pytest.mark.slow
+def test_the_arrow_to_a_wrong_gradient_is_broken(three, open_page):
+    page = open_page(three)
+    page.click("button[data-mode='forced']")
+    broken = page.locator(".edge[data-judgement='wrong']").evaluate_all("all => all.map((a) => a.dataset.edge)")
+    assert sorted(broken) == ["c h", "f c"]
+
+
+@pytest.mark.slow
+def test_an_address_opens_a_fault_with_its_equation_line_and_hint(three, open_page):
+    page = open_page(three, "#L11")
+    row = page.locator(".row.selected")
+    assert row.get_attribute("id") == "L11"
+    text = row.inner_text()
+    for words in (
+        'probe("d_z_f", t, d_f)',
+        "my_lstm.py:58",
+        "d_c ∘ c_prev ∘ f (1 - f)",
+        "expected 0.0818274 at step 3, row 2, unit 1",
+        "σ' is left out",
+    ):
+        assert words in text, words
+    assert row.locator("math").count() >= 1
+    assert row.locator("figcaption", has_text="difference").count() >= 1
+
+
+@pytest.mark.slow
+def test_value_reference_and_difference_are_those_of_the_report(three, open_page, tmp_path):
+    report = check_file(write(tmp_path / "my_lstm.py", "lstm", *THREE_FAULTS))
+    page = open_page(three, "#L11")
+    for mode, run in (("chained", report.chained), ("forced", report.forced)):
+        page.click(f"button[data-mode='{mode}']")
+        (one,) = (one for one in run if one.label == "d_z_f")
+        for step, row in ((0, 0), (4, 2)):
+            page.click(f"button[data-step='{step}']")
+            page.click(f"button[data-row='{row}']")
+            for part, values in (
+                ("actual", one.actual[step][row]),
+                ("right", one.right[step][row]),
+                ("difference", one.actual[step][row] - one.right[step][row]),
+            ):
+                shown = page.locator(f"#L11 td[data-numbers='d_z_f'][data-part='{part}']").all_inner_texts()
+                assert shown == [f"{float(f'{v:.2g}' if part == 'difference' else f'{v:.5g}'):.5g}" for v in values]
+
+
+@pytest.mark.slow
+def test_of_any_other_derivation_the_nodes_are_the_probes_in_their_order(squeeze, open_page):
+    page = open_page(squeeze)
+    nodes = page.locator(".node").evaluate_all("all => all.map((a) => a.dataset.node)")
+    assert nodes[:3] == ["mean", "h", "s"]
+    assert sorted(names(page, "wrong")) == ["d_s", "up"]
+    assert "d_mean" in names(page, "consequence")
+    page.click("button[data-mode='forced']")
+    assert sorted(names(page, "wrong")) == ["d_s", "up"]
+    assert names(page, "consequence") == []
+    page.click(".named[data-label='d_s']")
+    assert page.locator(".row.selected").get_attribute("id") == "d_s"
+    assert "(d_y * x).mean(axis=2)" in page.locator(".row.selected").inner_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("which", ["three", "squeeze"])
+def test_nothing_overlaps(which, width, open_page, overlapping, request):
+    page = open_page(request.getfixturevalue(which), width=width)
+    assert overlapping(page, ".page-header, .row, .controls, .diagram, .key, .judgements, .page-footer") == []
+    assert overlapping(page, ".row > *, .strip-figure, .numbers, .fault > *") == []
+    assert overlapping(page, ".node, .named text, .named .cell") == []
+    assert megabytes(request.getfixturevalue(which)) < 1
+
+
+def megabytes(file: Path) -> float:
+    return file.stat().st_size / 1e6
+
+
+@pytest.mark.slow
+def test_a_derivation_called_script_stays_text(tmp_path, open_page):
+    name = "<script>alert(1)<"  # no slash in a file's name
+    file = tmp_path / f"{name}.py"
+    write(file, "rnn", ("d_h * (1 - h * h))", 'd_h * len("<script>alert(2)</script>"))'))
+    page = open_page(page_of(tmp_path, file))
+    assert page.title() == f"{name}.py: disagree"
+    assert page.locator("h1").inner_text() == f"{name}.py disagrees"
+    assert '"<script>alert(2)</script>"' in page.locator("#R4 .lines").inner_text()
+    assert page.locator("script").count() == 3
+
+
+@pytest.mark.slow
+def test_without_a_script_faults_and_lines_can_be_read(three, open_page):
+    page = open_page(three, scripts=False)
+    assert page.locator(".fault").count() == 3
+    assert 'probe("d_z_f", t, d_f)' in page.locator("#L11").inner_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (("d_h * (1 - h * h)", "d_h * np.nan"), "not finite"),
+        (("d_h * (1 - h * h)", "(d_h * (1 - h * h))[:2]"), "shape (2, 5), expected (3, 5)"),
+        (("d_h_prev = d_h_n", "d_h_prev = d_h_n.copy(); p['bias'][...] = 0"), "changed"),
+    ],
+)
+def test_whatever_is_wrong_there_is_a_page(change, words, tmp_path, open_page):
+    page = open_page(page_of(tmp_path, write(tmp_path / "mine.py", "rnn", change)))
+    assert words in page.locator("body").inner_text()
+
+
+@pytest.mark.slow
+def test_of_a_right_derivation_everything_is_right(tmp_path, open_page):
+    page = open_page(page_of(tmp_path, write(tmp_path / "mine.py", "gru")))
+    assert page.locator("h1").inner_text() == "mine.py agrees"
+    assert page.locator(".row:not([data-judgement='right'])").count() == 0
+    assert names(page, "wrong") == names(page, "consequence") == []

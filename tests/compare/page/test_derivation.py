@@ -1,0 +1,217 @@
+"""``derivation.html`` of every form, and what it shows in a browser."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import manual
+from compare.binary_addition import Sums, digits
+from compare.page import derivation
+from compare.page.sources import lines
+
+#: The equations of each form: all numbers between two, and what comes in their place.
+FORMS = {
+    "lstm": (manual.LSTM, {}, {f"L{n}" for n in range(1, 21)}),
+    "projection": (manual.LSTM, {"proj_size": 3}, {f"L{n}" for n in range(1, 24)}),
+    "peepholes": (
+        manual.LSTM,
+        {"peepholes": True},
+        {f"L{n}" for n in range(1, 32)} - {"L2", "L3", "L5", "L9", "L14", "L21", "L22", "L23"},
+    ),
+    "coupled": (
+        manual.LSTM,
+        {"coupled": True},
+        {f"L{n}" for n in range(1, 21)} - {"L3", "L10", "L11"} | {"L32", "L33"},
+    ),
+    "both": (
+        manual.LSTM,
+        {"peepholes": True, "coupled": True},
+        {f"L{n}" for n in (1, 4, 6, 7, 8, 12, 13, 15, 16, 17, 18, 19, 20, 24, 26, 27, 29, 31, 32, 33, 34)},
+    ),
+    "gru": (manual.GRU, {}, {f"G{n}" for n in range(1, 19)}),
+    "gru, reset before": (
+        manual.GRU,
+        {"reset_after": False},
+        {f"G{n}" for n in range(1, 26)} - {"G4", "G5", "G11", "G12", "G13", "G16", "G18"},
+    ),
+    "rnn": (manual.RNN, {}, {f"R{n}" for n in range(1, 11)}),
+    "rnn, relu": (manual.RNN, {"nonlinearity": "relu"}, {f"R{n}" for n in range(1, 11)}),
+    "rnn, sigmoid": (manual.RNN, {"nonlinearity": "sigmoid"}, {f"R{n}" for n in range(1, 11)}),
+}
+
+
+def network(kind: type, **options) -> manual.Model:
+    rng = np.random.default_rng(3)
+    layer = kind(2, 6, rng=rng, **options)
+    return manual.Model(layer, manual.Linear(layer.output_size, 1, rng=rng))
+
+
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory):
+    """Write the page of a form, once."""
+    written = {}
+
+    def page_of(form):
+        if form not in written:
+            kind, options, _ = FORMS[form]
+            written[form] = tmp_path_factory.mktemp("page") / "derivation.html"
+            derivation.write(network(kind, **options), "not trained", written[form])
+        return written[form]
+
+    return page_of
+
+
+def data_of(file):
+    return json.loads(re.search(r'id="data">(.*?)</script>', file.read_text(), re.DOTALL)[1])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_equation_of_a_form_has_a_row_with_formula_code_value_and_error(form, page_of):
+    text = page_of(form).read_text()
+    assert len(text) < 1e6
+    rows = re.findall(r'<article class="row (\w+)" id="(\w+)">(.*?)</article>', text, re.DOTALL)
+    assert sorted(number for _, number, _ in rows) == sorted(FORMS[form][2])
+    for way, number, row in rows:
+        assert row.count('<div class="formula wide"><math') == 1, number
+        files = re.findall(r"<dt>(\w+)/\w+.py:\d+</dt>", row)
+        assert set(files) == ({"manual", "torch_impl"} if way == "forward" else {"manual"}), number
+        assert '<table class="strip"' in row
+        error = float(re.search(r"against autograd <strong>(.*?)</strong>", row)[1])
+        assert 0 <= error < 1e-12
+
+
+@pytest.mark.parametrize("where", ["lstm.py", "DERIVATION.md"])
+def test_a_number_without_a_line_or_a_formula_is_an_error_and_leaves_no_page(where, tmp_path, monkeypatch):
+    if where == "lstm.py":
+        monkeypatch.setattr(derivation, "lines", lambda path: {n: l for n, l in lines(path).items() if n != "L14"})
+    else:
+        known = derivation.formulas()
+        monkeypatch.setattr(derivation, "formulas", lambda: {n: f for n, f in known.items() if n != "L14"})
+    with pytest.raises(ValueError, match=r"^\(L14\): expected a .* in (manual/lstm|DERIVATION)"):
+        derivation.write(network(manual.LSTM), "", tmp_path / "derivation.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_equation_that_only_the_torch_side_lacks_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        derivation,
+        "lines",
+        lambda path: {n: l for n, l in lines(path).items() if "torch" not in str(path) or n != "L6"},
+    )
+    with pytest.raises(ValueError, match=r"^\(L6\): expected a line in torch_impl/lstm.py, got none"):
+        derivation.write(network(manual.LSTM), "", tmp_path / "derivation.html")
+
+
+def test_of_a_stack_the_first_layer_is_shown(tmp_path):
+    model = network(manual.LSTM, num_layers=2, bidirectional=True)
+    derivation.write(model, "", tmp_path / "derivation.html")
+    text = (tmp_path / "derivation.html").read_text()
+    assert "Of its 4\nlayers and directions, the page shows the first" in text
+    quantities = data_of(tmp_path / "derivation.html")["quantities"]
+    assert "c" in quantities and not any("_l" in name for name in quantities)
+
+
+def test_the_sums_are_what_they_are_called(page_of):
+    carries = {sum["name"]: sum["bits"]["carry"] for sum in data_of(page_of("rnn"))["sums"]}
+    assert [sum(carry) for carry in carries.values()] == [0, 1, 7]
+
+
+def values_of(model, row):
+    """Run the text of ``manual`` on the sums of the page with the loss of the last bit; by name and step, one row."""
+    found = {}
+
+    def record(name, t, value):
+        found[name.removesuffix("_l0"), t] = value[row]
+        return value
+
+    a, b = (digits(np.array(side), 8) for side in zip(*derivation.SUMS.values()))
+    sums = Sums.adding(a, b)
+    logits, _, tape = model.forward(sums.inputs(np.float64), probe=record)
+    d_logits = np.zeros_like(logits)
+    p = 1 / (1 + np.exp(-logits[-1]))
+    d_logits[-1] = (p - sums.targets(np.float64)[-1]) / 3
+    model.backward(tape, d_logits, probe=record)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["lstm", "gru"])
+def test_a_sum_and_a_step_change_the_numbers_to_those_of_manual(form, page_of, open_page):
+    kind, options, _ = FORMS[form]
+    page = open_page(page_of(form))
+    name, number = ("c", "L6") if form == "lstm" else ("n", "G6")
+    backward, equation = ("d_z_f", "L11") if form == "lstm" else ("d_q", "G11")
+    for row, step in ((2, 3), (0, 3), (0, 6), (1, 1)):
+        right = values_of(network(kind, **options), row)
+        page.click(f"button[data-row='{row}']")
+        page.click(f"button[data-step='{step}']")
+        for quantity, of in ((name, number), (backward, equation)):
+            page.click(f".named[data-label='{quantity}']")
+            shown = page.locator(f"#{of} td[data-numbers='{quantity}']").all_inner_texts()
+            np.testing.assert_allclose([float(text) for text in shown], right[quantity, step], rtol=1e-4, atol=1e-300)
+            assert shown == [f"{value:.5g}" for value in right[quantity, step]]
+
+
+@pytest.mark.slow
+def test_a_name_selects_its_equation_and_an_equation_its_name(page_of, open_page):
+    page = open_page(page_of("lstm"))
+    page.click(".named[data-label='d_c']")
+    assert page.evaluate("location.hash") == "#L9"
+    assert page.locator(".row.selected").get_attribute("id") == "L9"
+    assert page.locator(".named[aria-current='true']").evaluate_all("all => all.map((a) => a.dataset.label)") == ["d_c"]
+    page.click("#L7 h3 a")
+    assert page.locator(".row.selected").get_attribute("id") == "L7"
+    assert page.locator(".named[aria-current='true']").evaluate_all("all => all.map((a) => a.dataset.label)") == ["h"]
+    page.click("#L17 h3 a")
+    assert page.locator(".named[aria-current='true'] text").all_text_contents() == ["weight_ih"]
+
+
+@pytest.mark.slow
+def test_an_address_with_a_number_opens_its_equation(page_of, open_page):
+    page = open_page(page_of("lstm"), "#L11")
+    assert page.locator(".row.selected").get_attribute("id") == "L11"
+    assert page.locator("#L11 .numbers td").count() == 6
+
+
+@pytest.mark.slow
+def test_it_works_by_keyboard(page_of, open_page):
+    page = open_page(page_of("rnn"))
+    page.focus(".named[data-label='d_z_h']")
+    page.keyboard.press("Enter")
+    assert page.locator(".row.selected").get_attribute("id") == "R4"
+    page.focus("#R4 .strip")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    value = values_of(network(manual.RNN), 2)["d_z_h", 1][1]
+    reading = page.locator("#R4 .reading").inner_text()
+    assert reading.startswith(f"d_z_h, step 1, unit 1: {value:.5g}; relative error at this step ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("form", ["lstm", "both", "gru", "rnn"])
+def test_nothing_overlaps(form, width, page_of, open_page, overlapping):
+    page = open_page(page_of(form), "#L9" if form == "lstm" else "", width=width)
+    assert overlapping(page, ".page-header, .row, .controls, .sum, .diagram, .key, .note, .page-footer") == []
+    assert overlapping(page, ".row > *, .strip-figure, .numbers") == []
+    assert overlapping(page, ".node, .named text, .named .cell") == []
+
+
+@pytest.mark.slow
+def test_without_a_script_it_is_a_document(page_of, open_page, overlapping):
+    page = open_page(page_of("lstm"), scripts=False)
+    assert page.locator(".row").count() == 20
+    assert not page.locator(".controls").first.is_visible()
+    colours = page.locator("#L6 .strip td").evaluate_all("all => new Set(all.map((one) => one.style.cssText)).size")
+    assert colours > 10
+    assert overlapping(page, ".row, .pane, .page-header") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme, dark", [("light", False), ("dark", True)])
+def test_it_is_light_or_dark_as_the_reader_has_it(scheme, dark, page_of, open_page):
+    page = open_page(page_of("rnn"), scheme=scheme)
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (max(int(part) for part in re.findall(r"\d+", colour)) < 60) == dark
