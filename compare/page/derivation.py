@@ -8,7 +8,7 @@ import numpy as np
 
 import manual
 import torch_impl
-from compare.binary_addition import Sums, all_sums, digits
+from compare.binary_addition import Sums, digits, random_sums
 from compare.cells import CELLS
 from compare.diagnosis.cell_check import compare_layer
 from compare.diagnosis.derivations import Problem
@@ -30,6 +30,9 @@ FORMS: dict[str, tuple[str, ...]] = {
 #: The bits of the sums on the page, and the sums: what each shows, and its two addends.
 BITS = 8
 SUMS = {"no carry": (37, 66), "one carry": (21, 4), "longest carry": (127, 1)}
+
+#: The number of random sums by which the network is judged.
+FEW = 1000
 
 #: The step that the page opens at.
 STEP = 3
@@ -67,6 +70,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
     rows.sort(key=lambda row: row.lines[0].number)
     inputs = [one | {"id": ""} for one in shown if one["name"].endswith("_prev") and not one["backward"]]
     everything = [one for row in rows for one in row.quantities] + [*inputs, _input(x)]
+    few = random_sums(np.random.default_rng(0), BITS, FEW)
     memory = CELLS[cell].states[-1]
     (d_memory,) = (one for one in everything if one["name"] == f"d_{memory}")
     table = [_sum(name, sums, logits, d_memory["actual"][row], row) for row, name in enumerate(SUMS)]
@@ -85,9 +89,10 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
             "at": at,
             "diagram": diagram.of_cell(cell, key, everything),
             "by_label": {one["label"]: one for one in everything},
-            "right": float(np.mean(_right(model))),
+            "right": few.share_correct(model.forward(few.inputs(layer.dtype), training=False)[0]),
+            "few": FEW,
             "memory": memory,
-            "unit": _unit_of_carry(model, memory),
+            "unit": _unit_of_carry(model, memory, few),
             "tolerance": max(one["limit"] for row in rows for one in row.quantities),
             "error": max(float(row.error) for row in rows),
         },
@@ -105,7 +110,7 @@ def _problem(model: manual.Model, x: Array, y: Array) -> Problem:
     d_logits[-1] = d_loss(logits[-1], y[-1])
     d_output, _ = model.readout.backward(tape, d_logits)
     K = layer.num_layers * layer.directions
-    states = {name: np.zeros((K, x.shape[1], size)) for name, size in layer.state_sizes.items()}
+    states = {name: np.zeros((K, x.shape[1], size), layer.dtype) for name, size in layer.state_sizes.items()}
     return Problem(
         dict(layer.parameters),
         {"x": x} | {f"{name}_0": state for name, state in states.items()},
@@ -158,17 +163,8 @@ def _sum(name: str, sums: Sums, logits: Array, d_memory: list[list[float]], row:
     }
 
 
-def _right(model: manual.Model) -> Array:
-    """Return for all sums whether the network gets every bit right."""
-    sums = all_sums(BITS)
-    logits, _, _ = model.forward(sums.inputs(model.recurrent.dtype), training=False)
-    return np.asarray(((logits[:, :, 0] > 0) == sums.total).all(axis=0))
-
-
-def _unit_of_carry(model: manual.Model, memory: str) -> tuple[int, float]:
+def _unit_of_carry(model: manual.Model, memory: str, sums: Sums) -> tuple[int, float]:
     """Return the unit of the state that follows the carry most closely, and its correlation with it."""
-    sums = all_sums(BITS)
-    few = Sums(sums.a[:, ::17], sums.b[:, ::17], sums.total[:, ::17])
     states: dict[int, Array] = {}
 
     def record(name: str, t: int, value: Array) -> Array:
@@ -176,8 +172,8 @@ def _unit_of_carry(model: manual.Model, memory: str) -> tuple[int, float]:
             states[t] = value
         return value
 
-    model.recurrent.forward(few.inputs(model.recurrent.dtype), training=False, probe=record)
-    carry = (few.a ^ few.b ^ few.total)[1:].ravel()  # into a step is out of the step before
+    model.recurrent.forward(sums.inputs(model.recurrent.dtype), training=False, probe=record)
+    carry = (sums.a ^ sums.b ^ sums.total)[1:].ravel()  # into a step is out of the step before
     state = np.concatenate([states[t] for t in range(BITS - 1)])
     with np.errstate(invalid="ignore", divide="ignore"):
         found = [np.corrcoef(unit, carry)[0, 1] for unit in state.T]

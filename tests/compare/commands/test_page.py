@@ -20,7 +20,7 @@ def test_a_page_of_a_form(arguments, title, tmp_path, capsys):
     assert main(["page", *arguments, "--out", str(file)]) == 0
     assert capsys.readouterr().out == f"Written to {file}\n"
     assert title in file.read_text()
-    assert "gets 100 % of all sums" in file.read_text()
+    assert "gets 100 % of 1,000 random sums" in file.read_text()
 
 
 @pytest.mark.slow
