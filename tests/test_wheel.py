@@ -58,6 +58,7 @@ def test_the_wheel_has_every_file_of_the_packages(installed):
         (["new", "other.py", "--reference"], 0, "other_reference.py"),
         (["check", "right.py"], 0, "AGREE"),
         (["check", "wrong.py"], 1, "(L9) d_c"),
+        (["page"], 0, "Written to derivation.html"),
         (["recipes"], 0, "name"),
         (["accuracy", "--lengths", "3"], 0, "float32"),
         (["kernels", "--draws", "1"], 0, "mlstm"),

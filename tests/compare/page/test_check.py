@@ -85,6 +85,7 @@ def test_an_address_opens_a_fault_with_its_equation_line_and_hint(three, open_pa
         "σ' is left out",
     ):
         assert words in text, words
+    assert row.locator(".faulty").all_inner_texts() == ['"f": probe("d_z_f", t, d_f),']
     assert row.locator("math").count() >= 1
     assert row.locator("figcaption", has_text="difference").count() >= 1
 
