@@ -1,0 +1,119 @@
+"""The diagrams of the cells: a node for each value, and an arrow for each use."""
+
+from itertools import combinations
+
+import pytest
+
+from compare.diagnosis.equations import EQUATIONS
+from compare.page.diagram import Diagram, in_order, node_of, of_cell
+
+GATES = {
+    ("x", "i"),
+    ("x", "f"),
+    ("x", "g"),
+    ("x", "o"),
+    ("h_prev", "i"),
+    ("h_prev", "f"),
+    ("h_prev", "g"),
+    ("h_prev", "o"),
+}
+LSTM = GATES | {("c_prev", "c"), ("f", "c"), ("i", "c"), ("g", "c"), ("c", "h"), ("o", "h")}
+GRU = {("x", "r"), ("x", "z"), ("x", "n"), ("h_prev", "r"), ("h_prev", "z"), ("h_prev", "q"), ("h_prev", "h")} | {
+    ("r", "n"), ("q", "n"), ("n", "h"), ("z", "h"),
+}  # fmt: skip
+
+#: Of each form: the cell, the names shown, and the arrows.
+FORMS = {
+    "lstm": ("lstm", "x h_prev c_prev z_i i z_f f z_g g z_o o c h", LSTM),
+    "lstm, projection": ("lstm", "x h_prev c_prev z_i i z_f f z_g g z_o o c m h", LSTM - {("c", "h"), ("o", "h")} | {
+        ("c", "m"), ("o", "m"), ("m", "h"),
+    }),
+    "lstm, peepholes": ("lstm", "x h_prev c_prev z_i i z_f f z_g g z_o o c h", LSTM | {
+        ("c_prev", "i"), ("c_prev", "f"), ("c", "o"),
+    }),
+    "lstm, coupled": ("lstm", "x h_prev c_prev z_i i f z_g g z_o o c h", LSTM - {("x", "f"), ("h_prev", "f")} | {
+        ("i", "f"),
+    }),
+    "gru": ("gru", "x h_prev z_r r z_z z q z_n n h", GRU),
+    "gru, reset before": ("gru", "x h_prev z_r r z_z z q z_n n h", GRU - {("r", "n")} | {("r", "q")}),
+    "rnn": ("rnn", "x h_prev z_h h", {("x", "h"), ("h_prev", "h")}),
+}  # fmt: skip
+
+
+def quantity(name: str, kind: str = "value", steps: int = 4, units: int = 3) -> dict:
+    values = [[[0.5] * units] * max(steps, 1)] * 2
+    return {
+        **{"name": name, "whole": name, "label": name, "id": name, "kind": kind, "backward": kind != "value"},
+        **{"actual": values, "steps": list(range(steps))},
+    }
+
+
+def drawn(form: str) -> Diagram:
+    cell, names, _ = FORMS[form]
+    adjoints = [f"d_{name}" for name in names.split()]
+    shown = [quantity(name) for name in names.split()] + [quantity(name, "adjoint") for name in adjoints]
+    return of_cell(cell, form, [*shown, quantity("weight_ih", "gradient", 0), quantity("bias_hh", "gradient", 0)])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_arrows_are_the_uses(form):
+    assert form in EQUATIONS
+    assert {(edge.source, edge.target) for edge in drawn(form).edges} == FORMS[form][2]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nodes_are_apart_and_within_the_drawing(form):
+    diagram = drawn(form)
+    boxes = [(node.x, node.y, node.x + diagram.node_width, node.y + node.height) for node in diagram.nodes]
+    for one, other in combinations(boxes, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+    assert all(box[0] > 0 and box[1] > 0 and box[2] < diagram.width and box[3] < diagram.height for box in boxes)
+
+
+def test_a_value_its_pre_activation_and_their_adjoints_share_a_node():
+    assert {node_of(name) for name in ("i", "z_i", "d_i", "d_z_i")} == {"i"}
+    assert {node_of(name) for name in ("z", "z_z", "d_z", "d_z_z")} == {"z"}
+    assert node_of("d_h_prev") == "h_prev"
+
+
+def test_values_come_before_adjoints_and_parameters_have_a_node_without_values():
+    nodes = {node.name: [strip.name for strip in node.strips] for node in drawn("lstm").nodes}
+    assert nodes["f"] == ["z_f", "f", "d_z_f", "d_f"]
+    assert nodes["parameters"] == ["weight_ih", "bias_hh"]
+    assert all(strip.count == 0 for node in drawn("lstm").nodes if node.name == "parameters" for strip in node.strips)
+
+
+def test_what_is_not_shown_has_no_node_and_no_arrow():
+    diagram = of_cell("lstm", "lstm", [quantity("c"), quantity("h"), quantity("d_c", "adjoint")])
+    assert [node.name for node in diagram.nodes] == ["c", "h"]
+    assert [(edge.source, edge.target) for edge in diagram.edges] == [("c", "h")]
+
+
+def test_the_arrow_back_ends_where_the_arrow_forth_begins():
+    for edge in drawn("gru").edges:
+        forth, back = (
+            [[float(n) for n in point.split(",")] for point in path.replace("M", "").replace("C", "").split()]
+            for path in (edge.forward, edge.backward)
+        )
+        for one, other in ((forth[0], back[-1]), (forth[-1], back[0])):
+            assert 0 < abs(one[0] - other[0]) + abs(one[1] - other[1]) <= 5.2
+
+
+def test_probes_of_anything_else_are_in_their_order_row_by_row():
+    names = ["mean", "a", "h", "b", "s"]
+    diagram = in_order([quantity(name) for name in names] + [quantity("d_s", "adjoint"), quantity("y", "output")])
+    assert [node.name for node in diagram.nodes] == [*names, "y"]
+    places = [(node.y, node.x) for node in diagram.nodes]
+    assert places == sorted(places)
+    assert ("h", "b") not in {(edge.source, edge.target) for edge in diagram.edges}  # the next row
+
+
+def test_a_value_without_steps_is_drawn_whole_up_to_a_limit():
+    strips = {node.name: node.strips[0].count for node in in_order(
+        [quantity("a", steps=0, units=7), quantity("b", steps=0, units=1000), quantity("c", steps=5, units=7)]
+    ).nodes}  # fmt: skip
+    assert strips == {"a": 7, "b": 32, "c": 7}
+
+
+def test_without_anything_shown_the_drawing_is_empty():
+    assert in_order([]).nodes == []
