@@ -12,7 +12,12 @@ ROOT = Path(__file__).parent.parent
 FORBIDDEN = {"manual": {"torch", "torch_impl", "compare"}, "torch_impl": {"numpy", "manual", "compare"}}
 
 #: The wings of ``compare`` that a wing may import, besides the ground floor. A wing that is not listed may import none.
-WINGS_OF = {"lockstep": {"diagnosis", "frameworks"}, "page": {"diagnosis"}, "published": {"lockstep", "diagnosis"}}
+WINGS_OF = {
+    "benchmark": {"page"},
+    "lockstep": {"diagnosis", "frameworks", "page"},
+    "page": {"diagnosis"},
+    "published": {"lockstep", "diagnosis"},
+}
 
 #: The wings that the ground floor may import. A command may import all.
 WINGS_OF_GROUND_FLOOR = {"compare": {"diagnosis"}, "compare.accuracy": {"diagnosis"}}

@@ -13,6 +13,9 @@ from manual.arrays import Array
 #: The learning rate of Adam in a training step.
 LEARNING_RATE = 0.01
 
+#: What is timed, by task.
+TASKS = {"layer": "forward + backward", "step": "one training step on binary addition"}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -32,6 +35,12 @@ class Case:
     def size(self) -> tuple[int, int, int, int]:
         """T, B, D, H."""
         return self.T, self.B, self.D, self.H
+
+    @property
+    def title(self) -> str:
+        """All but the size, in words."""
+        cores = "one thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.cell}, {TASKS[self.task]}, {self.dtype}, {cores}"
 
     @property
     def rows(self) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from compare.agreement import TOLERANCES, compare
-from compare.benchmark.case import Case
+from compare.benchmark.case import TASKS, Case
 from compare.benchmark.contenders import CONTENDERS, PRODUCTS
 from compare.benchmark.pool import Pool, running
 
@@ -56,13 +56,22 @@ class Timing:
         """Seconds of one run."""
         return statistics.median(self.seconds) if self.seconds else np.nan
 
+    @property
+    def quartiles(self) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile of the seconds of one run."""
+        return _quartiles(self.seconds)
+
     def over(self, other: "Timing") -> tuple[float, float, float]:
         """Return lower quartile, median and upper quartile of the ratio to another's time, paired within rounds."""
-        ratios = [mine / its for mine, its in zip(self.seconds, other.seconds)]
-        if not ratios:
-            return np.nan, np.nan, np.nan
-        lower, median, upper = np.quantile(ratios, [0.25, 0.5, 0.75]).tolist()
-        return lower, median, upper
+        return _quartiles([mine / its for mine, its in zip(self.seconds, other.seconds)])
+
+
+def _quartiles(values: list[float]) -> tuple[float, float, float]:
+    """Return lower quartile, median and upper quartile; NaN if there are no values."""
+    if not values:
+        return np.nan, np.nan, np.nan
+    lower, median, upper = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+    return lower, median, upper
 
 
 @dataclass
@@ -193,8 +202,23 @@ def _turn(pool: Pool, table: str, name: str, runs: int) -> float:
 
 
 def as_json(machine: dict[str, Any], measured: list[Measured]) -> dict[str, Any]:
-    """Return all measurements."""
-    return {
-        "machine": machine,
-        "cases": [asdict(one) | {"limit": one.lower_bound.contender if one.products else None} for one in measured],
+    """Return all measurements, and of each contender that was timed the quartiles.
+
+    They are those of its seconds, and those of its ratio to the first contender.
+    """
+    return {"machine": machine, "cases": [_case_as_json(one) for one in measured]}
+
+
+def _case_as_json(one: Measured) -> dict[str, Any]:
+    found = asdict(one) | {
+        "title": one.case.title,
+        "what": TASKS[one.case.task],
+        "limit": one.lower_bound.contender if one.products else None,
     }
+    first = next(iter(one.timings.values()))
+    for table, group in ((CONTENDERS, "timings"), (PRODUCTS, "products")):
+        for name, timing in getattr(one, group).items():
+            found[group][name]["label"] = table[name].label.format(cell=one.case.cell)
+            found[group][name]["quartiles"] = timing.quartiles if timing.seconds else None
+            found[group][name]["ratio"] = timing.over(first) if timing.seconds and first.seconds else None
+    return found

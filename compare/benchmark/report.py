@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -14,8 +13,9 @@ from rich.table import Table
 from compare.benchmark.contenders import CONTENDERS
 from compare.benchmark.measure import Measured, as_json
 from compare.files import filling
+from compare.page import bench as page
+from compare.units import duration
 
-TASKS = {"layer": "forward + backward", "step": "one training step on binary addition"}
 COLUMNS = ("task", "cell", "T", "B", "D", "H", "dtype", "threads", "sweep", "load", "contender", "round", "seconds")
 
 
@@ -25,21 +25,16 @@ def show(machine: dict[str, Any], measured: list[Measured], console: Console) ->
     console.print(f"{machine['processor']}, {machine['cores']} cores, load {machine['load']:.2f} at the start")
     console.print(", ".join(f"{name} {value}" for name, value in versions.items()), soft_wrap=True)
     plain = [one for one in measured if not one.sweep]
-    for task, cell, threads, dtype in dict.fromkeys(_kind(one) for one in plain):
-        group = [one for one in plain if _kind(one) == (task, cell, threads, dtype)]
-        cores = "one thread" if threads == 1 else f"{threads} threads"
-        console.print(f"\n{cell}, {TASKS[task]}, {dtype}, {cores}", style="bold")
-        console.print(_times(group, cell))
-        console.print(_details(group, cell))
+    for title in dict.fromkeys(one.case.title for one in plain):
+        group = [one for one in plain if one.case.title == title]
+        console.print(f"\n{title}", style="bold")
+        console.print(_times(group, group[0].case.cell))
+        console.print(_details(group, group[0].case.cell))
     disagreeing = [one for one in measured if not one.agrees]
     if disagreeing:
         console.print(f"DISAGREE: in {len(disagreeing)} of {len(measured)} cases; what disagrees is not timed")
     else:
         console.print(f"AGREE: all outputs and gradients, in all {len(measured)} cases")
-
-
-def _kind(one: Measured) -> tuple[str, str, int, str]:
-    return one.case.task, one.case.cell, one.case.threads, one.case.dtype
 
 
 def _label(name: str, cell: str) -> str:
@@ -57,7 +52,7 @@ def _times(group: list[Measured], cell: str) -> Table:
     for one in group:
         mine = one.timings[first]
         ratios = [timing.problem or _spread(timing.over(mine)) for timing in list(one.timings.values())[1:]]
-        table.add_row(", ".join(map(str, one.case.size)), mine.problem or _time(mine.median), *ratios)
+        table.add_row(", ".join(map(str, one.case.size)), mine.problem or duration(mine.median), *ratios)
     return table
 
 
@@ -79,21 +74,21 @@ def _details(group: list[Measured], cell: str) -> Table:
         for name, timing in one.timings.items():
             if not timing.seconds:
                 continue
-            low, high = np.quantile(timing.seconds, [0.25, 0.75])
+            low, _, high = timing.quartiles
             table.add_row(
                 ", ".join(map(str, one.case.size)) if name == next(iter(one.timings)) else "",
                 _label(name, cell),
-                _time(timing.median),
-                f"{_time(low)} to {_time(high)}",
+                duration(timing.median),
+                f"{duration(low)} to {duration(high)}",
                 f"{one.share_of_products(name):.0%}" if one.products else "",
                 "" if timing.peak is None else f"{timing.peak / 2**20:,.1f} MiB",
                 "" if timing.used is None else f"{timing.used:.1%}",
-                _time(timing.first),
+                duration(timing.first),
             )
         for name, timing in one.products.items():
-            low, high = np.quantile(timing.seconds, [0.25, 0.75])
+            low, _, high = timing.quartiles
             table.add_row(
-                "", f"products, {name}", _time(timing.median), f"{_time(low)} to {_time(high)}", "", "", "", ""
+                "", f"products, {name}", duration(timing.median), f"{duration(low)} to {duration(high)}", "", "", "", ""
             )
     return table
 
@@ -103,16 +98,12 @@ def _spread(over: tuple[float, float, float]) -> str:
     return f"{median:.2f} [{low:.2f} {high:.2f}]"
 
 
-def _time(seconds: float) -> str:
-    """Format seconds in a suitable unit."""
-    factor, unit = (1e6, "µs") if seconds < 1e-3 else (1e3, "ms") if seconds < 1 else (1, "s")
-    return f"{seconds * factor:.3g} {unit}" if seconds * factor < 1000 else f"{seconds * factor:,.0f} {unit}"
-
-
 def write(machine: dict[str, Any], measured: list[Measured], folder: Path) -> None:
-    """Write ``bench.json`` and ``bench.csv``, and ``bench.png`` if there are sweeps."""
-    with filling(folder, "bench.json", "bench.csv", "bench.png") as path:
-        (path / "bench.json").write_text(json.dumps(as_json(machine, measured), indent=1))
+    """Write ``bench.json``, ``bench.csv`` and ``bench.html``, and ``bench.png`` if there are sweeps."""
+    results = as_json(machine, measured)
+    with filling(folder, "bench.json", "bench.csv", "bench.html", "bench.png") as path:
+        (path / "bench.json").write_text(json.dumps(results, indent=1))
+        page.write(results, path / "bench.html")
         with (path / "bench.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)

@@ -62,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, help="time limit for the rounds of a case (default: 15, quick 1)")
     parser.add_argument("--no-steps", action="store_true", help="leave out the training step")
     parser.add_argument("--no-sweeps", action="store_true", help="leave out the sweeps over H, B and T")
-    add_out(parser, "folder for bench.json, .csv and .png")
+    add_out(parser, "folder for bench.json, .csv, .html and .png")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,11 +5,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from compare.binary_addition import Sums
 from compare.lockstep.lockstep import GROUPS, Lockstep
 from compare.lockstep.rounding import most_explained
 from compare.lockstep.training import Run
-from manual.arrays import Array
 
 
 def show(run: Run, console: Console, verbose: bool = False) -> None:
@@ -26,7 +24,8 @@ def show(run: Run, console: Console, verbose: bool = False) -> None:
             )
         console.print()
     if run.examples:
-        console.print(_examples(*run.examples, None if verbose else 1), highlight=False, soft_wrap=True)
+        examples = run.written_examples if verbose else run.written_examples[:1]
+        console.print(_examples(examples), highlight=False, soft_wrap=True)
     console.print(_times(run), highlight=False)
     if run.shows_faults:
         run.checked.show(console)
@@ -104,16 +103,13 @@ def _correct_sums(run: Run) -> Table:
     return table
 
 
-def _examples(sums: Sums, logits: Array, count: int | None) -> str:
-    """Write out the first ``count`` sums, most significant bit first, as on paper."""
-    lines = ["[bold]An example[/]" if count == 1 else "[bold]Examples[/]"]
-    predicted = (logits[:, :, 0] > 0).astype(int)
-    for row in range(sums.a.shape[1])[:count]:
-        columns = (sums.a, sums.b, predicted, sums.total)
-        for label, column in zip(("    a", "  + b", "  predicted", "  true"), columns):
-            bits = column[::-1, row]
-            number = int("".join(map(str, bits)), 2)
-            lines.append(f"{label:<12} {' '.join(map(str, bits))} {number:>6}")
+def _examples(examples: list[dict[str, str]]) -> str:
+    """Write out sums, most significant bit first, as on paper."""
+    lines = ["[bold]An example[/]" if len(examples) == 1 else "[bold]Examples[/]"]
+    for example in examples:
+        for name, bits in example.items():
+            label = {"a": "  a", "b": "+ b"}.get(name, name)
+            lines.append(f"  {label:<10} {' '.join(bits)} {int(bits, 2):>6}")
         lines.append("")
     return "\n".join(lines)
 

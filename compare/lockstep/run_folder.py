@@ -1,4 +1,4 @@
-"""The folder of a run: summary, steps, weights and figures. A folder that has a summary is complete."""
+"""The folder of a run: summary, steps, weights, figure and page. A folder that has a summary is complete."""
 
 import csv
 import json
@@ -10,36 +10,52 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from rich.text import Text
 
 from compare.converter import load, save
 from compare.files import filling
 from compare.lockstep.lockstep import GROUPS
+from compare.lockstep.report import verdict
 from compare.lockstep.training import Run
+from compare.page import run as page
 
 SUMMARY, WEIGHTS = "summary.json", "weights.safetensors"
 #: Everything that a run may write; the summary says that it is complete.
-FILES = (SUMMARY, "steps.csv", WEIGHTS, "agreement.png", "faults.png", "error_curve.png")
+FILES = (SUMMARY, "steps.csv", WEIGHTS, "run.html", "agreement.png", "faults.png", "error_curve.png")
 
 
 def write(run: Run, folder: Path) -> None:
-    """Write ``summary.json``, ``steps.csv``, ``weights.safetensors`` (the manual side's) and ``agreement.png``.
+    """Write ``summary.json``, ``steps.csv``, ``agreement.png``, ``run.html`` and the manual side's weights.
 
     Also write the run's own figures. The weights are read back.
 
     Raises:
         OSError: a file cannot be written, or the weights that are read back are others.
     """
+    summary, columns = _summary(run), _columns(run)
     with filling(folder, *FILES) as path:
-        (path / SUMMARY).write_text(json.dumps(_summary(run), indent=2) + "\n")
+        (path / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
         with (path / "steps.csv").open("w", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(["step", "loss_manual", "loss_autograd", *GROUPS, "drift"])
-            for number, step in enumerate(run.lockstep.steps, start=1):
-                rows.writerow([number, step.loss_manual, step.loss_autograd, *step.errors.values(), step.drift])
+            rows.writerow(columns)
+            rows.writerows(zip(*columns.values()))
         _save_weights(run, path / WEIGHTS)
         _draw(run, path / "agreement.png")
+        page.write(summary, asdict(run.settings), columns, path / "run.html")
         for name, draw in run.figures.items():
             draw(path / name)
+
+
+def _columns(run: Run) -> dict[str, list[float]]:
+    """Return what each step measured, by column."""
+    steps = run.lockstep.steps
+    return {
+        "step": list(range(1, len(steps) + 1)),
+        "loss_manual": [step.loss_manual for step in steps],
+        "loss_autograd": [step.loss_autograd for step in steps],
+        **{group: [step.errors[group] for step in steps] for group in GROUPS},
+        "drift": [step.drift for step in steps],
+    }
 
 
 def _save_weights(run: Run, path: Path) -> None:
@@ -61,6 +77,8 @@ def _summary(run: Run) -> dict[str, Any]:
     names = ("accuracy", *(f"accuracy_{sums.bits}" for sums in run.correct_sums[1:]))
     summary = {
         "verdict": "interrupted" if run.interrupted else "agree" if run.agrees else "disagree",
+        "sentence": Text.from_markup(verdict(run)).plain,
+        "title": run.settings.title,
         **asdict(run.settings),
         "versions": {name: version(name) for name in ("numpy", "torch")},
         "tolerance": lockstep.tolerance,
@@ -70,6 +88,7 @@ def _summary(run: Run) -> dict[str, Any]:
                 "compared": finding.group,
                 "tensor": finding.difference.name,
                 "error": finding.difference.error,
+                "of_tolerance": finding.difference.used,
                 "against": finding.opponent,
                 "step": finding.step,
                 "position": run.where(finding),
@@ -87,6 +106,8 @@ def _summary(run: Run) -> dict[str, Any]:
         "not_judged": lockstep.unjudged,
         "drift": lockstep.steps[-1].drift,
         **{name: {"manual": s.manual, "autograd": s.autograd} for name, s in zip(names, run.correct_sums)},
+        "sums": [asdict(sums) for sums in run.correct_sums],
+        "examples": run.written_examples,
         "seconds_per_step": {what: sorted(spent)[len(spent) // 2] for what, spent in lockstep.seconds.items()},
     }
     finite: dict[str, Any] = json.loads(json.dumps(summary), parse_constant=str)

@@ -76,6 +76,18 @@ class Run:
         """The gates whose blocks of rows make up the recurrent weights."""
         return self.lockstep.manual.model.recurrent.kernel.gates
 
+    @property
+    def written_examples(self) -> list[dict[str, str]]:
+        """The bits of each example, most significant first: ``a``, ``b``, ``predicted`` and ``true``."""
+        if not self.examples:
+            return []
+        sums, logits = self.examples
+        columns = {"a": sums.a, "b": sums.b, "predicted": (logits[:, :, 0] > 0).astype(int), "true": sums.total}
+        return [
+            {name: "".join(map(str, bits[::-1, row])) for name, bits in columns.items()}
+            for row in range(sums.a.shape[1])
+        ]
+
     def where(self, finding: Finding) -> str:
         """Describe the position of a finding's worst element, or the problem that prevents the comparison."""
         found = finding.difference

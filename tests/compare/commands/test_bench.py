@@ -37,7 +37,7 @@ def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("compare.commands.bench.QUICK_SWEEPS", {"H": (3, 6), "T": (1, 3)})
     options = "--quick --contenders manual fused --cells LSTM --sizes 3,2,2,4 --dtypes float32 --threads 1 --rounds 3"
     assert main(["bench", *options.split(), "--seconds", "0.1", "--out", str(tmp_path)]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"bench.json", "bench.csv", "bench.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"bench.json", "bench.csv", "bench.html", "bench.png"}
     written = json.loads((tmp_path / "bench.json").read_text())
     assert [(case["case"]["task"], case["sweep"]) for case in written["cases"]] == [
         ("layer", ""), ("step", ""), ("layer", "H"), ("layer", "H"), ("layer", "T"), ("layer", "T"),
@@ -45,6 +45,9 @@ def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     assert written["machine"]["numpy"] == np.__version__
     with (tmp_path / "bench.csv").open() as file:
         rows = list(csv.DictReader(file))
+    ratio = written["cases"][0]["timings"]["fused"]["ratio"]
+    ours, its = (np.array(written["cases"][0]["timings"][name]["seconds"]) for name in ("manual", "fused"))
+    np.testing.assert_allclose(ratio, np.quantile(its / ours, [0.25, 0.5, 0.75]))
     assert {row["contender"] for row in rows} == {"manual", "fused", "products, numpy"}
     layer = [row for row in rows if row["contender"] == "fused" and row["task"] == "layer" and not row["sweep"]]
     assert [float(row["seconds"]) for row in layer] == written["cases"][0]["timings"]["fused"]["seconds"]

@@ -13,7 +13,7 @@ from compare.lockstep import run_folder
 from compare.lockstep.lockstep import GROUPS, Finding
 from compare.lockstep.training import CorrectSums
 
-FILES = {"summary.json", "steps.csv", "weights.safetensors", "agreement.png"}
+FILES = {"summary.json", "steps.csv", "weights.safetensors", "agreement.png", "run.html"}
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def spoil(run, **groups: float) -> None:
         run.lockstep.worst["nn.LSTM", f"{group} readout.bias"] = Finding("nn.LSTM", group, found, (1,), 2)
 
 
-def test_the_folder_holds_four_files_and_nothing_else(run, tmp_path, undrawn):
+def test_the_folder_holds_five_files_and_nothing_else(run, tmp_path, undrawn):
     run_folder.write(run, tmp_path / "new" / "folder")
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == FILES
 
@@ -53,6 +53,12 @@ def test_the_summary_of_an_agreement(run, tmp_path, undrawn):
     assert summary["verdict"] == "agree"
     assert summary["disagreements"] == [] and summary["deaths"] == []
     assert summary["tolerance"] == 1e-12
+
+
+def test_the_summary_has_the_verdict_in_words_and_the_title(run, tmp_path, undrawn):
+    summary = written(run, tmp_path)
+    assert summary["sentence"].startswith("AGREE: 4 steps in float64, 42 intermediates and gradients individually, ")
+    assert summary["title"] == "LSTM, 5 bits, float64"
 
 
 def test_the_summary_repeats_the_settings(run, tmp_path, undrawn):
@@ -81,6 +87,7 @@ def test_the_summary_has_the_worst_line_of_each_tensor(run, tmp_path, undrawn):
     assert {entry["compared"] for entry in tensors} == set(GROUPS)
     (entry,) = [entry for entry in tensors if (entry["compared"], entry["tensor"]) == ("gradient", "readout.bias")]
     assert (entry["error"], entry["against"], entry["step"], entry["position"]) == (2e-12, "nn.LSTM", 2, "output 0")
+    assert entry["of_tolerance"] == 2
     for group in GROUPS:
         worst = max(entry["error"] for entry in tensors if entry["compared"] == group)
         assert worst == run.lockstep.worst_of(group)
@@ -92,6 +99,18 @@ def test_the_summary_has_the_accuracy_of_both_sides_at_each_length(run, tmp_path
     assert summary["accuracy"] == {"manual": 0.75, "autograd": 0.5}
     assert summary["accuracy_64"] == {"manual": 0.25, "autograd": 0.125}
     assert summary["accuracy_1024"] == {"manual": 0.0625, "autograd": 1.0}
+    assert summary["sums"][1] == {"bits": 64, "count": 9, "manual": 0.25, "autograd": 0.125}
+
+
+def test_the_summary_has_the_bits_of_the_examples_most_significant_first(run, tmp_path, undrawn):
+    sums, logits = run.examples
+    examples = written(run, tmp_path)["examples"]
+    assert len(examples) == 3
+    for row, example in enumerate(examples):
+        a, b, true = (int(example[name], 2) for name in ("a", "b", "true"))
+        assert a == sum(int(bit) << t for t, bit in enumerate(sums.a[:, row]))
+        assert a + b == true
+        assert example["predicted"] == "".join(str(int(logit > 0)) for logit in logits[::-1, row, 0])
 
 
 def test_the_summary_has_the_last_drift(run, tmp_path, undrawn):
