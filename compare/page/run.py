@@ -10,6 +10,7 @@ import numpy as np
 
 from compare.page.axis import LogAxis, Tick, step_ticks
 from compare.page.render import render
+from compare.units import duration
 from manual.arrays import Array
 
 #: The number of steps whose values the page has. Of a longer run it has one of every few.
@@ -65,12 +66,15 @@ def write(
         _plot("Drift of an independent autograd run", x, {"drift": values["drift"]}),
     ]
     word, judgement = VERDICTS[summary["verdict"]]
+    explanation, *reasons = summary["sentence"].removeprefix(word).split("; ", -1 if word == "DISAGREE" else 0)
     page = {
         "summary": summary,
         "word": word,
         "judgement": judgement,
-        "explanation": summary["sentence"].removeprefix(word),
+        "explanation": explanation,
+        "reasons": reasons,
         "arguments": _flat(arguments),
+        "times": {name: duration(seconds) for name, seconds in summary["seconds_per_step"].items()},
         "plots": plots,
         "step_ticks": step_ticks(last),
         "size": (WIDTH, HEIGHT),

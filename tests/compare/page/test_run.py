@@ -1,7 +1,7 @@
 import csv
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from compare.lockstep import run_folder
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import CorrectSums
 from compare.page import run as page
+from compare.units import duration
 
 SERIES = ("loss_manual", "loss_autograd", *GROUPS, "drift")
 
@@ -221,13 +222,15 @@ def test_sums_examples_versions_and_arguments_are_those_of_the_run(run, written,
     summary = json.loads((folder / "summary.json").read_text())
     tab = open_page(folder / "run.html")
 
-    def table(caption: str) -> list[list[str]]:
-        rows = tab.locator("table", has=tab.locator("caption", has_text=caption)).locator("tbody tr").all()
-        return [row.locator("th, td").all_inner_texts() for row in rows]
-
-    assert table("every bit correct") == [["5", "256", "75.00 %", "50.00 %"], ["1,024", "9", "100.00 %", "33.33 %"]]
-    assert table("Versions") == [[name, version] for name, version in summary["versions"].items()]
-    arguments = dict(table("Arguments"))
+    counted = tab.locator("table", has=tab.locator("caption", has_text="every bit correct")).locator("tbody tr")
+    assert [row.locator("th, td").all_inner_texts() for row in counted.all()] == [
+        ["5", "256", "75.00%", "50.00%"],
+        ["1,024", "9", "100.00%", "33.33%"],
+    ]
+    pairs = dict(zip(tab.locator(".pairs dt").all_inner_texts(), tab.locator(".pairs dd").all_inner_texts()))
+    assert {name: pairs[name] for name in summary["versions"]} == summary["versions"]
+    assert pairs["manual"] == duration(summary["seconds_per_step"]["manual"])
+    arguments = {name: pairs[name] for name in page._flat(asdict(run.settings))}
     assert (arguments["hidden size"], arguments["bidirectional"], arguments["dtype"]) == ("3", "no", "float64")
     assert len(arguments) == 18
     examples = tab.locator(".example").all()
@@ -258,7 +261,8 @@ def test_a_disagreement_names_what_is_wrong_as_text(run, written, open_page):
     run.lockstep.worst[key] = replace(finding, difference=worse)
     tab = open_page(written(run) / "run.html")
     assert tab.locator(".verdict").first.inner_text() == "DISAGREE"
-    assert tab.get_by_role("listitem").all_inner_texts() == [hostile]
+    assert tab.locator(".finding").inner_text() == "DISAGREE: 4 steps in float64"
+    assert tab.get_by_role("listitem").all_inner_texts() == [f"{finding.group} {worse.name}", hostile]
     assert tab.locator(".exceeds").first.locator("td").last.inner_text() == "missing <b>"
     assert tab.locator(".exceeds").count() == 1
 
