@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     form = _form(options)
     if options.weights is None:
         model = _trained(CELLS[options.cell], form)
-        origin = f"trained for {STEPS} steps of {BATCH_SIZE} sums"
+        origin = derivation.origin(STEPS, BATCH_SIZE)
     elif form or options.cell != "lstm":
         raise ValueError("weights: expected no other option than out and force, since the run has its own cell")
     else:
@@ -106,4 +106,4 @@ def _loaded(folder: Path) -> tuple[manual.Model, str]:
         raise ValueError(f"weights: expected the folder of a run of `train`, got {folder}: {error!r}") from None
     model = manual.Model(layer, manual.Linear(layer.output_size, 1, dtype=summary["dtype"]))
     load(folder / "weights.safetensors", model, layer.kernel.gates)
-    return model, f"trained for {summary['steps']:,} steps of {summary['batch_size']} sums"
+    return model, derivation.origin(summary["steps"], summary["batch_size"])

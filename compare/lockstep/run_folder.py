@@ -16,18 +16,24 @@ from compare.converter import load, save
 from compare.files import filling
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.report import verdict
+from compare.lockstep.settings import Settings
 from compare.lockstep.training import Run
+from compare.page import derivation
 from compare.page import run as page
 
 SUMMARY, WEIGHTS = "summary.json", "weights.safetensors"
+PAGES, FIGURES = ("run.html", "derivation.html"), ("agreement.png", "faults.png", "error_curve.png")
 #: Everything that a run may write; the summary says that it is complete.
-FILES = (SUMMARY, "steps.csv", WEIGHTS, "run.html", "agreement.png", "faults.png", "error_curve.png")
+FILES = (SUMMARY, "steps.csv", WEIGHTS, *PAGES, *FIGURES)
+
+#: Up to so many parameters, the page of the derivation takes about a second, and a run leaves it.
+MOST_PARAMETERS = 10_000
 
 
 def write(run: Run, folder: Path) -> None:
     """Write ``summary.json``, ``steps.csv``, ``agreement.png``, ``run.html`` and the manual side's weights.
 
-    Also write the run's own figures. The weights are read back.
+    Also write the run's own figures and, if nothing is wrong, ``derivation.html``. The weights are read back.
 
     Raises:
         OSError: a file cannot be written, or the weights that are read back are others.
@@ -41,9 +47,24 @@ def write(run: Run, folder: Path) -> None:
             rows.writerows(zip(*columns.values()))
         _save_weights(run, path / WEIGHTS)
         _draw(run, path / "agreement.png")
-        page.write(summary, asdict(run.settings), columns, path / "run.html")
+        page.write(summary, asdict(run.settings), columns, _derive(run, path / "derivation.html"), path / "run.html")
         for name, draw in run.figures.items():
             draw(path / name)
+
+
+def _derive(run: Run, path: Path) -> bool | None:
+    """Write the page of the derivation with the trained weights, unless that takes long or something is wrong.
+
+    Returns:
+        whether it has been written; None for a recipe's network, which has no such page.
+    """
+    if not isinstance(run.settings, Settings):
+        return None
+    model = run.lockstep.manual.model
+    if not run.agrees or sum(array.size for array in model.parameters.values()) > MOST_PARAMETERS:
+        return False
+    derivation.write(model, derivation.origin(len(run.lockstep.steps), run.settings.batch_size), path)
+    return True
 
 
 def _columns(run: Run) -> dict[str, list[float]]:

@@ -101,6 +101,11 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
     )
 
 
+def origin(steps: int, batch_size: int) -> str:
+    """Say how a network was trained."""
+    return f"trained for {steps:,} steps of {batch_size} sums"
+
+
 def _problem(model: manual.Model, x: Array, y: Array) -> Problem:
     """Return the arguments of the recurrent layers, with the gradient of the loss of the last bit of each sum."""
     layer = model.recurrent

@@ -42,7 +42,11 @@ class Plot:
 
 
 def write(
-    summary: Mapping[str, Any], arguments: Mapping[str, Any], columns: Mapping[str, Iterable[float]], path: Path
+    summary: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    columns: Mapping[str, Iterable[float]],
+    derivation: bool | None,
+    path: Path,
 ) -> None:
     """Write the page of a run.
 
@@ -51,6 +55,7 @@ def write(
         arguments: the settings of the run, by name.
         columns: what ``steps.csv`` has: ``step``, ``loss_manual``, ``loss_autograd``, the worst error of each group and
             ``drift``.
+        derivation: whether ``derivation.html`` is in the same folder; None if there is no such page of this network.
         path: the file to write.
     """
     steps, *curves = (np.array(list(column), dtype=float) for column in columns.values())
@@ -74,6 +79,7 @@ def write(
         "explanation": explanation,
         "reasons": reasons,
         "arguments": _flat(arguments),
+        "derivation": derivation,
         "times": {name: duration(seconds) for name, seconds in summary["seconds_per_step"].items()},
         "plots": plots,
         "step_ticks": step_ticks(last),

@@ -113,7 +113,7 @@ def test_the_results_go_below_runs_unless_told_otherwise(tmp_path):
 def test_the_folder_asked_for_is_made_and_filled(tmp_path, capsys):
     assert status(*SMALL, "--out", "some/where") == 0
     names = {path.name for path in (tmp_path / "some" / "where").iterdir()}
-    assert names == {"summary.json", "steps.csv", "weights.safetensors", "agreement.png", "run.html"}
+    assert names == {"summary.json", "steps.csv", "weights.safetensors", "agreement.png", "run.html", "derivation.html"}
     assert capsys.readouterr().out.splitlines()[-1] == "Written to some/where"
     assert not (tmp_path / "runs").exists()
 

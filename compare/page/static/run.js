@@ -117,6 +117,7 @@ for (const svg of plots) {
     else select(start, stepUnder(event));
   });
   svg.addEventListener("pointerup", (event) => {
+    if (start === null) return; // the drag began elsewhere
     const [low, high] = [start, stepUnder(event)].sort((a, b) => a - b);
     start = null;
     select(0, 0);

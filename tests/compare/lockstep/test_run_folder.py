@@ -13,13 +13,14 @@ from compare.lockstep import run_folder
 from compare.lockstep.lockstep import GROUPS, Finding
 from compare.lockstep.training import CorrectSums
 
-FILES = {"summary.json", "steps.csv", "weights.safetensors", "agreement.png", "run.html"}
+FILES = {"summary.json", "steps.csv", "weights.safetensors", "agreement.png", "run.html", "derivation.html"}
 
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Leaves the figure, which takes ten times as long as all the rest, to the tests that look at it."""
+    """Leaves the figure and the derivation, which take longer than all the rest, to the tests that look at them."""
     monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
+    monkeypatch.setattr(run_folder.derivation, "write", lambda model, origin, path: path.touch())
 
 
 def written(run, folder) -> dict:
@@ -43,7 +44,7 @@ def spoil(run, **groups: float) -> None:
         run.lockstep.worst["nn.LSTM", f"{group} readout.bias"] = Finding("nn.LSTM", group, found, (1,), 2)
 
 
-def test_the_folder_holds_five_files_and_nothing_else(run, tmp_path, undrawn):
+def test_the_folder_holds_six_files_and_nothing_else(run, tmp_path, undrawn):
     run_folder.write(run, tmp_path / "new" / "folder")
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == FILES
 
@@ -192,7 +193,7 @@ def test_a_second_run_takes_the_place_of_the_first(run, tmp_path, undrawn):
     run.lockstep.failures.append("manual: dead")
     summary = written(run, tmp_path)
     assert summary["verdict"] == "disagree" and len(rows(tmp_path)) == 3
-    assert {path.name for path in tmp_path.iterdir()} == FILES
+    assert {path.name for path in tmp_path.iterdir()} == FILES - {"derivation.html"}
 
 
 def test_an_interrupted_file_leaves_the_old_one(run, tmp_path, monkeypatch):

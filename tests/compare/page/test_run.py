@@ -10,6 +10,7 @@ from compare.lockstep import run_folder
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import CorrectSums
 from compare.page import run as page
+from compare.published.recipes import RECIPES
 from compare.units import duration
 
 SERIES = ("loss_manual", "loss_autograd", *GROUPS, "drift")
@@ -17,8 +18,9 @@ SERIES = ("loss_manual", "loss_autograd", *GROUPS, "drift")
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    """Write the folder of a run, without the picture, and return it."""
+    """Write the folder of a run, without the picture and the derivation, and return it."""
     monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
+    monkeypatch.setattr(run_folder.derivation, "write", lambda model, origin, path: path.touch())
 
     def write(run):
         run_folder.write(run, tmp_path / "run")
@@ -139,6 +141,16 @@ def test_the_wheel_alone_scrolls_the_page(run, written, open_page):
 
 
 @pytest.mark.slow
+def test_a_drag_that_begins_elsewhere_does_not_zoom(run, written, open_page):
+    tab = open_page(written(lengthened(run, 100)) / "run.html")
+    tab.locator("h1").hover()
+    tab.mouse.down()
+    tab.locator(".plot svg").first.hover()
+    tab.mouse.up()
+    assert steps_on_axis(tab) == [0, 20, 40, 60, 80, 100]
+
+
+@pytest.mark.slow
 def test_zooming_by_keyboard_and_the_window_follows_the_step(run, written, open_page):
     tab = open_page(written(lengthened(run, 100)) / "run.html")
     slider = tab.get_by_label("Step", exact=True)
@@ -244,6 +256,26 @@ def test_sums_examples_versions_and_arguments_are_those_of_the_run(run, written,
 
 
 @pytest.mark.slow
+def test_the_derivation_with_the_trained_weights_is_one_click_away(run, tmp_path, monkeypatch, open_page):
+    monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
+    run_folder.write(run, tmp_path)
+    tab = open_page(tmp_path / "run.html")
+    tab.get_by_role("link", name="The derivation with these weights").click()
+    assert tab.url == (tmp_path / "derivation.html").as_uri()
+    assert tab.get_by_text("trained for 4 steps of 6 sums").first.is_visible()
+
+
+def test_where_no_derivation_is_written_the_page_names_the_command_or_nothing(run, written, monkeypatch):
+    assert "page --weights DIR" in (written(replace(run, interrupted=True)) / "run.html").read_text()
+    monkeypatch.setattr(run_folder, "MOST_PARAMETERS", 10)
+    folder = written(run)
+    assert "page --weights DIR" in (folder / "run.html").read_text()
+    assert not (folder / "derivation.html").exists()
+    recipe = replace(run, settings=RECIPES["no-bias-lstm"])
+    assert "derivation" not in (written(recipe) / "run.html").read_text()
+
+
+@pytest.mark.slow
 def test_an_interrupted_run_says_so(run, written, open_page):
     tab = open_page(written(replace(run, correct_sums=[], examples=None, interrupted=True)) / "run.html")
     assert tab.locator(".finding").inner_text().startswith("INTERRUPTED after 4 steps in float64")
@@ -310,7 +342,7 @@ def test_one_step_is_drawn_as_a_dot(run, written, open_page):
 @pytest.mark.slow
 def test_a_run_without_a_step_has_a_page(run, written, open_page, tmp_path):
     summary = json.loads((written(run) / "summary.json").read_text())
-    page.write(summary, {}, {name: [] for name in ("step", *SERIES)}, tmp_path / "run.html")
+    page.write(summary, {}, {name: [] for name in ("step", *SERIES)}, None, tmp_path / "run.html")
     tab = open_page(tmp_path / "run.html")
     assert tab.get_by_text("No step was finished.").is_visible()
 
