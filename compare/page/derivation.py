@@ -13,7 +13,7 @@ from compare.cells import CELLS
 from compare.diagnosis.cell_check import compare_layer
 from compare.diagnosis.derivations import Problem
 from compare.diagnosis.forms import equations_key
-from compare.diagnosis.quantities import quantity
+from compare.diagnosis.quantities import SHOWN, quantity
 from compare.page import diagram
 from compare.page.equations import PARTS, Row, at, cells, rows_of
 from compare.page.render import render
@@ -72,8 +72,13 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
     everything = [one for row in rows for one in row.quantities] + [*inputs, _input(x)]
     few = random_sums(np.random.default_rng(0), BITS, FEW)
     memory = CELLS[cell].states[-1]
-    (d_memory,) = (one for one in everything if one["name"] == f"d_{memory}")
-    table = [_sum(name, sums, logits, d_memory["actual"][row], row) for row, name in enumerate(SUMS)]
+    unit, correlation = _unit_of_carry(model, memory, few)
+    states, gradients = ({one["name"]: one["actual"] for one in everything}[name] for name in (memory, f"d_{memory}"))
+    table = [
+        _sum(name, sums, logits, row)
+        | {"memory": [step[unit] for step in states[row]], "reach": _reach(gradients[row])}
+        for row, name in enumerate(SUMS)
+    ]
     render(
         "derivation.html",
         {
@@ -92,7 +97,8 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
             "right": few.share_correct(model.forward(few.inputs(layer.dtype), training=False)[0]),
             "few": FEW,
             "memory": memory,
-            "unit": _unit_of_carry(model, memory, few),
+            "unit": unit,
+            "correlation": correlation,
             "tolerance": max(one["limit"] for row in rows for one in row.quantities),
             "error": max(float(row.error) for row in rows),
         },
@@ -154,22 +160,26 @@ def _for_script(one: dict[str, Any]) -> dict[str, Any]:
     return {key: one[key] for key in ("whole", "id", "backward", "actual", "steps", "errors")}
 
 
-def _sum(name: str, sums: Sums, logits: Array, d_memory: list[list[float]], row: int) -> dict[str, Any]:
-    """Return one sum, bit by bit, with the length of the state's gradient as a share of that at the last step."""
+def _sum(name: str, sums: Sums, logits: Array, row: int) -> dict[str, Any]:
+    """Return one sum, bit by bit."""
     a, b, total = (array[:, row] for array in (sums.a, sums.b, sums.total))
     numbers = [int((bits << np.arange(BITS)).sum()) for bits in (a, b, total)]
-    lengths = [float(np.linalg.norm(step)) for step in d_memory]
     bits = {"carry": a ^ b ^ total, "a": a, "b": b, "sum": total, "network": (logits[:, row, 0] > 0).astype(int)}
     return {
         "name": name,
         "text": "{} + {} = {}".format(*numbers),
-        "reach": [float(f"{length / lengths[-1]:.1g}") for length in lengths],
         "bits": {name: [int(bit) for bit in row] for name, row in bits.items()},
     }
 
 
+def _reach(gradients: list[list[float]]) -> list[float]:
+    """Return the length of the state's gradient at each step as a share of that at the last step."""
+    lengths = [float(np.linalg.norm(step)) for step in gradients]
+    return [float(f"{length / (lengths[-1] or 1.0):.1g}") for length in lengths]
+
+
 def _unit_of_carry(model: manual.Model, memory: str, sums: Sums) -> tuple[int, float]:
-    """Return the unit of the state that follows the carry most closely, and its correlation with it."""
+    """Return which of the units shown follows the carry most closely, and its correlation with it."""
     states: dict[int, Array] = {}
 
     def record(name: str, t: int, value: Array) -> Array:
@@ -181,8 +191,8 @@ def _unit_of_carry(model: manual.Model, memory: str, sums: Sums) -> tuple[int, f
     carry = (sums.a ^ sums.b ^ sums.total)[1:].ravel()  # into a step is out of the step before
     state = np.concatenate([states[t] for t in range(BITS - 1)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = [np.corrcoef(unit, carry)[0, 1] for unit in state.T]
-    unit = int(np.nanargmax(np.abs(found)))
+        found = np.nan_to_num([np.corrcoef(unit, carry)[0, 1] for unit in state.T[:SHOWN]])
+    unit = int(np.argmax(np.abs(found)))
     return unit, float(found[unit])
 
 

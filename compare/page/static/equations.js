@@ -156,6 +156,11 @@ function paintSum() {
     cell.classList.toggle("one", bit === 1);
     cell.classList.toggle("wrong", cell.dataset.bits === "network" && bit !== sum.bits.sum[column]);
   }
+  const largest = Math.max(...DATA.sums.flatMap(({ memory }) => memory.map(Math.abs))) || 1;
+  for (const [column, cell] of document.querySelectorAll("[data-memory]").entries()) {
+    cell.textContent = digits(sum.memory[column], 2);
+    paint(cell, sum.memory[column], largest, false);
+  }
   for (const [column, cell] of document.querySelectorAll("[data-reach]").entries()) {
     cell.textContent = digits(sum.reach[column], 1);
   }

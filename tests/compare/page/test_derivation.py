@@ -155,6 +155,23 @@ def test_a_sum_and_a_step_change_the_numbers_to_those_of_manual(form, page_of, o
 
 
 @pytest.mark.slow
+def test_the_table_of_a_sum_has_its_bits_and_the_unit_that_follows_the_carry(page_of, open_page):
+    page = open_page(page_of("gru"))
+    (unit,) = re.findall(r"^h\[(\d+)\]$", page.locator(".sum tr.memory th").inner_text())
+    for row, (a, b) in enumerate(derivation.SUMS.values()):
+        page.click(f"button[data-row='{row}']")
+        for name, number in (("a", a), ("b", b), ("sum", a + b)):
+            bits = page.locator(f".sum tr.{name} td").all_inner_texts()
+            assert int("".join(reversed(bits)), 2) == number
+        right = values_of(network(manual.GRU), row)
+        shown = [float(text) for text in page.locator(".sum tr.memory td").all_inner_texts()]
+        np.testing.assert_allclose(shown, [right["h", t][int(unit)] for t in range(8)], rtol=0.05)
+        lengths = [np.linalg.norm(right["d_h", t]) for t in range(8)]
+        reach = [float(text) for text in page.locator(".sum tr.reach td").all_inner_texts()]
+        np.testing.assert_allclose(reach, np.array(lengths) / lengths[-1], rtol=0.4)
+
+
+@pytest.mark.slow
 def test_a_name_selects_its_equation_and_an_equation_its_name(page_of, open_page):
     page = open_page(page_of("lstm"))
     page.click(".named[data-label='d_c']")
