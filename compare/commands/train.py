@@ -18,7 +18,7 @@ from compare.cells import CELLS
 from compare.commands import AGREE, DISAGREE, INTERRUPTED, TERMINATED
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
 from compare.lockstep import report, run_folder
-from compare.lockstep.checkpoint import Checkpoint
+from compare.lockstep.checkpoint import NAME, Checkpoint
 from compare.lockstep.distributed import processes
 from compare.lockstep.lockstep import Step
 from compare.lockstep.settings import SIDES, Settings
@@ -105,8 +105,13 @@ def _run(options: argparse.Namespace, rank: int) -> int:
     given = {name: getattr(options, name) for name in names if name in options}
     settings, checkpoint = _start(options, given)
     make_ready(options.out)
-    if (options.out / run_folder.SUMMARY).exists() and not options.force and not options.resume:
-        raise ValueError(f"out: expected a folder without results, got {options.out}; --force replaces them")
+    if not options.force and not options.resume:
+        if (options.out / run_folder.SUMMARY).exists():
+            raise ValueError(f"out: expected a folder without results, got {options.out}; --force replaces them")
+        if (options.out / NAME).exists():
+            raise ValueError(
+                f"out: expected no checkpoint in {options.out}; --resume continues it, --force replaces it"
+            )
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     errors = Console(stderr=True)
     progress = Progress(
@@ -143,8 +148,8 @@ def _run(options: argparse.Namespace, rank: int) -> int:
         else:
             report.show(finished, screen, options.verbose)
     run_folder.write(finished, options.out)
-    if checkpoint and not finished.interrupted:
-        checkpoint.path.unlink(missing_ok=True)
+    if not (checkpoint and finished.interrupted):
+        (options.out / NAME).unlink(missing_ok=True)
     if not finished.interrupted and not options.quiet:
         with to_whoever_reads():
             screen.print(f"Written to {options.out}", highlight=False, soft_wrap=True, markup=False)

@@ -66,7 +66,7 @@ def disturbed(folder: Path, arguments: list[str], every: int, seconds: float, dr
             return places  # it was killed after its last step
         how = ["--resume", str(folder)] if has_checkpoint else ["--out", str(folder), "--checkpoint-every", str(every)]
         child = start(*arguments, *how)
-        time.sleep(draw() * seconds * 1.1)
+        time.sleep(1.2 * draw() ** 2 * seconds)  # rather early than late, so that a run is killed several times
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             if status:

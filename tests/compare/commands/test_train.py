@@ -107,6 +107,17 @@ def test_the_same_options_may_be_given_again(interrupted):
     assert main(["train", *SMALL, *EVERY, "--resume", "run", "--quiet"]) == 0
 
 
+def test_a_checkpoint_is_replaced_only_by_force(tmp_path, capsys, interrupted):
+    assert interrupted(*SMALL, *EVERY, "--out", "run") == 130
+    (tmp_path / "run" / "summary.json").unlink()  # as a killed run leaves it
+    capsys.readouterr()
+    assert main(["train", *SMALL, "--out", "run"]) == 2
+    words = "out: expected no checkpoint in run; --resume continues it, --force replaces it"
+    assert capsys.readouterr().err == f"python -m compare: {words}\n"
+    assert main(["train", *SMALL, "--out", "run", "--quiet", "--force"]) == 0
+    assert not (tmp_path / "run" / NAME).exists()
+
+
 def test_a_run_in_several_processes_has_no_checkpoints(capsys, monkeypatch):
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     assert main(["train", *SMALL, *EVERY]) == 2
