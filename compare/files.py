@@ -32,7 +32,8 @@ def filling(folder: Path, *names: str) -> Iterator[Path]:
     """
     existing = folder.exists()
     temporary = (folder if existing else folder.parent) / f".{os.getpid()}.{folder.name}.partial"
-    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process of the same number
+    for left in folder.glob(".*.partial") if existing else [temporary]:  # by killed processes
+        shutil.rmtree(left, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary

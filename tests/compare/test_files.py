@@ -135,10 +135,12 @@ def test_the_file_that_marks_an_existing_folder_as_complete_goes_first_and_comes
     assert seen == [("steps", False), ("weights", False), ("summary", False)]
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_in_nobody_s_way(tmp_path):
-    left = tmp_path / f".{os.getpid()}.new.partial"
-    left.mkdir()
+@pytest.mark.parametrize("existing", [False, True])
+def test_what_a_killed_process_left_goes(tmp_path, existing):
+    folder = tmp_path / "new"
+    left = (folder if existing else tmp_path) / f".{os.getpid()}.new.partial"
+    left.mkdir(parents=True)
     (left / "half").touch()
-    with filling(tmp_path / "new", "summary") as temporary:
+    with filling(folder, "summary") as temporary:
         (temporary / "summary").write_text("new")
-    assert contents(tmp_path / "new") == {"summary": "new"}
+    assert contents(folder) == {"summary": "new"} and list(tmp_path.iterdir()) == [folder]
