@@ -43,10 +43,10 @@ def start(*arguments: str) -> int:
 
 
 def results(folder: Path) -> dict[str, object]:
-    """Return everything that a run leaves, apart from times, and of the figures only the names."""
+    """Return everything that a run leaves, apart from times, and of figures and pages only the names."""
     summary = json.loads((folder / "summary.json").read_text())
     del summary["seconds_per_step"]
-    contents = {path.name: b"" if path.suffix == ".png" else path.read_bytes() for path in folder.iterdir()}
+    contents = {path.name: b"" if path.suffix in (".png", ".html") else path.read_bytes() for path in folder.iterdir()}
     return contents | {"summary.json": summary}
 
 
