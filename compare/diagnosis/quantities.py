@@ -11,24 +11,28 @@ from compare.diagnosis.findings import finite
 from compare.diagnosis.report import Report
 from manual.arrays import Array
 
-#: The largest number of columns, and of units, that are shown of a quantity.
-SHOWN = 32
+#: The largest number of steps that are shown of a quantity, and of rows, units, and columns that are no steps.
+STEPS, SHOWN = 64, 32
+
+#: The number of numbers in a report above which fewer rows and units are shown.
+MANY = 30_000
 
 #: The significant digits of a value, and of a difference or an error.
 DIGITS, FEW = 5, 2
 
 
-def quantity(one: Compared, cell: str) -> dict[str, Any]:
+def quantity(one: Compared, cell: str, shown: int = SHOWN) -> dict[str, Any]:
     """Return a compared quantity as data.
 
     ``whole`` is the name of the parameter of which it is one gate, or its own. ``actual`` is a list by row of the
     batch, column and unit. The columns are the ``steps``, or where there are none the first axis of the array.
     ``right`` and ``difference`` are the same for the reference and the difference from it; a quantity that agrees has
-    neither. ``errors`` are relative, one for each step.
+    neither. ``cut`` says that these lists are only the beginning. ``errors`` are relative, one for each step.
 
     Args:
         one: the quantity.
         cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
+        shown: the largest number of rows and units.
     """
     found = equation(cell, one.name)
     place = one.places[one.worst] if one.places else None
@@ -43,30 +47,44 @@ def quantity(one: Compared, cell: str) -> dict[str, Any]:
         "formula": found.formula,
         "agrees": one.agrees,
         "problem": one.problem,
-        "steps": list(one.steps),
+        "steps": list(one.steps[:STEPS]),
         "errors": [_rounded(error, FEW) for error in one.errors],
         "limit": float(one.limits.max()) if len(one.limits) else 0.0,
         "file": place.file if place else "",
         "line": place.line if place else 0,
         "code": linecache.getline(place.file, place.line).strip() if place else "",
-        "actual": _shown(one.actual, one),
+        "actual": [],
+        "cut": False,
     }
-    comparable = all(a.shape == r.shape for a, r in zip(one.actual, one.right))
-    if not one.agrees and comparable and data["actual"]:
-        data["right"] = _shown(one.right, one)
+    grid = _grid(one.actual, one)
+    if grid is None:
+        return data
+    data["actual"] = _lists(_cut(grid, one, shown), DIGITS)
+    data["cut"] = _cut(grid, one, shown).size < grid.size
+    right = _grid(one.right, one)
+    if not one.agrees and right is not None and right.shape == grid.shape:
+        data["right"] = _lists(_cut(right, one, shown), DIGITS)
         with np.errstate(invalid="ignore"):
-            data["difference"] = _shown([a - r for a, r in zip(one.actual, one.right)], one, FEW)
+            data["difference"] = _lists(_cut(grid - right, one, shown), FEW)
     return data
 
 
 def displayed(report: Report) -> dict[str, Any]:
     """Return what a page shows of a report, besides what ``Report.as_json`` has: its text, and all quantities twice."""
+    chained: list[dict[str, Any]] = []
+    forced: list[dict[str, Any]] = []
+    for shown in (SHOWN, SHOWN // 2, SHOWN // 4, SHOWN // 8, SHOWN // 16):
+        chained, forced = (
+            [quantity(one, report.cell, shown) for one in run] for run in (report.chained, report.forced)
+        )
+        if sum(np.size(one.get(part, ())) for one in chained + forced for part in ("actual", "right")) <= MANY:
+            break
     return {
         "cell": report.cell,
         "text": str(report),
         "verdict": report.verdict().plain,
-        "chained": [quantity(one, report.cell) for one in report.chained],
-        "forced": [quantity(one, report.cell) for one in report.forced],
+        "chained": chained,
+        "forced": forced,
     }
 
 
@@ -77,24 +95,22 @@ def number_of(one: Compared, numbers: str) -> str:
     return dict(zip(gates, several)).get(one.gate, several[0])
 
 
-def _shown(parts: list[Array], one: Compared, digits: int = DIGITS) -> list[Any]:
-    """Return the grid as lists of rounded numbers; empty if there is none."""
-    grid = _grid(parts, bool(one.steps), one.rows_axis)
-    return _lists(grid[:, :SHOWN, :SHOWN], digits) if grid is not None else []
-
-
-def _grid(parts: list[Array], stepped: bool, rows_axis: int | None) -> Array | None:
+def _grid(parts: list[Array], one: Compared) -> Array | None:
     """Arrange the parts as (rows, columns, units); None if they are not numbers of one shape."""
     shapes = {part.shape for part in parts}
     if len(shapes) != 1 or parts[0].dtype.kind not in "fiub" or not parts[0].size:
         return None
-    if rows_axis is not None:
-        parts = [np.moveaxis(part, rows_axis, 0) for part in parts]
+    if one.rows_axis is not None:
+        parts = [np.moveaxis(part, one.rows_axis, 0) for part in parts]
         return np.stack([part.reshape(len(part), -1) for part in parts], axis=1)
-    if stepped:
+    if one.steps:
         return np.stack([part.reshape(1, -1) for part in parts], axis=1)
     part = np.atleast_1d(parts[0])
     return part.reshape(1, len(part), -1)
+
+
+def _cut(grid: Array, one: Compared, shown: int) -> Array:
+    return grid[:shown, : STEPS if one.steps else shown, :shown]
 
 
 def _lists(grid: Array, digits: int) -> list[Any]:

@@ -42,7 +42,9 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
     cell = quantities["cell"].partition(",")[0]
     drawn = diagram.of_cell(cell, quantities["cell"], chained) if cell in CELLS else diagram.in_order(chained)
     steps = sorted({step for one in chained for step in one["steps"]})
-    step, row = _place(faults, steps)
+    rows_shown = max((len(one["actual"]) for one in chained), default=1)
+    step, row = _place(faults, steps, rows_shown)
+    quantities_of = {one["label"]: _for_script(one) for one in chained}
     render(
         "check.html",
         {
@@ -58,15 +60,17 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
             "by_label": {one["label"]: one for one in chained},
             "steps": steps,
             "step": step,
-            "row_count": max((len(one["actual"]) for one in chained), default=1),
+            "row_count": rows_shown,
             "row": row,
             "parts": PARTS,
             "cells": cells,
             "at": at,
         },
         {
-            "quantities": {one["label"]: _for_script(one) for one in chained},
-            "forced": {one["label"]: _for_script(one) for one in forced},
+            "quantities": quantities_of,
+            "forced": {
+                one["label"]: _for_script(one) for one in forced if _for_script(one) != quantities_of.get(one["label"])
+            },
             "judged": judged,
             "judgements": JUDGEMENTS,
             "first": faults[0]["id"] if faults else "",
@@ -101,11 +105,11 @@ def _merged(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _id(fault: Mapping[str, Any], chained: list[dict[str, Any]]) -> str:
-    return next(one["id"] for one in chained if one["label"] == fault["label"])
+    return next((one["id"] for one in chained if one["label"] == fault["label"]), "")
 
 
-def _place(faults: list[dict[str, Any]], steps: list[int]) -> tuple[int, int]:
-    """Return the step and the row at which the page opens: those of the worst element of the first fault."""
+def _place(faults: list[dict[str, Any]], steps: list[int], rows: int) -> tuple[int, int]:
+    """Return the step and the row at which the page opens: those of the worst element of the first fault, if shown."""
     step, row = (steps[-1] if steps else 0), 0
     for fault in faults[:1]:
         index = list(fault["at"])
@@ -113,7 +117,7 @@ def _place(faults: list[dict[str, Any]], steps: list[int]) -> tuple[int, int]:
             step = index.pop(0)
         if fault["rows"]:
             row = index[0] if index and index[0] in fault["rows"] else fault["rows"][0]
-    return step, row
+    return min(step, steps[-1] if steps else 0), min(row, rows - 1)
 
 
 def _line(one: Mapping[str, Any]) -> Line:

@@ -55,21 +55,11 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
     layer = model.recurrent
     cell = type(layer).__name__.lower()
     options = {name: getattr(layer.kernel, name) for name in FORMS[cell] if hasattr(layer.kernel, name)}
-    a, b = (digits(np.array(side), BITS) for side in zip(*SUMS.values()))
-    sums = Sums.adding(a, b)
-    x = sums.inputs(layer.dtype)
-    logits, _, _ = model.forward(x, training=False)
-    twin = CELLS[cell].of(torch_impl)(
-        layer.input_size, layer.hidden_size, num_layers=layer.num_layers, bidirectional=layer.bidirectional, **options
-    )
-    key = equations_key(cell, options)
-    compared = [quantity(one, key) for one in compare_layer(layer, twin, _problem(model, x, sums.targets(layer.dtype)))]
-    shown = [_of_layer(one) for one in compared if "_l" not in one["name"] or one["name"].endswith(SUFFIX)]
-    rows = rows_of([one for one in shown if one["equation"]], formulas())
-    _add_code(rows, Path(inspect.getfile(type(layer.kernel))), Path(inspect.getfile(type(twin.cell))))
-    rows.sort(key=lambda row: row.lines[0].number)
-    inputs = [one | {"id": ""} for one in shown if one["name"].endswith("_prev") and not one["backward"]]
-    everything = [one for row in rows for one in row.quantities] + [*inputs, _input(x)]
+    form = equations_key(cell, options)
+    sums = Sums.adding(*(digits(np.array(side), BITS) for side in zip(*SUMS.values())))
+    rows, inputs = _compared(model, cell, options, sums)
+    everything = [one for row in rows for one in row.quantities] + inputs
+    logits, _, _ = model.forward(sums.inputs(layer.dtype), training=False)
     few = random_sums(np.random.default_rng(0), BITS, FEW)
     memory = CELLS[cell].states[-1]
     unit, correlation = _unit_of_carry(model, memory, few)
@@ -92,7 +82,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
             "parts": PARTS,
             "cells": cells,
             "at": at,
-            "diagram": diagram.of_cell(cell, key, everything),
+            "diagram": diagram.of_cell(cell, form, everything),
             "by_label": {one["label"]: one for one in everything},
             "right": few.share_correct(model.forward(few.inputs(layer.dtype), training=False)[0]),
             "few": FEW,
@@ -112,6 +102,25 @@ def origin(steps: int, batch_size: int) -> str:
     return f"trained for {steps:,} steps of {batch_size} sums"
 
 
+def _compared(
+    model: manual.Model, cell: str, options: dict[str, Any], sums: Sums
+) -> tuple[list[Row], list[dict[str, Any]]]:
+    """Return a row for each equation of the first layer, compared with autograd, and what goes into the layer."""
+    layer = model.recurrent
+    twin = CELLS[cell].of(torch_impl)(
+        layer.input_size, layer.hidden_size, num_layers=layer.num_layers, bidirectional=layer.bidirectional, **options
+    )
+    x = sums.inputs(layer.dtype)
+    compared = compare_layer(layer, twin, _problem(model, x, sums.targets(layer.dtype)))
+    form = equations_key(cell, options)
+    quantities = [quantity(one, form) for one in compared if "_l" not in one.name or one.name.endswith(SUFFIX)]
+    shown = [one | {key: one[key].replace(SUFFIX, "") for key in ("name", "whole", "label")} for one in quantities]
+    rows = rows_of([one for one in shown if one["equation"]], formulas())
+    _add_code(rows, Path(inspect.getfile(type(layer.kernel))), Path(inspect.getfile(type(twin.cell))))
+    states = [one | {"id": ""} for one in shown if one["name"].endswith("_prev") and not one["backward"]]
+    return sorted(rows, key=lambda row: row.lines[0].number), [*states, _input(x)]
+
+
 def _problem(model: manual.Model, x: Array, y: Array) -> Problem:
     """Return the arguments of the recurrent layers, with the gradient of the loss of the last bit of each sum."""
     layer = model.recurrent
@@ -127,10 +136,6 @@ def _problem(model: manual.Model, x: Array, y: Array) -> Problem:
         {"x": x} | {f"{name}_0": state for name, state in states.items()},
         {"output": d_output} | {f"{name}_n": state for name, state in states.items()},
     )
-
-
-def _of_layer(one: dict[str, Any]) -> dict[str, Any]:
-    return one | {key: one[key].replace(SUFFIX, "") for key in ("name", "whole", "label")}
 
 
 def _add_code(rows: list[Row], by_hand: Path, for_autograd: Path) -> None:

@@ -62,7 +62,7 @@ function paintDiagram() {
     const one = quantity(named.dataset.label);
     const values = valuesNow(one);
     const largest = scale(one, "actual");
-    for (const [unit, cell] of [...named.querySelectorAll(".cell")].entries()) {
+    for (const [unit, cell] of [...named.querySelectorAll("[data-cell]")].entries()) {
       paint(cell, values[unit] ?? 0, largest, one.backward);
     }
     named.setAttribute("aria-current", selected.has(quantity(named.dataset.label).whole));

@@ -131,7 +131,7 @@ def test_nothing_overlaps(which, width, open_page, overlapping, request):
     page = open_page(request.getfixturevalue(which), width=width)
     assert overlapping(page, ".page-header, .row, .controls, .diagram, .key, .judgements, .page-footer") == []
     assert overlapping(page, ".row > *, .strip-figure, .numbers, .fault > *") == []
-    assert overlapping(page, ".node, .named text, .named .cell") == []
+    assert overlapping(page, ".node, .named text, .named [data-cell]") == []
     assert megabytes(request.getfixturevalue(which)) < 1
 
 
@@ -178,3 +178,30 @@ def test_of_a_right_derivation_everything_is_right(tmp_path, open_page):
     assert page.locator("h1").inner_text() == "mine.py agrees"
     assert page.locator(".row:not([data-judgement='right'])").count() == 0
     assert names(page, "wrong") == names(page, "consequence") == []
+
+
+@pytest.mark.slow
+def test_of_large_arrays_and_many_steps_the_beginning_is_shown(tmp_path, open_page):
+    source = (ZOO / "squeeze_excitation.py").read_text()
+    file = tmp_path / "large.py"
+    file.write_text(
+        source.replace('"x": (3, 4, 7)', '"x": (70, 200, 9)')
+        .replace("(4, 2)", "(200, 90)")
+        .replace("(2, 4)", "(90, 200)")
+        .replace("(d_y * x).sum(axis=2)", "(d_y * x).mean(axis=2)")
+    )
+    page = open_page(page_of(tmp_path, file, (file, "reference")))
+    assert megabytes(tmp_path / "check.html") < 1
+    assert "the beginning" in page.locator("#mean figcaption").first.inner_text()
+    page.click("button[data-row='3']")
+    page.click(".named[data-label='d_s']")
+    assert page.locator("#d_s td[data-part='difference']").count() > 2
+
+
+@pytest.mark.slow
+def test_a_fault_after_the_steps_shown_opens_at_the_last_of_them(tmp_path, open_page):
+    change = ("d_h_prev = d_h_n", "d_h_prev = d_h_n * (len(tape) < 64)")
+    page = open_page(page_of(tmp_path, write(tmp_path / "mine.py", "rnn", change)))
+    assert page.locator("button[data-step][aria-pressed='true']").inner_text() == "63"
+    assert page.locator(".row[data-judgement='wrong']").count() >= 1
+    assert megabytes(tmp_path / "check.html") < 1

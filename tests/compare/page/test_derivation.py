@@ -213,7 +213,7 @@ def test_nothing_overlaps(form, width, page_of, open_page, overlapping):
     page = open_page(page_of(form), "#L9" if form == "lstm" else "", width=width)
     assert overlapping(page, ".page-header, .row, .controls, .sum, .diagram, .key, .note, .page-footer") == []
     assert overlapping(page, ".row > *, .strip-figure, .numbers") == []
-    assert overlapping(page, ".node, .named text, .named .cell") == []
+    assert overlapping(page, ".node, .named text, .named [data-cell]") == []
 
 
 @pytest.mark.slow
@@ -223,6 +223,14 @@ def test_without_a_script_it_is_a_document(page_of, open_page, overlapping):
     assert not page.locator(".controls").first.is_visible()
     colours = page.locator("#L6 .strip td").evaluate_all("all => new Set(all.map((one) => one.style.cssText)).size")
     assert colours > 10
+    least, most = page.locator("#L4 .strip").evaluate(
+        """table => {
+          const cells = [...table.querySelectorAll("td")].sort((a, b) => a.textContent - b.textContent);
+          return [cells[0], cells.at(-1)].map((cell) => [cell.textContent, getComputedStyle(cell).backgroundColor]);
+        }"""
+    )
+    assert float(least[0]) < 0 < float(most[0])
+    assert least[1] != most[1]
     assert overlapping(page, ".row, .pane, .page-header") == []
 
 
