@@ -35,7 +35,7 @@ def check_array(argument: str, array: object, letters: str, sizes: tuple[int, ..
         argument: the argument's name in the caller's code.
         array: the value passed.
         letters: the expected shape in letters, such as ``"T, B, D"``.
-        sizes: the expected shape; -1 stands for any size.
+        sizes: the expected shape; -1, at the front, stands for any size.
         dtype: the expected dtype.
 
     Raises:
@@ -48,7 +48,8 @@ def check_array(argument: str, array: object, letters: str, sizes: tuple[int, ..
         raise TypeError(f"{argument}: expected a NumPy array of shape ({letters}), got {type(array).__name__}")
     if array.dtype != dtype:
         raise TypeError(f"{argument}: expected dtype {np.dtype(dtype)}, got {array.dtype}")
-    if len(array.shape) != len(sizes) or any(want not in (-1, got) for want, got in zip(sizes, array.shape)):
+    shape, free = array.shape, sizes.count(-1)
+    if len(shape) != len(sizes) or shape[free:] != sizes[free:]:
         expected = str(sizes).replace("-1", "any")
-        raise ValueError(f"{argument}: expected shape ({letters}) = {expected}, got {array.shape}")
+        raise ValueError(f"{argument}: expected shape ({letters}) = {expected}, got {shape}")
     return array

@@ -17,10 +17,11 @@ from manual.fast.lstm_variants import FastLSTMVariant
 from manual.fast.rnn import FastRNN
 from manual.fast.shards import Sharded
 from manual.gru import GRUKernel
+from manual.layout import Layout, Part
 from manual.lstm import LSTMKernel
 from manual.lstm_variants import LSTMVariantKernel
 from manual.rnn import RNNKernel
-from manual.sweep import FastKernel, Kernel, Schedule, Sweep
+from manual.sweep import FastKernel, Kernel, Sweep
 from manual.tape import StackTape
 
 #: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
@@ -90,11 +91,9 @@ class Recurrent:
         self.directions = 2 if bidirectional else 1
         self.state_sizes = kernel.state_sizes(hidden_size)
         self.output_size = self.directions * next(iter(self.state_sizes.values()))
-        self._initial = [f"{name}_0" for name in self.state_sizes]
-        self._d_final = [f"d_{name}_n" for name in self.state_sizes]
-        self._state_letters = [
-            f"layers * directions, B, {'H' if size == hidden_size else 'P'}" for size in self.state_sizes.values()
-        ]
+        letters = {name: "H" if size == hidden_size else "P" for name, size in self.state_sizes.items()}
+        self._initial = [(f"{name}_0", letters[name], size) for name, size in self.state_sizes.items()]
+        self._d_final = [(f"d_{name}_n", letters[name], size) for name, size in self.state_sizes.items()]
         self.sweeps = [
             Sweep(
                 kernel,
@@ -162,37 +161,27 @@ class Recurrent:
             TypeError: an argument is not an array, or not of the parameters' dtype.
             ValueError: an argument has the wrong shape, or the lengths don't fit.
         """
-        unbatched = isinstance(x, np.ndarray) and x.ndim == 2
-        if unbatched and lengths is not None:
-            raise ValueError("lengths: expected none for an x of shape (T, D), which has no padding")
-        x = self._time_major("x", x, "T, B, D", (-1, -1, self.input_size), unbatched)
-        T, B, _ = x.shape
+        layout = Layout.of(x, self.input_size, self.dtype, self.batch_first, lengths)
         if out is not None and not isinstance(out, StackTape):
             raise TypeError(f"out: expected the tape of an earlier run, got {type(out).__name__}")
-        schedule = Schedule.of(lengths, T, B)
-        masks = self._masks(masks, schedule) if training and self.dropout and self.num_layers > 1 else None
-        initial = self._state_parts(self._initial, state, schedule, unbatched)
+        masks = self._masks(masks, layout) if training and self.dropout and self.num_layers > 1 else None
+        initial = self._by_sweep(self._initial, state, layout)
 
         old = out.take_over() if out and not probe else []
-        source, final, tapes = schedule.sorted(x), [], []
+        source, final, tapes = layout.time_major(x), [], []
         for layer in range(self.num_layers):
             if layer and masks is not None:
                 source = source * masks[layer - 1]
             outputs = []
             for k in self._of_layer(layer):
-                start = tuple([part[k] for part in initial])
                 output, last, tape = self.sweeps[k].forward(
-                    source, start, self.parameters, schedule, probe, old[k] if old else ()
+                    source, initial[k], self.parameters, layout.schedule, probe, old[k] if old else ()
                 )
                 outputs.append(output)
                 final.append(last)
                 tapes.append(tape)
-            source = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[0]
-        return (
-            self._in_user_layout(source, schedule, unbatched),
-            self._state(final, schedule, unbatched),
-            StackTape(repr(self), schedule, unbatched, masks, tapes),
-        )
+            source = np.concatenate(outputs, axis=2) if self.bidirectional else output
+        return layout.as_given(source), self._state(final, layout), StackTape(self._form, layout, masks, tapes)
 
     def backward(
         self, tape: StackTape, d_output: Array, d_state: State | None = None, probe: Probe | None = None
@@ -217,35 +206,29 @@ class Recurrent:
         """
         if not isinstance(tape, StackTape):
             raise TypeError(f"tape: expected that of a forward pass, got {type(tape).__name__}")
-        if tape.layer != repr(self):
+        if tape.layer != self._form:
             raise ValueError(f"tape: expected that of {self!r}, got that of {tape.layer}")
-        schedule, unbatched = tape.schedule, tape.unbatched
-        sizes = (schedule.T, schedule.B, self.output_size)
-        d_output = self._time_major("d_output", d_output, "T, B, directions * P", sizes, unbatched)
-        d_final = self._state_parts(self._d_final, d_state, schedule, unbatched)
+        layout = tape.layout
+        d_source = layout.sequence("d_output", d_output, "directions * P", self.output_size, self.dtype)
+        d_final = self._by_sweep(self._d_final, d_state, layout)
 
-        d_source = schedule.sorted(d_output)
         d_initial: list[tuple[Array, ...]] = [()] * len(self.sweeps)
-        gradients: dict[str, Array] = {}
+        gradients: list[dict[str, Array]] = [{}] * len(self.sweeps)
         with tape.lock:
             if not tape.sweeps:
                 raise ValueError("tape: expected one whose memory is its own, got one that a later run has overwritten")
             for layer in reversed(range(self.num_layers)):
+                d_outputs = np.split(d_source, 2, axis=2) if self.bidirectional else [d_source]
                 d_inputs = []
-                for k, block in zip(self._of_layer(layer), self._directions(d_source)):
-                    d_input, d_initial[k], shares = self.sweeps[k].backward(
-                        tape.sweeps[k], block, tuple([part[k] for part in d_final]), schedule, probe
+                for k, d_output in zip(self._of_layer(layer), d_outputs):
+                    d_input, d_initial[k], gradients[k] = self.sweeps[k].backward(
+                        tape.sweeps[k], d_output, d_final[k], layout.schedule, probe
                     )
                     d_inputs.append(d_input)
-                    gradients |= shares
-                d_source = d_inputs[0] + d_inputs[1] if self.bidirectional else d_inputs[0]
+                d_source = d_inputs[0] + d_inputs[1] if self.bidirectional else d_input
                 if layer and tape.masks is not None:
                     d_source = d_source * tape.masks[layer - 1]
-        return (
-            self._in_user_layout(d_source, schedule, unbatched),
-            self._state(d_initial, schedule, unbatched),
-            {name: gradients[name] for name in self.parameters},
-        )
+        return layout.as_given(d_source), self._state(d_initial, layout), self._by_name(gradients)
 
     def draw_masks(self, T: int, B: int, rng: np.random.Generator) -> Array:
         """Draw dropout masks (layers - 1, T, B, directions * P): 0 with probability dropout, else 1 / (1 - dropout)."""
@@ -253,65 +236,41 @@ class Recurrent:
         return (kept / (1 - self.dropout) if self.dropout < 1 else np.zeros(kept.shape)).astype(self.dtype)
 
     def _of_layer(self, layer: int) -> range:
+        """Return the positions of a layer's sweeps."""
         return range(layer * self.directions, (layer + 1) * self.directions)
 
-    def _directions(self, array: Array) -> list[Array]:
-        """Split a (T, B, directions * P) array by direction."""
-        return np.split(array, 2, axis=2) if self.bidirectional else [array]
-
-    def _masks(self, masks: Array | None, schedule: Schedule) -> Array:
+    def _masks(self, masks: Array | None, layout: Layout) -> Array:
         """Check dropout masks, and return them with rows in the schedule's order."""
-        shape = (self.num_layers - 1, schedule.T, schedule.B, self.output_size)
+        shape = (self.num_layers - 1, layout.schedule.T, layout.schedule.B, self.output_size)
         if masks is None:
             raise ValueError(f"masks: expected an array of shape {shape} for dropout = {self.dropout}, got None")
         check_array("masks", masks, "layers - 1, T, B, directions * P", shape, self.dtype)
-        return np.stack([schedule.sorted(mask) for mask in masks])
+        return np.stack([layout.schedule.sorted(mask) for mask in masks])
 
-    def _time_major(self, argument: str, array: object, letters: str, sizes: tuple[int, ...], unbatched: bool) -> Array:
-        """Check an array in the user's layout, and return it as (T, B, …)."""
-        if unbatched:
-            letters, sizes = letters.replace("B, ", ""), (sizes[0], sizes[2])
-        elif self.batch_first:
-            letters, sizes = letters.replace("T, B", "B, T"), (sizes[1], sizes[0], sizes[2])
-        checked = check_array(argument, array, letters, sizes, self.dtype)
-        if not checked.size:
-            raise ValueError(f"{argument}: expected at least one time step and one row, got {checked.shape}")
-        return checked[:, None] if unbatched else checked.swapaxes(0, 1) if self.batch_first else checked
-
-    def _in_user_layout(self, array: Array, schedule: Schedule, unbatched: bool) -> Array:
-        """Return a (T, B, …) array in the user's order of rows and layout."""
-        array = schedule.unsorted(array)
-        return array[:, 0] if unbatched else array.swapaxes(0, 1) if self.batch_first else array
-
-    def _state_parts(self, names: list[str], state: State | None, schedule: Schedule, unbatched: bool) -> list[Array]:
-        """Check a state, and return its parts (layers * directions, B, H), rows in the schedule's order."""
-        K, B = len(self.sweeps), schedule.B
+    def _by_sweep(self, parts: list[Part], state: State | None, layout: Layout) -> list[tuple[Array, ...]]:
+        """Check a state, zeros if None, and return what each sweep has of it: (B, H) arrays."""
+        K = len(self.sweeps)
         if state is None:
-            return [np.zeros((K, B, size), self.dtype) for size in self.state_sizes.values()]
-        given = state_parts(state)
-        if len(given) != len(names):
-            raise ValueError(f"state: expected ({', '.join(names)}), got {len(given)} arrays")
-        parts = []
-        for name, letters, size, part in zip(names, self._state_letters, self.state_sizes.values(), given):
-            if unbatched:
-                check_array(name, part, letters.replace("B, ", ""), (K, size), self.dtype)
-                part = part[:, None]
-            else:
-                check_array(name, part, letters, (K, B, size), self.dtype)
-            parts.append(schedule.sorted(part))
-        return parts
-
-    def _state(self, of_sweeps: list[tuple[Array, ...]], schedule: Schedule, unbatched: bool) -> State:
-        """Return the state of the stack, in the user's layout, from that of each sweep."""
-        if len(of_sweeps) == 1:
-            parts = tuple(part[None] for part in of_sweeps[0])
+            arrays = [np.zeros((K, layout.schedule.B, size), self.dtype) for _, _, size in parts]
         else:
-            parts = tuple(np.stack(part) for part in zip(*of_sweeps))  # (layers * directions, B, H)
-        if not schedule.whole:
-            parts = tuple(schedule.unsorted(part) for part in parts)
-        if unbatched:
-            parts = tuple(part[:, 0] for part in parts)
-        return as_state(parts)
+            arrays = layout.state(parts, state_parts(state), K, self.dtype)
+        return [tuple([array[k] for array in arrays]) for k in range(K)]
+
+    def _state(self, by_sweep: list[tuple[Array, ...]], layout: Layout) -> State:
+        """Return the state of the stack in the user's layout. The inverse of ``_by_sweep``."""
+        if len(by_sweep) == 1:
+            arrays = [array[None] for array in by_sweep[0]]
+        else:
+            arrays = [np.stack(array) for array in zip(*by_sweep)]
+        return as_state(layout.state_as_given(arrays))
+
+    def _by_name(self, by_sweep: list[dict[str, Array]]) -> dict[str, Array]:
+        """Return the gradients of all sweeps by the names of the parameters."""
+        gradients = {}
+        for sweep, of_weights in zip(self.sweeps, by_sweep):
+            for name, full in sweep.names:
+                gradients[full] = of_weights[name]
+        return gradients
 
 
 class LSTM(Recurrent):

@@ -6,7 +6,6 @@ from it.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from itertools import chain, pairwise, repeat
 from typing import Any, NamedTuple, Protocol
 
@@ -98,18 +97,13 @@ class Schedule(NamedTuple):
             ValueError: ``lengths`` are not B whole numbers from 1 to T.
         """
         if lengths is None:
-            return _whole(T, B)
+            return cls(T, B, None, [Rectangle(0, T, B)])
         steps = np.asarray(lengths)
         if steps.shape != (B,) or not np.issubdtype(steps.dtype, np.integer) or not ((steps >= 1) & (steps <= T)).all():
             raise ValueError(f"lengths: expected B = {B} whole numbers from 1 to T = {T}, got {lengths}")
         stops = [0, *sorted(set(steps.tolist()))]
         rectangles = [Rectangle(start, stop, int((steps >= stop).sum())) for start, stop in pairwise(stops)]
         return cls(T, B, np.argsort(-steps, kind="stable"), rectangles)
-
-
-@cache
-def _whole(T: int, B: int) -> Schedule:
-    return Schedule(T, B, None, [Rectangle(0, T, B)])
 
 
 class Sweep:
@@ -153,17 +147,10 @@ class Sweep:
             output (T, B, P), zero in the padding, the final state, and a tape for each rectangle.
         """
         weights = {name: parameters[full] for name, full in self.names} | self.no_bias
-
-        def run(x: Array, state: tuple[Array, ...], part: Rectangle, old: Any) -> tuple[Array, tuple[Array, ...], Any]:
-            if probe:
-                return self.kernel.forward(x, state, weights, self._scoped(probe, schedule, part))
-            if x.dtype.kind == "c":
-                return self.kernel.forward(x, state, weights)
-            return self.fast.forward(x, state, weights, old)
-
         if schedule.whole:
             x = source[::-1] if self.reverse else source
-            output, state, tape = run(x, state, schedule.rectangles[0], out[0] if out else None)
+            old = out[0] if out else None
+            output, state, tape = self._forward(x, state, weights, schedule, schedule.rectangles[0], probe, old)
             return output[::-1] if self.reverse else output, state, [tape]
         state = tuple(s.copy() for s in state)
         output = np.zeros((schedule.T, schedule.B, state[0].shape[1]), source.dtype)
@@ -171,7 +158,10 @@ class Sweep:
         rectangles = reversed(schedule.rectangles) if self.reverse else schedule.rectangles
         for rectangle, old in zip(rectangles, chain(out, repeat(None))):
             index = rectangle.window(self.reverse)
-            output[index], running, tape = run(source[index], tuple(s[index[1]] for s in state), rectangle, old)
+            running = tuple(s[index[1]] for s in state)
+            output[index], running, tape = self._forward(
+                source[index], running, weights, schedule, rectangle, probe, old
+            )
             for s, last in zip(state, running):
                 s[index[1]] = last
             tapes.append(tape)
@@ -188,39 +178,64 @@ class Sweep:
         """Carry gradients back over the recorded ``tapes``.
 
         Returns:
-            d_source (T, B, D), zero in the padding, the gradient of the initial state, and those of the parameters.
+            d_source (T, B, D), zero in the padding, the gradient of the initial state, and those of the weights.
 
         Raises:
             ValueError: there is a probe, and there was none in the forward pass, which ran in shards.
         """
-
-        def run(
-            tape: Any, d_output: Array, d_state: tuple[Array, ...], part: Rectangle
-        ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
-            fast = hasattr(tape, "text_tape")
-            if probe:
-                tape = tape.text_tape() if fast else tape
-                return self.kernel.backward(tape, d_output, d_state, self._scoped(probe, schedule, part))
-            return (self.fast if fast else self.kernel).backward(tape, d_output, d_state)
-
         if schedule.whole:
             d_y = d_output[::-1] if self.reverse else d_output
-            d_source, d_state, gradients = run(tapes[0], d_y, d_state, schedule.rectangles[0])
-            named = {full: gradients[name] for name, full in self.names}
-            return d_source[::-1] if self.reverse else d_source, d_state, named
+            d_source, d_state, gradients = self._backward(
+                tapes[0], d_y, d_state, schedule, schedule.rectangles[0], probe
+            )
+            return d_source[::-1] if self.reverse else d_source, d_state, gradients
         d_state = tuple(d.copy() for d in d_state)
         d_source = np.zeros((schedule.T, schedule.B, self.shapes["weight_ih"][1]), d_output.dtype)
         total: dict[str, Array] = {}
         rectangles = schedule.rectangles if self.reverse else reversed(schedule.rectangles)
         for rectangle, tape in zip(rectangles, reversed(tapes)):
             index = rectangle.window(self.reverse)
-            d_source[index], d_running, gradients = run(
-                tape, d_output[index], tuple(d[index[1]] for d in d_state), rectangle
+            d_running = tuple(d[index[1]] for d in d_state)
+            d_source[index], d_running, gradients = self._backward(
+                tape, d_output[index], d_running, schedule, rectangle, probe
             )
             for d, first in zip(d_state, d_running):
                 d[index[1]] = first
-            total = {full: total[full] + gradients[n] if total else gradients[n] for n, full in self.names}
+            total = {name: total[name] + gradient if total else gradient for name, gradient in gradients.items()}
         return d_source, d_state, total
+
+    def _forward(
+        self,
+        x: Array,
+        state: tuple[Array, ...],
+        weights: Mapping[str, Array],
+        schedule: Schedule,
+        part: Rectangle,
+        probe: Probe | None,
+        out: Any,
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Run over one rectangle."""
+        if probe:
+            return self.kernel.forward(x, state, weights, self._scoped(probe, schedule, part))
+        if x.dtype.kind == "c":
+            return self.kernel.forward(x, state, weights)
+        return self.fast.forward(x, state, weights, out)
+
+    def _backward(
+        self,
+        tape: Any,
+        d_output: Array,
+        d_state: tuple[Array, ...],
+        schedule: Schedule,
+        part: Rectangle,
+        probe: Probe | None,
+    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+        """Carry gradients back over one rectangle."""
+        fast = hasattr(tape, "text_tape")
+        if probe:
+            tape = tape.text_tape() if fast else tape
+            return self.kernel.backward(tape, d_output, d_state, self._scoped(probe, schedule, part))
+        return (self.fast if fast else self.kernel).backward(tape, d_output, d_state)
 
     def _scoped(self, probe: Probe, schedule: Schedule, part: Rectangle) -> Probe:
         """Return the probe as a kernel calls it: it sees the whole batch at the true time, under the full name."""

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Any
 
 from manual.arrays import Array
-from manual.sweep import Schedule
+from manual.layout import Layout
 
 
 @dataclass
@@ -14,8 +14,7 @@ class StackTape:
     """What backward needs of the forward pass of a stack. Copies and pickles are tapes of their own."""
 
     layer: str  #: the layer's ``repr``
-    schedule: Schedule
-    unbatched: bool
+    layout: Layout
     masks: Array | None  #: (layers - 1, T, B, directions * P), rows in the schedule's order
     sweeps: list[list[Any]]  #: the tapes of each sweep; none once a later run has taken over their memory
     lock: Any = field(default_factory=Lock, repr=False, compare=False)  #: held by what works in their memory
@@ -30,4 +29,4 @@ class StackTape:
         return deepcopy(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return StackTape, (self.layer, self.schedule, self.unbatched, self.masks, self.sweeps)
+        return StackTape, (self.layer, self.layout, self.masks, self.sweeps)

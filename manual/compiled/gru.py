@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy import ascontiguousarray, empty, tanh
+from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
-from manual.compiled.activations import sigmoid
+from manual.compiled.activations import sigmoid, tanh
 from manual.compiled.loops import add_outer, add_transposed, compiled, load, multiply, unload
 from manual.gru import GRUKernel, GRUStep, GRUTape
 
@@ -47,6 +47,8 @@ def forward(
     W: Array,
     gates: Array,
     q: Array,
+    output: Array,
+    h_n: Array,
 ) -> None:
     """Run ``x`` from ``h_0``, and record it on the tape."""
     (T, B, D), H = x.shape, h_0.shape[1]
@@ -76,7 +78,7 @@ def forward(
             for u in range(H):
                 z, n = g[H + u], tanh(g[2 * H + u])  # (G6)
                 g[2 * H + u] = n
-                h[u] = (1 - z) * n + z * h_prev[u]  # (G7)
+                output[t, b, u] = h_n[b, u] = h[u] = (1 - z) * n + z * h_prev[u]  # (G7)
 
 
 @compiled
@@ -87,6 +89,7 @@ def backward(
     gates: Array,
     q: Array,
     d_output: Array,
+    d_h_n: Array,
     d_x: Array,
     d_h_prev: Array,
     d_W_ih: Array,
@@ -94,13 +97,16 @@ def backward(
     d_b_ih: Array,
     d_b_hh: Array,
 ) -> None:
-    """Carry ``d_output`` back; ``d_h_prev`` turns from the gradient of h_n into that of h_0."""
+    """Carry ``d_output`` and ``d_h_n`` back; ``d_h_prev`` ends as the gradient of h_0."""
     (T, B, D), H = d_x.shape, d_h_prev.shape[1]
     W_x, W_h, W_hn = W[: D + 1], W[D + 1 :], W[D + 1 :, 2 * H :]
     d_W, d_b_hn = np.zeros_like(W), np.zeros_like(d_h_prev[0])
     d_W_x, d_W_h, d_W_hn = d_W[: D + 1], d_W[D + 1 :], d_W[D + 1 :, 2 * H :]
     d_z, d_from_h, d_q = np.empty_like(W[0]), np.empty_like(W[0]), np.empty_like(d_h_prev[0])
     d_x_1, from_gates = np.empty_like(W[: D + 1, 0]), np.empty_like(d_q)
+    for b in range(B):
+        for u in range(H):
+            d_h_prev[b, u] = d_h_n[b, u]
     for t in range(T - 1, -1, -1):
         for b in range(B):
             g, h_prev = gates[t, b], x_1_h[t, b, D + 1 :]
@@ -169,21 +175,21 @@ class CompiledGRU:
             empty((T, B, H), dtype),
         )
         W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
-        forward(self.reset_after, ascontiguousarray(x), h_0, W_ih, W_hh, b_ih, b_hh, *tape)
-        output = tape.x_1_h[1:, :, D + 1 :].copy()
-        return output, (output[-1].copy(),), tape
+        output, h_n = empty((T, B, H), dtype), empty((B, H), dtype)
+        forward(self.reset_after, ascontiguousarray(x), h_0, W_ih, W_hh, b_ih, b_hh, *tape, output, h_n)
+        return output, (h_n,), tape
 
     def backward(
         self, tape: CompiledGRUTape, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back as ``GRUKernel.backward`` does."""
         (T, B, H), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
-        d_x, d_h = empty((T, B, K - 1 - H), dtype), d_state[0].copy()
+        d_h_n, d_x, d_h_0 = ascontiguousarray(d_state[0]), empty((T, B, K - 1 - H), dtype), empty((B, H), dtype)
         gradients = {
             "weight_ih": empty((N, K - 1 - H), dtype),
             "weight_hh": empty((N, H), dtype),
             "bias_ih": empty(N, dtype),
             "bias_hh": empty(N, dtype),
         }
-        backward(self.reset_after, *tape, ascontiguousarray(d_output), d_x, d_h, *gradients.values())
-        return d_x, (d_h,), gradients
+        backward(self.reset_after, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
+        return d_x, (d_h_0,), gradients

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy import ascontiguousarray, empty, tanh
+from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
-from manual.compiled.activations import sigmoid
+from manual.compiled.activations import sigmoid, tanh
 from manual.compiled.loops import add_outer, add_transposed, compiled, load, multiply, unload
 from manual.lstm import LSTMKernel, LSTMStep, LSTMTape
 
@@ -52,6 +52,9 @@ def forward(
     gates: Array,
     c: Array,
     tanh_c: Array,
+    output: Array,
+    h_n: Array,
+    c_n: Array,
 ) -> None:
     """Run ``x`` from ``h_0`` and ``c_0``, and record it on the tape, which has W_hr already."""
     (T, B, D), (P, H) = x.shape, (h_0.shape[1], c_0.shape[1])
@@ -79,6 +82,11 @@ def forward(
             else:
                 for u in range(H):
                     h[u] = m[u]
+            for p in range(P):
+                output[t, b, p] = h_n[b, p] = h[p]
+    for b in range(B):
+        for u in range(H):
+            c_n[b, u] = c[T, b, u]
 
 
 @compiled
@@ -90,6 +98,8 @@ def backward(
     c: Array,
     tanh_c: Array,
     d_output: Array,
+    d_h_n: Array,
+    d_c_n: Array,
     d_x: Array,
     d_h: Array,
     d_c: Array,
@@ -99,10 +109,15 @@ def backward(
     d_b_hh: Array,
     d_W_hr: Array,
 ) -> None:
-    """Carry ``d_output`` back; ``d_h`` and ``d_c`` turn from the gradients of h_n and c_n into those of h_0 and c_0."""
+    """Carry ``d_output``, ``d_h_n`` and ``d_c_n`` back; ``d_h`` and ``d_c`` end as the gradients of h_0 and c_0."""
     (T, B, D), (P, H) = d_x.shape, (d_h.shape[1], d_c.shape[1])
     d_z, d_x_1_h, d_W = np.empty_like(W[0]), np.empty_like(x_1_h[0, 0]), np.zeros_like(W)
     d_m, m = np.empty_like(d_c[0]), np.empty_like(d_c[0])
+    for b in range(B):
+        for p in range(P):
+            d_h[b, p] = d_h_n[b, p]
+        for u in range(H):
+            d_c[b, u] = d_c_n[b, u]
     for t in range(T - 1, -1, -1):
         for b in range(B):
             for p in range(P):
@@ -163,17 +178,17 @@ class CompiledLSTM:
             empty((T, B, H), dtype),
         )
         W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
-        forward(ascontiguousarray(x), h_0, c_0, W_ih, W_hh, b_ih, b_hh, *tape)
-        output = tape.x_1_h[1:, :, D + 1 :].copy()
-        return output, (output[-1].copy(), tape.c[-1].copy()), tape
+        output, last = empty((T, B, P), dtype), (empty((B, P), dtype), empty((B, H), dtype))
+        forward(ascontiguousarray(x), h_0, c_0, W_ih, W_hh, b_ih, b_hh, *tape, output, *last)
+        return output, last, tape
 
     def backward(
         self, tape: CompiledLSTMTape, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back as ``LSTMKernel.backward`` does."""
         (T, B, P), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
-        d_x = empty((T, B, K - 1 - P), dtype)
-        d_h, d_c = d_state[0].copy(), d_state[1].copy()
+        d_h_n, d_c_n = ascontiguousarray(d_state[0]), ascontiguousarray(d_state[1])
+        d_x, d_first = empty((T, B, K - 1 - P), dtype), (empty((B, P), dtype), empty((B, N // 4), dtype))
         gradients = {
             "weight_ih": empty((N, K - 1 - P), dtype),
             "weight_hh": empty((N, P), dtype),
@@ -181,7 +196,7 @@ class CompiledLSTM:
             "bias_hh": empty(N, dtype),
             "weight_hr": np.zeros(tape.W_hr.shape, dtype),
         }
-        backward(*tape, ascontiguousarray(d_output), d_x, d_h, d_c, *gradients.values())
+        backward(*tape, ascontiguousarray(d_output), d_h_n, d_c_n, d_x, *d_first, *gradients.values())
         if not self.projected:
             del gradients["weight_hr"]
-        return d_x, (d_h, d_c), gradients
+        return d_x, d_first, gradients

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy import ascontiguousarray, empty, tanh
+from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
-from manual.compiled.activations import sigmoid
+from manual.compiled.activations import sigmoid, tanh
 from manual.compiled.loops import add_outer, add_transposed, compiled, load, multiply, unload
 from manual.lstm_variants import LSTMVariantKernel, LSTMVariantStep, LSTMVariantTape
 
@@ -54,6 +54,9 @@ def forward(
     gates: Array,
     c: Array,
     tanh_c: Array,
+    output: Array,
+    h_n: Array,
+    c_n: Array,
 ) -> None:
     """Run ``x`` from ``h_0`` and ``c_0``, and record it on the tape, which has p already."""
     (T, B, D), H = x.shape, c_0.shape[1]
@@ -80,7 +83,10 @@ def forward(
                 c[t + 1, b, u] = f * c[t, b, u] + i * g  # (L6)
                 gate[3 * H + u] = o = sigmoid(z_o[u] + p[2 * H + u] * c[t + 1, b, u])  # (L26)
                 tanh_c[t, b, u] = tanh(c[t + 1, b, u])
-                h[u] = o * tanh_c[t, b, u]  # (L7)
+                output[t, b, u] = h[u] = o * tanh_c[t, b, u]  # (L7)
+    for b in range(B):
+        for u in range(H):
+            h_n[b, u], c_n[b, u] = output[T - 1, b, u], c[T, b, u]
 
 
 @compiled
@@ -92,6 +98,8 @@ def backward(
     c: Array,
     tanh_c: Array,
     d_output: Array,
+    d_h_n: Array,
+    d_c_n: Array,
     d_x: Array,
     d_h: Array,
     d_c: Array,
@@ -101,10 +109,13 @@ def backward(
     d_b_ih: Array,
     d_b_hh: Array,
 ) -> None:
-    """Carry ``d_output`` back; ``d_h`` and ``d_c`` turn from the gradients of h_n and c_n into those of h_0 and c_0."""
+    """Carry ``d_output``, ``d_h_n`` and ``d_c_n`` back; ``d_h`` and ``d_c`` end as the gradients of h_0 and c_0."""
     (T, B, D), H = d_x.shape, d_c.shape[1]
     d_z, d_x_1_h, d_W = np.empty_like(W[0]), np.empty_like(x_1_h[0, 0]), np.zeros_like(W)
     coupled, d_z_g, d_z_o = len(d_z) == 3 * H, d_z[-2 * H : -H], d_z[-H:]
+    for b in range(B):
+        for u in range(H):
+            d_h[b, u], d_c[b, u] = d_h_n[b, u], d_c_n[b, u]
     for t in range(T - 1, -1, -1):
         for b in range(B):
             for u in range(H):
@@ -162,24 +173,25 @@ class CompiledLSTMVariant:
             empty((T + 1, B, H), dtype),
             empty((T, B, H), dtype),
         )
-        forward(ascontiguousarray(x), h_0, c_0, W_ih, W_hh, b_ih, b_hh, *tape)
-        output = tape.x_1_h[1:, :, D + 1 :].copy()
-        return output, (output[-1].copy(), tape.c[-1].copy()), tape
+        output, last = empty((T, B, H), dtype), (empty((B, H), dtype), empty((B, H), dtype))
+        forward(ascontiguousarray(x), h_0, c_0, W_ih, W_hh, b_ih, b_hh, *tape, output, *last)
+        return output, last, tape
 
     def backward(
         self, tape: CompiledLSTMVariantTape, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back as ``LSTMVariantKernel.backward`` does."""
         (T, B, H), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
-        d_x = empty((T, B, K - 1 - H), dtype)
-        d_h, d_c, d_p = d_state[0].copy(), d_state[1].copy(), np.zeros(3 * H, dtype)
+        d_h_n, d_c_n = ascontiguousarray(d_state[0]), ascontiguousarray(d_state[1])
+        d_x, d_first = empty((T, B, K - 1 - H), dtype), (empty((B, H), dtype), empty((B, H), dtype))
+        d_p = np.zeros(3 * H, dtype)
         gradients = {
             "weight_ih": empty((N, K - 1 - H), dtype),
             "weight_hh": empty((N, H), dtype),
             "bias_ih": empty(N, dtype),
             "bias_hh": empty(N, dtype),
         }
-        backward(*tape, ascontiguousarray(d_output), d_x, d_h, d_c, d_p, *gradients.values())
+        backward(*tape, ascontiguousarray(d_output), d_h_n, d_c_n, d_x, *d_first, d_p, *gradients.values())
         if self.text.peepholes:
             gradients["weight_ch"] = np.concatenate((d_p[:H], d_p[2 * H :])) if self.text.coupled else d_p
-        return d_x, (d_h, d_c), gradients
+        return d_x, d_first, gradients

@@ -44,6 +44,8 @@ def forward(
     b_hh: Array,
     x_1_h: Array,
     W: Array,
+    output: Array,
+    h_n: Array,
 ) -> None:
     """Run ``x`` from ``h_0``, and record it on the tape; ``kind`` is that of the activation."""
     (T, B, D), H = x.shape, h_0.shape[1]
@@ -55,7 +57,7 @@ def forward(
                 h[u] = 0
             add_transposed(W, x_1_h[t, b], h)  # (R1)
             for u in range(H):
-                h[u] = activation(kind, h[u])  # (R2)
+                output[t, b, u] = h_n[b, u] = h[u] = activation(kind, h[u])  # (R2)
 
 
 @compiled
@@ -64,6 +66,7 @@ def backward(
     x_1_h: Array,
     W: Array,
     d_output: Array,
+    d_h_n: Array,
     d_x: Array,
     d_h: Array,
     d_W_ih: Array,
@@ -71,9 +74,12 @@ def backward(
     d_b_ih: Array,
     d_b_hh: Array,
 ) -> None:
-    """Carry ``d_output`` back; ``d_h`` turns from the gradient of h_n into that of h_0."""
+    """Carry ``d_output`` and ``d_h_n`` back; ``d_h`` ends as the gradient of h_0."""
     (T, B, D), H = d_x.shape, d_h.shape[1]
     d_z, d_x_1_h, d_W = np.empty_like(W[0]), np.empty_like(x_1_h[0, 0]), np.zeros_like(W)
+    for b in range(B):
+        for u in range(H):
+            d_h[b, u] = d_h_n[b, u]
     for t in range(T - 1, -1, -1):
         for b in range(B):
             h = x_1_h[t + 1, b, D + 1 :]
@@ -112,21 +118,21 @@ class CompiledRNN:
         H = h_0.shape[1]
         tape = CompiledRNNTape(empty((T + 1, B, D + 1 + H), dtype), empty((D + 1 + H, H), dtype))
         W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
-        forward(self.kind, ascontiguousarray(x), h_0, W_ih, W_hh, b_ih, b_hh, *tape)
-        output = tape.x_1_h[1:, :, D + 1 :].copy()
-        return output, (output[-1].copy(),), tape
+        output, h_n = empty((T, B, H), dtype), empty((B, H), dtype)
+        forward(self.kind, ascontiguousarray(x), h_0, W_ih, W_hh, b_ih, b_hh, *tape, output, h_n)
+        return output, (h_n,), tape
 
     def backward(
         self, tape: CompiledRNNTape, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back as ``RNNKernel.backward`` does."""
         (T, B, H), K, dtype = d_output.shape, len(tape.W), d_output.dtype
-        d_x, d_h = empty((T, B, K - 1 - H), dtype), d_state[0].copy()
+        d_h_n, d_x, d_h_0 = ascontiguousarray(d_state[0]), empty((T, B, K - 1 - H), dtype), empty((B, H), dtype)
         gradients = {
             "weight_ih": empty((H, K - 1 - H), dtype),
             "weight_hh": empty((H, H), dtype),
             "bias_ih": empty(H, dtype),
             "bias_hh": empty(H, dtype),
         }
-        backward(self.kind, *tape, ascontiguousarray(d_output), d_x, d_h, *gradients.values())
-        return d_x, (d_h,), gradients
+        backward(self.kind, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
+        return d_x, (d_h_0,), gradients
