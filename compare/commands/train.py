@@ -26,7 +26,7 @@ from compare.lockstep.training import Interruption, Run, train
 from compare.published.recipe_training import train_recipe
 from compare.published.recipes import RECIPES, Recipe
 from manual import LOSSES
-from manual.engines import ENGINES
+from manual.engines import ENGINES, fastest_for_few_rows
 
 #: What may be changed about a recipe.
 CHANGEABLE = ("steps", "seed", "engine")
@@ -72,7 +72,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default=argparse.SUPPRESS,
         help="train a published system, with the true gradient, and print what its author prints; only --steps, "
-        "--seed and --engine can be changed; `python -m compare recipes` lists the recipes",
+        "--seed and --engine can be changed, and the engine is compiled where Numba is installed; "
+        "`python -m compare recipes` lists the recipes",
     )
     folder = parser.add_mutually_exclusive_group()
     add_out(folder, "folder for the results")
@@ -178,7 +179,7 @@ def _interruptible() -> Iterator[list[int]]:
 
 
 def _configure(recipe: str | None = None, **given: Any) -> Settings | Recipe:
-    """Return the settings, or a recipe with what may be changed about it."""
+    """Return the settings, or a recipe with what may be changed about it. Recipes have one row."""
     if recipe is None:
         return Settings(**given)
     if recipe not in RECIPES:
@@ -186,7 +187,7 @@ def _configure(recipe: str | None = None, **given: Any) -> Settings | Recipe:
     for option, value in given.items():
         if option not in CHANGEABLE:
             raise ValueError(f"{option}: expected no value with --recipe, which sets it, got {value}")
-    return replace(RECIPES[recipe], **given)
+    return replace(RECIPES[recipe], **{"engine": fastest_for_few_rows()} | given)
 
 
 def _configuration(settings: Settings | Recipe) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy import rint
 
 from manual.activations import ACTIVATIONS
+from manual.arrays import Array
 from manual.compiled.loops import compiled
 
 #: A loop knows an activation by its position in ``ACTIVATIONS``.
@@ -53,13 +54,17 @@ def tanh(z: float) -> float:
 
 
 @compiled
-def activation(kind: int, z: float) -> float:
-    """Return the activation of z."""
+def activate(kind: int, z: Array) -> None:
+    """Replace each element of z (H,) by its activation."""
     if kind == RELU:
-        return z if z > 0 else 0.0  # (A4)
-    if kind == SIGMOID:
-        return sigmoid(z)
-    return tanh(z)
+        for u in range(len(z)):
+            z[u] = z[u] if z[u] > 0 else 0.0  # (A4)
+    elif kind == SIGMOID:
+        for u in range(len(z)):
+            z[u] = sigmoid(z[u])
+    else:
+        for u in range(len(z)):
+            z[u] = tanh(z[u])
 
 
 @compiled

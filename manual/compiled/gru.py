@@ -12,7 +12,7 @@ from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
 from manual.compiled.activations import sigmoid, tanh
-from manual.compiled.loops import add_outer, add_transposed, compiled, load, multiply, unload
+from manual.compiled.loops import add_outer, add_transposed, compiled, copy_h, load, multiply, unload
 from manual.gru import GRUKernel, GRUStep, GRUTape
 
 
@@ -78,7 +78,8 @@ def forward(
             for u in range(H):
                 z, n = g[H + u], tanh(g[2 * H + u])  # (G6)
                 g[2 * H + u] = n
-                output[t, b, u] = h_n[b, u] = h[u] = (1 - z) * n + z * h_prev[u]  # (G7)
+                h[u] = (1 - z) * n + z * h_prev[u]  # (G7)
+    copy_h(x_1_h, output, h_n)
 
 
 @compiled

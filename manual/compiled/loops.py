@@ -76,6 +76,18 @@ def load(x: Array, h_0: Array, W_ih: Array, W_hh: Array, b_ih: Array, b_hh: Arra
 
 
 @compiled
+def copy_h(x_1_h: Array, output: Array, h_n: Array) -> None:
+    """Copy h of each step from ``x_1_h`` (T + 1, B, K) to ``output`` (T, B, P), and the last one to ``h_n`` (B, P)."""
+    T, B, P = output.shape
+    first = x_1_h.shape[2] - P
+    for b in range(B):
+        for p in range(P):
+            for t in range(T):
+                output[t, b, p] = x_1_h[t + 1, b, first + p]
+            h_n[b, p] = output[T - 1, b, p]
+
+
+@compiled
 def unload(d_W: Array, d_W_ih: Array, d_W_hh: Array, d_b_ih: Array, d_b_hh: Array) -> None:
     """Copy the gradient of W (K, N) to those of the weights and biases that W consists of."""
     (N, D), P = d_W_ih.shape, d_W_hh.shape[1]

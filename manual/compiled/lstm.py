@@ -12,7 +12,7 @@ from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
 from manual.compiled.activations import sigmoid, tanh
-from manual.compiled.loops import add_outer, add_transposed, compiled, load, multiply, unload
+from manual.compiled.loops import add_outer, add_transposed, compiled, copy_h, load, multiply, unload
 from manual.lstm import LSTMKernel, LSTMStep, LSTMTape
 
 
@@ -82,8 +82,7 @@ def forward(
             else:
                 for u in range(H):
                     h[u] = m[u]
-            for p in range(P):
-                output[t, b, p] = h_n[b, p] = h[p]
+    copy_h(x_1_h, output, h_n)
     for b in range(B):
         for u in range(H):
             c_n[b, u] = c[T, b, u]

@@ -12,7 +12,7 @@ from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
 from manual.compiled.activations import sigmoid, tanh
-from manual.compiled.loops import add_outer, add_transposed, compiled, load, multiply, unload
+from manual.compiled.loops import add_outer, add_transposed, compiled, copy_h, load, multiply, unload
 from manual.lstm_variants import LSTMVariantKernel, LSTMVariantStep, LSTMVariantTape
 
 
@@ -83,10 +83,11 @@ def forward(
                 c[t + 1, b, u] = f * c[t, b, u] + i * g  # (L6)
                 gate[3 * H + u] = o = sigmoid(z_o[u] + p[2 * H + u] * c[t + 1, b, u])  # (L26)
                 tanh_c[t, b, u] = tanh(c[t + 1, b, u])
-                output[t, b, u] = h[u] = o * tanh_c[t, b, u]  # (L7)
+                h[u] = o * tanh_c[t, b, u]  # (L7)
+    copy_h(x_1_h, output, h_n)
     for b in range(B):
         for u in range(H):
-            h_n[b, u], c_n[b, u] = output[T - 1, b, u], c[T, b, u]
+            c_n[b, u] = c[T, b, u]
 
 
 @compiled

@@ -13,8 +13,8 @@ from numpy import ascontiguousarray, empty
 
 from manual.activations import ACTIVATIONS
 from manual.arrays import Array
-from manual.compiled.activations import activation, derivative
-from manual.compiled.loops import add_outer, add_transposed, compiled, load, multiply, unload
+from manual.compiled.activations import activate, derivative
+from manual.compiled.loops import add_outer, add_transposed, compiled, copy_h, load, multiply, unload
 from manual.rnn import RNNKernel, RNNStep, RNNTape
 
 
@@ -56,8 +56,8 @@ def forward(
             for u in range(H):
                 h[u] = 0
             add_transposed(W, x_1_h[t, b], h)  # (R1)
-            for u in range(H):
-                output[t, b, u] = h_n[b, u] = h[u] = activation(kind, h[u])  # (R2)
+            activate(kind, h)  # (R2)
+    copy_h(x_1_h, output, h_n)
 
 
 @compiled

@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from compare.published.programs.concatenated_lstm import published_start
 from compare.published.recipe_training import set_up, train_recipe
 from compare.published.recipes import RECIPES, Start
 from compare.published.tasks import Moment
+from manual.engines import ENGINES
 
 #: How many steps show that a recipe learns, and how many of the first and last are compared. The others need hundreds
 #: of sums or thousands: ``test_learning_curves.py`` shows that they learn, and that its training is this one.
@@ -121,6 +123,24 @@ def test_there_is_one_bias_that_learns_or_none(name):
     assert ("readout.weight" in before, "readout.bias" in before) == (recipe.readout, False)
 
 
+@pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
+@pytest.mark.parametrize("name", ["no-bias-lstm", "scalar-bias-lstm", "trask-rnn", "gru-layer"])
+def test_a_recipe_learns_the_same_with_each_engine(name):
+    losses = []
+    for engine in ENGINES:
+        recipe = replace(RECIPES[name], steps=20, engine=engine)
+        weights, data = recipe.generators()
+        trainer = set_up(recipe, weights).manual
+        assert repr(trainer.model.recurrent).count(f"engine={engine}") == 1
+        losses.append([])
+        for x, y in recipe.task.batches(data, recipe.steps):
+            step = trainer.run(x, y)
+            losses[-1].append(float(step.loss))
+            trainer.update(step.gradients)
+    assert np.allclose(*losses, rtol=1e-13, atol=0)
+    assert len(set(losses[0])) == 20
+
+
 def test_a_start_says_what_it_is():
     assert str(Start("uniform", 0.1)) == "U(±0.1)"
     assert str(Start("normal", 0.5, biases=False, forget_bias=1.0)) == "N(0, 0.5), b 0, b_f 1"
@@ -143,6 +163,21 @@ def test_a_recipe_can_be_trained(name, folder, capsys):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["verdict"] == "agree" and summary["name"] == name and summary["seed"] == 2
     assert ("accuracy" in summary) is ("bits" in summary["task"])
+
+
+@pytest.mark.parametrize("installed", ENGINES)
+def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_asked_for(installed, monkeypatch):
+    asked_for = []
+
+    def stop(recipe, *_):
+        asked_for.append(recipe.engine)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("compare.commands.train.fastest_for_few_rows", lambda: installed)
+    monkeypatch.setattr("compare.commands.train.train_recipe", stop)
+    for given in ([], ["--engine", "numpy"], ["--engine", "compiled"]):
+        assert main(["train", "--recipe", "trask-rnn", *given]) == 2
+    assert asked_for == [installed, "numpy", "compiled"]
 
 
 def test_its_author_s_lines_are_printed_and_its_curve_drawn_unless_it_is_to_be_quiet(folder, capsys):
