@@ -32,19 +32,14 @@ class Layout(NamedTuple):
         cls, x: Array, D: int, dtype: np.dtype[Any], batch_first: bool, lengths: Sequence[int] | Array | None
     ) -> "Layout":
         """Check x, and return its layout; ``lengths`` are the numbers of steps in each row."""
-        if isinstance(x, np.ndarray) and x.ndim == 2:
-            if lengths is not None:
-                raise ValueError("lengths: expected none for an x of shape (T, D), which has no padding")
-            T, B = *check_array("x", x, "T, D", (-1, D), dtype).shape[:1], 1
-            axes = "T"
-        elif batch_first:
-            B, T, _ = check_array("x", x, "B, T, D", (-1, -1, D), dtype).shape
-            axes = "B, T"
-        else:
-            T, B, _ = check_array("x", x, "T, B, D", (-1, -1, D), dtype).shape
-            axes = "T, B"
-        if not x.size:
-            raise ValueError(f"x: expected at least one time step and one row, got {x.shape}")
+        unbatched = isinstance(x, np.ndarray) and x.ndim == 2
+        if unbatched and lengths is not None:
+            raise ValueError("lengths: expected none for an x of shape (T, D), which has no padding")
+        axes = "T" if unbatched else "B, T" if batch_first else "T, B"
+        shape = check_array("x", x, f"{axes}, D", (-1, D) if unbatched else (-1, -1, D), dtype).shape
+        if 0 in shape:
+            raise ValueError(f"x: expected at least one time step and one row, got {shape}")
+        T, B = (shape[0], 1) if unbatched else shape[1::-1] if batch_first else shape[:2]
         return _full(axes, T, B) if lengths is None else cls(axes, Schedule.of(lengths, T, B))
 
     def sequence(self, argument: str, array: Array, letter: str, size: int, dtype: np.dtype[Any]) -> Array:

@@ -76,6 +76,14 @@ def load(x: Array, h_0: Array, W_ih: Array, W_hh: Array, b_ih: Array, b_hh: Arra
 
 
 @compiled
+def copy(state: Array, out: Array) -> None:
+    """Copy a state (B, H) to ``out``."""
+    for b in range(len(out)):
+        for u in range(out.shape[1]):
+            out[b, u] = state[b, u]
+
+
+@compiled
 def copy_h(x_1_h: Array, output: Array, h_n: Array) -> None:
     """Copy h of each step from ``x_1_h`` (T + 1, B, K) to ``output`` (T, B, P), and the last one to ``h_n`` (B, P)."""
     T, B, P = output.shape

@@ -12,7 +12,7 @@ from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
 from manual.compiled.activations import sigmoid, tanh
-from manual.compiled.loops import add_outer, add_transposed, compiled, copy_h, load, multiply, unload
+from manual.compiled.loops import add_outer, add_transposed, compiled, copy, copy_h, load, multiply, unload
 from manual.lstm import LSTMKernel, LSTMStep, LSTMTape
 
 
@@ -60,9 +60,7 @@ def forward(
     (T, B, D), (P, H) = x.shape, (h_0.shape[1], c_0.shape[1])
     m = np.empty_like(c_0[0])
     load(x, h_0, W_ih, W_hh, b_ih, b_hh, x_1_h, W)
-    for b in range(B):
-        for u in range(H):
-            c[0, b, u] = c_0[b, u]
+    copy(c_0, c[0])
     for t in range(T):
         for b in range(B):
             z, h = gates[t, b], x_1_h[t + 1, b, D + 1 :]
@@ -83,9 +81,7 @@ def forward(
                 for u in range(H):
                     h[u] = m[u]
     copy_h(x_1_h, output, h_n)
-    for b in range(B):
-        for u in range(H):
-            c_n[b, u] = c[T, b, u]
+    copy(c[T], c_n)
 
 
 @compiled
@@ -112,11 +108,8 @@ def backward(
     (T, B, D), (P, H) = d_x.shape, (d_h.shape[1], d_c.shape[1])
     d_z, d_x_1_h, d_W = np.empty_like(W[0]), np.empty_like(x_1_h[0, 0]), np.zeros_like(W)
     d_m, m = np.empty_like(d_c[0]), np.empty_like(d_c[0])
-    for b in range(B):
-        for p in range(P):
-            d_h[b, p] = d_h_n[b, p]
-        for u in range(H):
-            d_c[b, u] = d_c_n[b, u]
+    copy(d_h_n, d_h)
+    copy(d_c_n, d_c)
     for t in range(T - 1, -1, -1):
         for b in range(B):
             for p in range(P):
@@ -155,7 +148,7 @@ class CompiledLSTM:
     """
 
     #: The number of units in all rows, B H, up to which this is faster than ``fast/``. Measured at H from 8 to 64:
-    #: 1.3 to 1.5 times as fast at 100, level at about 200. At H = 128 even one row is slower.
+    #: 1.1 to 1.4 times as fast at 128, level at about 200. At H = 128 even one row is slower.
     most_units = 100
 
     def __init__(self, text: LSTMKernel):

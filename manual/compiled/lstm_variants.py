@@ -12,7 +12,7 @@ from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
 from manual.compiled.activations import sigmoid, tanh
-from manual.compiled.loops import add_outer, add_transposed, compiled, copy_h, load, multiply, unload
+from manual.compiled.loops import add_outer, add_transposed, compiled, copy, copy_h, load, multiply, unload
 from manual.lstm_variants import LSTMVariantKernel, LSTMVariantStep, LSTMVariantTape
 
 
@@ -64,9 +64,7 @@ def forward(
     z = np.empty_like(b_ih)  # of the gates i f g o, or i g o
     z_g, z_o = z[-2 * H : -H], z[-H:]
     load(x, h_0, W_ih, W_hh, b_ih, b_hh, x_1_h, W)
-    for b in range(B):
-        for u in range(H):
-            c[0, b, u] = c_0[b, u]
+    copy(c_0, c[0])
     for t in range(T):
         for b in range(B):
             gate, h = gates[t, b], x_1_h[t + 1, b, D + 1 :]
@@ -85,9 +83,7 @@ def forward(
                 tanh_c[t, b, u] = tanh(c[t + 1, b, u])
                 h[u] = o * tanh_c[t, b, u]  # (L7)
     copy_h(x_1_h, output, h_n)
-    for b in range(B):
-        for u in range(H):
-            c_n[b, u] = c[T, b, u]
+    copy(c[T], c_n)
 
 
 @compiled
@@ -114,9 +110,8 @@ def backward(
     (T, B, D), H = d_x.shape, d_c.shape[1]
     d_z, d_x_1_h, d_W = np.empty_like(W[0]), np.empty_like(x_1_h[0, 0]), np.zeros_like(W)
     coupled, d_z_g, d_z_o = len(d_z) == 3 * H, d_z[-2 * H : -H], d_z[-H:]
-    for b in range(B):
-        for u in range(H):
-            d_h[b, u], d_c[b, u] = d_h_n[b, u], d_c_n[b, u]
+    copy(d_h_n, d_h)
+    copy(d_c_n, d_c)
     for t in range(T - 1, -1, -1):
         for b in range(B):
             for u in range(H):
