@@ -23,7 +23,7 @@ def sigmoid(z: Array, out: Array | None = None) -> Array:
         e = np.exp(np.where(below, z, -z))
         return np.divide(np.where(below, e, 1), 1 + e, out)
     with np.errstate(over="ignore"):
-        return np.reciprocal(1 + np.exp(-z), out)  # (A1)
+        return np.divide(1, 1 + np.exp(-z), out)  # (A1)
 
 
 def sigmoid_derivative(s: Array, out: Array | None = None) -> Array:

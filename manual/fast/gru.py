@@ -7,7 +7,7 @@ last argument of add, multiply, … is where the result goes.
 from collections.abc import Mapping
 
 import numpy as np
-from numpy import add, concatenate, copyto, exp, multiply, reciprocal, subtract, tanh
+from numpy import add, concatenate, copyto, divide, exp, multiply, subtract, tanh
 
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
@@ -41,7 +41,7 @@ class FastGRU:
             product(s.row, W_rz, s.r_z_out)  # (G1) (2, B, H), negated
             exp(s.r_z, s.r_z)  # with the next two lines (G2) and (G3)
             add(s.r_z, one, s.r_z)
-            reciprocal(s.r_z, s.r_z)
+            divide(one, s.r_z, s.r_z)
             product_n(s.x_1, W_xn, s.n_out)  # the input's share of (G5) or (G20)
             if self.reset_after:
                 product_n(s.h_1, W_hn, s.q_out)  # (G4) (B, H)

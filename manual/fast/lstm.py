@@ -7,7 +7,7 @@ last argument of add, multiply, … is where the result goes.
 from collections.abc import Mapping
 
 import numpy as np
-from numpy import add, copyto, dot, exp, multiply, reciprocal, tanh
+from numpy import add, copyto, divide, dot, exp, multiply, tanh
 
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
@@ -34,7 +34,7 @@ class FastLSTM:
             tanh(s.g, s.g)  # (L4)
             exp(s.o_i_f, s.o_i_f)  # with the next two lines (L2), (L3), (L5)
             add(s.o_i_f, one, s.o_i_f)
-            reciprocal(s.o_i_f, s.o_i_f)
+            divide(one, s.o_i_f, s.o_i_f)
             multiply(s.i, s.g, s.i_g)
             multiply(s.f, s.c_prev, s.f_c)
             add(s.i_g, s.f_c, s.c)  # (L6) (B, H)
