@@ -1,6 +1,7 @@
 """``audit``: the published backward passes against the true one."""
 
 import argparse
+from contextlib import nullcontext
 
 import torch
 from rich.console import Console
@@ -44,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     errors = Console(stderr=True)
     columns = TextColumn("training"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=errors, disable=options.json or not errors.is_terminal, transient=True) as progress:
+    is_shown = errors.is_terminal and not options.json
+    progress = Progress(*columns, console=errors, disable=not is_shown, transient=True)
+    with progress if is_shown else nullcontext():  # Rich ends even a disabled one's line
         task = progress.add_task("training")
         results = audit(
             starts,

@@ -3,7 +3,7 @@
 import argparse
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
@@ -115,6 +115,7 @@ def _run(options: argparse.Namespace, rank: int) -> int:
             )
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     errors = Console(stderr=True)
+    is_shown = errors.is_terminal and not (options.quiet or rank > 0 or "recipe" in options)
     progress = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -122,10 +123,10 @@ def _run(options: argparse.Namespace, rank: int) -> int:
         TimeRemainingColumn(),
         TextColumn("loss {task.fields[loss]:.5f}  worst error {task.fields[worst]:.1e}"),
         console=errors,
-        disable=options.quiet or rank > 0 or "recipe" in options or not errors.is_terminal,
+        disable=not is_shown,
         transient=True,
     )
-    with progress, _interruptible() as signals:
+    with progress if is_shown else nullcontext(), _interruptible() as signals:  # Rich ends even a disabled one's line
         task = progress.add_task("training", total=settings.steps, loss=float("nan"), worst=0.0)
         worst = 0.0
 

@@ -31,10 +31,6 @@ def mutants(source: str, rng: random.Random) -> list[Mutant]:
         start = starts[node.lineno - 1] + node.col_offset
         end = starts[node.end_lineno - 1] + node.end_col_offset
         changed = (text[:start] + new.encode() + text[end:]).decode()
-        try:
-            ast.parse(changed)
-        except SyntaxError:
-            continue
         old = " ".join(text[start:end].decode().split())
         if old != new:
             found.append(Mutant(function, node.lineno, f"{old} -> {new}", changed))
