@@ -107,8 +107,9 @@ def _run(options: argparse.Namespace, rank: int) -> int:
     settings, checkpoint = _start(options, given)
     make_ready(options.out)
     if not options.force and not options.resume:
-        if (options.out / run_folder.SUMMARY).exists():
-            raise ValueError(f"out: expected a folder without results, got {options.out}; --force replaces them")
+        for name in run_folder.FILES:
+            if (options.out / name).exists():
+                raise ValueError(f"out: expected a folder without {name}, got {options.out}; --force replaces results")
         if (options.out / NAME).exists():
             raise ValueError(
                 f"out: expected no checkpoint in {options.out}; --resume continues it, --force replaces it"

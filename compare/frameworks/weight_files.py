@@ -188,7 +188,7 @@ def _read_h5(path: Path) -> Arrays:
 
 def _write_npz(path: Path, arrays: Arrays, title: str) -> None:
     with path.open("wb") as file:
-        np.savez(file, **arrays)  # NumPy 2.0 would take allow_pickle for an array
+        np.savez(file, **arrays)  # type: ignore[arg-type] # NumPy 2.0 takes allow_pickle for an array
 
 
 def _write_msgpack(path: Path, arrays: Arrays, title: str) -> None:

@@ -59,7 +59,7 @@ def measure(name: str, case: Case, file: Path) -> dict[str, Any]:
     result = run()
     first = perf_counter() - start
     with file.open("wb") as stream:
-        np.savez(stream, **as_answer(result).tensors())
+        np.savez(stream, **as_answer(result).tensors())  # type: ignore[arg-type]
     seconds: list[float] = []
     while len(seconds) < RUNS or sum(seconds) < SECONDS:
         start = perf_counter()

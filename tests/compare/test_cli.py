@@ -123,10 +123,18 @@ def test_results_are_replaced_only_by_force(capsys):
     before = Path("run", "summary.json").read_bytes()
     again = [*SMALL, "--quiet", "--seed", "2", "--out", "run"]
     assert status(*again) == 2
-    assert "expected a folder without results, got run; --force replaces" in capsys.readouterr().err
+    assert "expected a folder without summary.json, got run; --force replaces" in capsys.readouterr().err
     assert Path("run", "summary.json").read_bytes() == before
     assert status(*again, "--force") == 0
     assert Path("run", "summary.json").read_bytes() != before
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "agreement.png"])
+def test_a_file_of_the_user_s_is_no_more_replaced_than_results(capsys, name):
+    Path(name).write_text("mine")
+    assert status(*SMALL, "--quiet", "--out", ".") == 2
+    assert f"expected a folder without {name}, got .; --force replaces" in capsys.readouterr().err
+    assert Path(name).read_text() == "mine"
 
 
 def test_an_interrupt_leaves_an_interrupted_result(monkeypatch, capsys):

@@ -7,6 +7,7 @@ surroundings, a closed pipe, or a signal at a random time.
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,10 @@ NO_NUMBER = ["", "many", "1e400x", "-", "0x", "é", "--"]
 NO_COUNT = [*NO_NUMBER, "-1", "-99999999999", "nan", "inf", "1.5", "1e3", "99999999999999999999999"]
 NO_CHOICE = ["", "lion", "LSTM ", "0", "σ", "--"]
 NO_RATE = [*NO_NUMBER, "-0.1", "nan", "inf", "-inf", "1e400"]
+
+#: Numbers to add, and what is none.
+NUMBERS = ["0", "5", "0b1011", "123456789012345678901234567890"]
+NO_NUMBERS = ["", "x", "0b2", "0x1", "1.5", "1e3", "٣"]
 
 #: Folders to write to.
 OUT = ["results", "a/b", "run[/1]", "two words", "é", "."]
@@ -65,6 +70,7 @@ SMALL: dict[str, Options] = {
     },
     "kernels": {"--draws": (["1", "2"], ["0", *NO_COUNT])},
     "frameworks": {"--only": (["torch"], NO_CHOICE), "--quick": ([""], ["1"])},
+    "page": {"--weights": (["run"], ["missing", "a file", "right.py", ""])},
     "audit": {"--starts": ([], ["0", *NO_COUNT])},  # too long to be run
     "score": {"--no-such-option": ([], [""])},  # likewise
 }
@@ -85,6 +91,8 @@ MORE: dict[str, Options] = {
         "--seed": (["0", "7", "9999999999"], ["-1", "x", ""]),
         "--engine": (["numpy", "compiled"], NO_CHOICE),
         "--recipe": ([], NO_CHOICE),
+        "--checkpoint-every": (["1", "3"], ["0", *NO_COUNT]),
+        "--resume": ([], ["missing", "run", "a file"]),
         "--out": (OUT, ["a file", "a file/below", "/proc/self"]),
         "--force": ([""], ["1"]),
         "--verbose": ([""], ["1"]),
@@ -115,6 +123,16 @@ MORE: dict[str, Options] = {
         "--to": (["torch", "mlx", "equinox", "paddle"], NO_CHOICE),
         "--out": (["new.npz", "new.safetensors", "é/new.npz"], ["new.txt", "a file/x.npz", ""]),
     },
+    "add": {
+        "RUN": (["run"], ["missing", "a file", ".", ""]),
+        "A": (NUMBERS, NO_NUMBERS),
+        "B": (NUMBERS, NO_NUMBERS),
+    },
+    "page": {
+        "--cell": ([], NO_CHOICE),
+        "--out": (["page.html", "é.html"], ["a file", "a file/x.html", ".", ""]),
+        "--force": ([""], ["1"]),
+    },
     "recipes": {"--json": ([""], ["1"])},
     "audit": {"--quick": ([""], []), "--json": ([""], [])},
     "bench": {"--quick": ([""], ["1"]), "--out": (OUT, ["a file"])},
@@ -125,8 +143,8 @@ MORE: dict[str, Options] = {
 
 #: How often each command is run, and what must always be given.
 WEIGHTS = {"train": 40, "new": 10, "check": 8, "convert": 14, "accuracy": 10, "recipes": 3, "bench": 4, "kernels": 4}
-WEIGHTS |= {"frameworks": 3, "audit": 2, "score": 2}
-REQUIRED = ("FILE", "--from", "--to")
+WEIGHTS |= {"frameworks": 3, "audit": 2, "score": 2, "add": 8, "page": 4}
+REQUIRED = ("FILE", "RUN", "A", "B", "--from", "--to")
 
 #: Right values that do not go together.
 CONFLICTS = re.compile(
@@ -171,12 +189,13 @@ def _command_line(rng: random.Random) -> tuple[list[str], bool]:
             if right and right[0] == "" and values is right:
                 words.append(option)
             else:
-                words += [value] if option == "FILE" else [f"{option}={value}"]
+                words += [f"{option}={value}"] if option.startswith("--") else [value]
     return words, is_right
 
 
 def _fill(folder: Path, seed: int) -> None:
     """Put files into the folder that a command may read or find in its way."""
+    shutil.copytree(RUN, folder / "run")
     (folder / "a file").write_text("in the way")
     derived.write(folder / "right.py", "lstm")
     derived.write(folder / "wrong.py", "lstm", derived.THREE_MISTAKES[0])
@@ -270,8 +289,9 @@ def _judge_files(folder: Path, before: dict[str, int], status: int, title: str) 
     """Look for what is half-written."""
     now = _files(folder)
     new = {name: size for name, size in now.items() if name not in ("stdout", "stderr") and name not in before}
-    if any(now.get(name) != size for name, size in before.items()):
-        raise Failed(f"{title}: another file was changed")
+    if not before.items() <= now.items():
+        changed = [name for name, size in before.items() if now.get(name) != size]
+        raise Failed(f"{title}: changed {changed}")
     if status == 2 and new:
         raise Failed(f"{title}: it wrote {list(new)}")
     if status == -signal.SIGKILL:  # its temporary files stay
@@ -291,4 +311,8 @@ def _files(folder: Path) -> dict[str, int]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     assert set(WEIGHTS) == set(COMMANDS), set(WEIGHTS) ^ set(COMMANDS)
-    soak(trial, seconds=180)
+    with TemporaryDirectory() as place:
+        RUN = Path(place) / "run"
+        small = [f"{name}={values[0][1]}" for name, values in SMALL["train"].items()]
+        in_child(lambda: main(["train", *small, "--quiet", "--out", str(RUN)]), seconds=100)
+        soak(trial, seconds=180)

@@ -1,11 +1,14 @@
-"""Damaged files: weights of every format, and derivations. Each is refused in one line, or read for what it says.
+"""Damaged files: weights, runs, checkpoints, derivations. Each is refused in one line, or read for what it says.
 
 A file with a checksum, of this project's or of its format's, must be refused or give the numbers that were written.
 """
 
 import contextlib
 import io
+import os
 import random
+import shutil
+import signal
 import sys
 import traceback
 import zipfile
@@ -23,6 +26,7 @@ from mutation import mutants
 
 import manual
 from compare.cli import main
+from compare.commands import train
 from compare.diagnosis.files import check_file, load
 from compare.frameworks import conversion
 from compare.frameworks.forms import FORMS
@@ -45,7 +49,7 @@ def trial(seed: int) -> str:
     """Damage one file, and have it read."""
     rng = random.Random(seed)
     with TemporaryDirectory() as place:
-        return (_weights if rng.random() < 0.6 else _derivation)(rng, Path(place))
+        return rng.choices([_weights, _run, _derivation], [5, 2, 4])[0](rng, Path(place))
 
 
 def _weights(rng: random.Random, folder: Path) -> str:
@@ -193,6 +197,57 @@ DAMAGES: list[Callable[[random.Random, bytes], bytes]] = [
 ]
 
 
+def _run(rng: random.Random, folder: Path) -> str:
+    """Damage a file of a finished or stopped run; add with the one, go on with the other."""
+    file, arguments = rng.choice(
+        [
+            ("done/summary.json", ["add", "done", "5", "6"]),
+            ("done/weights.safetensors", ["add", "done", "5", "6"]),
+            ("stopped/checkpoint.safetensors", ["train", "--resume", "stopped", "--quiet"]),
+        ]
+    )
+    shutil.copytree(RUNS, folder, dirs_exist_ok=True)
+    damage = rng.choice(DAMAGES)
+    (folder / file).write_bytes(damage(rng, (folder / file).read_bytes()))
+    title = f"{file}, {damage.__name__[1:]}"
+
+    def task() -> tuple[int, str]:
+        os.chdir(folder)
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+            return main(arguments), errors.getvalue()
+
+    status, error = in_child(task, seconds=60)
+    if status == 2 and error.count("\n") == 1:
+        return "runs refused"
+    if status:
+        raise Failed(f"{title}: exit status {status}: {error}")
+    weights = [(place / "stopped" / "weights.safetensors") for place in (folder, RUNS.parent / "right")]
+    if arguments[0] == "train" and weights[0].read_bytes() != weights[1].read_bytes():
+        raise Failed(f"{title}: it went on to other weights")
+    return "runs read rightly"
+
+
+def _make_runs(folder: Path) -> None:
+    """Make a finished run and a stopped one, and finish a copy of the latter."""
+    small = ["--hidden-size=3", "--bits=4", "--batch-size=6", "--steps=9", "--quiet"]
+    os.chdir(folder / "runs")
+    main([*small, "--out=done"])
+    advance = train.Progress.update
+
+    def stop(self: Any, task: Any, **more: Any) -> None:
+        advance(self, task, **more)
+        if self.tasks[0].completed == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train.Progress.update = stop
+    main([*small, "--checkpoint-every=2", "--out=stopped"])
+    train.Progress.update = advance
+    shutil.copytree(folder / "runs", folder / "right")
+    os.chdir(folder / "right")
+    main(["train", "--resume", "stopped", "--quiet"])
+
+
 def _derivation(rng: random.Random, folder: Path) -> str:
     """Damage a derivation, and check it."""
     cell = rng.choice(["lstm", "gru", "rnn"])
@@ -288,4 +343,8 @@ if __name__ == "__main__":
     conversion.import_module("compare.frameworks.keras_files").import_keras()  # before the processes are forked
     conversion.import_module("compare.frameworks.onnx_files")
     sys.stdout.reconfigure(line_buffering=True)
-    soak(trial)
+    with TemporaryDirectory() as place:
+        RUNS = Path(place) / "runs"
+        RUNS.mkdir()
+        in_child(lambda: _make_runs(RUNS.parent), seconds=100)
+        soak(trial)
