@@ -107,13 +107,13 @@ def _run(options: argparse.Namespace, rank: int) -> int:
     settings, checkpoint = _start(options, given)
     make_ready(options.out)
     if not options.force and not options.resume:
-        for name in run_folder.FILES:
-            if (options.out / name).exists():
-                raise ValueError(f"out: expected a folder without {name}, got {options.out}; --force replaces results")
         if (options.out / NAME).exists():
             raise ValueError(
                 f"out: expected no checkpoint in {options.out}; --resume continues it, --force replaces it"
             )
+        for name in run_folder.FILES:
+            if (options.out / name).exists():
+                raise ValueError(f"out: expected a folder without {name}, got {options.out}; --force replaces results")
     torch.set_num_threads(1)  # tensors this small gain nothing from more
     errors = Console(stderr=True)
     is_shown = errors.is_terminal and not (options.quiet or rank > 0 or "recipe" in options)
