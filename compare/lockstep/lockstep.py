@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from compare.agreement import TOLERANCES, Difference, compare, difference
-from compare.lockstep.rounding import FACTOR, Rounding, jitter
+from compare.lockstep.rounding import DRIFT_FACTOR, Rounding, jitter
 from compare.lockstep.trainers import ManualTrainer, Pass, Trainer
 from manual.arrays import Array
 
@@ -153,7 +153,7 @@ class Lockstep:
                 self.failures.append(f"{side}: the loss on the first batch did not move from {before:.6g}")
         if len(self.unjudged) > len(self.steps) / 2:
             self.failures.append(f"{len(self.unjudged):,} of {len(self.steps):,} steps cannot be judged")
-        limits = np.maximum.accumulate([max(self.tolerance, FACTOR * step.rounding_drift) for step in self.steps])
+        limits = np.maximum.accumulate([max(self.tolerance, DRIFT_FACTOR * step.rounding_drift) for step in self.steps])
         beyond = [k for k, step in enumerate(self.steps) if not step.drift <= limits[k]]
         if beyond and self.agrees:  # else the drift is no news
             k = max(beyond, key=lambda k: self.steps[k].drift / limits[k])

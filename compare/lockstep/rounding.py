@@ -22,6 +22,9 @@ from manual.arrays import Array
 #: How many times the movement by one unit of rounding a difference may be. A pass rounds many times.
 FACTOR = 32
 
+#: The same for the drift of whole runs. It is measured in a single run, and chaotic ones differ by two orders.
+DRIFT_FACTOR = FACTOR**2
+
 #: How many random movements are tried.
 DRAWS = 3
 

@@ -5,7 +5,7 @@ import pytest
 
 from compare.agreement import Difference
 from compare.lockstep.lockstep import SCALE_STEPS
-from compare.lockstep.rounding import FACTOR, Rounding, jitter
+from compare.lockstep.rounding import DRIFT_FACTOR, FACTOR, Rounding, jitter
 
 
 def train(run, batch, steps=4):
@@ -182,6 +182,14 @@ def test_drift_beyond_what_rounding_explains_is_a_disagreement(lockstep, batch):
     run.manual.parameters["readout.bias"][...] += 1e-3
     assert not train(run, batch, steps=3).agrees
     assert "drift of" in run.failures[0] and "of which rounding explains" in run.failures[0]
+
+
+@pytest.mark.parametrize("ratio, agrees", [(0.9 * DRIFT_FACTOR, True), (1.1 * DRIFT_FACTOR, False)])
+def test_drift_is_held_against_that_of_a_run_moved_by_rounding(lockstep, batch, monkeypatch, ratio, agrees):
+    run = lockstep()
+    drifts = iter([ratio * 1e-9, 1e-9] * 4)  # of the manual side and of the moved one, at each step
+    monkeypatch.setattr(run, "_drift", lambda parameters: next(drifts))
+    assert train(run, batch).agrees is agrees
 
 
 def test_logits_that_differ_on_longer_inputs_are_a_disagreement(lockstep, batch):
