@@ -118,7 +118,7 @@ def of_cell(cell: str, form: str, quantities: list[dict[str, Any]]) -> Diagram:
 
 
 def in_order(quantities: list[dict[str, Any]]) -> Diagram:
-    """Lay out the probes of any other derivation, in the order of computation: line by line."""
+    """Lay out any other derivation: its probes in the order of computation, row by row, then what it returns."""
     nodes = _nodes(quantities)
     y = float(MARGIN)
     for start in range(0, len(nodes), COLUMNS):
@@ -126,7 +126,8 @@ def in_order(quantities: list[dict[str, Any]]) -> Diagram:
         for column, node in enumerate(row):
             node.x, node.y = MARGIN + column * (WIDTH + GAP), y
         y += max(node.height for node in row) + BETWEEN
-    edges = [Edge(a.name, b.name) for a, b in pairwise(nodes) if a.x < b.x]
+    probed = {node_of(one["name"]) for one in quantities if one["kind"] in ("value", "adjoint")}
+    edges = [Edge(a.name, b.name) for a, b in pairwise(nodes) if a.x < b.x and {a.name, b.name} <= probed]
     by_name = {node.name: node for node in nodes}
     for edge in edges:
         edge.forward = _path(edge, edges, by_name, -APART)

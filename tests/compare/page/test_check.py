@@ -140,6 +140,12 @@ def megabytes(file: Path) -> float:
 
 
 @pytest.mark.slow
+def test_a_long_name_does_not_widen_the_page(tmp_path, open_page, overlapping):
+    file = write(tmp_path / f"{'long' * 20}.py", "rnn", ("d_h * (1 - h * h)", "d_h"))
+    assert overlapping(open_page(page_of(tmp_path, file), width=390), ".page-header, .row, .diagram") == []
+
+
+@pytest.mark.slow
 def test_a_derivation_called_script_stays_text(tmp_path, open_page):
     name = "<script>alert(1)<"  # no slash in a file's name
     file = tmp_path / f"{name}.py"

@@ -105,7 +105,8 @@ def test_probes_of_anything_else_are_in_their_order_row_by_row():
     assert [node.name for node in diagram.nodes] == [*names, "y"]
     places = [(node.y, node.x) for node in diagram.nodes]
     assert places == sorted(places)
-    assert ("h", "b") not in {(edge.source, edge.target) for edge in diagram.edges}  # the next row
+    arrows = {(edge.source, edge.target) for edge in diagram.edges}
+    assert arrows == {("mean", "a"), ("a", "h"), ("b", "s")}  # none to the next row, none to what is returned
 
 
 def test_a_value_without_steps_is_drawn_whole_up_to_a_limit():
