@@ -176,6 +176,7 @@ def _train(given: dict[str, Any], folder: Path, printed: io.StringIO) -> str:
     from compare.lockstep import run_folder
 
     run_folder._draw = lambda run, path: path.touch()
+    run_folder._derive = lambda run, path: None  # shows the source, which is in two places here
     options = [
         word for name, value in given.items() if name != "flags" for word in (f"--{name.replace('_', '-')}", str(value))
     ]

@@ -101,7 +101,8 @@ def _difference(actual: Network, expected: Network) -> float:
         if a.shape != b.shape:
             return np.inf
         found.append(np.abs(a.astype(float) - b).max())
-    return float(max(found)) if max(found) > 1e-15 else 0.0  # Haiku takes 1 from a bias and adds it again
+    eps = np.finfo(expected.layers[0][0]["bias_ih"].dtype).eps
+    return float(max(found)) if max(found) > eps else 0.0  # Haiku takes 1 from a bias and adds it again
 
 
 def _arrays(network: Network) -> list[Any]:
