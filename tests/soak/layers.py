@@ -19,7 +19,7 @@ from compare.agreement import TOLERANCES
 
 Arrays = dict[str, Any]
 
-#: How many times the error of torch's layer the error may be, where that is above the tolerance.
+#: How many times the error of torch's layer the error may be, where the difference is above the tolerance.
 FACTOR = 32
 
 #: The forms of each layer, and whether ``torch.nn`` has them.
@@ -193,11 +193,17 @@ def _compare(case: Case, mine: Arrays, theirs: Arrays) -> str:
         if distance <= TOLERANCES[case.dtype] * scale:
             continue
         truth = truth or case.truth()
-        error, torchs = (np.abs(array - truth[name]).max() for array in (actual, reference))
+        # A tensor that saturated gates leave next to nothing of may be exact by chance, not all of a layer's.
+        alike = [other for other in theirs if other.partition("_l")[2] == name.partition("_l")[2]]
+        error, torchs = _error(actual, truth[name]), max(_error(theirs[other], truth[other]) for other in alike)
         if not error <= FACTOR * torchs:
             scale = np.abs(truth[name]).max()
             raise Failed(f"{case}: error of {name} {error:.1e}, of torch's {torchs:.1e}, largest element {scale:.1e}")
     return "agree by their errors in long double" if truth else "agree within the tolerance"
+
+
+def _error(actual: Any, truth: Any) -> float:
+    return float(np.abs(actual - truth).max())
 
 
 def _same(case: Case, what: str, arrays: Arrays, expected: Arrays) -> None:
