@@ -54,6 +54,20 @@ def test_a_copy_of_a_tape_is_as_good_and_independent(kind, copied, lengths, opti
     assert_same_bits(results(layer, other, d_output), expected)
 
 
+@pytest.mark.parametrize("probe", [None, lambda name, t, value: value], ids=["fast", "text"])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_tape_keeps_what_it_needs_of_the_arguments_and_parameters(kind, probe):
+    layer = LAYERS[kind]()
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(T, B, D))
+    output, _, tape = layer.forward(x, probe=probe)
+    d_output = rng.normal(size=output.shape)
+    expected = results(layer, tape, d_output)
+    for array in (x, output, *layer.parameters.values()):
+        array[...] = 7
+    assert_same_bits(results(layer, tape, d_output), expected)
+
+
 def test_a_copy_of_a_tape_of_several_threads_is_as_good(monkeypatch):
     monkeypatch.setattr("manual.fast.shards.MIN_BLOCK_BYTES", 8 * H)
     layer = LAYERS["lstm"](threads=2)

@@ -165,7 +165,7 @@ def trial(seed: int) -> str:
         status = how(arguments, folder, rng)
         out, err = ((folder / name).read_text(errors="replace") for name in ("stdout", "stderr"))
         title = f"{how.__name__[1:]} {arguments}: exit status {status}"
-        _judge(status, is_right or how is _signalled, title, out, err)
+        _judge(status, is_right, title, out, err)
         _judge_files(folder, before, status, title)
     return f"exit with {status}"
 

@@ -47,7 +47,7 @@ FILES = {
 }
 
 #: Functions without which there is no layer to be judged.
-SET_UP = ("__init__", "parameters", "parameter_shapes", "state_sizes")
+SET_UP = ("__init__", "_zeros", "parameters", "parameter_shapes", "state_sizes")
 
 #: The forms of the cells besides the usual one, which the check knows but the lock-step does not train.
 FORMS = {

@@ -23,7 +23,7 @@ import safetensors.numpy  # noqa: F401
 import torch
 from mutation import Mutant, mutants
 
-TEXT = ("manual/fast/test_agreement.py", "test_against_torch.py", "manual/test_recurrent.py")
+TEXT = ("manual/fast/test_agreement.py", "test_against_torch.py", "manual/test_recurrent.py", "manual/test_tapes.py")
 FAST = ("manual/fast", "test_against_torch.py", "manual/test_recurrent.py", "manual/test_tapes.py")
 LOCKSTEP = tuple(
     f"compare/lockstep/test_{name}.py"

@@ -1,6 +1,7 @@
 """What is compared, what a finding says of it, and what may be handed in and returned."""
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from zoo import memory
 from zoo.memory import B, H, Memory, T, check_memory, names
 
 from compare import check_backward, check_function, probe
+from compare.diagnosis.comparing import Compared
 
 
 def test_steps_and_rows_of_a_fault_are_named():
@@ -80,6 +82,8 @@ def test_a_gradient_that_is_missing_without_none_is_a_finding():
     report = check_memory(("d_c, grads", 'd_c, {name: grads[name] for name in "WV"}'))
     assert names(report) == ["U"]
     assert report.faults[0].problem == "missing"
+    (missing,) = [one.difference() for one in report.chained if one.problem == "missing"]
+    assert (missing.error, missing.tolerance, missing.index) == (np.inf, 0, ())
 
 
 def test_integers_and_masks_have_no_gradient():
@@ -126,6 +130,17 @@ def test_names_with_different_numbers_of_steps_stand_next_to_each_other():
 
 
 # Where.
+
+
+def test_the_worst_element_is_placed_by_step_row_and_unit():
+    right, actual = [np.ones((3, 4))] * 2, [np.ones((3, 4)), np.ones((3, 4))]
+    actual[1][2, 1] = 6
+    limits = np.full(2, 1e-12)
+    one = Compared("a", "", "value", (4, 5), actual, right, np.array([0, 5.0]), limits, np.ones(2), "", rows_axis=0)
+    assert one.where() == "step 5, row 2, unit 1"
+    assert replace(one, rows_axis=None).where() == "step 5, [2, 1]"
+    vector = replace(one, steps=(), actual=[actual[1][2]], right=[right[1][2]], errors=np.array([5.0]), rows_axis=None)
+    assert vector.where() == "[1]"
 
 
 def test_a_fault_has_the_file_the_line_and_the_code_that_showed_it():

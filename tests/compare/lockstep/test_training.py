@@ -9,7 +9,7 @@ import torch_impl
 from compare.binary_addition import Sums, all_sums
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import TorchTrainer
-from compare.lockstep.training import train
+from compare.lockstep.training import check_equations, set_up, train
 from manual.engines import ENGINES
 
 SMALL = Settings(hidden_size=3, bits=4, steps=3, batch_size=6)
@@ -76,6 +76,28 @@ def test_adam_is_set_up_as_the_settings_say_on_every_side():
         assert isinstance(side.optimizer, torch.optim.Adam)
         (group,) = side.optimizer.param_groups
         assert (group["lr"], group["weight_decay"]) == (0.7, 0.01)
+
+
+@pytest.mark.parametrize("reset_after, form", [(True, "gru"), (False, "gru, reset before")])
+def test_equations_are_checked_in_the_form_of_the_cell(monkeypatch, reset_after, form):
+    lockstep = set_up(Settings(cell="gru", hidden_size=3), np.random.default_rng(0))
+    lockstep.manual.model.recurrent.kernel.reset_after = reset_after
+    monkeypatch.setattr("compare.lockstep.training.check_layer", lambda layer, twin, cell, seed: (cell, seed))
+    assert check_equations(lockstep, None, Settings(cell="gru", seed=4)) == (form, 4)
+
+
+def test_the_engine_runs_the_layer_and_adam(monkeypatch):
+    engines = []
+    for name in ("LSTM", "Adam"):
+        kind = getattr(manual, name)
+
+        def with_numpy(*arguments, kind=kind, engine, **options):
+            engines.append(engine)
+            return kind(*arguments, **options)
+
+        monkeypatch.setattr(manual, name, with_numpy)
+    set_up(Settings(engine="compiled", hidden_size=3), np.random.default_rng(0))
+    assert engines == ["compiled", "compiled"]
 
 
 def test_the_opponents_are_the_written_out_layer_and_torchs_own(run):
