@@ -34,6 +34,8 @@ class Hung(BaseException):  # no Exception, since the code under trial might cat
 def soak(trial: Callable[[int], str], seconds: int = 60) -> NoReturn:
     """Run ``trial(seed)`` for consecutive seeds, print each failure with the command that repeats it, and the figures.
 
+    An interrupt ends the trials; the figures are then of those that have run.
+
     Args:
         trial: runs one trial and returns how it ended, in a few words; whatever it raises is a failure.
         seconds: the time limit of a trial.
@@ -53,10 +55,12 @@ def soak(trial: Callable[[int], str], seconds: int = 60) -> NoReturn:
             outcomes["FAILED"] += 1
             words = str(error) if isinstance(error, Failed) else traceback.format_exc().rstrip()
             print(f"{words}\n  repeat: python tests/soak/{script} --count 1 --seed {seed}", flush=True)
+        except KeyboardInterrupt:
+            break
         finally:
             signal.alarm(0)
     figures = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))
-    print(f"{script}: {options.count:,} trials in {monotonic() - start:.0f} s: {figures}")
+    print(f"{script}: {outcomes.total():,} trials in {monotonic() - start:.0f} s: {figures}")
     sys.exit(bool(outcomes["FAILED"]))
 
 

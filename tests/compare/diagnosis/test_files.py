@@ -20,6 +20,19 @@ def test_a_starter_filled_in_agrees(cell, tmp_path):
     assert max(one.errors.max() for one in report.chained) < 1e-13
 
 
+def test_all_that_differs_is_listed_where_the_code_takes_no_arrays_but_its_own(tmp_path):
+    own = 'own = d_output[t] + d_h_prev\n        d_h = probe("d_h", t, own)\n        assert d_h is own'
+    report = check_file(
+        write(
+            tmp_path / "mine.py",
+            "lstm",
+            ('d_h = probe("d_h", t, d_output[t] + d_h_prev)', own),
+            ("d_f * f * (1 - f)", "d_f"),
+        )
+    )
+    assert {"(L8) d_h", "(L11) d_z_f", "(L17) weight_ih"} <= {*report.titles}
+
+
 def test_a_result_that_is_no_array_of_numbers_is_a_disagreement(tmp_path):
     report = check_file(
         write(tmp_path / "mine.py", "lstm", ("return np.stack(output), h, c,", "return np.stack(output), h, p,"))

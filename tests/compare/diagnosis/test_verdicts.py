@@ -6,6 +6,8 @@ import re
 import pytest
 from zoo.memory import BUFFERS, Memory, check_memory, names
 
+from compare import check_backward, probe
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_kept():
@@ -207,3 +209,17 @@ def test_weights_that_the_derivation_changes_are_named():
 def test_an_input_that_the_derivation_changes_is_named():
     report = check_memory(("np.zeros_like(c_0), [], []", "np.zeros_like(c_0), [], []\n    x *= 1.0 + 1e-9"))
     assert "x" in report.writes
+
+
+# An error that drowns in the answer.
+
+
+@pytest.mark.parametrize("factor, titles, kind", [(1e4, ["s"], "equation"), (1e5, [], "probe misplaced")])
+def test_an_error_that_rounding_hides_in_the_answer_is_an_equation_s_if_a_larger_one_would_show(factor, titles, kind):
+    report = check_backward(
+        lambda x: (factor * x + probe("s", x * x * (1 + 1e-11)), x),
+        lambda x, d_y: d_y * (factor + 2 * x),
+        lambda x: factor * x + probe("s", x * x),
+        {"x": (3, 4)},
+    )
+    assert (report.titles, report.kinds[0]) == (titles, kind)
