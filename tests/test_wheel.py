@@ -1,5 +1,6 @@
 """The wheel, built from the packages alone and installed in another place, has all that is in the checkout."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -35,11 +36,40 @@ def installed(tmp_path_factory) -> Path:
     return site
 
 
-def python(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(installed)}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+#: Command lines, their exit status, and words that they print.
+COMMANDS = [
+    (["--help"], 0, "usage: python -m compare"),
+    (["train", *SMALL], 0, "AGREE: 3 steps"),
+    (["new", "mine.py", "--cell", "gru"], 0, "mine.py"),
+    (["new", "other.py", "--reference"], 0, "other_reference.py"),
+    (["check", "right.py"], 0, "AGREE"),
+    (["check", "wrong.py"], 1, "(L9) d_c"),
+    (["page"], 0, "Written to derivation.html"),
+    (["recipes"], 0, "name"),
+    (["accuracy", "--lengths", "3"], 0, "float32"),
+    (["kernels", "--draws", "1"], 0, "mlstm"),
+]
+
+#: Runs them all, and injects a fault into the source.
+PROGRAM = """
+import contextlib, io, json, sys
+import compare, manual
+from compare.cli import main
+from compare.diagnosis.catalogue import FAULTS
+from compare.diagnosis.scoring import score
+
+def run(arguments):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            status = main(arguments)
+        except SystemExit as exit:
+            status = exit.code
+    return status, out.getvalue(), err.getvalue()
+
+if __name__ == "__main__":
+    ran = [run(arguments) for arguments in json.loads(sys.argv[1])]
+    print(json.dumps({"ran": ran, "named": score(FAULTS[0]).named, "from": [compare.__file__, manual.__file__]}))
+"""
 
 
 @pytest.mark.slow
@@ -49,42 +79,18 @@ def test_the_wheel_has_every_file_of_the_packages(installed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "arguments, status, words",
-    [
-        (["--help"], 0, "usage: python -m compare"),
-        (["train", *SMALL], 0, "AGREE: 3 steps"),
-        (["new", "mine.py", "--cell", "gru"], 0, "mine.py"),
-        (["new", "other.py", "--reference"], 0, "other_reference.py"),
-        (["check", "right.py"], 0, "AGREE"),
-        (["check", "wrong.py"], 1, "(L9) d_c"),
-        (["page"], 0, "Written to derivation.html"),
-        (["recipes"], 0, "name"),
-        (["accuracy", "--lengths", "3"], 0, "float32"),
-        (["kernels", "--draws", "1"], 0, "mlstm"),
-    ],
-    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
-)
-def test_the_commands_run_from_the_wheel_in_another_folder(installed, tmp_path, arguments, status, words):
+def test_everything_runs_from_the_wheel_in_another_folder(installed, tmp_path):
     write(tmp_path / "right.py", "lstm")
     write(tmp_path / "wrong.py", "lstm", ("d_c_prev + d_h * o", "d_h * o"))
-    ran = python(installed, tmp_path, "-m", "compare", *arguments)
-    assert ran.returncode == status, ran.stdout + ran.stderr
-    assert words in ran.stdout
-    assert not ran.stderr
-
-
-@pytest.mark.slow
-def test_the_packages_come_from_the_wheel(installed, tmp_path):
-    ran = python(installed, tmp_path, "-c", "import compare, manual; print(compare.__file__, manual.__file__)")
-    assert [Path(path).parents[1] for path in ran.stdout.split()] == [installed, installed]
-
-
-@pytest.mark.slow
-def test_faults_are_injected_into_the_source_in_the_wheel(installed, tmp_path):
-    program = (
-        "from compare.diagnosis.catalogue import FAULTS\nfrom compare.diagnosis.scoring import score\n"
-        "print(score(FAULTS[0]).named)"
-    )
-    ran = python(installed, tmp_path, "-c", program)
-    assert ran.stdout == "True\n", ran.stderr
+    (tmp_path / "program.py").write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, "program.py", json.dumps([arguments for arguments, *_ in COMMANDS])],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [Path(path).parents[1] for path in found["from"]] == [installed, installed]
+    assert found["named"]
+    for (arguments, status, words), (ended, printed, errors) in zip(COMMANDS, found["ran"], strict=True):
+        assert (ended, errors) == (status, ""), (arguments, printed)
+        assert words in printed, (arguments, printed)
