@@ -155,6 +155,7 @@ def test_any_configuration_agrees(data):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_long_sequences_agree(cell, dtype):
     Trial(cell, shape=(100, 3, 2, 8), dtype=dtype).assert_agrees()
 

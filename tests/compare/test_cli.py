@@ -110,6 +110,7 @@ def test_the_results_go_below_runs_unless_told_otherwise(tmp_path):
     assert (folder / "summary.json").is_file()
 
 
+@pytest.mark.slow
 def test_the_folder_asked_for_is_made_and_filled(tmp_path, capsys):
     assert status(*SMALL, "--out", "some/where") == 0
     names = {path.name for path in (tmp_path / "some" / "where").iterdir()}
@@ -118,6 +119,7 @@ def test_the_folder_asked_for_is_made_and_filled(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_results_are_replaced_only_by_force(capsys):
     assert status(*SMALL, "--quiet", "--out", "run") == 0
     before = Path("run", "summary.json").read_bytes()
@@ -168,6 +170,7 @@ def test_the_summary_says_what_was_asked_for_and_what_came_of_it(tmp_path):
     assert 0 <= summary["drift"] < 1e-5
 
 
+@pytest.mark.slow
 def test_there_is_a_row_for_each_step(tmp_path):
     status(*SMALL, "--steps", "7", "--out", ".")
     with (tmp_path / "steps.csv").open(newline="") as file:
@@ -176,12 +179,14 @@ def test_there_is_a_row_for_each_step(tmp_path):
     assert np.isfinite([[float(cell) for cell in row] for row in rows[1:]]).all()
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert status(*SMALL, "--quiet", "--out", str(tmp_path)) == 0
     assert (tmp_path / "agreement.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files_and_another_seed_others(tmp_path):
     for folder, seed in (("one", "3"), ("two", "3"), ("other", "4")):
         status(*SMALL, "--seed", seed, "--out", folder, "--quiet")
@@ -190,6 +195,7 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(tmp_path):
         assert one == two != other
 
 
+@pytest.mark.slow
 def test_train_is_what_is_done_when_no_command_is_given(tmp_path):
     status(*SMALL, "--out", "default", "--quiet")
     status("train", *SMALL, "--out", "named", "--quiet")
@@ -295,6 +301,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("quiet, shown", [([], True), (["--quiet"], False)])
+@pytest.mark.slow
 def test_on_a_terminal_there_is_one_unless_it_is_to_be_quiet(monkeypatch, quiet, shown):
     terminal = Terminal()
     monkeypatch.setenv("TERM", "xterm")

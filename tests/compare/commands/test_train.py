@@ -46,6 +46,7 @@ def results(folder) -> tuple[dict, bytes, bytes]:
 
 
 @pytest.mark.parametrize("arguments", [SMALL, RECIPE], ids=["settings", "recipe"])
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path, capsys, interrupted, arguments):
     assert interrupted(*arguments, *EVERY, "--out", "run") == 130
     assert capsys.readouterr().out.splitlines()[-1].startswith("INTERRUPTED after 4 steps in float64; the sides agreed")
@@ -55,6 +56,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path, capsys
     assert not (tmp_path / "run" / NAME).exists()
 
 
+@pytest.mark.slow
 def test_a_recipe_s_error_curve_goes_on_where_it_was(tmp_path, interrupted, monkeypatch):
     drawn = []
     monkeypatch.setattr(
@@ -67,6 +69,7 @@ def test_a_recipe_s_error_curve_goes_on_where_it_was(tmp_path, interrupted, monk
     assert drawn == [[(k, k / 2) for k in range(1, n + 1)] for n in (4, 6)]
 
 
+@pytest.mark.slow
 def test_the_interval_is_remembered(tmp_path, interrupted):
     assert interrupted(*SMALL, "--checkpoint-every", "3", "--out", "run") == 130
     assert Checkpoint.read(tmp_path / "run").every == 3
@@ -92,6 +95,7 @@ def test_without_the_option_an_interrupted_run_has_no_checkpoint(tmp_path, capsy
         (SMALL, ["--checkpoint-every", "0"], "checkpoint_every: expected at least 1, got 0"),
     ],
 )
+@pytest.mark.slow
 def test_another_run_than_the_one_interrupted_is_refused(tmp_path, capsys, interrupted, before, after, words):
     assert interrupted(*before, *EVERY, "--out", "run", "--quiet") == 130
     content = (tmp_path / "run" / NAME).read_bytes()
@@ -102,11 +106,13 @@ def test_another_run_than_the_one_interrupted_is_refused(tmp_path, capsys, inter
     assert (tmp_path / "run" / NAME).read_bytes() == content
 
 
+@pytest.mark.slow
 def test_the_same_options_may_be_given_again(interrupted):
     assert interrupted(*SMALL, *EVERY, "--out", "run") == 130
     assert main(["train", *SMALL, *EVERY, "--resume", "run", "--quiet"]) == 0
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_replaced_only_by_force(tmp_path, capsys, interrupted):
     assert interrupted(*SMALL, *EVERY, "--out", "run") == 130
     (tmp_path / "run" / "summary.json").unlink()  # as a killed run leaves it
@@ -124,6 +130,7 @@ def test_a_run_in_several_processes_has_no_checkpoints(capsys, monkeypatch):
     assert capsys.readouterr().err.startswith("python -m compare: checkpoint_every, resume: expected one process")
 
 
+@pytest.mark.slow
 def test_a_new_run_does_not_touch_a_folder_with_results_until_it_has_its_own(tmp_path, interrupted, monkeypatch):
     assert main(["train", *SMALL, "--out", "run", "--quiet"]) == 0
     before, names = results(tmp_path / "run"), set((tmp_path / "run").iterdir())

@@ -34,6 +34,7 @@ def test_a_layer_of_ours_stays_as_it_was():
 @pytest.mark.parametrize("lengths", [None, [3, 6, 2, 4]], ids=["full", "lengths"])
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}], ids=str)
 @pytest.mark.parametrize("kind, own", [("LSTM", {}), ("LSTM", {"proj_size": 2}), ("GRU", {}), ("RNN", {})], ids=str)
+@pytest.mark.slow
 def test_every_layer_of_ours_agrees_equation_by_equation(kind, own, options, lengths):
     layer = getattr(manual, kind)(4, 5, **own, **options, rng=np.random.default_rng(0))
     twin = getattr(torch_impl, kind)(4, 5, **own, **options, dtype=torch.float64)

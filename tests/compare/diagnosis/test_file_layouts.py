@@ -71,6 +71,7 @@ def stacked(biases, columns):
 @pytest.mark.parametrize(
     "biases, columns", [(1, True), (1, False), (2, True), ('"scalar"', True), ('"scalar"', False), (0, False)]
 )
+@pytest.mark.slow
 def test_any_layout_will_do(biases, columns, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(stacked(biases, columns))
@@ -85,6 +86,7 @@ def test_a_mistake_is_named_in_any_layout(biases, columns, tmp_path):
     assert check_file(path).titles == ["(L10) d_z_i"]
 
 
+@pytest.mark.slow
 def test_the_gru_whose_reset_gate_comes_first(tmp_path):
     changes = [
         ('"reset_after": True}', '"reset_after": False}'),

@@ -14,12 +14,14 @@ def found(report):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.slow
 def test_a_starter_filled_in_agrees(cell, tmp_path):
     report = check_file(write(tmp_path / "mine.py", cell))
     assert report.agrees
     assert max(one.errors.max() for one in report.chained) < 1e-13
 
 
+@pytest.mark.slow
 def test_all_that_differs_is_listed_where_the_code_takes_no_arrays_but_its_own(tmp_path):
     own = 'own = d_output[t] + d_h_prev\n        d_h = probe("d_h", t, own)\n        assert d_h is own'
     report = check_file(
@@ -33,6 +35,7 @@ def test_all_that_differs_is_listed_where_the_code_takes_no_arrays_but_its_own(t
     assert {"(L8) d_h", "(L11) d_z_f", "(L17) weight_ih"} <= {*report.titles}
 
 
+@pytest.mark.slow
 def test_a_result_that_is_no_array_of_numbers_is_a_disagreement(tmp_path):
     report = check_file(
         write(tmp_path / "mine.py", "lstm", ("return np.stack(output), h, c,", "return np.stack(output), h, p,"))
@@ -99,6 +102,7 @@ def test_three_independent_mistakes_are_named_and_nothing_else(tmp_path):
     assert by_name["d_z_f"].rows == (0, 1, 2)
 
 
+@pytest.mark.slow
 def test_as_the_code_runs_the_same_mistakes_spoil_nearly_everything(tmp_path):
     report = check_file(write(tmp_path / "mine.py", "lstm", REORDERED, *THREE_MISTAKES))
     gradients = [one for one in report.chained if one.kind == "gradient"]
@@ -115,6 +119,7 @@ def without_probes(path):
     return check_file(path)
 
 
+@pytest.mark.slow
 def test_without_probes_only_consequences_are_known_and_a_known_mistake_explains_them(tmp_path):
     path = write(tmp_path / "mine.py", "lstm", ("d_o * o * (1 - o)", "d_o * o"))
     report = without_probes(path)
@@ -125,6 +130,7 @@ def test_without_probes_only_consequences_are_known_and_a_known_mistake_explains
     assert "add a probe for 'd_h'" in str(report)
 
 
+@pytest.mark.slow
 def test_without_probes_a_fault_in_the_last_sum_is_its_own(tmp_path):
     path = write(tmp_path / "mine.py", "lstm", ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"))
     assert without_probes(path).titles == ["(L17) weight_ih"]
@@ -240,11 +246,13 @@ def test_a_mistake_in_it_is_named(old, new, name, tmp_path):
         (("def forward(", "def forwards("), "expected a function forward, got none"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_named(change, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         check_file(write(tmp_path / "mine.py", "lstm", change))
 
 
+@pytest.mark.slow
 def test_a_gradient_of_another_shape_is_a_finding_and_all_else_is_checked(tmp_path):
     report = check_file(write(tmp_path / "mine.py", "lstm", ("return d_x, d_h_prev", "return d_x[:2], d_h_prev")))
     (fault,) = report.faults
@@ -252,6 +260,7 @@ def test_a_gradient_of_another_shape_is_a_finding_and_all_else_is_checked(tmp_pa
     assert len(report.chained) == 42
 
 
+@pytest.mark.slow
 def test_what_is_not_a_number_is_a_finding(tmp_path):
     report = check_file(write(tmp_path / "mine.py", "lstm", ("d_g * (1", "d_g * np.nan * (1")))
     (fault,) = report.faults

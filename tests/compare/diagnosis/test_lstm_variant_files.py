@@ -102,6 +102,7 @@ def backward(p, tape, d_output, d_h, d_c, probe):
 """
 
 
+@pytest.mark.slow
 def test_both_agree_in_one_stacked_matrix_without_probes(tmp_path):
     path = tmp_path / "derived.py"
     path.write_text(STACKED)

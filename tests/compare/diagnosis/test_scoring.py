@@ -63,6 +63,7 @@ def test_what_changes_nothing_is_not_caught(fault):
 @pytest.mark.parametrize(
     "expected", [{"wrong": ("d_z_i",)}, {"wrong": ("d_z_g", "d_c")}, {"steps": (2,)}, {"rows": (1,)}, {"hint": "sign"}]
 )
+@pytest.mark.slow
 def test_anything_else_named_is_not_named_rightly(fault, expected):
     scored = score(replace(fault, **expected))
     assert scored.caught

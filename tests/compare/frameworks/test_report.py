@@ -81,6 +81,7 @@ def test_numbers_that_are_not_finite_are_strings_in_json():
 
 
 @pytest.mark.parametrize("findings, status", [(found(), 0), (found(spoil), 1), (found(problem="no"), 1)])
+@pytest.mark.slow
 def test_the_exit_status_is_the_verdict(monkeypatch, tmp_path, capsys, findings, status):
     monkeypatch.setattr(comparison, "run", lambda names, sizes, on_done: findings)
     assert main(["frameworks", "--json", "--out", str(tmp_path)]) == status

@@ -82,6 +82,7 @@ def title(fault):
 
 
 @pytest.mark.parametrize("options", sorted({fault.options for fault in TRAINING}))
+@pytest.mark.slow
 def test_the_derivation_as_it_stands_agrees(tmp_path, monkeypatch, options):
     code, written = summary(tmp_path, monkeypatch, *options)
     assert code == 0
@@ -90,6 +91,7 @@ def test_the_derivation_as_it_stands_agrees(tmp_path, monkeypatch, options):
 
 
 @pytest.mark.parametrize("fault", TRAINING, ids=title)
+@pytest.mark.slow
 def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_others(
     fault: TrainingFault, tmp_path, monkeypatch, capsys
 ):

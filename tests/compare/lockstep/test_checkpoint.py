@@ -47,6 +47,7 @@ def results(run, folder) -> tuple[dict, bytes, bytes]:
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, change, stop):
     settings = replace(SMALL, **change)
     interrupted = train(settings, stop_after(stop), Checkpoint(tmp_path, 100, {}))
@@ -64,6 +65,7 @@ def test_disagreements_and_numbers_that_are_not_finite_survive(tmp_path):
     assert list(resumed.lockstep.worst) == list(whole.lockstep.worst)
 
 
+@pytest.mark.slow
 def test_it_is_saved_every_so_many_steps_and_goes_on_from_there(tmp_path):
     saved = []
 

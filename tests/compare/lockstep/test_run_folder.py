@@ -162,6 +162,7 @@ def test_the_weights_are_the_manual_sides_to_the_bit(run, tmp_path, undrawn):
     assert {n: a.tobytes() for n, a in other.parameters.items()} == {n: a.tobytes() for n, a in ours.parameters.items()}
 
 
+@pytest.mark.slow
 def test_the_figure_is_a_png(run, tmp_path):
     run_folder.write(run, tmp_path)
     content = (tmp_path / "agreement.png").read_bytes()
@@ -196,6 +197,7 @@ def test_a_second_run_takes_the_place_of_the_first(run, tmp_path, undrawn):
     assert {path.name for path in tmp_path.iterdir()} == FILES - {"derivation.html"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_file_leaves_the_old_one(run, tmp_path, monkeypatch):
     run_folder.write(run, tmp_path)
     before = (tmp_path / "agreement.png").read_bytes()

@@ -36,6 +36,7 @@ def test_the_smallest_run_there_is_agrees():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("loss", ["bce", "mse"])
+@pytest.mark.slow
 def test_both_losses_agree_in_both_precisions(dtype, loss):
     run = train(replace(SMALL, dtype=dtype, loss=loss))
     assert run.lockstep.agrees
@@ -44,6 +45,7 @@ def test_both_losses_agree_in_both_precisions(dtype, loss):
     assert {str(array.dtype) for array in run.lockstep.autograd.parameters.values()} == {dtype}
 
 
+@pytest.mark.slow
 def test_single_precision_is_really_worked_in():
     errors = {
         dtype: train(replace(SMALL, dtype=dtype)).lockstep.worst_of("gradient") for dtype in ("float64", "float32")
@@ -52,6 +54,7 @@ def test_single_precision_is_really_worked_in():
 
 
 @pytest.mark.parametrize("momentum, nesterov", [(0.0, False), (0.8, False), (0.8, True)])
+@pytest.mark.slow
 def test_descent_is_set_up_as_the_settings_say_on_every_side(momentum, nesterov):
     settings = replace(
         SMALL, optimizer="sgd", learning_rate=0.7, momentum=momentum, nesterov=nesterov, weight_decay=0.01
@@ -119,6 +122,7 @@ def test_each_step_is_reported_once_and_in_order():
     assert reported == run.lockstep.steps and len(reported) == 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_whatever_the_state_of_torchs_own_generator():
     first = outcome(SMALL)
     torch.manual_seed(99)

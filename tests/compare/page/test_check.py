@@ -120,6 +120,7 @@ def test_of_any_other_derivation_the_nodes_are_the_probes_in_their_order(squeeze
     assert sorted(names(page, "wrong")) == ["d_s", "up"]
     assert names(page, "consequence") == []
     page.click(".named[data-label='d_s']")
+    page.wait_for_selector("#d_s.selected")
     assert page.locator(".row.selected").get_attribute("id") == "d_s"
     assert "(d_y * x).mean(axis=2)" in page.locator(".row.selected").inner_text()
 
@@ -201,6 +202,7 @@ def test_of_large_arrays_and_many_steps_the_beginning_is_shown(tmp_path, open_pa
     assert "the beginning" in page.locator("#mean figcaption").first.inner_text()
     page.click("button[data-row='3']")
     page.click(".named[data-label='d_s']")
+    page.wait_for_selector("#d_s.selected")
     assert page.locator("#d_s td[data-part='difference']").count() > 2
 
 

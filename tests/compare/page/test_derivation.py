@@ -68,6 +68,7 @@ def data_of(file):
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.slow
 def test_every_equation_of_a_form_has_a_row_with_formula_code_value_and_error(form, page_of):
     text = page_of(form).read_text()
     assert len(text) < 1e6
@@ -149,6 +150,7 @@ def test_a_sum_and_a_step_change_the_numbers_to_those_of_manual(form, page_of, o
         page.click(f"button[data-step='{step}']")
         for quantity, of in ((name, number), (backward, equation)):
             page.click(f".named[data-label='{quantity}']")
+            page.wait_for_selector(f"#{of}.selected")
             shown = page.locator(f"#{of} td[data-numbers='{quantity}']").all_inner_texts()
             np.testing.assert_allclose([float(text) for text in shown], right[quantity, step], rtol=1e-4, atol=1e-300)
             assert shown == [f"{value:.5g}" for value in right[quantity, step]]
@@ -175,13 +177,16 @@ def test_the_table_of_a_sum_has_its_bits_and_the_unit_that_follows_the_carry(pag
 def test_a_name_selects_its_equation_and_an_equation_its_name(page_of, open_page):
     page = open_page(page_of("lstm"))
     page.click(".named[data-label='d_c']")
+    page.wait_for_selector("#L9.selected")
     assert page.evaluate("location.hash") == "#L9"
     assert page.locator(".row.selected").get_attribute("id") == "L9"
     assert page.locator(".named[aria-current='true']").evaluate_all("all => all.map((a) => a.dataset.label)") == ["d_c"]
     page.click("#L7 h3 a")
+    page.wait_for_selector("#L7.selected")
     assert page.locator(".row.selected").get_attribute("id") == "L7"
     assert page.locator(".named[aria-current='true']").evaluate_all("all => all.map((a) => a.dataset.label)") == ["h"]
     page.click("#L17 h3 a")
+    page.wait_for_selector("#L17.selected")
     assert page.locator(".named[aria-current='true'] text").all_text_contents() == ["weight_ih"]
 
 

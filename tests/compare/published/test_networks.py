@@ -32,6 +32,7 @@ def side_by_side(name, rng, S=2):
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.slow
 def test_networks_side_by_side_are_what_each_would_be_alone(name, rng):
     system, problems, weights, x, d_output = side_by_side(name, rng)
     forward, true = NETWORKS[system.cell]

@@ -46,6 +46,7 @@ def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
 
 
 @pytest.mark.parametrize(("name", "cell"), [("gru-layer", "gru, reset before"), ("lstm-layer", "lstm")])
+@pytest.mark.slow
 def test_a_recipe_s_layer_is_checked_by_the_equations_of_its_form(name, cell):
     assert train_recipe(replace(RECIPES[name], steps=2)).checked.cell == cell
 
@@ -180,6 +181,7 @@ def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_as
     assert asked_for == [installed, "numpy", "compiled"]
 
 
+@pytest.mark.slow
 def test_its_author_s_lines_are_printed_and_its_curve_drawn_unless_it_is_to_be_quiet(folder, capsys):
     given = ["train", "--recipe", "trask-rnn", "--steps", "2", "--out", str(folder)]
     assert main(given) == 0

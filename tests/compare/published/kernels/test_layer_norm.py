@@ -22,6 +22,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("equation", CHANGES)
+@pytest.mark.slow
 def test_a_change_of_an_equation_is_named(equation, changed):
     old, new, name = CHANGES[equation]
     report = changed("layer_norm", equation, old, new)
