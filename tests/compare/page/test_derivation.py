@@ -202,7 +202,7 @@ def test_it_works_by_keyboard(page_of, open_page):
     page = open_page(page_of("rnn"))
     page.focus(".named[data-label='d_z_h']")
     page.keyboard.press("Enter")
-    assert page.locator(".row.selected").get_attribute("id") == "R4"
+    page.wait_for_selector("#R4.selected")
     page.focus("#R4 .strip")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
