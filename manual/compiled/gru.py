@@ -12,7 +12,17 @@ from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
 from manual.compiled.activations import sigmoid, tanh
-from manual.compiled.loops import add_outer, add_transposed, compiled, copy, copy_h, load, multiply, unload
+from manual.compiled.loops import (
+    add_outer,
+    add_transposed,
+    compiled,
+    copy,
+    copy_h,
+    load,
+    multiply,
+    unload,
+    weight_gradients,
+)
 from manual.gru import GRUKernel, GRUStep, GRUTape
 
 
@@ -184,11 +194,6 @@ class CompiledGRU:
         """Carry gradients back as ``GRUKernel.backward`` does."""
         (T, B, H), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
         d_h_n, d_x, d_h_0 = ascontiguousarray(d_state[0]), empty((T, B, K - 1 - H), dtype), empty((B, H), dtype)
-        gradients = {
-            "weight_ih": empty((N, K - 1 - H), dtype),
-            "weight_hh": empty((N, H), dtype),
-            "bias_ih": empty(N, dtype),
-            "bias_hh": empty(N, dtype),
-        }
+        gradients = weight_gradients(N, K - 1 - H, H, dtype)
         backward(self.reset_after, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
         return d_x, (d_h_0,), gradients

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numpy import empty
+from numpy.typing import DTypeLike
 
 from manual.arrays import Array
 
@@ -107,3 +109,13 @@ def unload(d_W: Array, d_W_ih: Array, d_W_hh: Array, d_b_ih: Array, d_b_hh: Arra
     for k in range(P):
         for n in range(N):
             d_W_hh[n, k] = d_W[D + 1 + k, n]
+
+
+def weight_gradients(N: int, D: int, P: int, dtype: DTypeLike) -> dict[str, Array]:
+    """Allocate what ``unload`` fills: the gradients of weights and biases with N rows, from D inputs and P of h."""
+    return {
+        "weight_ih": empty((N, D), dtype),
+        "weight_hh": empty((N, P), dtype),
+        "bias_ih": empty(N, dtype),
+        "bias_hh": empty(N, dtype),
+    }

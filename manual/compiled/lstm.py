@@ -12,7 +12,17 @@ from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
 from manual.compiled.activations import sigmoid, tanh
-from manual.compiled.loops import add_outer, add_transposed, compiled, copy, copy_h, load, multiply, unload
+from manual.compiled.loops import (
+    add_outer,
+    add_transposed,
+    compiled,
+    copy,
+    copy_h,
+    load,
+    multiply,
+    unload,
+    weight_gradients,
+)
 from manual.lstm import LSTMKernel, LSTMStep, LSTMTape
 
 
@@ -181,13 +191,7 @@ class CompiledLSTM:
         (T, B, P), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
         d_h_n, d_c_n = ascontiguousarray(d_state[0]), ascontiguousarray(d_state[1])
         d_x, d_first = empty((T, B, K - 1 - P), dtype), (empty((B, P), dtype), empty((B, N // 4), dtype))
-        gradients = {
-            "weight_ih": empty((N, K - 1 - P), dtype),
-            "weight_hh": empty((N, P), dtype),
-            "bias_ih": empty(N, dtype),
-            "bias_hh": empty(N, dtype),
-            "weight_hr": np.zeros(tape.W_hr.shape, dtype),
-        }
+        gradients = weight_gradients(N, K - 1 - P, P, dtype) | {"weight_hr": np.zeros(tape.W_hr.shape, dtype)}
         backward(*tape, ascontiguousarray(d_output), d_h_n, d_c_n, d_x, *d_first, *gradients.values())
         if not self.projected:
             del gradients["weight_hr"]

@@ -12,7 +12,17 @@ from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
 from manual.compiled.activations import sigmoid, tanh
-from manual.compiled.loops import add_outer, add_transposed, compiled, copy, copy_h, load, multiply, unload
+from manual.compiled.loops import (
+    add_outer,
+    add_transposed,
+    compiled,
+    copy,
+    copy_h,
+    load,
+    multiply,
+    unload,
+    weight_gradients,
+)
 from manual.lstm_variants import LSTMVariantKernel, LSTMVariantStep, LSTMVariantTape
 
 
@@ -181,12 +191,7 @@ class CompiledLSTMVariant:
         d_h_n, d_c_n = ascontiguousarray(d_state[0]), ascontiguousarray(d_state[1])
         d_x, d_first = empty((T, B, K - 1 - H), dtype), (empty((B, H), dtype), empty((B, H), dtype))
         d_p = np.zeros(3 * H, dtype)
-        gradients = {
-            "weight_ih": empty((N, K - 1 - H), dtype),
-            "weight_hh": empty((N, H), dtype),
-            "bias_ih": empty(N, dtype),
-            "bias_hh": empty(N, dtype),
-        }
+        gradients = weight_gradients(N, K - 1 - H, H, dtype)
         backward(*tape, ascontiguousarray(d_output), d_h_n, d_c_n, d_x, *d_first, d_p, *gradients.values())
         if self.text.peepholes:
             gradients["weight_ch"] = np.concatenate((d_p[:H], d_p[2 * H :])) if self.text.coupled else d_p

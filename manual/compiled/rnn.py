@@ -14,7 +14,17 @@ from numpy import ascontiguousarray, empty
 from manual.activations import ACTIVATIONS
 from manual.arrays import Array
 from manual.compiled.activations import activate, derivative
-from manual.compiled.loops import add_outer, add_transposed, compiled, copy, copy_h, load, multiply, unload
+from manual.compiled.loops import (
+    add_outer,
+    add_transposed,
+    compiled,
+    copy,
+    copy_h,
+    load,
+    multiply,
+    unload,
+    weight_gradients,
+)
 from manual.rnn import RNNKernel, RNNStep, RNNTape
 
 
@@ -126,11 +136,6 @@ class CompiledRNN:
         """Carry gradients back as ``RNNKernel.backward`` does."""
         (T, B, H), K, dtype = d_output.shape, len(tape.W), d_output.dtype
         d_h_n, d_x, d_h_0 = ascontiguousarray(d_state[0]), empty((T, B, K - 1 - H), dtype), empty((B, H), dtype)
-        gradients = {
-            "weight_ih": empty((H, K - 1 - H), dtype),
-            "weight_hh": empty((H, H), dtype),
-            "bias_ih": empty(H, dtype),
-            "bias_hh": empty(H, dtype),
-        }
+        gradients = weight_gradients(H, K - 1 - H, H, dtype)
         backward(self.kind, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
         return d_x, (d_h_0,), gradients
