@@ -161,7 +161,15 @@ def test_finite_values_too_far_apart_for_their_difference_are_a_problem_without_
 def test_empty_arrays_have_nothing_to_compare(shape):
     found = difference("a", np.empty(shape), np.empty(shape), TOLERANCE)
     assert not found.agrees and found.error == INF
-    assert found.problem == "nothing to compare: no elements"
+    assert (found.name, found.problem) == ("a", "nothing to compare: no elements")
+
+
+@pytest.mark.parametrize("other, kind", [(None, "NoneType"), ([0.3, 0.7], "list"), (0.3, "float")])
+def test_what_is_no_array_on_either_side_is_a_problem(other, kind):
+    for one, two in ((other, draw(6)), (draw(6), other)):
+        found = difference("a", one, two, TOLERANCE)
+        assert not found.agrees and found.error == INF
+        assert (found.name, found.problem) == ("a", f"expected an array, got {kind}")
 
 
 def test_anything_is_infinitely_far_from_a_reference_of_zeros():
@@ -196,7 +204,8 @@ def test_a_name_missing_in_the_reference_is_a_problem():
 
 def test_nothing_compared_is_a_problem():
     (found,) = compare({}, {}, TOLERANCE)
-    assert not found.agrees and found.error == INF and found.problem == "nothing was compared"
+    assert not found.agrees and found.error == INF
+    assert (found.name, found.problem) == ("", "nothing was compared")
 
 
 def test_only_the_tensor_that_differs_is_found_to_differ():
@@ -207,10 +216,10 @@ def test_only_the_tensor_that_differs_is_found_to_differ():
 
 
 def test_compare_takes_each_tensors_scale_from_its_name():
-    reference = {"a": np.array([2.0]), "b": np.array([2.0])}
-    actual = {"a": np.array([3.0]), "b": np.array([3.0])}
-    errors = [found.error for found in compare(actual, reference, TOLERANCE, {"b": 8.0})]
-    assert errors == [0.5, 0.125]
+    reference = {"a": np.array([0.25]), "b": np.array([0.25])}
+    actual = {"a": np.array([0.375]), "b": np.array([0.375])}
+    errors = [found.error for found in compare(actual, reference, TOLERANCE, {"b": 0.5})]
+    assert errors == [0.5, 0.25]
 
 
 def test_comparing_changes_neither_side():
