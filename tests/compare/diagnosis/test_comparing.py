@@ -83,7 +83,7 @@ def test_a_gradient_that_is_missing_without_none_is_a_finding():
     assert names(report) == ["U"]
     assert report.faults[0].problem == "missing"
     (missing,) = [one.difference() for one in report.chained if one.problem == "missing"]
-    assert (missing.error, missing.tolerance, missing.index) == (np.inf, 0, ())
+    assert (missing.name, missing.error, missing.tolerance, missing.index) == ("U", np.inf, 0, ())
 
 
 def test_integers_and_masks_have_no_gradient():
@@ -141,6 +141,24 @@ def test_the_worst_element_is_placed_by_step_row_and_unit():
     assert replace(one, rows_axis=None).where() == "step 5, [2, 1]"
     vector = replace(one, steps=(), actual=[actual[1][2]], right=[right[1][2]], errors=np.array([5.0]), rows_axis=None)
     assert vector.where() == "[1]"
+
+
+def test_an_element_is_wrong_if_it_exceeds_the_limit_times_the_scale():
+    right, actual = [np.zeros(4)], [np.array([0.0, 2.0, 2.5, -2.5])]
+    one = Compared("a", "", "value", (), actual, right, np.ones(1), np.array([0.5]), np.array([4.0]), "", None)
+    (wrong,) = one.wrong()
+    assert wrong.tolist() == [False, False, True, True]
+    (wrong,) = replace(one, right=[np.zeros(3)]).wrong()
+    assert wrong.tolist() == [True] * 4
+
+
+def test_the_worst_element_has_the_problem_with_it():
+    right, actual = [np.ones((3, 2))], [np.ones((3, 2))]
+    actual[0][1, 1] = np.nan
+    infinite = np.array([np.inf])
+    one = Compared("a", "", "value", (), actual, right, infinite, np.ones(1), np.ones(1), "not finite", None)
+    worst = one.difference()
+    assert (worst.index, worst.error, worst.problem) == ((1, 1), np.inf, "not finite")
 
 
 def test_a_fault_has_the_file_the_line_and_the_code_that_showed_it():

@@ -3,7 +3,9 @@
 import inspect
 import re
 
+import numpy as np
 import pytest
+import torch
 from zoo.memory import BUFFERS, Memory, check_memory, names
 
 from compare import check_backward, probe
@@ -79,6 +81,27 @@ def test_an_array_that_is_changed_at_one_step_is_named_with_the_step():
     report = check_memory(("hs.append(h)", "hs.append(h)\n        if len(hs) == 4:\n            tape[2][2][...] = 0.5"))
     assert report.changed == {"f": (2,)}
     assert "f was changed after it was shown, at step 2" in str(report)
+
+
+def test_an_array_that_is_changed_has_no_step_where_there_are_none():
+    def forward(x):
+        y = probe("y", np.sin(x))
+        z = probe("z", y * y)
+        y *= 3
+        return z, (x, y)
+
+    def backward(tape, d_z):
+        x, y = tape
+        d_z = probe("d_z", d_z)
+        return probe("d_y", 2 * y * d_z) * np.cos(x)
+
+    def reference(x):
+        return probe("z", probe("y", torch.sin(x)) ** 2)
+
+    report = check_backward(forward, backward, reference, {"x": (3, 4)})
+    assert report.changed == {"y": ()}
+    assert names(report) == []
+    assert "y was changed after it was shown\n" in str(report)
 
 
 def test_a_change_that_nobody_sees_is_no_finding():

@@ -56,8 +56,12 @@ def test_where_a_blas_repacks_everything_a_tile_is_as_wide_as_a_gate(blas, found
     assert tile_width(64, 193, 128) == (64 if limit else 128)
 
 
-def test_a_numpy_that_says_nothing_of_its_build_is_taken_to_repack(monkeypatch):
-    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": {"baseline": ["ASIMD"]}})
+OPENBLAS = {"Build Dependencies": {"blas": {"name": "scipy-openblas"}}}
+
+
+@pytest.mark.parametrize("told", [{}, OPENBLAS, OPENBLAS | {"SIMD Extensions": {"baseline": ["ASIMD"]}}])
+def test_a_numpy_that_says_nothing_of_its_build_is_taken_to_repack(told, monkeypatch):
+    monkeypatch.setattr(np, "show_config", lambda mode: told)
     assert products.small_product_limit() == 0
 
 
