@@ -74,6 +74,9 @@ def test_another_s_tape_is_refused(linear):
     tape = Linear(H, O + 1).forward(H_IN)[1]
     with pytest.raises(ValueError, match=r"tape.weight: expected shape \(O, H\) = \(2, 5\), got \(3, 5\)"):
         linear.backward(tape, D_Y)
+    tape = Linear(H, O, dtype=np.float32).forward(H_IN.astype(np.float32))[1]
+    with pytest.raises(TypeError, match=r"tape\.weight: expected dtype float64, got float32"):
+        linear.backward(tape, D_Y)
 
 
 def test_a_wrong_dtype_is_named(linear):

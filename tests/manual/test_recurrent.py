@@ -260,6 +260,18 @@ def test_a_wrong_argument_is_named(change, error, message):
         run(lstm, given)
 
 
+def test_wrong_dropout_masks_are_named():
+    lstm = build(2, 5, num_layers=2, dropout=0.3)
+    given = draw(lstm, 4, 3)
+    shape = r"masks: expected shape \(layers - 1, T, B, directions \* P\) = \(1, 4, 3, 5\), got \(4, 3, 5\)"
+    with pytest.raises(ValueError, match=shape):
+        lstm.forward(given.x, masks=lstm.draw_masks(4, 3, np.random.default_rng(0))[0])
+    with pytest.raises(
+        ValueError, match=r"masks: expected an array of shape \(1, 4, 3, 5\) for dropout = 0.3, got None"
+    ):
+        lstm.forward(given.x)
+
+
 @pytest.mark.parametrize(
     "options, error, message",
     [

@@ -272,6 +272,7 @@ def test_weights_that_are_not_finite_on_all_sides_are_a_failure(lockstep, value)
     assert against_both("output logits") | against_both("parameter readout.bias") <= disagreements(run)
     assert run.worst["autograd", "output logits"].difference.problem == "not finite"
     assert run.steps[0].errors["output"] == np.inf == run.worst_of("output")
+    assert not any("changed" in failure for failure in run.failures)
 
 
 @pytest.mark.parametrize("side", ["manual", "autograd"])

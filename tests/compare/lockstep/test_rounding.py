@@ -99,6 +99,20 @@ def test_a_gradient_off_by_more_than_rounding_explains_is_found(lockstep, batch)
     assert run.explained == 0
 
 
+def test_every_error_that_rounding_explains_is_counted(lockstep, batch, monkeypatch):
+    run = lockstep()
+    monkeypatch.setattr(Rounding, "explains", lambda *_: 1e-7)
+
+    def grow(result, *arguments):
+        result.gradients["recurrent.weight_hh_l0"] *= 1 + 5e-8
+        return result
+
+    wrong(run, "run", grow)
+    monkeypatch.setattr(run, "_drift", lambda parameters: 0.0)
+    assert train(run, batch, steps=3).agrees
+    assert run.explained == 3 * len(run.opponents)
+
+
 def test_an_optimiser_that_changes_the_gradient_is_found(lockstep, batch):
     run = lockstep(optimizer="SGD")
     original = run.manual.update
@@ -128,8 +142,8 @@ def test_a_forward_pass_that_writes_into_its_arguments_is_found(lockstep, batch,
     assert all(map(np.array_equal, batch, before))
 
 
-@pytest.mark.parametrize("method", ["run", "update"])
-def test_whatever_the_manual_side_raises_is_a_disagreement(lockstep, batch, method):
+@pytest.mark.parametrize("method, what", [("run", "forward and backward"), ("update", "optimiser")])
+def test_whatever_the_manual_side_raises_is_a_disagreement(lockstep, batch, method, what):
     run = lockstep()
 
     def fail(*arguments):
@@ -139,7 +153,7 @@ def test_whatever_the_manual_side_raises_is_a_disagreement(lockstep, batch, meth
     run.step(*batch)
     run.finish()
     assert run.stuck and not run.agrees
-    assert run.failures[0].endswith("raised ValueError: no such axis")
+    assert run.failures[0] == f"manual: {what} raised ValueError: no such axis"
 
 
 @pytest.mark.parametrize("change", [lambda g: g.astype(int), lambda g: None, lambda g: g[:0]])
@@ -154,6 +168,7 @@ def test_gradients_of_another_kind_are_named(lockstep, batch, change):
     run.step(*batch)
     assert run.stuck and not run.agrees
     assert not run.worst["autograd", "gradient readout.weight"].difference.agrees
+    assert run.failures == ["manual: gradients and parameters differ in form, so no step can be taken"]
 
 
 def test_a_right_gradient_with_negative_strides_is_right(lockstep, batch):
@@ -200,6 +215,16 @@ def test_logits_that_differ_on_longer_inputs_are_a_disagreement(lockstep, batch)
     run.manual.logits = lambda x: np.where(np.arange(len(x))[:, None, None] > 100, np.nan, original(x))
     run.compare_logits("logits of 128 bits", np.ones((128, 3, 2)))
     assert run.failures == ["logits of 128 bits against autograd: not finite", *run.failures[1:]]
+
+
+def test_rounding_in_logits_is_measured_on_the_inputs_that_are_compared(lockstep, batch, monkeypatch):
+    run, explained = train(lockstep(), batch), []
+    monkeypatch.setattr(
+        run, "note", lambda title, found, rounding, what: explained.append(rounding.explains("logits", 0.0))
+    )
+    run.compare_logits("logits of 7 bits", batch[0])
+    assert len(explained) == len(run.opponents)
+    assert all(0 < error < 1e-11 for error in explained)
 
 
 def test_a_scale_reaches_back_only_some_steps(lockstep, batch):
