@@ -221,7 +221,7 @@ def _forked(arguments: list[str], folder: Path, rng: random.Random) -> int:
             sys.stdout.flush()
             sys.stderr.flush()
 
-    status: int = in_child(task, seconds=100)
+    status: int = in_child(task, seconds=300)
     return status
 
 
@@ -263,7 +263,7 @@ def _process(arguments: list[str], folder: Path, **more: str) -> "subprocess.Pop
 
 def _ended(process: "subprocess.Popen[bytes]") -> int:
     try:
-        return process.wait(100)
+        return process.wait(300)
     finally:
         process.kill()
 
@@ -314,5 +314,5 @@ if __name__ == "__main__":
     with TemporaryDirectory() as place:
         RUN = Path(place) / "run"
         small = [f"{name}={values[0][1]}" for name, values in SMALL["train"].items()]
-        in_child(lambda: main(["train", *small, "--quiet", "--out", str(RUN)]), seconds=100)
-        soak(trial, seconds=180)
+        in_child(lambda: main(["train", *small, "--quiet", "--out", str(RUN)]), seconds=300)
+        soak(trial, seconds=400)
