@@ -68,6 +68,12 @@ class Trial:
             assert relative_error(a, b) < {"float64": 1e-13, "float32": 1e-5}[self.dtype]
 
 
+@pytest.mark.parametrize("found, engine", [(object(), "compiled"), (None, "numpy")])
+def test_the_fastest_engine_for_few_rows_is_the_one_that_is_installed(found, engine, monkeypatch):
+    monkeypatch.setattr(engines, "find_spec", lambda name: found if name == "numba" else None)
+    assert engines.fastest_for_few_rows() == engine
+
+
 @needs_numba
 @given(st.data())
 @settings(max_examples=60, deadline=None)

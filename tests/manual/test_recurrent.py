@@ -260,6 +260,13 @@ def test_a_wrong_argument_is_named(change, error, message):
         run(lstm, given)
 
 
+@pytest.mark.parametrize("layer", [LSTM, GRU])
+def test_options_go_by_position_as_in_torch(layer):
+    made = layer(2, 5, 3, False, True, 0.25, True)
+    names = "num_layers", "bias", "batch_first", "dropout", "bidirectional"
+    assert [getattr(made, name) for name in names] == [3, False, True, 0.25, True]
+
+
 def test_wrong_dropout_masks_are_named():
     lstm = build(2, 5, num_layers=2, dropout=0.3)
     given = draw(lstm, 4, 3)

@@ -72,6 +72,17 @@ def test_what_is_returned_is_not_the_memory(kernels):
     assert all(np.array_equal(returned[name], array) for name, array in before.items())
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_all_memory_is_in_the_dtype_of_the_run(kernels, dtype):
+    e = Experiment.random(kernels[0])
+    weights = {name: array.astype(dtype) for name, array in e.weights.items()}
+    _, _, memory = kernels[1].forward(e.x.astype(dtype), tuple(s.astype(dtype) for s in e.state), weights)
+    held = [*vars(memory).values(), *(getattr(step, name) for step in memory.steps for name in type(step).__slots__)]
+    arrays = [thing for thing in held if isinstance(thing, np.ndarray)]
+    assert len(arrays) > len(memory.steps)
+    assert {array.dtype for array in arrays} == {np.dtype(dtype)}
+
+
 def test_views_hold_no_dictionary():
     e = Experiment.random(LSTMKernel())
     memory = FastLSTM().forward(e.x, e.state, e.weights)[2]
