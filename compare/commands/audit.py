@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help=f"a twentieth of the problems, by default from {QUICK_STARTS} starts"
     )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    add_out(parser, "folder for audit.json, audit.png and carry.png")
+    add_out(parser, "folder for audit.json, answer.png, audit.png and carry.png")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,8 +59,9 @@ def run(options: argparse.Namespace) -> int:
         print(text, end="")
     else:
         audit_tables.show(results, console())
-    with filling(options.out, "audit.json", "audit.png", "carry.png") as path:
+    with filling(options.out, "audit.json", "answer.png", "audit.png", "carry.png") as path:
         (path / "audit.json").write_text(text, encoding="utf-8")
+        audit_figures.draw_answer(results, path / "answer.png")
         audit_figures.draw_trials(results, path / "audit.png")
         audit_figures.draw_carry(results, path / "carry.png")
     if not options.json:

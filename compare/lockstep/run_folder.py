@@ -156,6 +156,7 @@ def _draw(run: Run, path: Path) -> None:
     errors.legend(ncols=3, fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.9))  # below the tolerance
     drift.plot(numbers, [step.drift or None for step in steps], marker, color="tab:purple")
     drift.set(yscale="log", ylabel="drift", xlabel="step")
+    drift.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     for axes in (losses, errors, drift):
         axes.grid(alpha=0.3)
     figure.savefig(path, format="png", dpi=110)

@@ -71,7 +71,8 @@ def audit(
         },
         "recipes": {TRAININGS[name].recipe: _end(name, curves[name]) for name in RECIPE_TRAININGS},
         "gradient_check": {
-            str(T): {name: _rounded(error) for name, error in errors.items()} for T, errors in gradient_check().items()
+            str(T): {name: _rounded(of_all) for name, of_all in errors.items()}
+            for T, errors in gradient_check(GRADIENT_STARTS * starts).items()
         },
         "carry": {"steps_back": list(vanishing.BACK)}
         | {name: {kind: _rounded(a) for kind, a in found.items()} for name, found in vanishing.carries(starts).items()},

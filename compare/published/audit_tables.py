@@ -13,6 +13,9 @@ from rich.text import Text
 #: After how many problems the tables show the sums, besides the last.
 COLUMNS = (500, 1_000, 2_000, 5_000, 10_000, 20_000)
 
+#: What the two trainings of a trial are, where they differ in something else than the gradient.
+KINDS = {"concatenated LSTM": ("true, gates one by one", "true, gates equal")}
+
 #: After how many steps back a table shows the carry.
 STEPS_BACK = (8, 64, 256, 1_024)
 
@@ -105,12 +108,12 @@ def _trained(results: dict[str, Any]) -> Iterator[tuple[str, str, dict[int, list
     shown: list[dict[int, list[float]]] = []
     for title, trial in results["trials"].items():
         same = trial["true"] == trial["published"]
-        for kind in ("true",) if same else ("true", "published"):
+        for kind, words in zip(("true",) if same else ("true", "published"), KINDS.get(title, ("true", "published"))):
             values = dict(zip(trial["problems"], trial[kind]))
             again = any(all(other.get(n) == found for n, found in values.items()) for other in shown)
             if trial["value"].startswith("sums") and not again:
                 shown.append(values)
-                yield title, "both" if same else kind, values
+                yield title, "both" if same else words, values
 
 
 def _sums(results: dict[str, Any]) -> Table:
@@ -124,20 +127,21 @@ def _sums(results: dict[str, Any]) -> Table:
 
 def _complete(results: dict[str, Any]) -> Table:
     rows = [
-        [title, kind, *(complete(values[n]) if n in values else "" for n in COLUMNS)]
+        [title, kind, *(complete(values[n]) if n in values else "" for n in COLUMNS), complete(values[max(values)])]
         for title, kind, values in _trained(results)
     ]
-    header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS)
+    header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS), "at the end"
     return Table("Starts that get every sum right, after so many problems", header, rows)
 
 
 def _losses(results: dict[str, Any]) -> Table:
-    rows = []
+    rows, first = [], 0
     for title, trial in results["trials"].items():
         if trial["value"].startswith("mean loss"):
+            first = trial["problems"][0]
             for kind in ("true", "published"):
                 rows.append([title, kind, *(spread(trial[kind][at], "{:.3f}".format) for at in (0, -1))])
-    return Table("Mean loss of an epoch", ("trained", "gradient", "at the first look", "at the end"), rows)
+    return Table("Mean loss of an epoch", ("trained", "gradient", f"{first:,}", "at the end"), rows)
 
 
 def _repairs(results: dict[str, Any]) -> Table:
@@ -149,7 +153,8 @@ def _repairs(results: dict[str, Any]) -> Table:
 
 def _gradient_check(results: dict[str, Any]) -> Table:
     check = results["gradient_check"]
-    rows = [[name, *(f"{errors[name]:.1e}" for errors in check.values())] for name in next(iter(check.values()))]
+    names = next(iter(check.values()))
+    rows = [[name, *(spread(errors[name], _small_error) for errors in check.values())] for name in names]
     title = "Relative error of each gradient in the LSTM layer's check, which looked at weight_hh_f with 2 steps"
     return Table(title, ("gradient", *(f"{T} steps" for T in check)), rows)
 
@@ -177,6 +182,10 @@ def _recipes(results: dict[str, Any]) -> Table:
 
 def _error(error: float) -> str:
     return "0" if error < 1e-12 else f"{error:.2f}"
+
+
+def _small_error(error: float) -> str:
+    return "0" if error < 1e-12 else f"{error:.2g}"
 
 
 def cosine(value: float) -> str:

@@ -36,21 +36,24 @@ def deviation(system: System, recipe: Recipe, weights: dict[str, Array], readout
     return Deviation(float(error), float(cosine), x.shape[1])
 
 
-def gradient_check() -> dict[int, dict[str, float]]:
-    """Return the relative error of each gradient in the LSTM layer's own check, by its number of steps.
+def gradient_check(starts: int) -> dict[int, dict[str, list[float]]]:
+    """Return the relative errors of each gradient in the LSTM layer's own check, start by start, by number of steps.
 
     The check has two steps and starts from h = c = 0. The gradient of the recurrent weights then comes from the delta
     of the last step, which needs no carry; a third step brings the missing carry out.
     """
     system, recipe = SYSTEMS["LSTM layer, program"], RECIPES["lstm-layer"]
-    weights, _ = initial_weights(recipe)
-    errors = {}
+    errors: dict[int, dict[str, list[float]]] = {}
     for T in (2, 3):
         x = np.arange(1.0, 4.0) + np.arange(T)[:, None, None]  # (T, 1, 3): [1, 2, 3], [2, 3, 4], …
         d_output = np.zeros((T, 1, recipe.hidden_size))
         d_output[-1] = 1
-        published, true = _gradients(system, weights, x, d_output)
-        errors[T] = {n: float(np.abs(published[n] - t).max() / np.abs(t).max()) for n, t in true.items()}
+        errors[T] = {}
+        for seed in range(starts):
+            weights, _ = initial_weights(replace(recipe, seed=seed))
+            published, true = _gradients(system, weights, x, d_output)
+            for name, t in true.items():
+                errors[T].setdefault(name, []).append(float(np.abs(published[name] - t).max() / np.abs(t).max()))
     return errors
 
 

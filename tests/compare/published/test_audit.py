@@ -103,7 +103,7 @@ def test_the_command_prints_and_draws_what_it_finds(tmp_path, capsys, asked):
         assert re.search(rf"^\| {re.escape(name)} +\| \d+ +\| [\d.]+", printed.out, re.MULTILINE), name
     assert "not as listed" not in printed.out
     assert "(L9) d_c: " in printed.out
-    for figure in ("audit.png", "carry.png"):
+    for figure in ("answer.png", "audit.png", "carry.png"):
         assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert json.loads((tmp_path / "audit.json").read_text())["systems"].keys() == SYSTEMS.keys()
 

@@ -89,10 +89,11 @@ def test_it_goes_on_from_given_weights():
 
 
 def test_the_lines_on_the_page_are_lines_of_the_program():
-    (block,) = re.findall(r"```matlab\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
+    *mistakes, block = re.findall(r"```matlab\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
     program = {line.partition("%")[0].strip() for line in (FOLDER / "repaired_lstm.m").read_text().splitlines()}
     lines = [line.partition("%")[0].strip() for line in block.splitlines()]
     assert len(lines) > 8
     assert all(line in program for line in lines if line)
+    assert len(mistakes) == 3 and not any(line.strip() in program for line in mistakes)
     numbers = set(re.findall(r"\((L\d+)\)", block))
     assert {"L8", "L9", "L14", "L15", "L17", "L18"} <= numbers
