@@ -31,19 +31,19 @@ class CompiledLSTMTape(NamedTuple):
 
     x_1_h: Array  # (T + 1, B, D + 1 + P): x, 1 and h_prev; at T only h_n counts
     W: Array  # (D + 1 + P, 4H)
-    W_hr: Array  # (P, H); (0, H) without a projection
+    W_mh: Array  # (P, H); (0, H) without a projection
     gates: Array  # (T, B, 4H): i f g o
     c: Array  # (T + 1, B, H): c_0 first
     tanh_c: Array  # (T, B, H)
 
     def text_tape(self) -> LSTMTape:
         """Return the run as the text records it, views of this tape."""
-        D = len(self.W) - 1 - (len(self.W_hr) or self.c.shape[2])
+        D = len(self.W) - 1 - (len(self.W_mh) or self.c.shape[2])
         h, steps = self.x_1_h[:, :, D + 1 :], []
         for t, gates in enumerate(self.gates):
             i, f, g, o = np.split(gates, 4, axis=1)
             steps.append(LSTMStep(h[t], self.c[t], i, f, g, o, self.c[t + 1], o * self.tanh_c[t]))
-        weights = {"weight_ih": self.W[:D].T, "weight_hh": self.W[D + 1 :].T, "weight_hr": self.W_hr}
+        weights = {"weight_ih": self.W[:D].T, "weight_hh": self.W[D + 1 :].T, "weight_hr": self.W_mh}
         return LSTMTape(self.x_1_h[:-1, :, :D], weights, steps)
 
 
@@ -58,7 +58,7 @@ def forward(
     b_hh: Array,
     x_1_h: Array,
     W: Array,
-    W_hr: Array,
+    W_mh: Array,
     gates: Array,
     c: Array,
     tanh_c: Array,
@@ -66,7 +66,7 @@ def forward(
     h_n: Array,
     c_n: Array,
 ) -> None:
-    """Run ``x`` from ``h_0`` and ``c_0``, and record it on the tape, which has W_hr already."""
+    """Run ``x`` from ``h_0`` and ``c_0``, and record it on the tape, which has W_mh already."""
     (T, B, D), (P, H) = x.shape, (h_0.shape[1], c_0.shape[1])
     m = np.empty_like(c_0[0])
     load(x, h_0, W_ih, W_hh, b_ih, b_hh, x_1_h, W)
@@ -86,7 +86,7 @@ def forward(
                 tanh_c[t, b, u] = tanh(c[t + 1, b, u])
                 m[u] = o * tanh_c[t, b, u]  # (L7)
             if P < H:
-                multiply(W_hr, m, h)  # (L21)
+                multiply(W_mh, m, h)  # (L21)
             else:
                 for u in range(H):
                     h[u] = m[u]
@@ -98,7 +98,7 @@ def forward(
 def backward(
     x_1_h: Array,
     W: Array,
-    W_hr: Array,
+    W_mh: Array,
     gates: Array,
     c: Array,
     tanh_c: Array,
@@ -112,7 +112,7 @@ def backward(
     d_W_hh: Array,
     d_b_ih: Array,
     d_b_hh: Array,
-    d_W_hr: Array,
+    d_W_mh: Array,
 ) -> None:
     """Carry ``d_output``, ``d_h_n`` and ``d_c_n`` back; ``d_h`` and ``d_c`` end as the gradients of h_0 and c_0."""
     (T, B, D), (P, H) = d_x.shape, (d_h.shape[1], d_c.shape[1])
@@ -127,8 +127,8 @@ def backward(
             if P < H:
                 for u in range(H):
                     d_m[u], m[u] = 0, gates[t, b, 3 * H + u] * tanh_c[t, b, u]  # (L7)
-                add_transposed(W_hr, d_h[b], d_m)  # (L22)
-                add_outer(d_h[b], m, d_W_hr)  # (L23)
+                add_transposed(W_mh, d_h[b], d_m)  # (L22)
+                add_outer(d_h[b], m, d_W_mh)  # (L23)
             else:
                 for u in range(H):
                     d_m[u] = d_h[b, u]
@@ -191,7 +191,7 @@ class CompiledLSTM:
         (T, B, P), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
         d_h_n, d_c_n = ascontiguousarray(d_state[0]), ascontiguousarray(d_state[1])
         d_x, d_first = empty((T, B, K - 1 - P), dtype), (empty((B, P), dtype), empty((B, N // 4), dtype))
-        gradients = weight_gradients(N, K - 1 - P, P, dtype) | {"weight_hr": np.zeros(tape.W_hr.shape, dtype)}
+        gradients = weight_gradients(N, K - 1 - P, P, dtype) | {"weight_hr": np.zeros(tape.W_mh.shape, dtype)}
         backward(*tape, ascontiguousarray(d_output), d_h_n, d_c_n, d_x, *d_first, *gradients.values())
         if not self.projected:
             del gradients["weight_hr"]
