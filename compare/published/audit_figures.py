@@ -61,14 +61,14 @@ def draw_trials(results: dict[str, Any], path: Path) -> None:
 
 
 def draw_carry(results: dict[str, Any], path: Path) -> None:
-    """Draw the norm of the carry by steps back, a band for each layer, and what bounds or carries it, dashed."""
+    """Draw the norm of the carry by steps back, a band for each layer; dotted, its bound or its cells alone."""
     carry = results["carry"]
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for k, name in enumerate(name for name in carry if name != "steps_back"):
         _band(axes, carry["steps_back"], carry[name]["norm"], name, f"C{k}")
-        dashed = np.median(carry[name]["bound"], axis=1)
-        axes.plot(carry["steps_back"], dashed, color=f"C{k}", linestyle=":", linewidth=1)
+        dotted = np.median(carry[name]["bound"], axis=1)
+        axes.plot(carry["steps_back"], dotted, color=f"C{k}", linestyle=":", linewidth=1)
     axes.set(
         xlabel="steps back",
         ylabel="log10 of the norm, relative to the incoming gradient",

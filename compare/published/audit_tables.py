@@ -48,7 +48,7 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
 
 def show(results: dict[str, Any], console: Console) -> None:
     """Print the tables, and what the localiser finds wrong in each system."""
-    console.print(f"Median (smallest to largest) of {results['starts']} starts, of gradients at the start of more\n")
+    console.print(f"Median (smallest to largest) of {results['starts']} starts, or of the number that a title names\n")
     for table in tables(results):
         console.print(table.title, style="bold", highlight=False, soft_wrap=True)
         console.print(Text(table.markdown()), soft_wrap=True)
@@ -100,7 +100,8 @@ def _gradients(results: dict[str, Any]) -> Table:
         cells += [spread(trained["error"], _error), spread(trained["cosine"], cosine)] if trained else ["—", "—"]
         rows.append([name, str(start["problems"]), *cells, found])
     starts = len(next(iter(results["systems"].values()))["at_start"]["error"])
-    return Table(f"The published gradient against autograd's, {starts} starts", header, rows)
+    title = f"The published gradient against autograd's; error and cosine at the start from {starts} starts"
+    return Table(title, header, rows)
 
 
 def _trained(results: dict[str, Any]) -> Iterator[tuple[str, str, dict[int, list[float]]]]:
@@ -122,7 +123,7 @@ def _sums(results: dict[str, Any]) -> Table:
         early = [shares(values[n]) if n in values else "" for n in COLUMNS]
         rows.append([title, kind, *early, shares(values[max(values)])])
     header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS), "at the end"
-    return Table("Sums right to the last bit, after so many problems", header, rows)
+    return Table("Sums right to the last bit, by number of problems", header, rows)
 
 
 def _complete(results: dict[str, Any]) -> Table:
@@ -131,7 +132,7 @@ def _complete(results: dict[str, Any]) -> Table:
         for title, kind, values in _trained(results)
     ]
     header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS), "at the end"
-    return Table("Starts that get every sum right, after so many problems", header, rows)
+    return Table("Starts that get every sum right, by number of problems", header, rows)
 
 
 def _losses(results: dict[str, Any]) -> Table:
@@ -155,7 +156,8 @@ def _gradient_check(results: dict[str, Any]) -> Table:
     check = results["gradient_check"]
     names = next(iter(check.values()))
     rows = [[name, *(spread(errors[name], _small_error) for errors in check.values())] for name in names]
-    title = "Relative error of each gradient in the LSTM layer's check, which looked at weight_hh_f with 2 steps"
+    starts = len(next(iter(next(iter(check.values())).values())))
+    title = f"Relative errors in the LSTM layer's check, which looked at weight_hh_f with 2 steps, from {starts} starts"
     return Table(title, ("gradient", *(f"{T} steps" for T in check)), rows)
 
 

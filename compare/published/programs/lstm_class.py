@@ -9,7 +9,7 @@ Departures from the true gradient, all in the carry from a step to the step befo
 2. the input gate's has d_h in place of d_c ∘ g;
 3. the candidate's has d_h ∘ g in place of d_c ∘ i;
 4. the output gate's lacks tanh(c);
-5. through c, a step passes on what it was given by the step after and leaves out its own share. What the last step is
+5. through c, a step passes on what it was given by the next step and leaves out its own share. What the last step is
    given is zero, so nothing is ever carried through c;
 6. and the forget gate is that of the step before. Since 5 makes it a factor of zero, it does harm only if the last c
    has a gradient of its own: an argument that the class lacks and that ``backward`` has to show it.

@@ -4,7 +4,7 @@ Equations 1 to 14, a layer in Python that follows them, and a check of its gradi
 
 Departures of the program from the true gradient:
 
-1. d_c is h's share alone; the carry from the step after is not added. (Equation 7 leaves out the path from c to c.)
+1. d_c is h's share alone; the carry from the next step is missing. (Equation 7 leaves out the path from c to c.)
 2. The input weights' gradient is that of the last step, in the equations too, not a sum over the steps.
 3. The bias gradient of the input gate is the forget gate's (right in the equations), and
 4. so is that of the output gate.

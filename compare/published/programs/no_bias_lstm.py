@@ -5,9 +5,9 @@ Its author was not satisfied with the results and asked the readers whether the 
 
 Departures from the true gradient:
 
-1. d_h is the output's share alone; the carry from the step after is not added.
+1. d_h is the output's share alone; the carry from the next step is missing.
 2. d_h is multiplied by h (1 - h). The h of an LSTM is not the output of a sigmoid: where h < 0 the sign flips.
-3. d_c is h's share alone; the carry from the step after is not added.
+3. d_c is h's share alone; the carry from the next step is missing.
 4. tanh' is taken at c, not at tanh(c): 1 - c², negative as soon as |c| > 1.
 5. The weight gradients of the gates i, f and o are multiplied by W (1 - W) of the weight itself, which is negative for
    negative weights, and

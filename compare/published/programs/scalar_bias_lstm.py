@@ -6,8 +6,8 @@ bits.
 
 Departures from the true gradient:
 
-1. d_h is the output's share alone; the carry from the step after is not added.
-2. d_c is h's share alone; the carry from the step after is not added.
+1. d_h is the output's share alone; the carry from the next step is missing.
+2. d_c is h's share alone; the carry from the next step is missing.
 3. tanh' is taken at c, not at tanh(c): 1 - c², negative as soon as |c| > 1.
 4. The gradient of a gate's bias, declared as one number, is not summed over the units: it is a row of H. The update
    adds the row to the number, and MATLAB makes a row of both. From the second problem on each unit has a bias of its
