@@ -166,7 +166,7 @@ def _carry(results: dict[str, Any]) -> Table:
     for name in carry:
         if name != "steps_back":
             norms = dict(zip(carry["steps_back"], carry[name]["norm"]))
-            rows.append([name, *(spread(norms[n], "{:.1f}".format) for n in STEPS_BACK)])
+            rows.append([name, *(spread(norms[n], "{:z.1f}".format) for n in STEPS_BACK)])
     header = ("layer", *(f"{n:,} steps back" for n in STEPS_BACK))
     return Table("Norm of the carried gradient over that of the incoming one, log10", header, rows)
 
@@ -192,7 +192,7 @@ def _small_error(error: float) -> str:
 
 def cosine(value: float) -> str:
     """Return a cosine to two digits, near 1 to three."""
-    return "1" if value > 1 - 1e-9 else f"{value:.3f}" if value > 0.99 else f"{value:.2f}".replace("-0.00", "0.00")
+    return "1" if value > 1 - 1e-9 else f"{value:.3f}" if value > 0.99 else f"{value:z.2f}"
 
 
 def _findings(name: str, system: dict[str, Any], console: Console) -> None:
