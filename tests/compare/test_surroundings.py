@@ -63,7 +63,7 @@ def test_a_signal_leaves_an_interrupted_result(tmp_path):
 
 
 def test_a_killed_run_does_not_look_finished_and_ends_with_the_same_bits_when_resumed(tmp_path, monkeypatch):
-    arguments = ["train", *SMALL, "--steps", "400", "--quiet"]
+    arguments = ["train", *SMALL, "--steps", "100", "--quiet"]
     running = subprocess.Popen(command(*arguments, "--checkpoint-every", "7", "--out", "run"), cwd=tmp_path)
     wait_for(tmp_path / "run" / "checkpoint.safetensors", running)
     running.kill()
