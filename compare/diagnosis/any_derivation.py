@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from compare.diagnosis import arguments
-from compare.diagnosis.derivations import Derivation, Pair, TorchFunction
+from compare.diagnosis.derivations import Derivation, Pair
 from compare.diagnosis.diagnose import K, Subject, diagnose
 from compare.diagnosis.general_hints import general_hint
 from compare.diagnosis.probes import as_float64
 from compare.diagnosis.report import Report
+from compare.diagnosis.torch_functions import TorchFunction
 from compare.diagnosis.trials import Trials
 
 

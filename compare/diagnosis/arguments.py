@@ -21,7 +21,7 @@ def drawn(inputs: Any, rng: np.random.Generator, scale: float = 1.0) -> dict[str
         scale: the standard deviation of arrays given as a shape.
 
     Raises:
-        ValueError: a function returns no dict, a size is below 1, or an array is complex.
+        ValueError: a function returns no dict, a size is below 1, an array is complex, or there is a tensor.
     """
     if callable(inputs):
         inputs = inputs(rng)
@@ -41,6 +41,8 @@ def _value(name: str, value: Any, rng: np.random.Generator, scale: float) -> Any
         return np.asarray(scale * rng.normal(size=value))
     elif isinstance(value, list):
         value = np.array(value)
+    if hasattr(value, "detach"):
+        raise ValueError(f"{name}: expected an array, got a tensor")
     if isinstance(value, np.ndarray | np.generic):
         value = np.array(value)
         if value.dtype.kind == "c":

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from compare.agreement import Difference
 from compare.diagnosis.derivations import Answer
-from compare.diagnosis.probes import Place, Recorder, Shown
+from compare.diagnosis.probes import Place, Recorder, Shown, why_not_comparable
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
@@ -28,7 +28,8 @@ class Compared:
 
     ``actual`` and ``right`` hold one part for each of ``steps``, or a single part if there are no steps. ``errors`` and
     ``limits`` are relative to ``scales``, part by part. ``missing`` lists the steps at which the probe was not called
-    although the correct value is not zero. ``places`` are the lines of the probes that showed the parts.
+    although the correct value is not zero. ``places`` are the lines of the probes that showed the parts. ``returned``
+    says that it is what the derivation returned under a name that a probe has, too.
     """
 
     name: str
@@ -44,12 +45,13 @@ class Compared:
     rows_axis: int | None
     missing: tuple[int, ...] = ()
     places: tuple[Place, ...] = ()
+    returned: bool = False
 
     @property
     def label(self) -> str:
         """The name, with the gate for a block of a parameter's gradient unless the name contains it."""
         named = self.kind != "gradient" or not self.gate or self.name.endswith(f"_{self.gate}")
-        return self.name if named else f"{self.name} {self.gate}"
+        return (self.name if named else f"{self.name} {self.gate}") + (" (returned)" if self.returned else "")
 
     @property
     def agrees(self) -> bool:
@@ -71,7 +73,7 @@ class Compared:
         """Return the worst element, indexed with the step first if there are steps."""
         k = self.worst
         limit = float(self.limits[k])
-        if self.actual[k].shape != self.right[k].shape:
+        if why_not_comparable(self.actual[k], self.right[k]):
             return Difference(self.label, np.inf, limit, problem=self.problem)
         far = distance(self.actual[k], self.right[k])
         index = tuple(map(int, np.unravel_index(int(np.argmax(far)), far.shape)))
@@ -92,9 +94,9 @@ class Compared:
         return ", ".join(words)
 
     def wrong(self) -> list[Array]:
-        """Return for each part which elements exceed the limit; all of them if the shapes differ."""
+        """Return for each part which elements exceed the limit; all of them if they cannot be compared."""
         return [
-            distance(a, r) > limit * scale if a.shape == r.shape else np.ones(a.shape, bool)
+            np.ones(a.shape, bool) if why_not_comparable(a, r) else distance(a, r) > limit * scale
             for a, r, limit, scale in zip(self.actual, self.right, self.limits, self.scales)
         ]
 
@@ -138,7 +140,8 @@ def compare_run(
             found += _of_gradient(name, answer.gradients[name], standard, gates, blocks)
         elif name not in answer.left_out:
             found.append(_missing(name, "gradient"))
-    return found
+    names = {one.name for one in found if one.shown}
+    return [replace(one, returned=not one.shown and one.name in names) for one in found]
 
 
 def _missing(name: str, kind: str) -> Compared:
@@ -216,12 +219,8 @@ def _compared(
 ) -> Compared:
     errors = np.zeros(len(actual))
     for k, (a, r) in enumerate(zip(actual, right)):
-        if a.shape != r.shape:
-            errors[k] = np.inf
-            problems = problems or [f"shape {a.shape}, expected {r.shape}"]
-        elif a.dtype.kind not in "fciub":
-            errors[k] = np.inf
-            problems = problems or [f"dtype {a.dtype}, expected numbers"]
+        if why_not := why_not_comparable(a, r):
+            errors[k], problems = np.inf, problems or [why_not]
         elif not a.size:
             continue
         else:
@@ -239,8 +238,16 @@ def _compared(
 def distance(actual: Array, right: Array) -> Array:
     """Return the distance by element: 0 where both are the same infinity, infinite where one is NaN."""
     with np.errstate(invalid="ignore", over="ignore"):
-        far = np.abs(actual.astype(float) - right.astype(float)) if actual.dtype.kind != "c" else np.abs(actual - right)
+        far = np.abs(actual.astype(float) - right.astype(float))
     return np.where(actual == right, 0.0, np.where(np.isnan(far), np.inf, far))
+
+
+def expands(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
+    """Return whether an array of the first shape can be broadcast to the second."""
+    try:
+        return np.broadcast_shapes(shape, larger) == tuple(larger)
+    except ValueError:
+        return False
 
 
 def _axes(shape: tuple[int, ...], trial: Trial, letters: str) -> dict[str, int]:

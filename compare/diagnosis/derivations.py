@@ -106,61 +106,6 @@ def layer_problem(layer: Recurrent, T: int, B: int, rng: np.random.Generator) ->
     )
 
 
-class TorchFunction:
-    """A ``torch.autograd.Function``, or a function of tensors that applies one.
-
-    Args:
-        function: the function, or a class with ``apply``.
-        like: the user's inputs: tensors determine dtype and device, anything else is passed unchanged.
-    """
-
-    def __init__(self, function: Any, like: list[Any]):
-        self.function, self.like = getattr(function, "apply", function), like
-
-    def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
-        """Run both passes on fresh tensors."""
-        import torch
-
-        def tensor(value: Any, like: Any) -> Any:
-            if not isinstance(like, torch.Tensor):
-                return copy.deepcopy(value)
-            made = torch.tensor(value).to(dtype=like.dtype, device=like.device)
-            return made.requires_grad_() if name in problem.differentiable else made
-
-        inputs = {}
-        for (name, value), like in zip(problem.inputs.items(), self.like, strict=True):
-            inputs[name] = tensor(value, like)
-        before = {name: as_float64(value) for name, value in inputs.items() if isinstance(value, torch.Tensor)}
-        leaves = {name: inputs[name] for name in problem.differentiable}
-        with listening(probe or unheard), torch.enable_grad():
-            # A leaf that requires a gradient can't be written into; a view of it can, as in a model.
-            returned = state_parts(self.function(*(v.view_as(v) if n in leaves else v for n, v in inputs.items())))
-            outputs = {name: as_float64(value) for name, value in zip(problem.d_outputs, returned, strict=True)}
-            pairs = [
-                (value, torch.tensor(problem.d_outputs[name]).to(value))
-                for name, value in zip(problem.d_outputs, returned)
-                if value.requires_grad
-            ]
-            found = _backward(pairs, leaves)
-        for name, like in zip(problem.inputs, self.like):
-            if name in leaves and name not in found and like.requires_grad:
-                found[name] = np.zeros(tuple(like.shape))  # as torch reads None where a gradient is required
-        changed = [name for name, then in before.items() if not np.array_equal(as_float64(inputs[name]), then)]
-        left_out = [f"d_{name}" for name in leaves if name not in found]
-        return Answer(outputs, found, {}, tuple(left_out), tuple(changed))
-
-
-def _backward(pairs: list[tuple[Any, Any]], leaves: Mapping[str, Any]) -> Arrays:
-    """Return the gradients of the leaves that have one, given (output, incoming gradient) pairs."""
-    import torch
-
-    if not pairs:
-        return {}
-    outputs, d_outputs = zip(*pairs)
-    found = torch.autograd.grad(outputs, list(leaves.values()), d_outputs, allow_unused=True)
-    return {name: as_float64(d) for name, d in zip(leaves, found) if d is not None}
-
-
 class Pair:
     """A forward and a backward function in NumPy.
 
@@ -258,8 +203,13 @@ def nested_as(form: Mapping[str, Any], prefix: str = "") -> Callable[[Mapping[st
 
 
 def _array(value: Any) -> Array:
-    """Copy what a pass returned."""
-    return as_float64(value) if hasattr(value, "detach") else np.array(value)
+    """Copy what a pass returned; what is no array becomes one of an object, which the comparison reports."""
+    if hasattr(value, "detach"):
+        return as_float64(value)
+    try:
+        return np.array(value)
+    except ValueError:  # rows of different lengths
+        return np.array(None, dtype=object)
 
 
 def _several(function: str, returned: object) -> list[Any]:
@@ -272,7 +222,8 @@ def _named(function: str, values: list[Any], names: list[str], more: str, prefix
     if len(values) != len(names):
         expected = ", ".join(prefix + name for name in names)
         count = len(values) + bool(more)
-        raise ValueError(f"{function}: expected {expected} {more}".rstrip() + f", got {count} values")
+        got = f"{count} value{'s' if count > 1 else ''}"
+        raise ValueError(f"{function}: expected {expected} {more}".rstrip() + f", got {got}")
     return dict(zip(names, values))
 
 

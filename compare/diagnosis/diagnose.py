@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from compare.diagnosis.comparing import Blocks, Compared, whole
+from compare.diagnosis.comparing import Blocks, Compared, distance, whole
 from compare.diagnosis.derivations import Answer, Derivation
 from compare.diagnosis.findings import Fault, Size
 from compare.diagnosis.localise import Localiser, Located
+from compare.diagnosis.probes import why_not_comparable
 from compare.diagnosis.report import Report
 from compare.diagnosis.standards import Standard, Trial
 
@@ -168,11 +169,9 @@ def _unsteady(first: Localiser, others: list[Localiser]) -> list[str]:
         if again is None or again.shape != array.shape:
             found.append(one.name)
             continue
-        if array.dtype == object:
+        if why_not_comparable(again, array):
             continue  # no numbers, as the comparison says
         limit = float((one.limits * one.scales).max())
-        with np.errstate(invalid="ignore"):
-            far = np.abs(again - array)
-        if (far > limit).any() or (np.isnan(again) != np.isnan(array)).any():
+        if ((distance(again, array) > limit) & ~(np.isnan(again) & np.isnan(array))).any():
             found.append(one.name)
     return found

@@ -69,7 +69,7 @@ class Fault:
     @property
     def title(self) -> str:
         """Number and name. The gradient of a parameter is named without its gate: the equation is the same for all."""
-        name = self.name if self.shown else self.name.removesuffix(f"_{self.gate}")
+        name = self.name.removesuffix(f"_{self.gate}") if self.gate and not self.shown else self.label
         return f"({self.number}) {name}" if self.number else name
 
     def as_json(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from compare.diagnosis.comparing import Blocks, Compared, compare_run, distance
 from compare.diagnosis.derivations import Answer, Arrays, Derivation
 from compare.diagnosis.influence import Influence
-from compare.diagnosis.probes import Key, Record, Recorder
+from compare.diagnosis.probes import Key, Record, Recorder, why_not_comparable
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
@@ -252,7 +252,7 @@ class Localiser:
 
     def _follows(self, one: Compared, record: Record, answer: Arrays) -> bool:
         """Return whether a wrong quantity has the value that a right equation gives for the wrong values before it."""
-        if any(a.shape != right.shape for a, right in zip(one.actual, one.right)):
+        if any(why_not_comparable(a, right) for a, right in zip(one.actual, one.right)):
             return False
         if one.shown:
             parts = [record[one.name, t] for t in one.steps or (None,)]

@@ -132,7 +132,7 @@ class Recorder:
         key = self._key(name, step_and_value(arguments, t)[0])
         expected = self.reference.get(key)
         got = as_float64(value)
-        problem = "shown more often than in the reference" if expected is None else _problem(got, expected)
+        problem = "shown more often than in the reference" if expected is None else why_not_comparable(got, expected)
         shown = Shown(key, got, value, value, problem, _place())
         if self.feedback and expected is not None:
             returned = self.feedback(key, expected)
@@ -153,7 +153,8 @@ class Recorder:
         if steps is None:
             close = difflib.get_close_matches(name, self._steps, n=1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"probe: expected one of {', '.join(self._steps)}; got {name!r}{meant}")
+            expected = f"one of {', '.join(self._steps)}" if self._steps else "none, since the reference shows none"
+            raise ValueError(f"probe: expected {expected}; got {name!r}{meant}")
         count = self._calls.get(name, 0)
         self._calls[name] = count + 1
         if t is None:
@@ -184,25 +185,31 @@ def _place() -> Place:
     return Place(frame.f_code.co_filename, frame.f_lineno)
 
 
-def _problem(got: Array, expected: Array) -> str:
-    """Why a value cannot be compared with the reference's; empty if it can."""
-    if got.dtype.kind not in "fciub":
-        return f"dtype {got.dtype}, expected numbers"
+def why_not_comparable(got: Array, expected: Array) -> str:
+    """Say why a value cannot be compared with the reference's; "" if it can."""
+    if got.dtype.kind not in "fiub":
+        return f"dtype {got.dtype}, expected real numbers"
     if got.shape != expected.shape:
         return f"shape {got.shape}, expected {expected.shape}"
     return ""
 
 
 def _like(value: Any, array: Array) -> Any:
-    """The array as what ``value`` is: a tensor on its device, an array of its dtype, a number, a list."""
+    """The array as what ``value`` is: a tensor on its device, an array of its dtype, a number, a list.
+
+    An array of numbers with a fraction does not become one of whole numbers.
+    """
     if hasattr(value, "detach"):
         import torch
 
-        returned = torch.as_tensor(array).to(dtype=value.dtype, device=value.device)
+        returned = torch.as_tensor(array)
+        cut = returned.is_floating_point() and not value.is_floating_point()
+        returned = returned.to(dtype=None if cut else value.dtype, device=value.device)
         # If autograd records the derivation itself, the gradient flows to the value as it was computed.
         return value + (returned - value).detach() if value.requires_grad else returned.clone()
     if isinstance(value, np.ndarray):
-        return array.astype(value.dtype)
+        cut = array.dtype.kind == "f" and value.dtype.kind != "f"
+        return array.astype(array.dtype if cut else value.dtype)
     return array.tolist() if isinstance(value, list) else array[()]
 
 

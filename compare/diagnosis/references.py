@@ -44,11 +44,13 @@ class TensorRecorder:
         """Record the value and return it as a separate node.
 
         Raises:
-            ValueError: the name was already shown at this step.
+            ValueError: the name was already shown at this step, or the value is complex.
         """
         t, value = step_and_value(arguments, t)
         if not isinstance(value, Tensor):
             value = torch.as_tensor(value, dtype=torch.get_default_dtype() if isinstance(value, float) else None)
+        if value.is_complex():
+            raise ValueError(f"reference: probe {name!r}: expected real numbers, got {value.dtype}; show both parts")
         if t is None:
             t = self._calls.get(name, 0)
         else:
@@ -139,7 +141,7 @@ class Autograd:
             nudge: applied to each floating-point argument.
 
         Raises:
-            ValueError: the number of outputs is not that of the problem.
+            ValueError: the number of outputs is not that of the problem, or none of them depends on the arguments.
         """
         recorder = recorder or TensorRecorder()
         parameters, inputs, returned = self._forward(recorder, dtype, nudge)
@@ -152,6 +154,8 @@ class Autograd:
             for name, tensor in outputs.items()
             if tensor.requires_grad
         ]
+        if not pairs and self.problem.differentiable:
+            raise ValueError(f"reference: expected {', '.join(names)} to depend on an argument, got a constant")
         if pairs:
             tensors, incoming = zip(*pairs)
             torch.autograd.backward(tensors, incoming)
@@ -166,13 +170,17 @@ class Autograd:
         """Return the outputs, under these names or numbered.
 
         Raises:
-            ValueError: the number of outputs is not that of the names.
+            ValueError: the number of outputs is not that of the names, or one is no tensor of real numbers.
         """
         *_, returned = self._forward(TensorRecorder(), torch.float64, lambda array: array)
         if names is None:
             names = ("output",) if len(returned) == 1 else tuple(f"output {n}" for n in range(len(returned)))
         if len(names) != len(returned):
             raise ValueError(f"outputs: expected {len(returned)} names, got {names!r}")
+        for name, tensor in zip(names, returned):
+            if not isinstance(tensor, Tensor) or tensor.is_complex():
+                kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+                raise ValueError(f"reference: {name}: expected a tensor of real numbers, got {kind}")
         return {name: as_float64(tensor) for name, tensor in zip(names, returned)}
 
     def _forward(
@@ -190,8 +198,8 @@ class Autograd:
         parameters = {name: leaf(array, True) for name, array in self.problem.parameters.items()}
         differentiable = self.problem.differentiable
         inputs = {name: leaf(array, name in differentiable) for name, array in self.problem.inputs.items()}
-        # Views, because a function may write to its arguments, which are not leaves in a model either.
-        given = [v.view_as(v) if isinstance(v, Tensor) and v.requires_grad else v for v in inputs.values()]
+        # Copies, because a function may write to its arguments, which it may not to leaves.
+        given = [v.clone() if isinstance(v, Tensor) else v for v in inputs.values()]
         before = torch.get_default_dtype()
         torch.set_default_dtype(dtype)
         try:

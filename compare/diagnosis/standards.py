@@ -72,8 +72,8 @@ class Standard:
         adjoints = [_largest(value) for (name, _), value in self.right.record.items() if name.startswith("d_")]
         answer = self.right.answer
         adjoints += map(_largest, [*answer.d_inputs.values(), *answer.gradients.values()])
-        #: The median scale of values, and of adjoints.
-        self.typical = [float(np.median([s for s in scales if s > 0] or [0.0])) for scales in (values, adjoints)]
+        #: The median scale of values, and of adjoints; 1, that of what is drawn, where all are zero.
+        self.typical = [float(np.median([s for s in scales if s > 0] or [1.0])) for scales in (values, adjoints)]
         if dtype != "float64":
             self.measure_noise()
 
@@ -131,10 +131,11 @@ def _largest(array: Array) -> float:
 
 def _farthest(value: Array, others: list[Array | None]) -> Array:
     """Return the largest distance of the others from the value, by element."""
+    same = [other for other in others if other is not None and other.shape == value.shape]
+    if not same or value.dtype.kind != "f":
+        return np.zeros(value.shape)
     with np.errstate(invalid="ignore"):
-        distances = [np.abs(other - value) for other in others if other is not None and other.shape == value.shape]
-    found = np.max(distances, axis=0) if distances and value.dtype.kind == "f" else np.zeros(value.shape)
-    return np.nan_to_num(found, nan=0.0, posinf=0.0)
+        return np.nan_to_num(np.max([np.abs(other - value) for other in same], axis=0), nan=0.0, posinf=0.0)
 
 
 def _check_finite(right: Reference) -> None:

@@ -18,6 +18,9 @@ from compare.diagnosis.standards import Trial
 #: The scale of the random inputs on the trial that detects clipping and overflow.
 LARGE = 10.0
 
+#: How far two runs of the reference may differ, relative to the scale of an output.
+REPEATABLE = 1e-3
+
 
 @dataclass(eq=False)
 class Trials:
@@ -88,7 +91,9 @@ class Trials:
         inputs = arguments.as_dtype(arguments.drawn(size, rng, scale), dtype)
         parameters = arguments.as_dtype(flat(self._parameters(rng)), dtype)
         function = of_module(self._module) if self._module else of_function(self.reference, self.nested)
-        outputs = Autograd(function, Problem(parameters, inputs, {}, self.fixed)).outputs(self.outputs)
+        reference = Autograd(function, Problem(parameters, inputs, {}, self.fixed))
+        outputs = reference.outputs(self.outputs)
+        _check_repeatable(outputs, reference.outputs(self.outputs))
         problem = Problem(parameters, inputs, arguments.as_dtype(arguments.incoming(outputs, rng), dtype), self.fixed)
         axes = arguments.axes_of(self.axes, inputs)
         return Trial(arguments.described(inputs, axes) + remark, problem, Autograd(function, problem).run, axes)
@@ -106,6 +111,16 @@ def _module(reference: Any) -> nn.Module | None:
     if isinstance(reference, type) and issubclass(reference, nn.Module):
         reference = reference()
     return copy.deepcopy(reference).double() if isinstance(reference, nn.Module) else None
+
+
+def _check_repeatable(outputs: Arrays, again: Arrays) -> None:
+    """Check that a second run gave the same outputs: what is random would otherwise count as rounding."""
+    for name, array in outputs.items():
+        one, other = np.nan_to_num(array.astype(float)), np.nan_to_num(again[name].astype(float))
+        if one.shape != other.shape or (np.abs(one - other) > REPEATABLE * np.abs(one).max(initial=0)).any():
+            raise ValueError(
+                f"reference: {name}: the same arguments give different results; pass random numbers as an input"
+            )
 
 
 def _is_drawn(inputs: Any) -> bool:

@@ -85,7 +85,7 @@ def _paragraphs(report: Findings) -> list[Text]:
             _paragraph(
                 "called twice, different results",
                 f"the same arguments give a different {', '.join(report.unsteady)} in a later call",
-                "look for state kept between calls: a buffer, a sum that is not reset, a tape",
+                "look for state kept between calls: a buffer, a sum that is not reset, a tape, a random generator",
             )
         ]
     paragraphs = [_of_changed(name, steps) for name, steps in report.changed.items()]
@@ -105,6 +105,7 @@ def _paragraphs(report: Findings) -> list[Text]:
             _paragraph(
                 f"{fault.title} as you show it is not {fault.name}",
                 f"{right}: the probe shows another quantity, or the error cancels",
+                _line(fault),
                 *_details(fault),
             )
         )
@@ -162,9 +163,13 @@ def _of_faults(faults: list[Fault]) -> list[Text]:
         words = [f"gate{'s' if len(gates) > 1 else ''} {' '.join(gates)}"] if gates else []
         words += [", ".join(filter(None, [_steps(fault.steps), _rows(fault.rows)]))]
         more = "".join(f"  {part}" for part in words if part)
-        line = f"{fault.file}:{fault.line}: {fault.code}" if fault.file else ""
-        paragraphs.append(_paragraph(fault.title, line, *_details(fault), more=more))
+        paragraphs.append(_paragraph(fault.title, _line(fault), *_details(fault), more=more))
     return paragraphs
+
+
+def _line(fault: Fault) -> str:
+    """Return the line of the probe that showed a fault."""
+    return f"{fault.file}:{fault.line}: {fault.code}" if fault.file else ""
 
 
 def _details(fault: Fault) -> list[str]:

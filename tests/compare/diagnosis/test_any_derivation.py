@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from compare import assert_function, check_backward, check_function
+from compare import assert_function, check_backward, check_function, probe
 
 X = np.random.default_rng(0).normal(size=(4, 3))
 W, V = torch.from_numpy(X[:2]), torch.from_numpy(X[2:])
@@ -55,6 +55,16 @@ def product(w, v, shape):
         ("inputs", lambda rng: X, "expected a function that returns a dict by name, it returns a ndarray"),
         ("inputs", {"inputs": (0, 3)}, r"expected sizes of at least 1, got \(0, 3\)"),
         ("inputs", {"inputs": X + 1j}, "expected real numbers, got complex128"),
+        ("inputs", {"inputs": W}, "expected an array, got a tensor"),
+        ("reference", lambda x: torch.dropout(x, 0.5, True), "output: the same arguments give different results"),
+        ("reference", lambda x: torch.tanh(x).detach(), "expected output to depend on an argument, got a constant"),
+        ("reference", lambda x: {"y": x}, "output: expected a tensor of real numbers, got dict"),
+        ("reference", torch.fft.fft, "output: expected a tensor of real numbers, got torch.complex128"),
+        (
+            "reference",
+            lambda x: probe("f", torch.fft.fft(x)).real,
+            "probe 'f': expected real numbers, got torch.complex128",
+        ),
         ("parameters", [X], "expected a dict by name, got"),
         ("outputs", "y", "expected a tuple of names, got 'y'"),
         ("outputs", ("y", "z"), "expected 1 names"),

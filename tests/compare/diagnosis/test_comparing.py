@@ -1,6 +1,7 @@
 """What is compared, what a finding says of it, and what may be handed in and returned."""
 
 import inspect
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -84,6 +85,74 @@ def test_a_gradient_that_is_missing_without_none_is_a_finding():
     assert report.faults[0].problem == "missing"
     (missing,) = [one.difference() for one in report.chained if one.problem == "missing"]
     assert (missing.name, missing.error, missing.tolerance, missing.index) == ("U", np.inf, 0, ())
+
+
+@pytest.mark.parametrize("returned", ["todo", [[1.0], [2.0, 3.0]], np.ones((4, 3), complex)])
+def test_a_gradient_that_is_no_array_of_real_numbers_is_a_finding(returned):
+    report = check_backward(
+        lambda x: (x * x, x),
+        lambda x, d: (returned,),
+        lambda x: x * x,
+        {"x": np.random.default_rng(0).normal(size=(4, 3))},
+    )
+    (fault,) = report.faults
+    assert fault.name == "d_x"
+    assert fault.problem.startswith("dtype ")
+    json.dumps(report.as_json(), allow_nan=False)
+
+
+def test_a_wrong_mask_is_a_finding():
+    report = check_backward(
+        lambda x: (x * probe("m", x < 0), x),
+        lambda x, d: d * (x > 0),
+        lambda x: x * probe("m", x > 0),
+        {"x": (4, 3)},
+    )
+    assert names(report) == ["m"]
+
+
+def test_whole_numbers_shown_in_the_place_of_others_are_the_only_finding():
+    """What is fed back keeps its fractions."""
+    report = check_backward(
+        lambda x: (probe("y", (3 * x).astype(int)) ** 2, x),
+        lambda x, d: 18 * x * d,
+        lambda x: probe("y", 3 * x) ** 2,
+        {"x": (4, 3)},
+    )
+    assert names(report) == ["y"]
+
+
+def test_an_argument_s_gradient_is_told_from_the_probes_of_the_same_name():
+    def forward(y, W):
+        tape = [y]
+        for _ in range(3):
+            tape.append(probe("y", np.tanh(tape[-1] @ W)))
+        return tape[-1], (tape, W)
+
+    def backward(turned, sign):
+        def run(given, d_y):
+            (*tape, y), W = given
+            d_W = 0
+            for y_prev in reversed(tape):
+                d_z = probe("d_y", d_y) * (1 - y * y)
+                d_W, d_y, y = d_W + y_prev.T @ d_z, d_z @ (W if turned else W.T), y_prev
+            return sign * d_y, d_W
+
+        return run
+
+    def reference(y, W):
+        for _ in range(3):
+            y = probe("y", torch.tanh(y @ W))
+        return y
+
+    def check(turned, sign):
+        return check_backward(forward, backward(turned, sign), reference, {"y": (2, 3), "W": (3, 3)})
+
+    assert check(False, 1).agrees
+    assert check(False, -1).titles == ["d_y (returned)"]
+    both = check(True, 1)
+    assert [(fault.label, fault.code[:5]) for fault in both.faults] == [("d_y", "d_z ="), ("d_y (returned)", "")]
+    assert {"d_y", "d_y (returned)"} <= both.as_json()["forced"].keys()
 
 
 def test_integers_and_masks_have_no_gradient():

@@ -8,7 +8,7 @@ import torch
 from derived import write
 from zoo.memory import B, D, H, Memory, names
 
-from compare import check_backward, check_file
+from compare import check_backward, check_file, probe
 
 # Gradients that are zero.
 
@@ -109,3 +109,32 @@ def test_an_error_of_a_hundred_thousandth_in_float32_code_is_a_fault():
 
     report = check_backward(in_float32, backward, Memory.reference, Memory.inputs, **Memory.options)
     assert names(report) == ["V"]
+
+
+def test_where_torch_approximates_softplus_an_exact_one_agrees():
+    """Beyond 20 torch takes x for softplus(x), and large values reach beyond."""
+
+    def forward(x):
+        a = probe("a", np.logaddexp(0, x))
+        return np.exp(-a) * x, (x, a)
+
+    def backward(tape, d_y):
+        x, a = tape
+        d_a = probe("d_a", -d_y * np.exp(-a) * x)
+        return d_y * np.exp(-a) + d_a / (1 + np.exp(-x))
+
+    def reference(x):
+        return torch.exp(-probe("a", torch.nn.functional.softplus(x))) * x
+
+    report = check_backward(forward, backward, reference, {"x": (40, 5)})
+    assert report.agrees, str(report)
+    assert len(report.sizes) == 3
+    worse = check_backward(lambda x: forward(x * (1 + 1e-9)), backward, reference, {"x": (40, 5)})
+    assert not worse.agrees
+
+
+def test_a_gradient_is_wrong_where_all_true_ones_are_zero():
+    report = check_backward(lambda x: (np.sign(x), None), lambda tape, d_y: d_y, torch.sign, {"x": (4, 3)})
+    assert names(report) == ["d_x"]
+    assert report.faults[0].worst.error < 1e6
+    assert check_backward(lambda x: (np.sign(x), None), lambda tape, d_y: 1e-17 * d_y, torch.sign, {"x": (4, 3)}).agrees

@@ -147,6 +147,7 @@ def test_a_misplaced_probe_is_named_where_the_gradients_are_right():
     assert [fault.name for fault in report.misplaced] == ["d_c"]
     assert names(report) == []
     assert "the gradients are right; d_c as you show it is not d_c" in str(report)
+    assert f"memory.py:{report.misplaced[0].line}: {report.misplaced[0].code}" in str(report)
 
 
 def test_a_misplaced_probe_and_a_wrong_equation_are_told_apart():
@@ -191,6 +192,11 @@ def test_a_fault_in_something_that_is_not_shown_names_the_probe_to_add():
 def test_a_misspelt_probe_is_answered_with_the_name_that_is_meant():
     with pytest.raises(ValueError, match=r"got 'd_cc'; did you mean 'd_c'\?"):
         check_memory(('probe("d_c"', 'probe("d_cc"'))
+
+
+def test_a_probe_that_the_reference_lacks_altogether_is_answered_with_that():
+    with pytest.raises(ValueError, match="probe: expected none, since the reference shows none; got 'y'"):
+        check_backward(lambda x: (probe("y", 2 * x), x), lambda x, d: 2 * d, lambda x: 2 * x, {"x": (2, 3)})
 
 
 def test_a_probe_that_is_called_too_often_is_a_finding():

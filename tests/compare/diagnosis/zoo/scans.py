@@ -47,7 +47,7 @@ class SelectiveScan(Specimen):
 
     @staticmethod
     def reference(x, delta, A, Bm, C, skip):
-        step = probe("step", torch.nn.functional.softplus(delta, threshold=800))
+        step = probe("step", torch.nn.functional.softplus(delta))
         decay = probe("decay", torch.exp(-A.exp() * step[:, :, None]))
         h, y = x.new_zeros(D, N), []
         for t in range(T):
