@@ -5,15 +5,19 @@ recorded: one value instead of another, a missing or an extra term or factor, a 
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain, combinations, combinations_with_replacement
 
 import numpy as np
 
-from compare.diagnosis.comparing import Compared
+from compare.diagnosis.comparing import Compared, expands
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
 #: The largest error, relative to the scale of the values, at which a formula matches.
 MATCH = 1e-11
+
+#: A ratio this close to 1 is no mistake in a factor.
+NO_MISTAKE = 1e-6
 
 #: Products of two recorded values are tried only if there are no more values than this.
 MANY = 60
@@ -35,25 +39,29 @@ def general_hint(trial: Trial, standard: Standard, fault: Compared) -> str:
         return shape
     if standard.dtype != "float64" or not fault.actual or fault.right[0].dtype.kind != "f":
         return ""
+    if fault.actual[0].dtype.kind != "f":
+        return f"rounded to {fault.actual[0].dtype}" if fault.actual[0].dtype.kind in "iub" else ""
     wrong = np.concatenate([mask.ravel() for mask in fault.wrong()])
     actual, right = (np.concatenate([part.ravel() for part in parts]) for parts in (fault.actual, fault.right))
     if not wrong.any():
         return ""
     if not np.isfinite(actual[wrong]).all():
         return "not a number" if np.isnan(actual[wrong]).any() else "infinite"
-    if not actual[wrong].any():
-        return "zero (never computed, or never carried back)"
     scale = max(np.abs(right).max(), np.abs(actual).max())
+    if np.abs(actual[wrong]).max() <= MATCH * scale:
+        return "zero where it is wrong" if actual.any() else "zero (never computed, or never carried back)"
 
     def explains(candidate: Array) -> bool:
         return bool(np.isfinite(candidate).all() and np.abs(candidate[wrong] - actual[wrong]).max() <= MATCH * scale)
 
+    values = _recorded(trial, standard, fault)
     ratio = float((actual * right)[wrong].sum() / max((right * right)[wrong].sum(), np.finfo(float).tiny))
     if wrong.sum() > 1 and explains(ratio * right):
-        return "the sign is wrong" if abs(ratio + 1) < MATCH else f"{ratio:.12g} times the expected value"
-    candidates = _of_sums(trial, standard, fault) if fault.kind == "gradient" else _of_values(trial, standard, fault)
+        return _of_ratio(ratio, values)
     with np.errstate(all="ignore"):
-        for words, candidate in candidates:
+        for words, candidate in chain(
+            _of_sums(trial, standard, fault) if fault.kind == "gradient" else (), _of_values(fault, values)
+        ):
             if candidate.shape == actual.shape and explains(candidate):
                 return words
     return ""
@@ -62,17 +70,43 @@ def general_hint(trial: Trial, standard: Standard, fault: Compared) -> str:
 def _of_shape(fault: Compared) -> str | None:
     """Return a hint for a wrong shape; None if the shapes agree."""
     for actual, right in zip(fault.actual, fault.right):
-        if actual.shape != right.shape:
-            turned = actual.T
-            same = turned.shape == right.shape and np.allclose(turned, right, rtol=1e-9)
-            return "transposed" if same or (turned.shape == right.shape and actual.ndim > 1) else ""
+        if actual.shape == right.shape:
+            continue
+        if actual.dtype.kind == "f":
+            for count in range(1, actual.ndim + 1):
+                for axes in combinations(range(actual.ndim), count):
+                    for total in (actual.sum(axis=axes), actual.sum(axis=axes, keepdims=True)):
+                        if total.shape == right.shape and np.allclose(total, right, rtol=1e-9):
+                            return f"not summed over ax{'i' if count == 1 else 'e'}s {', '.join(map(str, axes))}"
+        return "transposed" if actual.T.shape == right.shape and actual.ndim > 1 else ""
     return None
 
 
-def _of_values(trial: Trial, standard: Standard, fault: Compared) -> Iterator[tuple[str, Array]]:
-    """Yield candidates for an intermediate, an output or an input's gradient, flattened, the most specific first."""
+def _of_ratio(ratio: float, values: dict[str, Array]) -> str:
+    """Return a hint for a value that is a multiple of the right one: a scalar that is missing or extra, if one fits."""
+    if abs(ratio + 1) < MATCH:
+        return "the sign is wrong"
+    if abs(ratio - 1) < NO_MISTAKE:
+        return ""
+    for name, value in values.items():
+        for form, factor in FACTORS.items() if (value == value[0]).all() else ():
+            number = factor(value[0])
+            if abs(ratio * number - 1) < MATCH:
+                return _missing_factor(name, form)
+            if abs(ratio - number) < MATCH * abs(number):
+                return f"an extra factor of {form.format(name)}"
+    return f"{ratio:.12g} times the expected value"
+
+
+def _missing_factor(name: str, form: str) -> str:
+    if name.startswith("d_") and form == "{}":
+        return f"the incoming gradient {name} is ignored"
+    return f"∘ {form.format(name)} is missing"
+
+
+def _of_values(fault: Compared, values: dict[str, Array]) -> Iterator[tuple[str, Array]]:
+    """Yield candidates made of recorded values, flattened, the most specific first."""
     right = np.concatenate([part.ravel() for part in fault.right])
-    values = _recorded(trial, standard, fault)
     for name, value in values.items():
         yield f"the same as {name}", value
     for words, order in (("previous", -1), ("next", 1)):
@@ -83,53 +117,53 @@ def _of_values(trial: Trial, standard: Standard, fault: Compared) -> Iterator[tu
         yield "the steps are in reverse order", np.concatenate([part.ravel() for part in fault.right[::-1]])
     yield "transposed", np.concatenate([part.T.ravel() for part in fault.right])
     for name, value in values.items():
-        ignored = name.startswith("d_")
         for form, factor in FACTORS.items():
-            words = form.format(name)
-            missing = (
-                f"the incoming gradient {name} is ignored" if ignored and form == "{}" else f"∘ {words} is missing"
-            )
-            yield missing, right / factor(value)
-            yield f"an extra factor of {words}", right * factor(value)
+            yield _missing_factor(name, form), right / factor(value)
+            yield f"an extra factor of {form.format(name)}", right * factor(value)
     for name, value in values.items():
-        yield f"the term {name} is missing", right - value
-        yield f"an extra term {name}", right + value
-        yield f"the term {name} has the wrong sign", right - 2 * value
+        yield from _of_term(name, value, right)
     if len(values) <= MANY:
-        names = list(values)
-        for n, name in enumerate(names):
-            for other in names[n:]:
-                product = values[name] * values[other]
-                yield f"the term {name} ∘ {other} is missing", right - product
-                yield f"an extra term {name} ∘ {other}", right + product
-                yield f"only the term {name} ∘ {other} is present", product
+        for (name, value), (other, times) in combinations_with_replacement(values.items(), 2):
+            yield from _of_term(f"{name} ∘ {other}", value * times, right)
+            yield f"only the term {name} ∘ {other} is present", value * times
+
+
+def _of_term(term: str, value: Array, right: Array) -> Iterator[tuple[str, Array]]:
+    """Yield the right value without a term, with it once too often, and with its sign wrong."""
+    yield f"the term {term} is missing", right - value
+    yield f"the term -{term} is missing, or {term} is extra", right + value
+    yield f"the term {term} has the wrong sign", right - 2 * value
+    yield f"the term -{term} has the wrong sign", right + 2 * value
 
 
 def _recorded(trial: Trial, standard: Standard, fault: Compared) -> dict[str, Array]:
-    """Return the reference's other values with the same steps and shapes, flattened; values of the same kind first."""
-    record = standard.right.record
+    """Return what the reference recorded or was given, flattened, where it has the shape of the fault or expands to it.
+
+    Values of the same shape are first, and among these values of the same kind.
+    """
+    record, problem = standard.right.record, trial.problem
     steps: list[int | None] = [*fault.steps] or [None]
     shapes = [part.shape for part in fault.right]
-    found: dict[str, Array] = {}
+    given = problem.inputs | problem.parameters | {f"d_{name}": array for name, array in problem.d_outputs.items()}
+    found: dict[str, list[Array]] = {}
     for name in dict.fromkeys(name for name, _ in record):
-        parts = [record.get((name, t)) for t in steps]
-        if name != fault.name and all(p is not None and p.shape == s for p, s in zip(parts, shapes)):
-            found[name] = np.concatenate([part.ravel() for part in parts if part is not None])
-    given = trial.problem.inputs | {f"d_{name}": array for name, array in trial.problem.d_outputs.items()}
+        parts = [record.get((name, t), record.get((name, None))) for t in steps]
+        if name != fault.name and all(part is not None for part in parts):
+            found[name] = parts  # type: ignore[assignment]
     for name, array in given.items():
         if name in found or not isinstance(array, np.ndarray) or array.dtype.kind != "f":
             continue
-        if [array.shape] == shapes:
-            found[name] = array.ravel()
-        elif (
-            fault.steps
-            and array.ndim
-            and len(array) > max(fault.steps)
-            and [array[t].shape for t in fault.steps] == shapes
-        ):
-            found[name] = np.concatenate([array[t].ravel() for t in fault.steps])
+        by_step = fault.steps and array.ndim and len(array) > max(fault.steps)
+        if by_step and all(expands(array[t].shape, shape) for t, shape in zip(fault.steps, shapes)):
+            found[name] = [array[t] for t in fault.steps]
+        else:
+            found[name] = [array] * len(shapes)
+    fitting = {
+        name: parts for name, parts in found.items() if all(expands(p.shape, shape) for p, shape in zip(parts, shapes))
+    }
     backward = fault.name.startswith("d_")
-    return dict(sorted(found.items(), key=lambda pair: pair[0].startswith("d_") != backward))
+    order = sorted(fitting, key=lambda n: ([p.shape for p in fitting[n]] != shapes, n.startswith("d_") != backward))
+    return {n: np.concatenate([np.broadcast_to(p, s).ravel() for p, s in zip(fitting[n], shapes)]) for n in order}
 
 
 def _of_sums(trial: Trial, standard: Standard, fault: Compared) -> Iterator[tuple[str, Array]]:

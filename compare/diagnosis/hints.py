@@ -71,7 +71,7 @@ def hint(fault: Compared, witness: Witness) -> str:
     stack: Callable[[list[Array]], Array] = np.stack if fault.steps else lambda parts: parts[0]
     whole, right, wrong = stack(fault.actual), stack(fault.right), stack(fault.wrong())
     scale = np.abs(right).max()
-    actual, reference = whole[wrong], right[wrong]
+    actual = whole[wrong]
     if not actual.size or not np.isfinite(actual).all():
         return ""
     if witness.lengths is not None and fault.steps:
@@ -88,9 +88,6 @@ def hint(fault: Compared, witness: Witness) -> str:
             continue
         if candidate.shape == wrong.shape and np.abs(actual - candidate[wrong]).max() <= match * scale:
             return words
-    ratio = float((actual * reference).sum() / max((reference * reference).sum(), np.finfo(float).tiny))
-    if actual.size > 1 and np.abs(actual - ratio * reference).max() <= MATCH * max(1.0, abs(ratio)) * scale:
-        return "the sign is wrong" if abs(ratio + 1) < MATCH else f"{ratio:.12g} times the expected value"
     return ""
 
 
