@@ -118,7 +118,8 @@ class CellForm:
 
     def __init__(self, cell: Any, layout: Mapping[str, Any], options: Mapping[str, Any], where: str):
         if cell not in CELLS:
-            raise ValueError(f"CELL: expected one of {', '.join(CELLS)} in {where}, got {cell!r}")
+            other = "; anything else needs --reference FILE:NAME" if cell is None else ""
+            raise ValueError(f"CELL: expected one of {', '.join(CELLS)} in {where}, got {cell!r}{other}")
         self.cell, self.options = cell, dict(options)
         self.gates = tuple(gate for gate in CELLS[cell].gates if gate != "f" or not self.options.get("coupled"))
         self.states = CELLS[cell].states

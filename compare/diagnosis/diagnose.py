@@ -21,6 +21,10 @@ K = 2.0
 LOWER = ("float32", "float16", "bfloat16")
 
 
+#: What is said where several quantities differ and the reference shows no intermediate.
+NO_PROBES = "Nothing is shown, so these may be consequences of one error: add probes to the code and to the reference"
+
+
 @dataclass
 class Subject:
     """What is checked, and how.
@@ -84,14 +88,18 @@ def _check_standard(subject: Subject) -> None:
 
 
 def _dtype(subject: Subject) -> str:
-    """Return the lowest precision in what the derivation returns for double-precision arguments."""
+    """Return the lowest precision in what the derivation returns for double-precision arguments. Note a mixture."""
     (trial, *_) = subject.trials("float64")
     try:
         answer = subject.derivation.solve(trial.problem, None)
     except Exception:  # the recorded run reports it better
         return "float64"
-    found = {str(array.dtype) for array in answer.tensors().values()}
-    return next((dtype for dtype in reversed(LOWER) if dtype in found), "float64")
+    found = {name: str(array.dtype) for name, array in answer.tensors().items()}
+    lowest = next((dtype for dtype in reversed(LOWER) if dtype in found.values()), "float64")
+    if lowest != "float64" and "float64" in found.values():
+        names = ", ".join(name for name, dtype in found.items() if dtype == lowest)
+        subject.notes.append(f"Returned in {lowest}, unlike the rest: {names}")
+    return lowest
 
 
 def _localiser(subject: Subject, trial: Trial, dtype: str) -> Localiser:
@@ -128,6 +136,7 @@ def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
         notes=[
             *subject.notes,
             *([f"Without the reference fed back, the code raises {located.raised}"] if located.raised else []),
+            *([NO_PROBES] if len(located.faults) > 1 and not right.right.record else []),
         ],
         sizes=[Size(trial.label, located.agrees)],
     )

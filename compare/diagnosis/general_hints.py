@@ -16,9 +16,6 @@ from manual.arrays import Array
 #: The largest error, relative to the scale of the values, at which a formula matches.
 MATCH = 1e-11
 
-#: A ratio this close to 1 is no mistake in a factor.
-NO_MISTAKE = 1e-6
-
 #: Products of two recorded values are tried only if there are no more values than this.
 MANY = 60
 
@@ -86,7 +83,7 @@ def _of_ratio(ratio: float, values: dict[str, Array]) -> str:
     """Return a hint for a value that is a multiple of the right one: a scalar that is missing or extra, if one fits."""
     if abs(ratio + 1) < MATCH:
         return "the sign is wrong"
-    if abs(ratio - 1) < NO_MISTAKE:
+    if abs(ratio - 1) < MATCH:
         return ""
     for name, value in values.items():
         for form, factor in FACTORS.items() if (value == value[0]).all() else ():

@@ -65,7 +65,7 @@ class Standard:
         self.trial, self.dtype, self.k = trial, dtype, k
         self.tolerance = TOLERANCES["float64"] if tolerance is None else tolerance
         self.right = trial.reference()
-        _check_finite(self.right)
+        check_finite(self.right)
         self.noise: Reference | None = None
         values = [_largest(value) for (name, _), value in self.right.record.items() if not name.startswith("d_")]
         values += map(_largest, self.right.answer.outputs.values())
@@ -114,8 +114,9 @@ class Standard:
             return np.maximum(allowed, tiny) / self.tolerance, np.full(len(values), self.tolerance)
         eps = _eps(self.dtype)
         share = max([LEAST_ULPS * eps, *(moved[scales > 0] / scales[scales > 0])])
-        allowed = self.k * np.maximum(share * scales, eps * eps * typical)
-        scales = np.where(scales > 0, scales, max(typical, tiny))
+        least = eps * eps * typical
+        allowed = self.k * np.maximum(share * scales, least)
+        scales = np.where(scales > least, scales, max(typical, tiny))
         return scales, np.maximum(allowed, tiny) / scales
 
 
@@ -138,8 +139,12 @@ def _farthest(value: Array, others: list[Array | None]) -> Array:
         return np.nan_to_num(np.max([np.abs(other - value) for other in same], axis=0), nan=0.0, posinf=0.0)
 
 
-def _check_finite(right: Reference) -> None:
-    """Check that the reference is finite. An intermediate may be infinite, such as a masked score."""
+def check_finite(right: Reference) -> None:
+    """Check that the reference is finite. An intermediate may be infinite, such as a masked score.
+
+    Raises:
+        ValueError: it is not.
+    """
     tensors = {name: (array, np.isfinite) for name, array in right.answer.tensors().items()}
     shown = {
         name if t is None else f"{name} at step {t}": (array, lambda a: ~np.isnan(a))

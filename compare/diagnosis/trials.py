@@ -8,12 +8,13 @@ from types import NoneType
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from compare.diagnosis import arguments
 from compare.diagnosis.derivations import Arrays, Problem, flat, nested_as
 from compare.diagnosis.references import Autograd, of_function, of_module
-from compare.diagnosis.standards import Trial
+from compare.diagnosis.standards import Trial, check_finite
 
 #: The scale of the random inputs on the trial that detects clipping and overflow.
 LARGE = 10.0
@@ -80,11 +81,9 @@ class Trials:
         """Draw all trials in one dtype; the values are the same in each."""
         found = []
         for n, (size, scale, remark) in enumerate(self._draws):
-            try:
-                found.append(self._draw(size, scale, remark, np.random.default_rng(self.seed + n), dtype))
-            except ValueError:
-                if scale == 1.0:
-                    raise  # where numbers are large, the reference itself may overflow
+            trial = self._draw(size, scale, remark, np.random.default_rng(self.seed + n), dtype)
+            if scale == 1.0 or _is_finite(trial, dtype):  # where numbers are large, the reference itself may overflow
+                found.append(trial)
         return found
 
     def _draw(self, size: Any, scale: float, remark: str, rng: np.random.Generator, dtype: str) -> Trial:
@@ -121,6 +120,16 @@ def _check_repeatable(outputs: Arrays, again: Arrays) -> None:
             raise ValueError(
                 f"reference: {name}: the same arguments give different results; pass random numbers as an input"
             )
+
+
+def _is_finite(trial: Trial, dtype: str) -> bool:
+    """Whether the reference is finite, in double precision and in that of the derivation."""
+    try:
+        for precision in {"float64", dtype}:
+            check_finite(trial.reference(dtype=getattr(torch, precision)))
+    except ValueError:
+        return False
+    return True
 
 
 def _is_drawn(inputs: Any) -> bool:

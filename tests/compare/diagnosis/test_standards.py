@@ -111,6 +111,31 @@ def test_an_error_of_a_hundred_thousandth_in_float32_code_is_a_fault():
     assert names(report) == ["V"]
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_large_values_are_left_out_where_the_reference_overflows(dtype):
+    inner = (lambda x: np.exp(np.exp(x))) if dtype == "float64" else np.exp
+    slope = np.exp if dtype == "float64" else np.ones_like
+    outer = (lambda x: torch.exp(torch.exp(x))) if dtype == "float64" else torch.exp
+    report = check_backward(
+        lambda x: (inner(x), x), lambda x, d: d * inner(x) * slope(x), outer, {"x": (40,)}, dtype=dtype
+    )
+    assert report.agrees, str(report)
+    assert len(report.sizes) == 2
+
+
+def test_one_gradient_in_a_lower_precision_than_the_rest_is_noted():
+    def check(d_x_dtype):
+        return check_backward(
+            lambda x, w: (x * w, (x, w)),
+            lambda tape, d: ((d * tape[1]).astype(d_x_dtype), d * tape[0]),
+            lambda x, w: x * w,
+            {"x": (4, 3), "w": (4, 3)},
+        )
+
+    assert "Returned in float32, unlike the rest: d_x" in str(check(np.float32))
+    assert "unlike the rest" not in str(check(np.float64))
+
+
 def test_where_torch_approximates_softplus_an_exact_one_agrees():
     """Beyond 20 torch takes x for softplus(x), and large values reach beyond."""
 

@@ -182,6 +182,22 @@ def test_without_probes_only_consequences_are_named_and_the_probe_to_add_first()
     assert f"probe({report.unshown[0]!r}" in str(report)
 
 
+def test_without_any_probe_the_report_says_that_all_may_be_consequences():
+    def check(d_y):
+        return check_backward(
+            lambda x, w: (np.tanh(x) * w, (x, w)),
+            lambda tape, d: (d_y(d) * tape[1] * (1 - np.tanh(tape[0]) ** 2), d_y(d) * np.tanh(tape[0])),
+            lambda x, w: torch.tanh(x) * w,
+            {"x": (4, 3), "w": (4, 3)},
+        )
+
+    words = "these may be consequences of one error: add probes to the code and to the reference"
+    report = check(lambda d: 2 * d)
+    assert names(report) == ["d_x", "d_w"]
+    assert words in str(report)
+    assert words not in str(check(lambda d: d))
+
+
 def test_a_fault_in_something_that_is_not_shown_names_the_probe_to_add():
     report = check_memory(('d_f = probe("d_f", d_c * c_prev)', "d_f = d_c * h_prev"))
     assert report.kinds[0] == "not shown"
