@@ -179,7 +179,8 @@ def _of_answer(name: str, kind: str, actual: Array, right: Array, standard: Stan
     part = "outputs" if kind == "output" else "d_inputs"
     noise = [getattr(standard.noise.answer, part)[name]] if standard.noise else []
     label = f"d_{name}" if kind == "d_input" else name
-    axes = _axes(right.shape, trial, "TB")
+    letters = [letter for letter in "TB" if kind == "output" or (name, letter) not in trial.lacking]
+    axes = _axes(right.shape, trial, "".join(letters))
     if "T" in axes and actual.shape == right.shape:
         scales, limits = standard.limits([*right], [step for array in noise for step in array], kind == "d_input")
         rows = axes["B"] - 1 if "B" in axes else None

@@ -98,10 +98,11 @@ class Localiser:
         self.derivation, self.trial, self.standard = derivation, trial, standard
         self.gates, self.blocks = gates, blocks
         self.ascending: frozenset[str] = frozenset()
+        self.skipped: dict[str, int] = {}
 
     def answer(self) -> Answer:
         """Run the derivation without comparing anything."""
-        return self.derivation.solve(self.trial.problem, Recorder(self.standard.right.record, None, self.ascending))
+        return self.derivation.solve(self.trial.problem, Recorder(self.standard.right.record))
 
     def run(
         self,
@@ -122,7 +123,9 @@ class Localiser:
                 return None
             return instead.get(key, expected)
 
-        recorder = Recorder(self.standard.right.record, None if free is None else feedback, self.ascending, restored)
+        recorder = Recorder(
+            self.standard.right.record, None if free is None else feedback, self.ascending, self.skipped, restored
+        )
         answer = self.derivation.solve(self.trial.problem, recorder)
         compared = self._compare(recorder, answer)
         if self.standard.noise is None and not all(one.agrees for one in compared):
@@ -150,6 +153,7 @@ class Localiser:
         found = Located(chained, forced)
         if found.agrees:
             return found
+        found.chained, found.forced = chained, forced = self._at_the_end_that_fits(chained, forced)
         if chained.answers_right:
             for one in chained.wrong.values():
                 (found.faults if self._is_too_small_to_show(one, found) else found.misplaced).append(one)
@@ -179,6 +183,16 @@ class Localiser:
                     share[one.name, order] = float(np.mean(one.errors <= one.limits)) if len(one.errors) else 0.0
         self.ascending = frozenset(n for n in unnumbered if share.get((n, True), 0.0) > share.get((n, False), 0.0))
         return self.run() if self.ascending else descending
+
+    def _at_the_end_that_fits(self, chained: Run, forced: Run) -> tuple[Run, Run]:
+        """Run the code again with calls missing from the other end of the steps, and return what differs less."""
+        self.skipped = forced.recorder.missing()
+        if self.skipped:
+            again = self._attempt(free=())
+            if again is not None and len(again.wrong) < len(forced.wrong):
+                return self.run(), again
+            self.skipped = {}
+        return chained, forced
 
     def _without_misplaced(self, forced: Run) -> tuple[Run, list[Compared], tuple[str, ...]]:
         """Separate the probes that show something other than their name says.

@@ -1,7 +1,7 @@
 """Record what a derivation's probes show, and feed the reference back.
 
 A name shown once has no step. The calls of a name shown repeatedly are numbered in order, those of an adjoint in
-reverse order, unless they give ``t=``. Nothing here depends on what is computed.
+reverse order, unless they give ``t=`` or the localiser says otherwise. Nothing here depends on what is computed.
 """
 
 import difflib
@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,7 @@ class Recorder:
         reference: the correct values, by key.
         feedback: what to return; the value itself by default.
         ascending: the adjoints that are shown, without a step, in the order of the steps rather than in reverse.
+        skipped: by name, how many calls without a step are missing before the first, rather than after the last.
         restored: the names whose arrays are restored at each later call if they were changed in place.
     """
 
@@ -109,9 +111,11 @@ class Recorder:
         reference: Mapping[Key, Array],
         feedback: Feedback | None = None,
         ascending: Collection[str] = (),
+        skipped: Mapping[str, int] = MappingProxyType({}),
         restored: Collection[str] = (),
     ):
-        self.reference, self.feedback, self.ascending, self.restored = reference, feedback, ascending, restored
+        self.reference, self.feedback, self.restored = reference, feedback, restored
+        self.ascending, self.skipped = ascending, skipped
         self.shown: list[Shown] = []
         self.repeated: list[Shown] = []  # another value under a key that had been shown
         self._steps: dict[str, list[int | None]] = {}
@@ -148,6 +152,11 @@ class Recorder:
             self._watched.append(shown)
         return shown.returned
 
+    def missing(self) -> dict[str, int]:
+        """Return how many calls are missing of each name that is shown without a step, but less often than expected."""
+        missing = {name: len(self._steps[name]) - self._calls[name] for name in self.numbered}
+        return {name: count for name, count in missing.items() if count > 0}
+
     def _key(self, name: str, t: int | None) -> Key:
         steps = self._steps.get(name)
         if steps is None:
@@ -158,12 +167,13 @@ class Recorder:
         count = self._calls.get(name, 0)
         self._calls[name] = count + 1
         if t is None:
-            if count >= len(steps):
+            place = count + self.skipped.get(name, 0)
+            if place >= len(steps):
                 return name, -1 - count  # one call too many
             if len(steps) > 1:
                 self.numbered.add(name)
             descending = name.startswith("d_") and name not in self.ascending
-            return name, steps[len(steps) - 1 - count if descending else count]
+            return name, steps[len(steps) - 1 - place if descending else place]
         if steps == [None]:
             return name, None
         if t not in steps:

@@ -38,7 +38,8 @@ class Trial:
 
     ``label`` describes the size. ``reference`` takes the arguments of ``Autograd.run`` and returns everything under the
     derivation's names and in its layout. ``axes`` holds the sizes of the step and row axes, by letter. ``rows_last``
-    says that rows are the last axis, not the first after the steps.
+    says that rows are the last axis, not the first after the steps. ``lacking`` holds pairs of an input and a letter
+    whose axis it lacks, known from other sizes, even if its shape looks like it.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Trial:
     reference: Callable[..., Reference]
     axes: dict[str, int] = field(default_factory=dict)
     rows_last: bool = False
+    lacking: frozenset[tuple[str, str]] = frozenset()
 
 
 class Standard:

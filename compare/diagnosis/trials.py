@@ -2,8 +2,9 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from types import NoneType
 from typing import Any
 
@@ -84,7 +85,8 @@ class Trials:
             trial = self._draw(size, scale, remark, np.random.default_rng(self.seed + n), dtype)
             if scale == 1.0 or _is_finite(trial, dtype):  # where numbers are large, the reference itself may overflow
                 found.append(trial)
-        return found
+        lacking = _lacking(found)
+        return [replace(trial, lacking=lacking) for trial in found]
 
     def _draw(self, size: Any, scale: float, remark: str, rng: np.random.Generator, dtype: str) -> Trial:
         inputs = arguments.as_dtype(arguments.drawn(size, rng, scale), dtype)
@@ -120,6 +122,15 @@ def _check_repeatable(outputs: Arrays, again: Arrays) -> None:
             raise ValueError(
                 f"reference: {name}: the same arguments give different results; pass random numbers as an input"
             )
+
+
+def _lacking(trials: list[Trial]) -> frozenset[tuple[str, str]]:
+    """Return the pairs of an input and a letter whose axis it lacks: its shape is always the same, that axis is not."""
+    inputs = [trial.problem.inputs for trial in trials]
+    differentiable = trials[0].problem.differentiable
+    constant = [name for name in differentiable if len({getattr(one.get(name), "shape", ()) for one in inputs}) == 1]
+    letters = [letter for letter in trials[0].axes if len({trial.axes[letter] for trial in trials}) > 1]
+    return frozenset(product(constant, letters))
 
 
 def _is_finite(trial: Trial, dtype: str) -> bool:

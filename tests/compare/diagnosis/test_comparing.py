@@ -27,6 +27,20 @@ def test_without_axes_no_steps_and_rows_are_made_up():
     assert "step" not in fault.where and "row" not in fault.where
 
 
+def test_an_input_without_rows_gets_none_where_its_size_is_by_chance_that_of_the_batch():
+    def report(*rows):
+        return check_backward(
+            lambda x, W: (x @ W, (x, W)),
+            lambda tape, d_y: (2 * d_y @ tape[1].T, 2 * tape[0].T @ d_y),
+            lambda x, W: x @ W,
+            [{"x": (B, 3), "W": (3, 2)} for B in rows],
+            axes="B",
+        )
+
+    assert [fault.rows for fault in report(3, 5).faults] == [(0, 1, 2), ()]
+    assert [fault.rows for fault in report(3).faults] == [(0, 1, 2), (0, 1, 2)]
+
+
 def test_a_transposed_gradient_is_a_finding_and_all_else_is_still_checked():
     report = check_memory(
         ('grads["W"] += x.T @ d_c', 'grads["W"] = grads["W"].reshape(H, D) + d_c.T @ x'), ("d_c * c_prev)", "d_c)")

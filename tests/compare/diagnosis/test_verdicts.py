@@ -230,6 +230,15 @@ def test_probes_may_be_left_out_at_some_steps():
 # Several faults, and faults in odd places.
 
 
+def test_a_loop_that_leaves_the_last_step_out_is_told_from_wrong_equations():
+    """The probes are numbered from the other end then: only what the missing step carries is wrong."""
+    report = check_memory(("reversed(range(len(tape)))", "reversed(range(len(tape) - 1))"))
+    assert {*names(report)} == {"d_h", "d_c", "W", "V", "U", "d_x"}
+    d_h, d_c = report.faults[:2]
+    assert (d_h.name, d_h.steps) == ("d_h", (3,))
+    assert (d_c.name, d_c.steps) == ("d_c", (3,))
+
+
 def test_two_faults_in_one_equation_are_one_wrong_equation():
     report = check_memory(("d_c + d_h * (1 - np.tanh(c) ** 2))", "-d_c + d_h * np.tanh(c) ** 2)"))
     assert names(report) == ["d_c"]
