@@ -153,7 +153,7 @@ class Localiser:
         found = Located(chained, forced)
         if found.agrees:
             return found
-        found.chained, found.forced = chained, forced = self._at_the_end_that_fits(chained, forced)
+        found.chained, found.forced = chained, forced = self._as_numbered_best(chained, forced)
         if chained.answers_right:
             for one in chained.wrong.values():
                 (found.faults if self._is_too_small_to_show(one, found) else found.misplaced).append(one)
@@ -184,15 +184,21 @@ class Localiser:
         self.ascending = frozenset(n for n in unnumbered if share.get((n, True), 0.0) > share.get((n, False), 0.0))
         return self.run() if self.ascending else descending
 
-    def _at_the_end_that_fits(self, chained: Run, forced: Run) -> tuple[Run, Run]:
-        """Run the code again with calls missing from the other end of the steps, and return what differs less."""
-        self.skipped = forced.recorder.missing()
-        if self.skipped:
-            again = self._attempt(free=())
-            if again is not None and len(again.wrong) < len(forced.wrong):
-                return self.run(), again
-            self.skipped = {}
-        return chained, forced
+    def _as_numbered_best(self, chained: Run, forced: Run) -> tuple[Run, Run]:
+        """Run the code again with the calls of its probes numbered otherwise, and return the runs that differ least.
+
+        A loop may leave out the last step rather than the first, or go forward where it should go back.
+        """
+        first, unnumbered = (self.ascending, self.skipped), {*forced.recorder.numbered}
+        other = frozenset(name for name in unnumbered - self.ascending if name.startswith("d_"))
+        best, runs = first, (chained, forced)
+        for numbering in ((self.ascending, forced.recorder.missing()), (other, {})):
+            self.ascending, self.skipped = numbering
+            again = self._attempt(free=()) if numbering != first else None
+            if again is not None and len(again.wrong) < len(runs[1].wrong):
+                best, runs = numbering, (self.run(), again)
+        self.ascending, self.skipped = best
+        return runs
 
     def _without_misplaced(self, forced: Run) -> tuple[Run, list[Compared], tuple[str, ...]]:
         """Separate the probes that show something other than their name says.

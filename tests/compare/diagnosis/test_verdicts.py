@@ -239,6 +239,13 @@ def test_a_loop_that_leaves_the_last_step_out_is_told_from_wrong_equations():
     assert (d_c.name, d_c.steps) == ("d_c", (3,))
 
 
+def test_a_backward_loop_that_goes_forward_is_told_from_wrong_equations():
+    report = check_memory(
+        ("reversed(range(len(tape)))", "range(len(tape))"), ("np.stack(d_x[::-1]), d_c", "np.stack(d_x), d_c")
+    )
+    assert names(report) == ["d_h", "d_c", "d_c_0"]
+
+
 def test_two_faults_in_one_equation_are_one_wrong_equation():
     report = check_memory(("d_c + d_h * (1 - np.tanh(c) ** 2))", "-d_c + d_h * np.tanh(c) ** 2)"))
     assert names(report) == ["d_c"]
