@@ -187,11 +187,10 @@ class CellForm:
 
     def explain(self, trial: Trial, answer: Answer) -> str:
         """Name a known mistake in the cell that explains every difference."""
-        if self.layout.vectors == "columns":
-            return ""
-        canonical = self._canonical(trial.problem.parameters)
-        problem = Problem(canonical, trial.problem.inputs, trial.problem.d_outputs)
-        return explanation(self.cell, self.equations, problem, self.express, answer)
+        given, canonical = trial.problem, self._canonical(trial.problem.parameters)
+        problem = Problem(canonical, self._all_turned(given.inputs), self._all_turned(given.d_outputs))
+        in_rows = Answer(self._all_turned(answer.outputs), self._all_turned(answer.d_inputs), answer.gradients)
+        return explanation(self.cell, self.equations, problem, self.express, in_rows)
 
     def express(self, gradients: Arrays) -> Arrays:
         """Convert gradients from PyTorch's layout to the file's."""

@@ -8,6 +8,7 @@ that reproduces every output and gradient of the derivation is the explanation.
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,6 +49,8 @@ def explanation(
         express: converts gradients from PyTorch's layout to that of the answer.
         answer: the outputs and gradients of the derivation.
     """
+    turned = _with_z_negated if "renewing" in equations else dict
+    problem = replace(problem, parameters=turned(problem.parameters))
 
     def reproduces(kernel: Any, probe: Probe | None) -> bool:
         x, *state = problem.inputs.values()
@@ -55,7 +58,7 @@ def explanation(
         output, last, tape = kernel.forward(x, tuple(state), problem.parameters, probe)
         d_x, d_initial, gradients = kernel.backward(tape, d_output, tuple(d_state), probe)
         outputs, d_inputs = zip(problem.d_outputs, (output, *last)), zip(problem.inputs, (d_x, *d_initial))
-        made = Answer(dict(outputs), dict(d_inputs), express(gradients)).tensors()
+        made = Answer(dict(outputs), dict(d_inputs), express(turned(gradients))).tensors()
         return all(_same(array, made[name]) for name, array in answer.tensors().items())
 
     file, options = f"{cell}.py", {}
@@ -77,6 +80,12 @@ def explanation(
             numbers = dict.fromkeys(equation(equations, name.partition("[")[0]).number for name in fault.wrong)
             return f"({', '.join(filter(None, numbers))}) {fault.title}"
     return ""
+
+
+def _with_z_negated(arrays: Arrays) -> Arrays:
+    """Return a GRU's parameters or gradients for an update gate that is the other way round: 1 - σ(z) is σ(-z)."""
+    split = {name: np.split(array, 3) for name, array in arrays.items()}
+    return {name: np.concatenate([r, -z, n]) for name, (r, z, n) in split.items()}
 
 
 class _Mistaken:

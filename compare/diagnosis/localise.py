@@ -289,10 +289,11 @@ class Localiser:
         wrong = {one.name for one in found.faults}
         fed_back = self._fed_back(found, free)
         influence = Influence(self.trial, fed_back)
+        compared = {one.name for one in found.forced.compared}  # a gradient that was not derived shows nothing
         candidates = {}
         for name in influence.names:
             if name not in fed_back and name not in free:
-                reached = influence.of(name)
+                reached = influence.of(name) & compared
                 if len(reached) > 1 and reached <= wrong:
                     candidates[name] = reached
         if not candidates:

@@ -104,3 +104,58 @@ def test_the_gru_whose_reset_gate_comes_first(tmp_path):
     report = check_file(path)
     assert report.titles == ["(G23) d_h_prev"]
     assert [fault.hint for fault in report.faults] == ["d_q ∘ r is missing"]
+
+
+TUTORIAL_GRU = """
+import numpy as np
+
+CELL = "gru"
+LAYOUT = {"gates": "z r n", "stacked": ["z r", "n"], "joined": "hx", "biases": 1, "vectors": "columns"}
+OPTIONS = {"update_gate": "renews", "reset_after": False}
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def forward(p, x, h_0):
+    h, hs, tape = h_0, [], []
+    for x_t in x:
+        z, r = np.split(sigmoid(p["weight_zr"] @ np.concatenate([h, x_t]) + p["bias_zr"]), 2)
+        n = np.tanh(p["weight_n"] @ np.concatenate([r * h, x_t]) + p["bias_n"])
+        tape.append((x_t, h, z, r, n))
+        h = (1 - z) * h + z * n
+        hs.append(h)
+    return np.stack(hs), h, tape
+
+
+def backward(p, tape, d_output, d_h):
+    d = {name: np.zeros_like(array) for name, array in p.items()}
+    for (x, h, z, r, n), d_h_t in zip(tape[::-1], d_output[::-1]):
+        d_h = d_h + d_h_t
+        d_n = d_h * z * (1 - n * n)
+        d_q = (p["weight_n"].T @ d_n)[: len(h)]
+        d_zr = np.concatenate([d_h * (n - h) * z * (1 - z), d_q * h * r * (1 - r)])
+        d["weight_zr"] += d_zr @ np.concatenate([h, x]).T
+        d["weight_n"] += d_n @ np.concatenate([r * h, x]).T
+        d["bias_zr"] += d_zr.sum(axis=1, keepdims=True)
+        d["bias_n"] += d_n.sum(axis=1, keepdims=True)
+        d_h = d_h * (1 - z) + d_q * r + (p["weight_zr"].T @ d_zr)[: len(h)]
+    return d
+"""
+
+
+def test_a_gru_as_in_tutorials_agrees(tmp_path):
+    (tmp_path / "mine.py").write_text(TUTORIAL_GRU)
+    report = check_file(tmp_path / "mine.py")
+    assert report.agrees, str(report)
+    assert report.left_out == ("d_x", "d_h_0")
+
+
+def test_a_gru_as_in_tutorials_is_explained_by_a_known_mistake_without_probes_and_without_all_gradients(tmp_path):
+    (tmp_path / "mine.py").write_text(TUTORIAL_GRU.replace("* r * (1 - r)", "* r"))
+    report = check_file(tmp_path / "mine.py")
+    assert report.faults == []
+    assert {*report.consequences} == {one.label for one in report.chained if not one.agrees}
+    assert report.unshown[0] == "d_h"
+    assert report.explanation == "(G22) d_z_r: (1 - r) is missing"
