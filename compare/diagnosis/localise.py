@@ -17,7 +17,7 @@ import numpy as np
 from compare.diagnosis.comparing import Blocks, Compared, compare_run, distance
 from compare.diagnosis.derivations import Answer, Arrays, Derivation
 from compare.diagnosis.influence import Influence
-from compare.diagnosis.probes import Key, Record, Recorder, why_not_comparable
+from compare.diagnosis.probes import Key, Record, Recorder, as_float64, why_not_comparable
 from compare.diagnosis.standards import Standard, Trial
 from manual.arrays import Array
 
@@ -159,8 +159,11 @@ class Localiser:
                 (found.faults if self._is_too_small_to_show(one, found) else found.misplaced).append(one)
             return found
         forced, found.misplaced, free = self._without_misplaced(forced)
+        unrestored = forced
         forced, found.changed = self._without_changed(forced, free)
         found.forced, found.faults = forced, list(forced.wrong.values())
+        if found.changed:
+            self._set_changed_apart(found, unrestored, free)
         self._set_unused_apart(found, free)
         if len(found.faults) > 1:
             self._set_unshown_apart(found, free)
@@ -235,6 +238,14 @@ class Localiser:
                 guilty[name] = tuple(sorted(t for t in steps if t >= 0))
                 forced = replace(restored, compared=[one for one in restored.compared if one.name not in free])
         return forced, guilty
+
+    def _set_changed_apart(self, found: Located, unrestored: Run, free: tuple[str, ...]) -> None:
+        """Drop the faults that a right equation gives for what a changed array holds afterwards."""
+        shown = [s for s in unrestored.recorder.shown if s.key[0] in found.changed and not s.problem]
+        afterwards = {s.key: as_float64(s.returned) for s in shown}
+        influence = Influence(self.trial, self._fed_back(found, free) - {*found.changed})
+        record, answer = influence.following(afterwards)
+        found.faults = [one for one in found.faults if not self._follows(one, record, answer)]
 
     def _is_too_small_to_show(self, one: Compared, found: Located) -> bool:
         """Whether an error reaches the answer, and only drowns there in what rounding may do.

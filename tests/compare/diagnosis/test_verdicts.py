@@ -104,6 +104,18 @@ def test_an_array_that_is_changed_has_no_step_where_there_are_none():
     assert "y was changed after it was shown\n" in str(report)
 
 
+@pytest.mark.parametrize("name, after", [("h", "f"), ("c", "c")])
+def test_what_a_changed_array_is_used_for_next_is_not_blamed(name, after):
+    changed = f"hs.append(h.copy())\n        if len(tape) == 3:\n            {name} *= 0.5"
+    report = check_memory(("hs.append(h)", changed))
+    assert report.changed == {name: (2,)}
+    assert names(report) == []
+    assert [one.wrong_steps() for one in report.chained if one.name == after] == [(3, 4)]
+    also_wrong = check_memory(("hs.append(h)", changed), ("d_c * c_prev", "d_c * c"))
+    assert also_wrong.changed == {name: (2,)}
+    assert names(also_wrong) == ["d_f"]
+
+
 def test_a_change_that_nobody_sees_is_no_finding():
     assert check_memory(("hs.append(h)", "hs.append(h.copy())\n        f = f.copy()\n        f *= 2")).agrees
 
