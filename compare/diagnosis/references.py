@@ -176,7 +176,8 @@ class Autograd:
         if names is None:
             names = ("output",) if len(returned) == 1 else tuple(f"output {n}" for n in range(len(returned)))
         if len(names) != len(returned):
-            raise ValueError(f"outputs: expected {len(returned)} names, got {names!r}")
+            count = f"{len(returned)} name{'s' if len(returned) > 1 else ''}"
+            raise ValueError(f"outputs: expected {count}, got {names!r}")
         for name, tensor in zip(names, returned):
             if not isinstance(tensor, Tensor) or tensor.is_complex():
                 kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__

@@ -112,7 +112,7 @@ def _run(
             "quantities": displayed(report),
         }
     except BaseException as error:  # including SystemExit: whatever it is, the file raised it
-        outcome = {"error": _explained(error, path)}
+        outcome = {"error": _explained(error, path, *(reference or ())[:1])}
     with suppress(ValueError, OSError):  # the file may have closed them
         sys.stdout.flush()
         sys.stderr.flush()
@@ -141,16 +141,22 @@ def _limit_memory(gibibytes: float) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 
 
-def _explained(error: BaseException, path: Path) -> str:
-    """Format an error for the user, without this project's own frames."""
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() == path.resolve():
+def _explained(error: BaseException, *files: Path) -> str:
+    """Format an error for the user, without this project's own frames.
+
+    Args:
+        error: the error.
+        files: the user's files, the derivation first.
+    """
+    theirs = {file.resolve() for file in files}
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() in theirs:
         return "".join(traceback.format_exception_only(error)).rstrip()
     frames = traceback.extract_tb(error.__traceback__)
-    own = [k for k, frame in enumerate(frames) if Path(frame.filename).resolve() == path.resolve()]
+    own = [k for k, frame in enumerate(frames) if Path(frame.filename).resolve() in theirs]
     if isinstance(error, ValueError) and (not own or (own[-1] < len(frames) - 1 and _is_ours(frames[-1].filename))):
-        return f"{path}:{frames[own[-1]].lineno}: {error}" if own else str(error)
+        return f"{frames[own[-1]].filename}:{frames[own[-1]].lineno}: {error}" if own else str(error)
     if not own:
-        return f"{path}: {''.join(traceback.format_exception_only(error)).rstrip()}"
+        return f"{files[0]}: {''.join(traceback.format_exception_only(error)).rstrip()}"
     trace = error.__traceback__
     for _ in range(own[0]):
         trace = trace.tb_next if trace else None

@@ -67,7 +67,7 @@ def product(w, v, shape):
         ),
         ("parameters", [X], "expected a dict by name, got"),
         ("outputs", "y", "expected a tuple of names, got 'y'"),
-        ("outputs", ("y", "z"), "expected 1 names"),
+        ("outputs", ("y", "z"), "expected 1 name, got"),
         ("axes", ("T",), "expected a string such as 'T B', got"),
         ("seed", -1, "expected at least 0, got -1"),
         ("seed", "1", "expected a whole number, got '1'"),

@@ -81,6 +81,20 @@ def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path, preloaded):
     assert text.splitlines()[-1].startswith("ValueError: operands could not be broadcast together")
 
 
+def test_an_error_in_the_reference_is_shown_from_the_reference_on(tmp_path, preloaded):
+    mine, reference = tmp_path / "mine.py", tmp_path / "reference.py"
+    mine.write_text(
+        "INPUTS = {'x': (2, 3)}\n\ndef forward(x):\n    return x, None\n\ndef backward(tape, d):\n    return d\n"
+    )
+    reference.write_text("def reference(x):\n    return x + x[:1, :2]\n")
+    with pytest.raises(ValueError) as error:
+        check_within(60, 8, mine, (reference, "reference"))
+    text = str(error.value)
+    assert text.count('File "') == text.count(str(reference)) == 1
+    assert "return x + x[:1, :2]" in text
+    assert text.splitlines()[-1].startswith("RuntimeError: The size of tensor a (3) must match")
+
+
 def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_which(tmp_path, preloaded):
     path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "(d_h * (1 - h * h)).T"))
     checked = check(path)
