@@ -111,6 +111,46 @@ def test_an_error_of_a_hundred_thousandth_in_float32_code_is_a_fault():
     assert names(report) == ["V"]
 
 
+@pytest.mark.parametrize("seed", [12, 13, 31])
+def test_noise_in_a_gradient_that_is_truly_zero_is_no_fault_in_float32_either(seed):
+    """These are the draws of the first forty on which the noise was more than twice autograd's."""
+
+    def forward(x, b):
+        centred = x + b - (x + b).mean(axis=0)
+        r = 1 / np.sqrt((centred * centred).mean(axis=0) + np.float32(1e-5))
+        return centred * r, (centred * r, r)
+
+    def backward(tape, d_n):
+        n, r = tape
+        d_x = r * (d_n - d_n.mean(axis=0) - n * (d_n * n).mean(axis=0))
+        return d_x, d_x.sum(axis=0)
+
+    def reference(x, b):
+        y = probe("y", x + b)
+        centred = y - y.mean(dim=0)
+        return centred * (centred * centred).mean(dim=0).add(1e-5).rsqrt()
+
+    def check(backward):
+        return check_backward(forward, backward, reference, {"x": (16, 4), "b": (4,)}, dtype="float32", seed=seed)
+
+    assert check(backward).agrees
+    assert names(check(lambda tape, d_n: (backward(tape, d_n)[0], d_n.sum(axis=0)))) == ["d_b"]
+
+
+def test_a_step_that_is_zero_up_to_rounding_hides_no_error_at_the_others():
+    x = np.array([0.7, 0.2, -1.1], np.float32)
+
+    def forward(x):
+        return np.stack([probe("y", (x_t + np.float32(0.1) - np.float32(0.3)) * (1 - 0.1 * (x_t < 0))) for x_t in x]), x
+
+    def reference(x):
+        return torch.stack([probe("y", x_t + 0.1 - 0.3) for x_t in x])
+
+    report = check_backward(forward, lambda x, d: d, reference, {"x": x})
+    assert report.dtype == "float32"
+    assert [(fault.name, fault.steps) for fault in report.faults] == [("y", (2,))]
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
 def test_large_values_are_left_out_where_the_reference_overflows(dtype):
     inner = (lambda x: np.exp(np.exp(x))) if dtype == "float64" else np.exp
