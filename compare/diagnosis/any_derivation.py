@@ -116,6 +116,8 @@ def check_function(
         ValueError: the arguments cannot be compared. Exceptions raised by the functions propagate.
     """
     _check_callable(function=function, reference=reference)
+    if isinstance(function, type) and not issubclass(function, torch.autograd.Function):
+        raise ValueError(f"function: expected a torch.autograd.Function or a function, got {function.__name__}")
     like = [value(np.random.default_rng(seed)) if callable(value) else value for value in inputs]
     floating = [isinstance(value, torch.Tensor) and value.is_floating_point() for value in like]
     asked = [value.requires_grad if is_floating else False for value, is_floating in zip(like, floating)]
@@ -182,7 +184,8 @@ def _dtype_of(inputs: Any) -> str | None:
 
 def _argument_names(function: Any, count: int) -> list[str]:
     """Return the names of a function's arguments; for a ``Function``, those of its forward without ``ctx``."""
-    forward = getattr(function, "forward", function) if isinstance(function, type) else function
+    is_class = isinstance(function, type) and issubclass(function, torch.autograd.Function)
+    forward = function.forward if is_class or isinstance(function, torch.nn.Module) else function
     try:
         names = [
             n
@@ -191,6 +194,6 @@ def _argument_names(function: Any, count: int) -> list[str]:
         ]
     except (TypeError, ValueError):
         names = []
-    if isinstance(function, type) and len(names) == count + 1:
+    if is_class and function.setup_context is torch.autograd.Function.setup_context:
         names = names[1:]
-    return names if len(names) == count else [f"input {n}" for n in range(count)]
+    return names[:count] if len(names) >= count else [f"input {n}" for n in range(count)]

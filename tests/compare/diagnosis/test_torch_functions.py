@@ -39,6 +39,42 @@ def test_a_gradient_that_torch_sums_to_the_right_shape_is_right():
     assert report.agrees, str(report)
 
 
+class Scaled(torch.autograd.Function):
+    """x times a factor, which has a default."""
+
+    @staticmethod
+    def forward(ctx, x, factor=2.0):
+        ctx.factor = factor
+        return factor * x
+
+    @staticmethod
+    def backward(ctx, d_y):
+        return 3 * ctx.factor * d_y, None
+
+
+class SeparateContext(torch.autograd.Function):
+    """The same with a context of its own."""
+
+    @staticmethod
+    def forward(x, factor=2.0):
+        return factor * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, d_y):
+        return 6 * d_y, None
+
+
+@pytest.mark.parametrize("function", [Scaled, SeparateContext])
+@pytest.mark.parametrize("more", [(), (2.0,)])
+def test_arguments_are_named_as_in_the_forward_pass_where_some_have_defaults(function, more):
+    report = check_function(function, lambda x, factor=2.0: factor * x, X, *more)
+    assert [(fault.name, fault.hint) for fault in report.faults] == [("d_x", "3 times the expected value")]
+
+
 class DoubledInPlace(torch.autograd.Function):
     """2 x, written into x."""
 
@@ -75,6 +111,9 @@ def test_a_module_that_applies_a_function_is_checked_as_a_function():
 
     report = check_function(Layer(), lambda x: 2 * x, X)
     assert report.agrees, str(report)
+    assert [one.label for one in report.chained] == ["output", "d_x"]
+    with pytest.raises(ValueError, match=r"function: expected a torch.autograd.Function or a function, got Layer"):
+        check_function(Layer, lambda x: 2 * x, X)
 
 
 @pytest.mark.parametrize(
