@@ -8,6 +8,7 @@ from zoo import (
     feedforward,
     functions,
     grus,
+    linear_recurrences,
     losses,
     lstm_variants,
     lstms,
@@ -20,7 +21,7 @@ from zoo.specimen import FileSpecimen, Specimen
 
 FAMILIES = (
     *(lstms, lstm_variants, grus, recurrences, sparse_recurrences, feedforward),
-    *(normalisation, attentions, convolutions, scans, losses, functions),
+    *(normalisation, attentions, convolutions, scans, linear_recurrences, losses, functions),
 )
 
 #: All of them, by name.
