@@ -226,9 +226,9 @@ def _compared(
             continue
         else:
             largest = float(distance(a, r).max())
-            errors[k] = 0.0 if largest == 0 else largest / scales[k] if scales[k] else np.inf
+            errors[k] = largest / scales[k]  # which is at least the smallest number there is
             if not np.isfinite(largest):
-                errors[k], problems = np.inf, problems or ["not finite"]
+                problems = problems or ["not finite"]
     numbered = tuple(t for t in steps if t is not None)
     return Compared(
         name, gate, kind, numbered, actual, right, errors, limits, scales, problems[0] if problems else "", rows_axis,

@@ -147,6 +147,8 @@ class Pair:
             *outputs, tape = _several("forward", returned)
             named = _named("forward", outputs, list(problem.d_outputs), "and what backward needs")
             answered = {name: _array(value) for name, value in named.items()}
+            if probe:
+                probe.restore()
             returned = _call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
         d_inputs, gradients, left_out = self._gradients(returned, problem)
         changed = [

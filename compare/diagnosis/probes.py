@@ -103,7 +103,7 @@ class Recorder:
         feedback: what to return; the value itself by default.
         ascending: the adjoints that are shown, without a step, in the order of the steps rather than in reverse.
         skipped: by name, how many calls without a step are missing before the first, rather than after the last.
-        restored: the names whose arrays are restored at each later call if they were changed in place.
+        restored: the names whose arrays are restored if they are changed in place.
     """
 
     def __init__(
@@ -147,10 +147,17 @@ class Recorder:
             self.shown.append(shown)
         elif not _equal(got, self._seen[key]):
             self.repeated.append(shown)
-        self._restore()
+        self.restore()
         if name in self.restored:
             self._watched.append(shown)
         return shown.returned
+
+    def restore(self) -> None:
+        """Restore the arrays to be restored that were changed: at each call, and between the two passes."""
+        for shown in reversed(self._watched):  # an array shown at two steps holds what it held at the first
+            for thing, held in shown.held():
+                if _differs(thing, held):
+                    _write(thing, held)
 
     def missing(self) -> dict[str, int]:
         """Return how many calls are missing of each name that is shown without a step, but less often than expected."""
@@ -179,12 +186,6 @@ class Recorder:
         if t not in steps:
             raise ValueError(f"probe {name!r}: expected a step from {steps[0]} to {steps[-1]}, got {t}")
         return name, int(t)
-
-    def _restore(self) -> None:
-        for shown in reversed(self._watched):  # an array shown at two steps holds what it held at the first
-            for thing, held in shown.held():
-                if _differs(thing, held):
-                    _write(thing, held)
 
 
 def _place() -> Place:

@@ -58,6 +58,8 @@ class TorchFunction:
                 for name, value in zip(names, returned)
                 if value.requires_grad
             ]
+            if probe:
+                probe.restore()
             found = _backward(pairs, leaves) | misshapen
         for name, like in zip(problem.inputs, self.like):
             if name in leaves and name not in found and like.requires_grad:

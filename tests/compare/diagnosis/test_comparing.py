@@ -20,6 +20,24 @@ def test_steps_and_rows_of_a_fault_are_named():
     assert (fault.name, fault.steps, fault.rows) == ("d_f", (2,), (1,))
 
 
+def test_everything_is_compared_with_its_kind_its_steps_and_its_rows():
+    steps = tuple(range(T))
+    found = {one.label: (one.kind, one.gate, one.steps, one.rows_axis) for one in check_memory().chained}
+    shown = {name: ("value", "", steps, 0) for name in ("f", "c", "h")}
+    adjoints = {name: ("adjoint", "", steps, 0) for name in ("d_h", "d_c", "d_f")}
+    gradients = {name: ("gradient", "", (), None) for name in "WVU"}
+    inputs = {"d_x": ("d_input", "", steps, 0), "d_c_0": ("d_input", "", (), 0)}
+    assert found == shown | adjoints | {"output": ("output", "", steps, 0)} | inputs | gradients
+
+
+def test_a_probe_that_is_left_out_at_one_step_is_missing_there():
+    report = check_memory(
+        ('d_f = probe("d_f", d_c * c_prev)', 'd_f = d_c * c_prev\n        t != 2 and probe("d_f", d_f, t=t)')
+    )
+    missing = {one.name: one.missing for one in report.chained if one.shown}
+    assert missing == {"f": (), "c": (), "h": (), "d_h": (), "d_c": (), "d_f": (2,)}
+
+
 def test_without_axes_no_steps_and_rows_are_made_up():
     report = check_backward(lambda x: (np.sin(x), x), lambda x, d_y: d_y * np.sin(x), torch.sin, {"x": (T, B, H)})
     (fault,) = report.faults
@@ -99,6 +117,7 @@ def test_a_gradient_that_is_missing_without_none_is_a_finding():
     assert report.faults[0].problem == "missing"
     (missing,) = [one.difference() for one in report.chained if one.problem == "missing"]
     assert (missing.name, missing.error, missing.tolerance, missing.index) == ("U", np.inf, 0, ())
+    assert [one.kind for one in report.chained if one.problem] == ["gradient"]
 
 
 @pytest.mark.parametrize("returned", ["todo", [[1.0], [2.0, 3.0]], np.ones((4, 3), complex)])

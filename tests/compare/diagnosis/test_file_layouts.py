@@ -150,6 +150,7 @@ def test_a_gru_as_in_tutorials_agrees(tmp_path):
     report = check_file(tmp_path / "mine.py")
     assert report.agrees, str(report)
     assert report.left_out == ("d_x", "d_h_0")
+    assert {one.label: one.rows_axis for one in report.chained if one.kind == "output"} == {"output": 1, "h_n": 1}
 
 
 def test_a_gru_as_in_tutorials_is_explained_by_a_known_mistake_without_probes_and_without_all_gradients(tmp_path):
