@@ -62,7 +62,7 @@ class Linear:
                 shape and of the parameters' dtype.
         """
         if not isinstance(tape, LinearTape):
-            raise TypeError(f"tape: expected that of a forward pass, got {type(tape).__name__}")
+            raise TypeError(f"tape: expected the tape of a forward pass, got {type(tape).__name__}")
         h, weight = tape
         O, H = self.parameters["weight"].shape
         check_array("tape.weight", weight, "O, H", (O, H), self.dtype)

@@ -33,7 +33,8 @@ class Model:
         ``out`` is the tape of an earlier run, to be overwritten; ``options`` and errors are those of
         ``Recurrent.forward``.
         """
-        output, state, recurrent_tape = self.recurrent.forward(x, state, out=out and out[0], **options)
+        old = None if out is None else _parts("out", out)[0]
+        output, state, recurrent_tape = self.recurrent.forward(x, state, out=old, **options)
         logits, readout_tape = self.readout.forward(output)
         return logits, state, (recurrent_tape, readout_tape)
 
@@ -44,9 +45,7 @@ class Model:
 
         Errors are those of ``Recurrent.backward`` and ``Linear.backward``.
         """
-        if not (isinstance(tape, tuple) and len(tape) == 2):
-            raise TypeError(f"tape: expected that of a forward pass of a model, got {type(tape).__name__}")
-        recurrent_tape, readout_tape = tape
+        recurrent_tape, readout_tape = _parts("tape", tape)
         d_output, readout = self.readout.backward(readout_tape, d_logits)
         d_x, d_state, recurrent = self.recurrent.backward(recurrent_tape, d_output, d_state, probe)
         return (
@@ -55,3 +54,10 @@ class Model:
             {f"recurrent.{name}": gradient for name, gradient in recurrent.items()}
             | {f"readout.{name}": gradient for name, gradient in readout.items()},
         )
+
+
+def _parts(argument: str, tape: object) -> tuple[Any, ...]:
+    """Return the tapes of both parts of a model."""
+    if isinstance(tape, tuple) and len(tape) == 2:
+        return tape
+    raise TypeError(f"{argument}: expected the tape of a forward pass of a model, got {type(tape).__name__}")

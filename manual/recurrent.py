@@ -150,20 +150,22 @@ class Recurrent:
             masks: dropout masks from ``draw_masks``; required where dropout is applied.
             probe: called at each named intermediate with its name and the suffix of its layer and direction
                 (``c_l0_reverse``), the time step and the value (B, H); the computation goes on with what it returns.
-            out: the tape of an earlier run, given up to this one: wherever the sizes are equal, its memory is
-                overwritten, which saves a training loop the allocation of megabytes, and ``backward`` refuses it then.
+            out: the tape of an earlier run of this layer or one of the same form, given up to this one: wherever the
+                sizes are equal, its memory is overwritten, which saves a training loop the allocation of megabytes, and
+                ``backward`` refuses it then.
 
         Returns:
             output (T, B, directions * P), in the layout of x and zero in the padding; the state at the end of each
             sequence, in the shape of the initial one; the tape for ``backward``.
 
         Raises:
-            TypeError: an argument is not an array, or not of the parameters' dtype.
-            ValueError: an argument has the wrong shape, or the lengths don't fit.
+            TypeError: an argument is not an array, or not of the parameters' dtype; or ``out`` is no tape.
+            ValueError: an argument has the wrong shape, the lengths don't fit, or ``out`` is that of a layer of another
+                form.
         """
         layout = Layout.of(x, self.input_size, self.dtype, self.batch_first, lengths)
-        if out is not None and not isinstance(out, StackTape):
-            raise TypeError(f"out: expected the tape of an earlier run, got {type(out).__name__}")
+        if out is not None:
+            StackTape.check("out", out, self._form)
         masks = self._masks(masks, layout) if training and self.dropout and self.num_layers > 1 else None
         initial = self._by_sweep(self._initial, state, layout)
 
@@ -204,11 +206,7 @@ class Recurrent:
             ValueError: the tape is that of a layer of another form, or a later run has overwritten it; an argument has
                 the wrong shape; or there is a probe after a forward pass in several threads without one.
         """
-        if not isinstance(tape, StackTape):
-            raise TypeError(f"tape: expected that of a forward pass, got {type(tape).__name__}")
-        if tape.layer != self._form:
-            raise ValueError(f"tape: expected that of {self!r}, got that of {tape.layer}")
-        layout = tape.layout
+        layout = StackTape.check("tape", tape, self._form).layout
         d_source = layout.sequence("d_output", d_output, "directions * P", self.output_size, self.dtype)
         d_final = self._by_sweep(self._d_final, d_state, layout)
 

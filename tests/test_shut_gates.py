@@ -16,20 +16,23 @@ BIASES, SCALES = (0, -5, -10, -20, -35, -50), (1, 10, 100, 1e3, 1e4)
 
 
 class Problem:
-    """Weights and arguments that float32 holds, with a bias on every gate and inputs of a scale."""
+    """Weights and arguments of a dtype, with a bias on every gate and inputs of a scale.
 
-    def __init__(self, cell: str, bias: float, scale: float, seed: int):
+    Those of float32 would not do for float64, in which their products are exact.
+    """
+
+    def __init__(self, cell: str, dtype: str, bias: float, scale: float, seed: int):
         rng = np.random.default_rng(seed)
-        self.cell = cell
-        self.parameters = getattr(manual, cell)(D, H, dtype=np.float32, rng=rng).parameters
-        self.parameters["bias_ih_l0"] += np.float32(bias)
-        states = 2 if cell == "LSTM" else 1
-        self.x, self.d_output = scale * self._draw(rng, T, B, D), self._draw(rng, T, B, H)
-        self.state, self.d_state = ([self._draw(rng, 1, B, H) for _ in range(states)] for _ in range(2))
 
-    @staticmethod
-    def _draw(rng: np.random.Generator, *shape: int) -> np.ndarray:
-        return rng.normal(size=shape).astype(np.float32)
+        def draw(*shape: int) -> np.ndarray:
+            return rng.normal(size=shape).astype(dtype)
+
+        self.cell = cell
+        self.parameters = getattr(manual, cell)(D, H, dtype=dtype, rng=rng).parameters
+        self.parameters["bias_ih_l0"] += bias
+        states = 2 if cell == "LSTM" else 1
+        self.x, self.d_output = (scale * draw(T, B, D)).astype(dtype), draw(T, B, H)
+        self.state, self.d_state = ([draw(1, B, H) for _ in range(states)] for _ in range(2))
 
     def by_hand(self, dtype: DTypeLike) -> dict[str, np.ndarray]:
         layer = getattr(manual, self.cell)(D, H, dtype=dtype)
@@ -67,7 +70,7 @@ def ratio(cell: str, dtype: str, bias: float, scale: float, seeds: int) -> float
     """
     logs = []
     for seed in range(seeds):
-        problem = Problem(cell, bias, scale, seed)
+        problem = Problem(cell, dtype, bias, scale, seed)
         truth, ours, theirs = problem.by_hand(np.longdouble), problem.by_hand(dtype), problem.by_torch(dtype)
         for name, right in truth.items():
             ulp = np.abs(right).max() * np.finfo(dtype).eps
@@ -85,12 +88,9 @@ def test_shut_gates_are_as_precise_as_torch_s(cell, dtype):
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
-def test_errors_are_at_most_twice_torch_s_and_four_times_where_tanh_is_saturated(cell, dtype):
-    """Close to ±1 the derivative of an activation is a few ulps, of which NumPy's tanh may miss one and torch's half
-    one, and (F2) and (F3) round once more: what is left there has few digits on either side. They are lost in tanh
-    itself: with (1 - a) (1 + a) for 1 - a², and s (1 - v) (1 + v) for (F3), the means fall by less than a seventh."""
-    ratios = {(bias, scale): ratio(cell, dtype, bias, scale, seeds=12) for bias in BIASES for scale in SCALES}
-    for scale in SCALES:
-        assert np.exp(np.mean([np.log(ratios[bias, scale]) for bias in BIASES])) < 4
-    gated = {case: found for case, found in ratios.items() if cell != "RNN" and case[1] <= 10}
-    assert {case: found for case, found in gated.items() if found > 2} == {}
+def test_errors_are_at_most_twice_torch_s(cell, dtype):
+    """Where tanh is ±1 but for an ulp or two, its derivative is as wrong as tanh itself, and NumPy's is off by up to an
+    ulp in float32, torch's by half of one. With a bias of -10, that is most of what an RNN in float32 computes."""
+    limit = 3 if (cell, dtype) == ("RNN", "float32") else 2
+    ratios = {(bias, scale): ratio(cell, dtype, bias, scale, seeds=24) for bias in BIASES for scale in SCALES}
+    assert {case: found for case, found in ratios.items() if found > limit} == {}

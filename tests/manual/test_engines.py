@@ -137,7 +137,7 @@ def test_a_copy_of_a_tape_is_as_good_and_independent(cell, copied):
 def test_a_tape_of_another_engine_is_refused():
     compiled, numpy_layer = (Trial().layer(engine) for engine in ("compiled", "numpy"))
     output, _, tape = compiled.forward(np.ones((T, B, D)))
-    with pytest.raises(ValueError, match=r"tape: expected that of .*engine=numpy.*, got that of .*engine=compiled"):
+    with pytest.raises(ValueError, match=r"tape: expected the tape of .*engine=numpy.*, got that of .*engine=compiled"):
         numpy_layer.backward(tape, output)
 
 

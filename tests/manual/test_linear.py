@@ -69,7 +69,7 @@ def test_the_tape_has_its_own_h_and_weight(linear):
 
 
 def test_another_s_tape_is_refused(linear):
-    with pytest.raises(TypeError, match="tape: expected that of a forward pass, got ndarray"):
+    with pytest.raises(TypeError, match="tape: expected the tape of a forward pass, got ndarray"):
         linear.backward(H_IN, D_Y)
     tape = Linear(H, O + 1).forward(H_IN)[1]
     with pytest.raises(ValueError, match=r"tape.weight: expected shape \(O, H\) = \(2, 5\), got \(3, 5\)"):

@@ -1,6 +1,7 @@
 """What may be done with a tape: copied, pickled, shared between threads; and what is refused."""
 
 import copy
+import multiprocessing
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -105,12 +106,34 @@ def test_a_tape_whose_memory_a_later_run_has_overwritten_is_refused():
 def test_a_tape_of_another_cell_or_form_is_refused(other):
     layer = LAYERS["gru"](num_layers=2)
     tape, d_output = recorded(LAYERS[other]())
-    with pytest.raises(ValueError, match=r"tape: expected that of GRU\(reset_after=True, .*num_layers=2.* got that of"):
+    expected = r"expected the tape of GRU\(reset_after=True, .*num_layers=2.* got that of"
+    with pytest.raises(ValueError, match=f"tape: {expected}"):
         layer.backward(tape, d_output)
+    with pytest.raises(ValueError, match=f"out: {expected}"):
+        layer.forward(np.ones((T, B, D)), out=tape)
+    LAYERS[other]().backward(tape, d_output)  # the refused run has not taken its memory
 
 
-def test_what_is_no_tape_is_refused():
+@pytest.mark.parametrize("thing", [{}, 3, ()])
+def test_what_is_no_tape_is_refused(thing):
     model = Model(LAYERS["lstm"](), Linear(H, 1))
     for owner in (model, model.recurrent, model.readout):
-        with pytest.raises(TypeError, match=r"tape: expected that of a forward pass.*, got dict"):
-            owner.backward({}, np.ones((T, B, 1)))
+        with pytest.raises(TypeError, match=r"tape: expected the tape of a forward pass.*, got"):
+            owner.backward(thing, np.ones((T, B, 1)))
+    for owner in (model, model.recurrent):
+        with pytest.raises(TypeError, match=r"out: expected the tape of a forward pass.*, got"):
+            owner.forward(np.ones((T, B, D)), out=thing)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork\\(\\) was called:RuntimeWarning")  # JAX's, if a test imported it
+def test_a_child_process_need_not_wait_for_its_parent_s_threads():
+    layer = LAYERS["lstm"]()
+    tape, d_output = recorded(layer)
+    context = multiprocessing.get_context("fork")
+    with tape.lock:  # as if a thread of this process were in backward
+        child = context.Process(target=results, args=(layer, tape, d_output))
+        child.start()
+        child.join(20)
+    child.kill()
+    assert child.exitcode == 0, "the child hangs"
