@@ -14,9 +14,11 @@ import torch
 
 import manual
 import torch_impl
+from compare.agreement import compare
 from compare.cells import CELLS
 from compare.diagnosis.derivations import Arrays, Layer, Problem, layer_problem
 from compare.diagnosis.references import Autograd, of_module
+from compare.disagreement import Disagreement, by_hand
 from compare.oracle import unconfirmed
 from manual.arrays import Array, as_state, state_parts
 
@@ -26,10 +28,6 @@ SIDES = ("manual", "autograd", "nn")
 
 #: The largest error that passes for rounding.
 MAX_ULPS = 10_000
-
-
-class Disagreement(Exception):  # noqa: N818 - a verdict, no error
-    """A side is wrong by more than rounding."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
         seed: the seed of the weights and arguments.
 
     Raises:
-        Disagreement: the long double results are not those of the equations, or a side is off by more than rounding.
+        Disagreement: the long double results are not those of the equations, a side is off by more than rounding, or
+            the hand-derived one raises an error.
         ValueError: the machine's long double is not wider than float64.
     """
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
@@ -65,18 +64,23 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
     for dtype in ("float32", "float64"):
         for T in lengths:
             rng = np.random.default_rng(seed)
-            layer = kind.of(manual)(D, hidden_size, dtype=dtype, rng=rng)
-            problem = layer_problem(layer, T, batch_size, rng)
-            wide = kind.of(manual)(D, hidden_size, dtype=np.longdouble, rng=rng)
-            widened = _cast(problem, np.longdouble)
-            answer = Layer(wide).solve(widened, None)
-            if wrong := unconfirmed(cell, widened, answer):
-                raise Disagreement(f"manual in long double at T = {T}: wrong: {', '.join(wrong)}")
-            truth = answer.tensors()
-            answers = [Layer(layer).solve(problem, None)]
+            with by_hand(f"{kind.class_name} at T = {T}"):
+                layer = kind.of(manual)(D, hidden_size, dtype=dtype, rng=rng)
+                problem = layer_problem(layer, T, batch_size, rng)
+                wide = kind.of(manual)(D, hidden_size, dtype=np.longdouble, rng=rng)
+                widened = _cast(problem, np.longdouble)
+                answer = Layer(wide).solve(widened, None)
+                answers = [Layer(layer).solve(problem, None)]
             for package in (torch_impl, torch.nn):
                 module = kind.of(package)(D, hidden_size, dtype=getattr(torch, dtype))
                 answers.append(Autograd(of_module(module, _call), problem).run(dtype=getattr(torch, dtype)).answer)
+            expected = {name: tensor.astype(dtype) for name, tensor in answers[-1].tensors().items()}
+            forms = compare(answers[0].tensors(), expected, tolerance=np.inf)
+            if wrong := [f"{one.name}: {one.problem}" for one in forms if one.problem]:
+                raise Disagreement(f"manual in {dtype} at T = {T}: {'; '.join(wrong)}")
+            if wrong := unconfirmed(cell, widened, answer):
+                raise Disagreement(f"manual in long double at T = {T}: wrong: {', '.join(wrong)}")
+            truth = answer.tensors()
             found += [
                 _error(dtype, T, name, side, tensor, truth[name])
                 for side, answer in zip(SIDES, answers, strict=True)

@@ -12,7 +12,8 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
-from compare.commands import AGREE, BAD_INPUT, COMMANDS, FILE_ERROR, INTERNAL_ERROR, INTERRUPTED
+from compare.commands import AGREE, BAD_INPUT, COMMANDS, DISAGREE, FILE_ERROR, INTERNAL_ERROR, INTERRUPTED
+from compare.disagreement import Disagreement
 
 DEFAULT = "train"
 
@@ -80,6 +81,12 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"python -m compare: {error}", file=sys.stderr)
         return FILE_ERROR
+    except Disagreement as verdict:
+        print(f"DISAGREE: {verdict}")
+        return DISAGREE
+    except MemoryError as error:
+        print(f"python -m compare: out of memory: {error}", file=sys.stderr)
+        return INTERNAL_ERROR
     except KeyboardInterrupt:
         print("python -m compare: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -1,26 +1,16 @@
 """``add``: add two numbers with the trained weights of a run."""
 
 import argparse
-import json
 import sys
-from dataclasses import fields
 from pathlib import Path
-
-import numpy as np
 
 from compare.agreement import difference
 from compare.binary_addition import sum_of
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import to_whoever_reads
-from compare.converter import load
-from compare.lockstep.lockstep import Lockstep
+from compare.commands.trained import trained
+from compare.disagreement import by_hand
 from compare.lockstep.rounding import Rounding
-from compare.lockstep.run_folder import SUMMARY, WEIGHTS
-from compare.lockstep.settings import Settings
-from compare.lockstep.training import set_up
-from compare.published import recipe_training
-from compare.published.recipes import RECIPES
-from compare.published.tasks import Addition
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,10 +28,12 @@ def run(options: argparse.Namespace) -> int:
     """Add, and print the bits of the carry, of both numbers and of both sides' sums."""
     sys.set_int_max_str_digits(0)
     a, b = _whole("A", options.a), _whole("B", options.b)
-    lockstep = _trained(options.run)
+    lockstep, _ = trained("RUN", options.run)
     sums = sum_of(a, b)
     x = sums.inputs(lockstep.manual.model.recurrent.dtype)
-    logits = {"manual": lockstep.manual.logits(x), "autograd": lockstep.autograd.logits(x)}
+    with by_hand("adding"):
+        ours = lockstep.manual.logits(x)
+    logits = {"manual": ours, "autograd": lockstep.autograd.logits(x)}
     found = difference("logits", logits["manual"], logits["autograd"], lockstep.tolerance)
     judged = Rounding(lockstep.autograd, lambda: {"logits": lockstep.autograd.logits(x)}).judge(found)
     agrees = judged is None or judged.agrees
@@ -66,26 +58,3 @@ def _whole(name: str, text: str) -> int:
     if not digits or not set(digits) <= set("01" if binary else "0123456789"):
         raise ValueError(f"{name}: expected a whole number of at least 0, as 123 or 0b1111011, got {text!r}")
     return int(digits, 2 if binary else 10)
-
-
-def _trained(folder: Path) -> Lockstep:
-    """Set up both sides, on this machine's CPU, with the weights of a run."""
-    try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        recipe = RECIPES.get(summary.get("name"))
-        if recipe:
-            lockstep = recipe_training.set_up(recipe, recipe.generators()[0])
-        else:
-            asked = {field.name: summary[field.name] for field in fields(Settings)}
-            settings = Settings(**asked | {"against": "torch", "device": "cpu", "engine": "numpy"})
-            lockstep = set_up(settings, np.random.default_rng(0))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise ValueError(f"RUN: expected the folder of a run, got {folder}") from None
-    if recipe and not isinstance(recipe.task, Addition):
-        raise ValueError(f"RUN: expected a run on binary addition, got the recipe {recipe.name}")
-    if not (folder / WEIGHTS).is_file():
-        raise ValueError(f"RUN: expected a folder with {WEIGHTS}, got {folder}")
-    model = lockstep.manual.model
-    load(folder / WEIGHTS, model, model.recurrent.kernel.gates)
-    lockstep.autograd.follow(lockstep.manual)
-    return lockstep

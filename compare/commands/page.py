@@ -1,7 +1,6 @@
 """``page``: the derivation of a cell with its code, its numbers and its errors, to look at."""
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ import manual
 from compare.binary_addition import batches
 from compare.cells import CELLS, Cell
 from compare.commands import AGREE
-from compare.converter import load
+from compare.commands.trained import trained
+from compare.disagreement import by_hand
 from compare.page import derivation
 from manual.activations import ACTIVATIONS
 
@@ -31,7 +31,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reset-before", action="store_true", help="reset a GRU's state before the matrix product")
     parser.add_argument("--nonlinearity", choices=tuple(ACTIVATIONS), default="tanh", help="nonlinearity of an RNN")
     parser.add_argument(
-        "--weights", type=Path, metavar="RUN", help="folder of a run of `train`, whose weights and cell to show"
+        "--weights",
+        type=Path,
+        metavar="RUN",
+        help="folder of a run on binary addition, whose weights and cell to show",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", default=Path("derivation.html"), help="the file to write")
     parser.add_argument("--force", action="store_true", help="replace the file, if there is one")
@@ -43,12 +46,14 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"out: expected a new file, but {options.out} exists; --force replaces it")
     form = _form(options)
     if options.weights is None:
-        model = _trained(CELLS[options.cell], form)
+        model = _newly_trained(CELLS[options.cell], form)
         origin = derivation.origin(STEPS, BATCH_SIZE)
     elif form or options.cell != "lstm":
         raise ValueError("weights: expected no other option than out and force, since the run has its own cell")
     else:
-        model, origin = _loaded(options.weights)
+        lockstep, summary = trained("weights", options.weights)
+        model = lockstep.manual.model
+        origin = derivation.origin(summary.get("steps_taken", summary["steps"]), summary.get("batch_size", 1))
     derivation.write(model, origin, options.out)
     print(f"Written to {options.out}")
     return AGREE
@@ -74,36 +79,15 @@ def _form(options: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in given[options.cell].items() if value}
 
 
-def _trained(cell: Cell, form: dict[str, object]) -> manual.Model:
+def _newly_trained(cell: Cell, form: dict[str, object]) -> manual.Model:
     rng = np.random.default_rng(0)
     recurrent = cell.of(manual)(2, HIDDEN_SIZE, rng=rng, **form)
     model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, rng=rng))
     optimizer = manual.Adam(model.parameters, lr=LEARNING_RATE)
     _, d_loss = manual.LOSSES["bce"]
-    for x, y in batches(rng, derivation.BITS, BATCH_SIZE, STEPS, np.float64):
-        logits, _, tape = model.forward(x)
-        *_, gradients = model.backward(tape, d_loss(logits, y))
-        optimizer.step(gradients)
+    with by_hand("training the network"):
+        for x, y in batches(rng, derivation.BITS, BATCH_SIZE, STEPS, np.float64):
+            logits, _, tape = model.forward(x)
+            *_, gradients = model.backward(tape, d_loss(logits, y))
+            optimizer.step(gradients)
     return model
-
-
-def _loaded(folder: Path) -> tuple[manual.Model, str]:
-    """Return the network of a run, and how it was trained.
-
-    Raises:
-        ValueError: the folder has no run whose network adds two bits at a time.
-    """
-    try:
-        summary = json.loads((folder / "summary.json").read_text())
-        layer = CELLS[summary["cell"]].of(manual)(
-            2,
-            summary["hidden_size"],
-            num_layers=summary["layers"],
-            bidirectional=summary["bidirectional"],
-            dtype=summary["dtype"],
-        )
-    except (OSError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"weights: expected the folder of a run of `train`, got {folder}: {error!r}") from None
-    model = manual.Model(layer, manual.Linear(layer.output_size, 1, dtype=summary["dtype"]))
-    load(folder / "weights.safetensors", model, layer.kernel.gates)
-    return model, derivation.origin(summary["steps"], summary["batch_size"])

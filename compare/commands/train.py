@@ -14,19 +14,18 @@ import torch.distributed as dist
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from compare.cells import CELLS
 from compare.commands import AGREE, DISAGREE, INTERRUPTED, TERMINATED
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
 from compare.lockstep import report, run_folder
 from compare.lockstep.checkpoint import NAME, Checkpoint
 from compare.lockstep.distributed import processes
+from compare.lockstep.file_names import FILES
 from compare.lockstep.lockstep import Step
-from compare.lockstep.settings import SIDES, Settings
+from compare.lockstep.settings import CHOICES, Settings
 from compare.lockstep.training import Interruption, Run, train
 from compare.published.recipe_training import train_recipe
 from compare.published.recipes import RECIPES, Recipe
-from manual import LOSSES
-from manual.engines import ENGINES, fastest_for_few_rows
+from manual.engines import fastest_for_few_rows
 
 #: What may be changed about a recipe.
 CHANGEABLE = ("steps", "seed", "engine")
@@ -42,31 +41,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     defaults = {field.name: field.default for field in fields(Settings)}
 
-    def option(name: str, meaning: str, **more: Any) -> None:
+    def option(name: str, meaning: str) -> None:
         default = defaults[name]
-        kind: dict[str, Any] = {} if isinstance(default, bool) else {"type": type(default)}
+        choices = CHOICES.get(name)
+        kind: dict[str, Any] = (
+            {"action": "store_true"} if isinstance(default, bool) else {"type": type(default), "choices": choices}
+        )
         # With a default of the parser's own, one could not tell which options were given, and a recipe allows few.
         meaning = f"{meaning} (default: {default})"
-        parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=meaning, **(kind | more))
+        parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=meaning, **kind)
 
-    option("cell", "kind of recurrent layer", choices=tuple(CELLS))
+    option("cell", "kind of recurrent layer")
     option("hidden_size", "units of each layer and direction, H")
     option("layers", "stacked recurrent layers")
-    option("bidirectional", "run each layer in both directions", action="store_true")
+    option("bidirectional", "run each layer in both directions")
     option("bits", "length of the sums, T")
     option("steps", "training steps")
     option("batch_size", "sums in a batch, B")
-    option("optimizer", "optimiser", choices=("adam", "sgd"))
+    option("optimizer", "optimiser")
     option("learning_rate", "learning rate of the optimiser")
     option("momentum", "momentum of sgd")
-    option("nesterov", "Nesterov momentum, for sgd", action="store_true")
+    option("nesterov", "Nesterov momentum, for sgd")
     option("weight_decay", "weight decay of the optimiser")
-    option("loss", "binary cross-entropy on logits, or mean squared error on their sigmoids", choices=tuple(LOSSES))
-    option("dtype", "dtype of all arrays", choices=("float64", "float32"))
-    option("against", "framework to compare with, its optimiser included", choices=tuple(SIDES))
-    option("device", "where the torch side runs; the hand-derived side always runs on the CPU", choices=("cpu", "cuda"))
+    option("loss", "binary cross-entropy on logits, or mean squared error on their sigmoids")
+    option("dtype", "dtype of all arrays")
+    option("against", "framework to compare with, its optimiser included")
+    option("device", "where the torch side runs; the hand-derived side always runs on the CPU")
     option("seed", "seed of the initial weights and the sums")
-    option("engine", "what runs the hand-derived layer: compiled loops, for few rows, need Numba", choices=ENGINES)
+    option("engine", "what runs the hand-derived layer: compiled loops, for few rows, need Numba")
     parser.add_argument(
         "--recipe",
         metavar="NAME",
@@ -111,7 +113,7 @@ def _run(options: argparse.Namespace, rank: int) -> int:
             raise ValueError(
                 f"out: expected no checkpoint in {options.out}; --resume continues it, --force replaces it"
             )
-        for name in run_folder.FILES:
+        for name in FILES:
             if (options.out / name).exists():
                 raise ValueError(f"out: expected a folder without {name}, got {options.out}; --force replaces results")
     torch.set_num_threads(1)  # tensors this small gain nothing from more

@@ -27,13 +27,13 @@ from typing import Any
 import numpy as np
 
 from compare.agreement import TOLERANCES, Difference, compare, difference
+from compare.disagreement import Disagreement, by_hand
 from compare.lockstep.rounding import DRIFT_FACTOR, Rounding, jitter
 from compare.lockstep.trainers import ManualTrainer, Pass, Trainer
 from manual.arrays import Array
 
 #: What is compared at each step.
 GROUPS = ("output", "loss", "gradient", "parameter", "optimizer")
-
 
 #: How many steps back the scale of a comparison may reach.
 SCALE_STEPS = 20
@@ -71,6 +71,9 @@ class Lockstep:
         manual: the side whose parameters all others start from.
         opponents: the sides that copy its parameters before each step, by name.
         autograd: the independent side, which copies them only once, here.
+
+    Raises:
+        Disagreement: the manual side has parameters that no other side can copy.
     """
 
     def __init__(self, manual: ManualTrainer, opponents: Mapping[str, Trainer], autograd: Trainer):
@@ -86,7 +89,8 @@ class Lockstep:
         self.seconds: dict[str, list[float]] = {"manual": [], "autograd": [], "comparing": []}
         self.scales: dict[tuple[str, str, str], deque[float]] = {}  # by opponent, group and layer; of the last steps
         self.first_batch: tuple[Array, Array] | None = None
-        autograd.follow(manual)
+        with by_hand("copying its parameters"):
+            autograd.follow(manual)
         self.moved, self.movements = autograd.copy(), np.random.default_rng(0)  # drifts by rounding alone
 
     def step(self, x: Array, y: Array) -> Step:
@@ -95,14 +99,25 @@ class Lockstep:
         for spent in self.seconds.values():
             spent.append(0.0)
         errors = dict.fromkeys(GROUPS, 0.0)
-        for opponent in self.opponents.values():
-            opponent.follow(self.manual)
-
-        with self._clock("manual"):
-            ours = self.by_hand("forward and backward", lambda: self._undisturbed("manual", self.manual.run, x, y))
-        if ours is None:
+        try:
+            self.steps.append(self._step(x, y, errors))
+        except Disagreement as found:
+            self._end(found)
             self.steps.append(Step(np.nan, np.nan, errors, np.inf))
-            return self.steps[-1]
+        return self.steps[-1]
+
+    def _step(self, x: Array, y: Array, errors: dict[str, float]) -> Step:
+        """Take one step, and write the worst error of each group to ``errors``.
+
+        Raises:
+            Disagreement: the manual side raises an error.
+        """
+        with by_hand("copying its parameters"):
+            for opponent in self.opponents.values():
+                opponent.follow(self.manual)
+        with self._clock("manual"), by_hand("forward and backward"):
+            ours = self._undisturbed("manual", self.manual.run, x, y)
+        loss = _number(ours.loss)
         theirs = {name: self._undisturbed(name, opponent.run, x, y) for name, opponent in self.opponents.items()}
         with self._clock("comparing"):
             if x.any():  # if x is zero, so is the gradient of the input weights
@@ -113,29 +128,31 @@ class Lockstep:
                 for group, arrays in _groups(theirs[name]).items():
                     self._compare(name, group, _groups(ours)[group], arrays, errors, rounding)
 
-        if _shapes_and_dtypes(ours.gradients) != _shapes_and_dtypes(self.manual.parameters):
+        with by_hand("handing out its parameters"):
+            fits = _shapes_and_dtypes(ours.gradients) == _shapes_and_dtypes(self.manual.parameters)
+        if not fits:
             self.stuck = True
             self.failures.append("manual: gradients and parameters differ in form, so no step can be taken")
-            self.steps.append(Step(float(ours.loss), float(ours.loss), errors, np.inf))
-            return self.steps[-1]
-        with self._clock("manual"):
-            self.by_hand("optimiser", lambda: self._undisturbed("manual", self.manual.update, ours.gradients))
+            return Step(loss, loss, errors, np.inf)
+        with self._clock("manual"), by_hand("optimiser"):
+            self._undisturbed("manual", self.manual.update, ours.gradients)
+        with by_hand("handing out its parameters"):
+            parameters, buffers = self.manual.parameters, self.manual.buffers
         for opponent in self.opponents.values():
             opponent.update(ours.gradients)
         with self._clock("comparing"):
             for name, opponent in self.opponents.items():
-                self._compare(name, "parameter", self.manual.parameters, opponent.parameters, errors)
-                if self.manual.buffers or opponent.buffers:  # plain SGD has none
-                    self._compare(name, "optimizer", self.manual.buffers, opponent.buffers, errors)
+                self._compare(name, "parameter", parameters, opponent.parameters, errors)
+                if buffers or opponent.buffers:  # plain SGD has none
+                    self._compare(name, "optimizer", buffers, opponent.buffers, errors)
 
         with self._clock("autograd"):
             independent = self.autograd.run(x, y)
             self.autograd.update(independent.gradients)
         self.moved.update(self.moved.run(x, y).gradients)
         jitter(self.moved, self.movements)
-        drift = self._drift(self.manual.parameters), self._drift(self.moved.parameters)
-        self.steps.append(Step(float(ours.loss), float(independent.loss), errors, *drift))
-        return self.steps[-1]
+        drift = self._drift(parameters), self._drift(self.moved.parameters)
+        return Step(loss, float(independent.loss), errors, *drift)
 
     def finish(self) -> None:
         """Compare both losses on the first batch with their initial values, and the drift with that of rounding alone.
@@ -144,11 +161,15 @@ class Lockstep:
         """
         if self.first_batch is None or self.stuck:
             return
-        for side, run, before in (
-            ("manual", self.manual.run, self.steps[0].loss_manual),
-            ("autograd", self.autograd.run, self.steps[0].loss_autograd),
+        batch = self.first_batch
+        ours = self.by_hand("forward and backward", lambda: self._undisturbed("manual", self.manual.run, *batch))
+        if ours is None:
+            return
+        for side, last, before in (
+            ("manual", ours, self.steps[0].loss_manual),
+            ("autograd", self.autograd.run(*batch), self.steps[0].loss_autograd),
         ):
-            after = float(self._undisturbed(side, run, *self.first_batch).loss)
+            after = _number(last.loss)
             if not abs(after - before) > self.tolerance * abs(before):
                 self.failures.append(f"{side}: the loss on the first batch did not move from {before:.6g}")
         if len(self.unjudged) > len(self.steps) / 2:
@@ -241,10 +262,15 @@ class Lockstep:
     def by_hand(self, what: str, compute: Callable[[], Any]) -> Any:
         """Return the result of the manual side; if it raises, record that, and return None."""
         try:
-            return compute()
-        except Exception as error:  # whatever a derivation raises is a finding about it
-            self.stuck = self.raised = True
-            self.failures.append(f"manual: {what} raised {type(error).__name__}: {error}")
+            with by_hand(what):
+                return compute()
+        except Disagreement as found:
+            self._end(found)
+
+    def _end(self, found: Disagreement) -> None:
+        """Record that the manual side has raised an error, after which nothing can be compared."""
+        self.stuck = self.raised = True
+        self.failures.append(str(found))
 
     def _undisturbed(self, side: str, compute: Callable[..., Any], *given: Any) -> Any:
         """Return what a side computes from copies of its arguments, and record it if it changes them."""
@@ -296,6 +322,12 @@ class Lockstep:
 def _groups(run: Pass) -> dict[str, dict[str, Array]]:
     """Return what is compared of a pass, by group and name."""
     return {"output": {"logits": run.logits}, "loss": {"loss": run.loss}, "gradient": run.gradients}
+
+
+def _number(loss: object) -> float:
+    """Return a loss as a number, NaN if it is none; then the comparison says what it is."""
+    value = loss.item() if isinstance(loss, np.ndarray | np.generic) and loss.size == 1 else None
+    return value if isinstance(value, float) else np.nan
 
 
 def _flat_pass(side: Trainer, x: Array, y: Array) -> dict[str, Array]:

@@ -14,17 +14,13 @@ from rich.text import Text
 
 from compare.converter import load, save
 from compare.files import filling
+from compare.lockstep.file_names import FILES, SUMMARY, WEIGHTS
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.report import verdict
 from compare.lockstep.settings import Settings
 from compare.lockstep.training import Run
 from compare.page import derivation
 from compare.page import run as page
-
-SUMMARY, WEIGHTS = "summary.json", "weights.safetensors"
-PAGES, FIGURES = ("run.html", "derivation.html"), ("agreement.png", "faults.png", "error_curve.png")
-#: Everything that a run may write; the summary says that it is complete.
-FILES = (SUMMARY, "steps.csv", WEIGHTS, *PAGES, *FIGURES)
 
 #: Up to so many parameters, the page of the derivation takes about a second, and a run leaves it.
 MOST_PARAMETERS = 10_000
@@ -100,6 +96,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "verdict": "interrupted" if run.interrupted else "agree" if run.agrees else "disagree",
         "sentence": Text.from_markup(verdict(run)).plain,
         "title": run.settings.title,
+        "steps_taken": len(lockstep.steps),
         **asdict(run.settings),
         "versions": {name: version(name) for name in ("numpy", "torch")},
         "tolerance": lockstep.tolerance,

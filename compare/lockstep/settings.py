@@ -5,10 +5,26 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+
 from compare.bounds import check_at_least, check_at_most
+from compare.cells import CELLS
+from manual import LOSSES
+from manual.engines import ENGINES, is_compiled
 
 #: What the manual side can be compared with, and the modules that each needs besides the project's own.
 SIDES: dict[str, tuple[str, ...]] = {"torch": (), "jax": ("jax", "optax"), "keras": ("keras",)}
+
+#: The values of the settings that are words.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "cell": tuple(CELLS),
+    "optimizer": ("adam", "sgd"),
+    "loss": tuple(LOSSES),
+    "dtype": ("float64", "float32"),
+    "against": tuple(SIDES),
+    "device": ("cpu", "cuda"),
+    "engine": ENGINES,
+}
 
 
 @dataclass(frozen=True)
@@ -16,7 +32,7 @@ class Settings:
     """The settings of a run on binary addition. The command line's options have the same names and explain them.
 
     Raises:
-        ValueError: a setting is outside its range, or does not go with the optimizer.
+        ValueError: a setting is outside its range, does not go with the optimizer, or needs what is not installed.
     """
 
     cell: str = "lstm"
@@ -39,13 +55,17 @@ class Settings:
     engine: str = "numpy"
 
     def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for name in ("learning_rate", "momentum", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected a finite number of at least 0, got {getattr(self, name)}")
         if self.optimizer != "sgd" and (self.momentum or self.nesterov):
             raise ValueError(f"momentum, nesterov: expected only with optimizer sgd, got optimizer {self.optimizer}")
-        if self.against not in SIDES:
-            raise ValueError(f"against: expected one of {', '.join(SIDES)}, got {self.against!r}")
+        if self.nesterov and not self.momentum:
+            raise ValueError(f"nesterov: expected a momentum above 0, got {self.momentum}")
+        is_compiled(self.engine, np.dtype(self.dtype))
         if self.device != "cpu" and self.against != "torch":
             raise ValueError(f"device: expected cpu with against {self.against}, got {self.device}")
         missing = [module for module in SIDES[self.against] if not find_spec(module)]

@@ -45,7 +45,7 @@ class ManualTrainer:
         logits, _, self.tape = self.model.forward(x, out=self.tape)
         loss = self.loss(logits, y)
         _, _, gradients = self.model.backward(self.tape, self.d_loss(logits, y))
-        return Pass(loss, logits, gradients)
+        return Pass(loss, logits, dict(gradients))
 
     def update(self, gradients: dict[str, Array]) -> None:
         """Take one optimiser step."""

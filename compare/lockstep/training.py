@@ -19,6 +19,7 @@ from compare.cells import CELLS
 from compare.diagnosis.cell_check import check_layer
 from compare.diagnosis.equations import form_of
 from compare.diagnosis.report import Report
+from compare.disagreement import by_hand
 from compare.lockstep.checkpoint import Checkpoint
 from compare.lockstep.distributed import DistributedTrainer, check_batch_size
 from compare.lockstep.lockstep import Finding, Lockstep, Step
@@ -139,16 +140,8 @@ def train(
         compare_other_batches(
             lockstep, _torch_side(settings, torch_impl), settings.bits, np.random.default_rng(settings.seed)
         )
-    if lockstep.raised:
-        return Run(settings, lockstep, no_check(lockstep, settings), [], None)
     examples = random_sums(unseen, settings.bits, 3)
-    return Run(
-        settings,
-        lockstep,
-        checked,
-        [count_correct(lockstep, sums, settings.dtype) for sums in sets],
-        (examples, lockstep.manual.logits(examples.inputs(settings.dtype))),
-    )
+    return Run(settings, lockstep, checked, *add_up(lockstep, sets, examples))
 
 
 def set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
@@ -162,9 +155,10 @@ def set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
             raise ValueError("device: expected a GPU for cuda, but torch finds none")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     options = _options(settings) | {"rng": rng, "engine": settings.engine}
-    recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **options)
-    model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
-    leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
+    with by_hand("building the network"):
+        recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **options)
+        model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
+        leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
     if settings.against == "jax":
         from compare.lockstep.jax_side import JaxTrainer
 
@@ -252,9 +246,21 @@ def no_check(lockstep: Lockstep, settings: Configuration) -> Report:
     return Report("", settings.cell, "float64", lockstep.tolerance, k=1.0, chained=[], forced=[])
 
 
-def count_correct(lockstep: Lockstep, sums: Sums, dtype: str) -> CorrectSums:
-    """Return the share of the sums that each side gets right."""
-    (bits, count), x = sums.total.shape, sums.inputs(dtype)
-    return CorrectSums(
-        bits, count, sums.share_correct(lockstep.manual.logits(x)), sums.share_correct(lockstep.autograd.logits(x))
+def add_up(lockstep: Lockstep, sets: list[Sums], examples: Sums) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
+    """Return the shares of each set of sums that both sides get right, and the manual side's logits for the examples.
+
+    Neither is there once the manual side has raised an error.
+    """
+    dtype = str(lockstep.manual.model.recurrent.dtype)
+
+    def shares(sums: Sums) -> CorrectSums:
+        bits, count = sums.total.shape
+        sides = (lockstep.manual, lockstep.autograd)
+        return CorrectSums(bits, count, *(sums.share_correct(side.logits(sums.inputs(dtype))) for side in sides))
+
+    if lockstep.raised:
+        return [], None
+    found = lockstep.by_hand(
+        "adding", lambda: ([shares(s) for s in sets], (examples, lockstep.manual.logits(examples.inputs(dtype))))
     )
+    return found or ([], None)

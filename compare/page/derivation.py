@@ -99,7 +99,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
 
 def origin(steps: int, batch_size: int) -> str:
     """Say how a network was trained."""
-    return f"trained for {steps:,} steps of {batch_size} sums"
+    return f"trained for {steps:,} step{'s' * (steps != 1)} of {batch_size} sum{'s' * (batch_size != 1)}"
 
 
 def _compared(
@@ -107,9 +107,8 @@ def _compared(
 ) -> tuple[list[Row], list[dict[str, Any]]]:
     """Return a row for each equation of the first layer, compared with autograd, and what goes into the layer."""
     layer = model.recurrent
-    twin = CELLS[cell].of(torch_impl)(
-        layer.input_size, layer.hidden_size, num_layers=layer.num_layers, bidirectional=layer.bidirectional, **options
-    )
+    stacked = {name: getattr(layer, name) for name in ("num_layers", "bias", "bidirectional")}
+    twin = CELLS[cell].of(torch_impl)(layer.input_size, layer.hidden_size, **stacked, **options)
     x = sums.inputs(layer.dtype)
     compared = compare_layer(layer, twin, _problem(model, x, sums.targets(layer.dtype)))
     form = equations_key(cell, options)

@@ -15,15 +15,17 @@ import manual
 import torch_impl
 from compare.binary_addition import all_sums
 from compare.cells import CELLS
+from compare.disagreement import by_hand
 from compare.lockstep.checkpoint import Checkpoint
 from compare.lockstep.lockstep import Lockstep, Step
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
-from compare.lockstep.training import Interruption, Run, check_equations, count_correct, no_check
+from compare.lockstep.training import Interruption, Run, add_up, check_equations, no_check
 from compare.published.bare_layer import BareModel, BareModule
 from compare.published.losses import loss
 from compare.published.recipes import Recipe
 from compare.published.scalar_bias import ScalarBiasModel, ScalarBiasModule
 from compare.published.tasks import Addition, Moment
+from manual.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def train_recipe(
         for step, (x, y) in islice(drawn, len(losses), None):
             if lockstep.stuck:
                 break
-            look = recipe.task.look(Moment(step, recipe.steps, lockstep.manual, x, y, losses))
+            moment = Moment(step, recipe.steps, lockstep.manual, x, y, losses)
+            look = lockstep.by_hand("a print-out", lambda: recipe.task.look(moment))  # noqa: B023
             if look:
                 curve += [(step, look.value)] if look.value is not None else []
                 for line in look.lines:
@@ -96,21 +99,15 @@ def train_recipe(
         if checkpoint:
             checkpoint.save(lockstep, curve=curve)
         return RecipeRun(recipe, lockstep, no_check(lockstep, recipe), [], None, curve, interrupted=True)
-    for line in recipe.task.closing(lockstep.manual, data):
-        say(line)
+    if not lockstep.stuck:
+        for line in lockstep.by_hand("a print-out", lambda: recipe.task.closing(lockstep.manual, data)) or []:
+            say(line)
     lockstep.finish()
     checked = check_equations(lockstep, _torch_layer(recipe, torch_impl), recipe)
     if not isinstance(recipe.task, Addition):
         return RecipeRun(recipe, lockstep, checked, [], None, curve)
     examples = recipe.task.problems(np.random.default_rng(recipe.seed), 3)
-    return RecipeRun(
-        recipe,
-        lockstep,
-        checked,
-        [count_correct(lockstep, all_sums(recipe.task.bits), recipe.dtype)],
-        (examples, lockstep.manual.logits(examples.inputs(recipe.dtype))),
-        curve,
-    )
+    return RecipeRun(recipe, lockstep, checked, *add_up(lockstep, [all_sums(recipe.task.bits)], examples), curve)
 
 
 def set_up(recipe: Recipe, rng: Any) -> Lockstep:
@@ -120,26 +117,15 @@ def set_up(recipe: Recipe, rng: Any) -> Lockstep:
     """
     start, readout = recipe.draw(rng)
     scalar = recipe.layout.biases == "scalar"
-    placeholder = np.random.default_rng(0)  # for parameters that are overwritten at once
-    recurrent = CELLS[recipe.cell].of(manual)(
-        recipe.input_size,
-        recipe.hidden_size,
-        bias=recipe.layout.biases != 0,
-        rng=placeholder,
-        engine=recipe.engine,
-        **recipe.options,
-    )
-    for name, array in recurrent.parameters.items():
-        array[...] = start[name.removesuffix("_l0")]
-    model: manual.Model = BareModel(recurrent)
-    if recipe.readout:
-        linear = manual.Linear(recipe.hidden_size, 1, bias=False, rng=placeholder)
-        linear.parameters["weight"][...] = readout
-        model = (ScalarBiasModel if scalar else manual.Model)(recurrent, linear)
     objective = loss(recipe.loss, recipe.loss_scale)
 
     def learns(name: str) -> bool:
         return not name.startswith("recurrent.bias_hh")
+
+    with by_hand("building the network"):
+        model = _model(recipe, start, readout)
+        learning = {name: array for name, array in model.parameters.items() if learns(name)}
+        leader = ManualTrainer(model, manual.SGD(learning, lr=recipe.learning_rate), objective)
 
     def torch_side(package: Any) -> TorchTrainer:
         layer = _torch_layer(recipe, package)
@@ -153,12 +139,27 @@ def set_up(recipe: Recipe, rng: Any) -> Lockstep:
     # PyTorch's own layers lack the options that recipes have, and scalar biases.
     package: Any = torch_impl if recipe.options or scalar else torch.nn
     name = "autograd" if package is torch_impl else f"nn.{CELLS[recipe.cell].class_name}"
-    learning = {name: array for name, array in model.parameters.items() if learns(name)}
-    return Lockstep(
-        ManualTrainer(model, manual.SGD(learning, lr=recipe.learning_rate), objective),
-        {name: torch_side(package)},
-        torch_side(package),
+    return Lockstep(leader, {name: torch_side(package)}, torch_side(package))
+
+
+def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Model:
+    """Build the manual side's network with the weights that it starts from."""
+    placeholder = np.random.default_rng(0)  # for parameters that are overwritten at once
+    recurrent = CELLS[recipe.cell].of(manual)(
+        recipe.input_size,
+        recipe.hidden_size,
+        bias=recipe.layout.biases != 0,
+        rng=placeholder,
+        engine=recipe.engine,
+        **recipe.options,
     )
+    for name, array in recurrent.parameters.items():
+        array[...] = start[name.removesuffix("_l0")]
+    if not recipe.readout:
+        return BareModel(recurrent)
+    linear = manual.Linear(recipe.hidden_size, 1, bias=False, rng=placeholder)
+    linear.parameters["weight"][...] = readout
+    return (ScalarBiasModel if recipe.layout.biases == "scalar" else manual.Model)(recurrent, linear)
 
 
 def _torch_layer(recipe: Recipe, package: Any) -> nn.Module:

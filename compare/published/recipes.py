@@ -21,6 +21,7 @@ from compare.published.tasks import (
     Regression,
 )
 from manual.arrays import Array
+from manual.engines import is_compiled
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_at_least(self, steps=1, seed=0)
+        is_compiled(self.engine, np.dtype(self.dtype))
 
     @property
     def title(self) -> str:

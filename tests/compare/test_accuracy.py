@@ -66,3 +66,24 @@ def test_a_wrong_kernel_is_not_taken_for_the_truth(cell, method, monkeypatch, ca
     assert main(["accuracy", "--cell", cell, "--hidden-size", "5", "--lengths", "3"]) == 1
     name = "output" if method == "forward" else "d_x"
     assert capsys.readouterr().out == f"DISAGREE: manual in long double at T = 3: wrong: {name}\n"
+
+
+def test_a_gradient_that_is_missing_and_one_of_another_shape_are_named(monkeypatch, capsys):
+    original = FastRNN.backward
+
+    def wrong(*arguments):
+        d_x, d_state, gradients = original(*arguments)
+        return d_x, d_state, gradients | {"weight_ih": gradients["weight_ih"].T.copy(), "bias_hh": None}
+
+    monkeypatch.setattr(FastRNN, "backward", wrong)
+    assert main(["accuracy", "--cell", "rnn", "--hidden-size", "5", "--lengths", "3"]) == 1
+    assert capsys.readouterr().out == (
+        "DISAGREE: manual in float32 at T = 3: weight_ih_l0: shape (4, 5), expected (5, 4); "
+        "bias_hh_l0: expected an array, got NoneType\n"
+    )
+
+
+def test_an_error_of_the_hand_derived_side_is_a_verdict(monkeypatch, capsys):
+    monkeypatch.setattr(FastRNN, "forward", lambda *arguments: [].index(3))
+    assert main(["accuracy", "--cell", "rnn", "--hidden-size", "5", "--lengths", "3"]) == 1
+    assert capsys.readouterr().out.startswith("DISAGREE: manual: RNN at T = 3 raised ValueError: ")

@@ -87,6 +87,12 @@ def test_sides_that_disagree_are_1(untrained, capsys, monkeypatch):
     assert "\nDISAGREE: relative error of the logits 1.0e-03" in capsys.readouterr().out
 
 
+def test_an_error_of_the_hand_derived_side_is_1(untrained, capsys, monkeypatch):
+    monkeypatch.setattr(ManualTrainer, "logits", lambda side, x: [].index(3))
+    assert main(["add", str(untrained / "gru"), "5", "6"]) == 1
+    assert capsys.readouterr().out.startswith("DISAGREE: manual: adding raised ValueError: ")
+
+
 @pytest.mark.parametrize("number", ["-5", "1.5", "0x10", "many", "", "0b", "0b12", "1_000", "²", "1e3"])
 @pytest.mark.parametrize("position", [0, 1])
 def test_anything_but_a_whole_number_is_named(untrained, capsys, number, position):

@@ -31,6 +31,21 @@ def test_a_page_with_the_weights_of_a_run(tmp_path):
     assert "trained for 3 steps of 64 sums" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["scalar-bias-lstm", "matlab-rnn"])
+def test_a_page_with_the_weights_of_a_recipe(recipe, tmp_path):
+    assert main(["train", "--recipe", recipe, "--steps", "3", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert main(["page", "--weights", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")]) == 0
+    assert "trained for 3 steps of 1 sum" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("summary", ["", "[]", '"x"', '{"name": 3}'])
+def test_a_folder_that_is_no_run_is_named(tmp_path, capsys, summary):
+    (tmp_path / "summary.json").write_text(summary)
+    assert main(["page", "--weights", str(tmp_path), "--out", str(tmp_path / "page.html")]) == 2
+    assert capsys.readouterr().err == f"python -m compare: weights: expected the folder of a run, got {tmp_path}\n"
+
+
 def test_a_file_is_replaced_only_on_request(tmp_path, capsys):
     file = tmp_path / "derivation.html"
     file.write_text("mine")
@@ -47,7 +62,7 @@ def test_a_file_is_replaced_only_on_request(tmp_path, capsys):
         (["--nonlinearity", "relu"], "nonlinearity: expected only with --cell rnn, got --cell lstm"),
         (["--proj-size", "8"], "proj_size: expected at least 0 and below hidden_size = 8, got 8"),
         (["--weights", "nowhere", "--coupled"], "weights: expected no other option than out and force"),
-        (["--weights", "nowhere"], "weights: expected the folder of a run of `train`, got nowhere"),
+        (["--weights", "nowhere"], "weights: expected the folder of a run, got nowhere"),
     ],
 )
 def test_a_wrong_option_is_named(arguments, message, tmp_path, capsys):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from compare.binary_addition import Sums, all_sums
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import TorchTrainer
 from compare.lockstep.training import Interruption, check_equations, set_up, train
+from compare.published.recipes import RECIPES
 from manual.engines import ENGINES
 
 SMALL = Settings(hidden_size=3, bits=4, steps=3, batch_size=6)
@@ -28,6 +30,21 @@ def test_a_setting_below_its_range_is_named_with_what_came(name, least):
     with pytest.raises(ValueError, match=f"^{name}: expected at least {least}, got {least - 1}$"):
         Settings(**{name: least - 1})
     assert getattr(Settings(**{name: least}), name) == least
+
+
+@pytest.mark.parametrize("name", ["cell", "optimizer", "loss", "dtype", "against", "device", "engine"])
+def test_a_setting_that_is_another_word_is_named(name):
+    with pytest.raises(ValueError, match=f"^{name}: expected one of .*, got 'other'$"):
+        Settings(**{name: "other"})
+
+
+def test_settings_that_the_optimiser_or_the_machine_cannot_do_are_named(monkeypatch):
+    with pytest.raises(ValueError, match=r"^nesterov: expected a momentum above 0, got 0\.0$"):
+        Settings(optimizer="sgd", nesterov=True)
+    monkeypatch.setattr("manual.engines.find_spec", lambda name: None)
+    for configure in (Settings, partial(replace, RECIPES["matlab-rnn"])):
+        with pytest.raises(ValueError, match=r"^engine: 'compiled' is not installed here"):
+            configure(engine="compiled")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -1,0 +1,51 @@
+"""The trained network of a run, as ``add`` and ``page`` read it back from the run's folder."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compare.converter import load
+from compare.lockstep.file_names import SUMMARY, WEIGHTS
+from compare.lockstep.lockstep import Lockstep
+from compare.lockstep.settings import Settings
+from compare.lockstep.training import set_up
+from compare.published import recipe_training
+from compare.published.recipes import RECIPES
+from compare.published.tasks import Addition
+
+
+def trained(argument: str, folder: Path) -> tuple[Lockstep, dict[str, Any]]:
+    """Set up both sides, on this machine's CPU, with the weights of a run on binary addition.
+
+    Args:
+        argument: the argument's name on the command line.
+        folder: the folder of the run.
+
+    Returns:
+        Both sides, and the summary of the run.
+
+    Raises:
+        ValueError: the folder is not that of such a run, or its weights are damaged or missing.
+    """
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        recipe = RECIPES.get(summary.get("name"))
+        if recipe:
+            lockstep = recipe_training.set_up(recipe, recipe.generators()[0])
+        else:
+            asked = {field.name: summary[field.name] for field in fields(Settings)}
+            settings = Settings(**asked | {"against": "torch", "device": "cpu", "engine": "numpy"})
+            lockstep = set_up(settings, np.random.default_rng(0))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise ValueError(f"{argument}: expected the folder of a run, got {folder}") from None
+    if recipe and not isinstance(recipe.task, Addition):
+        raise ValueError(f"{argument}: expected a run on binary addition, got the recipe {recipe.name}")
+    if not (folder / WEIGHTS).is_file():
+        raise ValueError(f"{argument}: expected a folder with {WEIGHTS}, got {folder}")
+    model = lockstep.manual.model
+    load(folder / WEIGHTS, model, model.recurrent.kernel.gates)
+    lockstep.autograd.follow(lockstep.manual)
+    return lockstep, summary
