@@ -25,4 +25,5 @@ def by_hand(what: str) -> Iterator[None]:
     except (Disagreement, KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
-        raise Disagreement(f"manual: {what} raised {type(error).__name__}: {error}") from error
+        words = str(error).encode(errors="backslashreplace").decode()  # no file or terminal takes half a character
+        raise Disagreement(f"manual: {what} raised {type(error).__name__}: {words}") from error

@@ -1,17 +1,25 @@
-"""Replace files and folders as a whole: write under a temporary name, then rename."""
+"""Replace files and folders as a whole: write under a temporary name, then rename.
+
+The temporary name says which process writes. What a killed one has left goes when another writes to the same place.
+"""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from platform import node
+
+#: How temporary names begin; the process and the final name follow. A process of another machine cannot be judged.
+PREFIX = f".partial-{node()}-"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to, which replaces ``path`` if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = _temporary(path.parent, path.name)
     try:
         yield temporary
         temporary.replace(path)
@@ -31,9 +39,7 @@ def filling(folder: Path, *names: str) -> Iterator[Path]:
         names: all files that the block may write. Those that it does not write are removed from an existing folder.
     """
     existing = folder.exists()
-    temporary = (folder if existing else folder.parent) / f".{os.getpid()}.{folder.name}.partial"
-    for left in folder.glob(".*.partial") if existing else [temporary]:  # by killed processes
-        shutil.rmtree(left, ignore_errors=True)
+    temporary = _temporary(folder if existing else folder.parent, folder.name)
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -48,3 +54,25 @@ def filling(folder: Path, *names: str) -> Iterator[Path]:
             temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(place: Path, name: str) -> Path:
+    """Return a name for this process to write to in a folder, after removing what killed processes have left there."""
+    for left in place.glob(f"{PREFIX}*"):
+        process = re.match(r"\d+", left.name.removeprefix(PREFIX))
+        if process and not _is_running(int(process[0])):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    return place / f"{PREFIX}{os.getpid()}-{name}"
+
+
+def _is_running(process: int) -> bool:
+    """Return whether there is such a process, or may be, as where asking would end it."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's; or no number of a process
+        pass
+    return True

@@ -14,6 +14,7 @@ from compare.diagnosis.cell_check import compare_layer
 from compare.diagnosis.derivations import Problem
 from compare.diagnosis.forms import equations_key
 from compare.diagnosis.quantities import SHOWN, quantity
+from compare.disagreement import by_hand
 from compare.page import diagram
 from compare.page.equations import PARTS, Row, at, cells, rows_of
 from compare.page.render import render
@@ -51,6 +52,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
 
     Raises:
         ValueError: an equation has no formula, or no line of code.
+        Disagreement: the network raises an error.
     """
     layer = model.recurrent
     cell = type(layer).__name__.lower()
@@ -59,10 +61,12 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
     sums = Sums.adding(*(digits(np.array(side), BITS) for side in zip(*SUMS.values())))
     rows, inputs = _compared(model, cell, options, sums)
     everything = [one for row in rows for one in row.quantities] + inputs
-    logits, _, _ = model.forward(sums.inputs(layer.dtype), training=False)
     few = random_sums(np.random.default_rng(0), BITS, FEW)
     memory = CELLS[cell].states[-1]
-    unit, correlation = _unit_of_carry(model, memory, few)
+    with by_hand("adding"):
+        logits, _, _ = model.forward(sums.inputs(layer.dtype), training=False)
+        right = few.share_correct(model.forward(few.inputs(layer.dtype), training=False)[0])
+        unit, correlation = _unit_of_carry(model, memory, few)
     states, gradients = ({one["name"]: one["actual"] for one in everything}[name] for name in (memory, f"d_{memory}"))
     table = [
         _sum(name, sums, logits, row)
@@ -84,7 +88,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
             "at": at,
             "diagram": diagram.of_cell(cell, form, everything),
             "by_label": {one["label"]: one for one in everything},
-            "right": few.share_correct(model.forward(few.inputs(layer.dtype), training=False)[0]),
+            "right": right,
             "few": FEW,
             "memory": memory,
             "unit": unit,
@@ -110,7 +114,8 @@ def _compared(
     stacked = {name: getattr(layer, name) for name in ("num_layers", "bias", "bidirectional")}
     twin = CELLS[cell].of(torch_impl)(layer.input_size, layer.hidden_size, **stacked, **options)
     x = sums.inputs(layer.dtype)
-    compared = compare_layer(layer, twin, _problem(model, x, sums.targets(layer.dtype)))
+    with by_hand("each equation"):
+        compared = compare_layer(layer, twin, _problem(model, x, sums.targets(layer.dtype)))
     form = equations_key(cell, options)
     quantities = [quantity(one, form) for one in compared if "_l" not in one.name or one.name.endswith(SUFFIX)]
     shown = [one | {key: one[key].replace(SUFFIX, "") for key in ("name", "whole", "label")} for one in quantities]

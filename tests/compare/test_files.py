@@ -1,10 +1,11 @@
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from compare.files import filling, replacing
+from compare.files import PREFIX, filling, replacing
 
 
 def test_the_file_appears_with_what_was_written_and_nothing_else_is_left(tmp_path):
@@ -136,11 +137,21 @@ def test_the_file_that_marks_an_existing_folder_as_complete_goes_first_and_comes
 
 
 @pytest.mark.parametrize("existing", [False, True])
-def test_what_a_killed_process_left_goes(tmp_path, existing):
+def test_what_killed_processes_left_goes_and_nothing_else(tmp_path, existing):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
     folder = tmp_path / "new"
-    left = (folder if existing else tmp_path) / f".{os.getpid()}.new.partial"
-    left.mkdir(parents=True)
-    (left / "half").touch()
+    place = folder if existing else tmp_path
+    stay = [f"{PREFIX}1-x", f"{PREFIX}{os.getppid()}-new", f"{PREFIX}mine", ".partial-elsewhere-7-new", ".mine"]
+    for name in (*stay, f"{PREFIX}{ended.pid}-older"):
+        (place / name).mkdir(parents=True)
+        (place / name / "half").touch()
+    (place / f"{PREFIX}{ended.pid}-file").touch()
     with filling(folder, "summary") as temporary:
         (temporary / "summary").write_text("new")
-    assert contents(folder) == {"summary": "new"} and list(tmp_path.iterdir()) == [folder]
+    assert (folder / "summary").read_text() == "new"
+    assert {path.name for path in place.iterdir()} == {*stay, "summary" if existing else "new"}
+    (place / f"{PREFIX}{ended.pid}-file").touch()
+    with replacing(place / "file") as temporary:
+        temporary.touch()
+    assert {path.name for path in place.iterdir()} == {*stay, "summary" if existing else "new", "file"}
