@@ -84,7 +84,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Array], layout: str) -> None:
     """Write arrays to a safetensors file, replaced as a whole, whose metadata has their layout and their checksum."""
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(to_bytes(contiguous, {"layout": f"{layout}{CHECKSUM}{_checksum(contiguous)}"}))
+        temporary.write_bytes(to_bytes(contiguous, {"layout": f"{layout}{CHECKSUM}{checksum(contiguous)}"}))
 
 
 def read_arrays(path: Path, finite: bool = True) -> tuple[dict[str, Array], str]:
@@ -107,9 +107,9 @@ def read_arrays(path: Path, finite: bool = True) -> tuple[dict[str, Array], str]
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except (SafetensorError, TypeError) as error:  # TypeError: a dtype that NumPy lacks
         raise ValueError(f"{path}: expected a safetensors file of NumPy dtypes: {error}") from None
-    layout, separator, checksum = metadata.get("layout", "").partition(CHECKSUM)
-    if separator and checksum != _checksum(arrays):
-        raise ValueError(f"{path}: expected arrays with the checksum {checksum[:12]}…, got {_checksum(arrays)[:12]}…")
+    layout, separator, expected = metadata.get("layout", "").partition(CHECKSUM)
+    if separator:
+        verify(path, arrays, expected)
     for name, array in arrays.items():
         if finite and not np.isfinite(array).all():
             raise ValueError(f"{path}: expected finite numbers, got others in {name}")
@@ -121,7 +121,17 @@ def _layout(gates: tuple[str, ...]) -> str:
     return f"torch: {' '.join(gates)}"
 
 
-def _checksum(arrays: dict[str, Array]) -> str:
+def verify(path: Path, arrays: Mapping[str, Array], expected: str) -> None:
+    """Compare the arrays in a file with their checksum.
+
+    Raises:
+        ValueError: they are others.
+    """
+    if checksum(arrays) != expected:
+        raise ValueError(f"{path}: expected arrays with the checksum {expected[:12]}…, got {checksum(arrays)[:12]}…")
+
+
+def checksum(arrays: Mapping[str, Array]) -> str:
     """Return the SHA-256 of the arrays' names, dtypes, shapes and bytes."""
     digest = sha256()
     for name, array in sorted(arrays.items()):

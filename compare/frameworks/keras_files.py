@@ -5,9 +5,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from compare.converter import checksum
 from compare.files import replacing
 from compare.frameworks.layouts import LAYOUTS, Arrays
 from compare.frameworks.network import Network
+from compare.frameworks.weight_files import ATTRIBUTE, read_h5
 
 #: The layer of each form, and what sets the form apart in its configuration.
 LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -62,7 +64,15 @@ def write(path: Path, network: Network) -> None:
     """Write a network as a Keras model, or its weights alone if the name ends in .weights.h5."""
     model = as_model(network)
     with replacing(path) as temporary:
-        (model.save_weights if path.name.endswith(".weights.h5") else model.save)(temporary)
+        if not path.name.endswith(".weights.h5"):
+            model.save(temporary)
+            return
+        import h5py
+
+        model.save_weights(temporary)
+        total = checksum(read_h5(temporary))
+        with h5py.File(temporary, "r+") as file:
+            file.attrs[ATTRIBUTE] = total
 
 
 def read(path: Path) -> Network:

@@ -8,6 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
+from compare.converter import checksum, verify
 from compare.files import replacing
 from compare.frameworks.case import Case
 from compare.frameworks.forms import FORMS
@@ -16,6 +17,9 @@ from compare.frameworks.network import Network
 
 #: The oldest version of the operators that a current runtime and OpenVINO both take.
 OPSET = 17
+
+#: The entry of the metadata with the checksum of the initializers.
+CHECKSUM = "sha256"
 
 #: The operator of each form, and what sets the form apart, besides the input P of peepholes.
 OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -103,21 +107,27 @@ def as_model(network: Network) -> onnx.ModelProto:
 
 def write(path: Path, network: Network) -> None:
     """Write a network as an ONNX model; the file is replaced as a whole."""
+    model = as_model(network)
+    helper.set_model_props(model, {CHECKSUM: checksum(_initializers(model))})
     with replacing(path) as temporary:
-        temporary.write_bytes(as_model(network).SerializeToString())
+        temporary.write_bytes(model.SerializeToString())
 
 
 def read(path: Path) -> Network:
     """Return the recurrent layers of an ONNX model, each of which reads the one before, and the readout after them.
 
     Raises:
-        ValueError: the file is no ONNX model; it has no recurrent layer; one that ``manual`` does not have.
+        ValueError: the file is no ONNX model, or has arrays that are not those of its checksum; it has no recurrent
+            layer; one that ``manual`` does not have.
     """
     try:
         model = onnx.load(path)
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, DecodeError) as error:
         raise ValueError(f"{path}: expected an ONNX model: {str(error).splitlines()[0]}") from None
+    for entry in model.metadata_props:
+        if entry.key == CHECKSUM:
+            verify(path, _initializers(model), entry.value)
     return as_network(model, str(path))
 
 
@@ -127,7 +137,7 @@ def as_network(model: onnx.ModelProto, source: str) -> Network:
     Raises:
         ValueError: as ``read``.
     """
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    constants = _initializers(model)
     for node in model.graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
@@ -139,6 +149,10 @@ def as_network(model: onnx.ModelProto, source: str) -> Network:
     if len(forms) > 1:
         raise ValueError(f"{source}: expected recurrent layers of one form, got {'; '.join(forms)}")
     return Network(forms[0], [weights for _, weights in read], _readout(model, recurrent[-1], constants))
+
+
+def _initializers(model: onnx.ModelProto) -> Arrays:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
 def _read_node(node: onnx.NodeProto, constants: Arrays, title: str) -> tuple[str, list[Arrays]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compare.converter import read_arrays, write_arrays
+from compare.converter import checksum, read_arrays, verify, write_arrays
 from compare.files import replacing
 from compare.frameworks.layouts import LAYOUTS, Arrays, Layout
 from compare.frameworks.network import Network
@@ -34,6 +34,10 @@ LINEAR = dict.fromkeys(LAYOUTS, ("kernel", "bias", True)) | {
     "equinox": ("weight", "bias", False),
     "haiku": ("w", "b", True),
 }
+
+#: Where a checksum stands: in a Flax file as a collection of its own, in one of Keras as an attribute. ZIP files, which
+#: ``.npz`` and ``.keras`` are, have their own checksums.
+COLLECTION, ATTRIBUTE = "checksum/sha256", "sha256"
 
 
 def to_arrays(network: Network, framework: str) -> Arrays:
@@ -166,11 +170,18 @@ def _read_msgpack(path: Path) -> Arrays:
     from flax.traverse_util import flatten_dict
 
     arrays: Arrays = flatten_dict(msgpack_restore(path.read_bytes()), sep="/")
+    expected = arrays.pop(COLLECTION, None)
+    if expected is not None:
+        verify(path, arrays, expected.tobytes().hex())
     return arrays
 
 
-def _read_h5(path: Path) -> Arrays:
-    """Read weights that Keras has numbered, under the names of its layouts."""
+def read_h5(path: Path) -> Arrays:
+    """Return weights that Keras has numbered, under the names of its layouts.
+
+    Raises:
+        ValueError: they are not those of their checksum.
+    """
     import h5py
 
     arrays: Arrays = {}
@@ -183,6 +194,9 @@ def _read_h5(path: Path) -> Arrays:
 
     with h5py.File(path) as file:
         file.visititems(visit)
+        expected = file.attrs.get(ATTRIBUTE)
+    if expected is not None:
+        verify(path, arrays, expected)
     return arrays
 
 
@@ -195,14 +209,15 @@ def _write_msgpack(path: Path, arrays: Arrays, title: str) -> None:
     from flax.serialization import msgpack_serialize
     from flax.traverse_util import unflatten_dict
 
-    path.write_bytes(msgpack_serialize(unflatten_dict(arrays, sep="/")))
+    summed = arrays | {COLLECTION: np.frombuffer(bytes.fromhex(checksum(arrays)), np.uint8)}
+    path.write_bytes(msgpack_serialize(unflatten_dict(summed, sep="/")))
 
 
 #: By the end of a file's name; safetensors, which may name their layout, are read by the converter.
 READERS: dict[str, Callable[[Path], Arrays]] = {
     ".npz": _read_npz,
     ".msgpack": _read_msgpack,
-    ".weights.h5": _read_h5,
+    ".weights.h5": read_h5,
 }
 WRITERS: dict[str, Callable[[Path, Arrays, str], None]] = {
     ".npz": _write_npz,

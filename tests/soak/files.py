@@ -32,7 +32,8 @@ from compare.frameworks import conversion
 from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network
 
-#: Endings, each with a framework whose files have it, and whether a checksum guards the numbers.
+#: Endings, each with a framework whose files have it, and whether a checksum guards all that a network is read from. In
+#: an ONNX model it guards the arrays, but not the attributes of its operators.
 KINDS = [
     (".safetensors", "torch", True),
     (".safetensors", "equinox", True),
@@ -40,8 +41,8 @@ KINDS = [
     (".npz", "haiku", True),
     (".keras", "keras", True),
     (".onnx", "onnx", False),
-    (".weights.h5", "keras", False),
-    (".msgpack", "linen", False),
+    (".weights.h5", "keras", True),
+    (".msgpack", "linen", True),
 ]
 
 

@@ -87,6 +87,21 @@ def test_models_come_back_bit_for_bit(tmp_path, ending, framework, directions, r
         assert bits(conversion.read(tmp_path / f"model{ending}", framework)) == bits(network)
 
 
+@pytest.mark.parametrize("ending, framework", MODELS)
+def test_a_number_that_has_changed_is_refused(tmp_path, ending, framework):
+    """Not all formats have a checksum of their own. One changed bit of a weight is still a finite number."""
+    pytest.importorskip(MODULES[framework])
+    network, path = network_of("lstm", layers=1), tmp_path / f"model{ending}"
+    conversion.write(path, framework, network)
+    whole = path.read_bytes()
+    weight = network.readout["bias"].tobytes()  # as every format has it
+    assert whole.count(weight) == 1
+    place = whole.index(weight) + 3
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(ValueError, match="model"):
+        conversion.read(path, framework)
+
+
 @pytest.mark.parametrize("source, target", list(product(["torch", "linen", "haiku", "onnx"], repeat=2)))
 def test_from_any_to_any_the_outputs_stay(tmp_path, source, target):
     network = network_of("lstm")
@@ -153,7 +168,8 @@ def test_a_layer_of_a_keras_model_has_the_outputs_of_keras(tmp_path, form):
 
 def test_flax_loads_the_parameters_of_its_own_sequential_model(tmp_path):
     nn = pytest.importorskip("flax.linen")
-    from flax.serialization import msgpack_restore
+    jax = pytest.importorskip("jax")
+    from flax.serialization import from_bytes, msgpack_restore
 
     path, network = tmp_path / "parameters.msgpack", network_of("gru", dtype="float32")
     conversion.write(path, "linen", network)
@@ -161,6 +177,22 @@ def test_flax_loads_the_parameters_of_its_own_sequential_model(tmp_path):
     x = np.random.default_rng(1).normal(size=(6, 2, 3)).astype(np.float32)
     theirs = np.asarray(model.apply(msgpack_restore(path.read_bytes()), x.swapaxes(0, 1))).swapaxes(0, 1)
     assert np.abs(output_of(network, x) - theirs).max() < 1e-6
+    target = model.init(jax.random.key(0), x.swapaxes(0, 1))
+    again = jax.jit(model.apply)(from_bytes(target, path.read_bytes()), x.swapaxes(0, 1))
+    assert np.abs(np.asarray(again).swapaxes(0, 1) - theirs).max() < 1e-6
+
+
+def test_keras_loads_the_weights_of_its_own_sequential_model(tmp_path):
+    pytest.importorskip("keras")
+    from compare.frameworks import keras_files
+
+    path, network = tmp_path / "model.weights.h5", network_of("lstm", lacking=True)
+    conversion.write(path, "keras", network)
+    model = keras_files.as_model(network_of("lstm", lacking=True))
+    for array in model.weights:
+        array.assign(0 * array)
+    model.load_weights(path)
+    assert bits(keras_files.as_network(model, "")) == bits(network)
 
 
 def test_torch_loads_its_arrays(tmp_path):
