@@ -3,20 +3,22 @@
 import base64
 import json
 import multiprocessing
-import os
 import resource
-import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+from compare.diagnosis import descendants
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ def check_within(
 ) -> Checked:
     """Run ``check_file`` with limits on time, in seconds, and memory, in GiB.
 
-    The file runs in its own process group, which is killed when this call returns or when the calling process dies,
-    even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled here. ``quiet`` redirects
-    what the file prints to standard error. The text is rendered for ``console``, or as plain text if None.
+    The file runs in a process of its own, which is killed with all that it has started when this call returns or when
+    the calling process dies, even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled
+    here. ``quiet`` redirects what the file prints to standard error. The text is rendered for ``console``, or as plain
+    text if None.
 
     Raises:
         ValueError: the check exceeded the time limit or raised. The message then names the line of the user's file, and
@@ -55,7 +58,7 @@ def check_within(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     look = (console.width, console.color_system if console.is_terminal else None) if console else (120, None)
-    process = context.Process(target=_run, args=(theirs, memory, path, reference, seed, quiet, look))
+    process = context.Process(target=_run, args=(theirs, partial(_check, memory, path, reference, seed, quiet, look)))
     process.start()
     theirs.close()
     try:
@@ -65,9 +68,7 @@ def check_within(
     except (EOFError, OSError):
         raise ValueError(f"{path}: expected a result, but its process ended without one") from None
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid or 0, signal.SIGKILL)
-        process.kill()  # in case it has not created its group yet
+        process.terminate()
         process.join()
     if "error" in outcome:
         raise ValueError(outcome["error"])
@@ -75,18 +76,22 @@ def check_within(
     return Checked(outcome["agrees"], outcome["found"], outcome["text"], figure, outcome["quantities"])
 
 
-def _run(
-    connection: Connection,
+def _run(connection: Connection, check: Callable[[], dict[str, Any]]) -> None:
+    """In the other process, run the check in yet another one, which sends the outcome, until the parent ends."""
+    parent = multiprocessing.parent_process()
+    assert parent, "this is a child process"
+    descendants.run(lambda: connection.send_bytes(json.dumps(check()).encode()), parent.sentinel, connection.close)
+
+
+def _check(
     memory: float,
     path: Path,
     reference: tuple[Path, str] | None,
     seed: int,
     quiet: bool,
     look: tuple[int, Any],
-) -> None:
-    """In the other process, send the result or an error message."""
-    os.setsid()
-    _end_with_parent()
+) -> dict[str, Any]:
+    """Return the result, or an error message, as JSON holds it."""
     if quiet:
         sys.stdout = sys.stderr
     try:
@@ -116,21 +121,7 @@ def _run(
     with suppress(ValueError, OSError):  # the file may have closed them
         sys.stdout.flush()
         sys.stderr.flush()
-    connection.send_bytes(json.dumps(outcome).encode())
-    os._exit(0)  # without waiting for threads that the file started
-
-
-def _end_with_parent() -> None:
-    """Fork a process that kills the group as soon as the parent process is gone."""
-    parent = multiprocessing.parent_process()
-    if parent is None or os.fork():
-        return
-    keep = parent.sentinel
-    os.closerange(0, keep)
-    os.closerange(keep + 1, 256)
-    with suppress(OSError):
-        os.read(keep, 1)  # returns at the parent's end, which closes the pipe
-    os.killpg(0, signal.SIGKILL)
+    return outcome
 
 
 def _limit_memory(gibibytes: float) -> None:

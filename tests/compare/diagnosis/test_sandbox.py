@@ -25,6 +25,20 @@ pipe.write(b"x")
 subprocess.run(["sleep", "1000"], stdout=pipe)
 """
 
+#: Does the same, and a process that has left its group and lost its parent holds the pipe, too.
+DAEMON = """
+import os, time
+
+pipe = open({pipe!r}, "wb", buffering=0)
+pipe.write(b"x")
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        time.sleep(1000)
+    os._exit(0)
+os.wait()
+"""
+
 
 def check(path, seconds=60, memory=8):
     return check_within(seconds, memory, path)
@@ -141,6 +155,25 @@ def test_a_file_that_never_ends_is_ended_with_its_children(tmp_path, preloaded):
         with reading(pipe) as held:
             assert ended.result() == f"{path}: expected a result within 4 s (--timeout), got none"
             assert is_closed(held)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux to find processes that have left their group")
+def test_a_daemon_ends_with_the_check(tmp_path, preloaded):
+    pipe, path = tmp_path / "pipe", tmp_path / "mine.py"
+    os.mkfifo(pipe)
+    path.write_text(DAEMON.format(pipe=str(pipe)))
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(message, path)
+        with reading(pipe) as held:
+            assert ended.result() == f"{path}: expected a function forward, got none"
+            assert is_closed(held)
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_file_that_ends_its_parent_ends_only_its_own_check(tmp_path, preloaded, number):
+    path = tmp_path / "mine.py"
+    path.write_text(f"import os, signal, time\n\nos.kill(os.getppid(), signal.{number})\ntime.sleep(1)\n")
+    assert message(path).startswith(f"{path}: expected a ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
