@@ -2,11 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from compare import workers
 
 
 def available_cores() -> list[int]:
@@ -20,8 +21,8 @@ def describe() -> dict[str, Any]:
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if "model name" in line]
     # In a process of its own: torch's threads must not run in the one that measures.
-    program = [sys.executable, "-m", "compare.benchmark.machine"]
-    found = json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
+    with workers.start("compare.benchmark.machine") as process:
+        found = json.loads(process.communicate()[0])
     processor = models[0] if models else "unknown processor"
     return {"processor": processor, "cores": len(available_cores()), "load": os.getloadavg()[0]} | found
 

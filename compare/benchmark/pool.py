@@ -1,14 +1,12 @@
 """The processes of all contenders, and the requests that they are sent."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import sleep
 from typing import Any
 
+from compare import workers
 from compare.benchmark.contenders import PRODUCTS
 from compare.benchmark.machine import available_cores
 
@@ -29,12 +27,8 @@ class Pool:
         cores = ",".join(map(str, available_cores()[-threads:]))
         pairs = [("CONTENDERS", name) for name in names] + [("PRODUCTS", name) for name in PRODUCTS]
         self.processes = {
-            (table, name): subprocess.Popen(
-                [sys.executable, "-m", "compare.benchmark.worker", table, name, cores],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=self._environment(name),
+            (table, name): workers.start(
+                "compare.benchmark.worker", table, name, cores, environment=self._environment(name)
             )
             for table, name in pairs
         }
@@ -44,7 +38,7 @@ class Pool:
         pool = "1" if name in ("manual", "manual-compiled", "numpy") else str(self.threads)
         limits = {f"{library}_NUM_THREADS": pool for library in ("OPENBLAS", "OMP", "MKL")}
         eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if self.threads == 1 else {}
-        return {**os.environ, **limits, **eigen}
+        return limits | eigen
 
     def ask(self, table: str, name: str, request: dict[str, Any]) -> Any:
         """Send a request to a process and return its answer.

@@ -5,9 +5,7 @@ sides disagree about a gradient, an independent judge decides: a central differe
 """
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from compare import workers
 from compare.agreement import TOLERANCES, Difference
 from compare.agreement import compare as compare_arrays
 from compare.frameworks.case import Answer, Case, Problem, by_hand, draw_problem
@@ -145,14 +144,8 @@ class Worker:
         eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
         own = FRAMEWORKS[self.name].environment if self.name in FRAMEWORKS else {}
         with self.log.open("w") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "compare.frameworks.worker", self.name],
-                env={**os.environ, **one_thread, **eigen, **own},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
+            environment = {**one_thread, **eigen, **own}
+            self.process = workers.start("compare.frameworks.worker", self.name, environment=environment, errors=errors)
         greeting = self._exchange()
         if greeting:
             self.versions = json.loads(greeting)

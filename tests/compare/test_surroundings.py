@@ -26,7 +26,8 @@ def command(*arguments):
 
 
 def test_the_verdict_does_not_depend_on_the_surroundings(tmp_path):
-    (tmp_path / "manual.py").write_text("raise SystemExit('the wrong manual')")
+    for name in ("manual", "numpy", "random", "torch_impl", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
     surroundings = {"PYTHONIOENCODING": "ascii", "COLUMNS": "0", "MPLBACKEND": "nonsense"}
     done = subprocess.run(
         command(*SMALL, "--out", "run[/1]"), cwd=tmp_path, env=os.environ | surroundings, capture_output=True
@@ -43,6 +44,12 @@ def test_a_closed_pipe_changes_neither_the_verdict_nor_the_files(tmp_path):
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "run" / "summary.json").is_file()
+
+
+def test_closed_streams_change_neither_the_verdict_nor_the_files(tmp_path):
+    closed = " ".join(command(*SMALL, "--out", "run")) + " <&- >&- 2>&-"
+    assert subprocess.run(closed, cwd=tmp_path, shell=True).returncode == 0
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["verdict"] == "agree"
 
 
 def wait_for(path, running):

@@ -1,5 +1,5 @@
 import os
-from types import SimpleNamespace
+import subprocess
 
 import numpy as np
 
@@ -14,8 +14,8 @@ def test_versions_name_the_blas():
 
 
 def test_the_description_has_processor_cores_load_and_versions(monkeypatch):
-    finished = SimpleNamespace(stdout='{"numpy": "3.1"}')
-    monkeypatch.setattr(machine.subprocess, "run", lambda *arguments, **options: finished)
+    answering = subprocess.Popen(["echo", '{"numpy": "3.1"}'], stdout=subprocess.PIPE, text=True)
+    monkeypatch.setattr(machine.workers, "start", lambda module: answering)
     found = machine.describe()
     assert found["cores"] == len(machine.available_cores()) <= (os.cpu_count() or 1)
     assert found["processor"] and found["load"] >= 0 and found["numpy"] == "3.1"
