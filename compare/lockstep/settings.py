@@ -26,6 +26,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "engine": ENGINES,
 }
 
+#: The largest number of weights. A run has about 25 copies of them: five sides, their gradients and their optimisers.
+MOST_WEIGHTS = 10**8
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -73,6 +76,10 @@ class Settings:
             raise ValueError(f"against: {self.against} needs {', '.join(missing)}: pip install -e '.[frameworks]'")
         check_at_least(self, hidden_size=1, layers=1, bits=2, steps=1, batch_size=1, seed=0)
         check_at_most(self, hidden_size=4096, layers=64, bits=4096, steps=10**7, batch_size=1 << 16)
+        directions = 1 + self.bidirectional
+        weights = directions * 4 * self.hidden_size**2 * (1 + (self.layers - 1) * (1 + directions))
+        if weights > MOST_WEIGHTS:
+            raise ValueError(f"hidden_size, layers: expected at most {MOST_WEIGHTS:,} weights, got about {weights:,}")
 
     @property
     def title(self) -> str:

@@ -38,6 +38,12 @@ def test_a_setting_that_is_another_word_is_named(name):
         Settings(**{name: "other"})
 
 
+def test_more_weights_than_memory_holds_are_refused():
+    with pytest.raises(ValueError, match=r"^hidden_size, layers: expected at most 100,000,000 weights, got about 8,"):
+        Settings(hidden_size=4096, layers=64)
+    assert Settings(hidden_size=4096).hidden_size == 4096
+
+
 def test_settings_that_the_optimiser_or_the_machine_cannot_do_are_named(monkeypatch):
     with pytest.raises(ValueError, match=r"^nesterov: expected a momentum above 0, got 0\.0$"):
         Settings(optimizer="sgd", nesterov=True)
