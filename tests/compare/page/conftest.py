@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from compare.lockstep import run_folder
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
@@ -72,3 +74,16 @@ def overlapping() -> Callable[[Page, str], list[str]]:
         )
 
     return overlapping
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Write the folder of a run, without the picture and the derivation, and return it."""
+    monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
+    monkeypatch.setattr(run_folder.derivation, "write", lambda model, origin, path: path.touch())
+
+    def write(run):
+        run_folder.write(run, tmp_path / "run")
+        return tmp_path / "run"
+
+    return write
