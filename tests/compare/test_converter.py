@@ -194,11 +194,11 @@ def test_the_file_says_how_it_is_laid_out_to_whoever_reads_the_format(manual_mod
     assert header["recurrent.weight_ih_l0"]["dtype"] == "F64"
 
 
-@pytest.mark.parametrize("metadata", [{"layout": "keras"}, {"gates": "i f g o"}, None])
-def test_an_unknown_layout_is_refused_and_nothing_copied(manual_model, tmp_path, metadata):
+@pytest.mark.parametrize("metadata, got", [({"layout": "keras"}, "keras"), ({"gates": "i f g o"}, ""), (None, "")])
+def test_an_unknown_layout_is_refused_and_nothing_copied(manual_model, tmp_path, metadata, got):
     save_file(manual_model(1).parameters, tmp_path / "weights", metadata)
     model = manual_model(2)
-    with refused("expected layout 'torch: i f g o', got", lambda: model.parameters):
+    with refused(f"expected layout 'torch: i f g o', got {got!r}", lambda: model.parameters):
         load(tmp_path / "weights", model, GATES)
 
 

@@ -169,6 +169,8 @@ def test_gradients_of_another_kind_are_named(lockstep, batch, change):
     assert run.stuck and not run.agrees
     assert not run.worst["autograd", "gradient readout.weight"].difference.agrees
     assert run.failures == ["manual: gradients and parameters differ in form, so no step can be taken"]
+    (step,) = run.steps
+    assert step.loss_manual == step.loss_autograd > 0 and step.drift == np.inf
 
 
 def test_a_right_gradient_with_negative_strides_is_right(lockstep, batch):
@@ -220,7 +222,7 @@ def test_logits_that_differ_on_longer_inputs_are_a_disagreement(lockstep, batch)
 def test_rounding_in_logits_is_measured_on_the_inputs_that_are_compared(lockstep, batch, monkeypatch):
     run, explained = train(lockstep(), batch), []
     monkeypatch.setattr(
-        run, "note", lambda title, found, rounding, what: explained.append(rounding.explains("logits", 0.0))
+        run, "note", lambda title, found, rounding, what: explained.append(rounding.explains(found.name, 0.0))
     )
     run.compare_logits("logits of 7 bits", batch[0])
     assert len(explained) == len(run.opponents)
