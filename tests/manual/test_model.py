@@ -33,6 +33,14 @@ def test_the_gradient_of_each_parameter(name):
     assert relative_error(gradients[name], expected) < 1e-13
 
 
+def test_it_is_the_readout_of_the_recurrent_layers_from_the_state_given():
+    model = build()
+    output, last, _ = model.recurrent.forward(X, STATE)
+    expected, _ = model.readout.forward(output)
+    logits, state, _ = model.forward(X, STATE)
+    assert np.array_equal(logits, expected) and all(map(np.array_equal, state, last))
+
+
 def test_parameters_are_the_layers_own_arrays():
     model = build()
     assert model.parameters["recurrent.weight_hh_l0"] is model.recurrent.parameters["weight_hh_l0"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lstm_runs import assert_close, assert_same_bits, build, draw, run
 from oracles import relative_error
 
-from manual import GRU, LSTM
+from manual import GRU, LSTM, RNN
 
 sizes = st.integers(1, 5)
 shapes = st.tuples(st.integers(2, 6), sizes, sizes, sizes)  # T, B, D, H
@@ -260,9 +260,9 @@ def test_a_wrong_argument_is_named(change, error, message):
         run(lstm, given)
 
 
-@pytest.mark.parametrize("layer", [LSTM, GRU])
-def test_options_go_by_position_as_in_torch(layer):
-    made = layer(2, 5, 3, False, True, 0.25, True)
+@pytest.mark.parametrize("layer, before", [(LSTM, (3,)), (GRU, (3,)), (RNN, (3, "relu"))])
+def test_options_go_by_position_as_in_torch(layer, before):
+    made = layer(2, 5, *before, False, True, 0.25, True)
     names = "num_layers", "bias", "batch_first", "dropout", "bidirectional"
     assert [getattr(made, name) for name in names] == [3, False, True, 0.25, True]
 

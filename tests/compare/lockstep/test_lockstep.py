@@ -203,6 +203,18 @@ def test_an_error_is_relative_to_the_largest_element_of_its_layer_so_far(lockste
             assert error == pytest.approx(1e-6 / largest, rel=1e-6)
 
 
+def test_an_error_in_a_parameter_is_relative_to_the_largest_of_its_layer(lockstep):
+    run = lockstep("SGD", lr=1e-9)
+    run.manual.parameters["recurrent.weight_hh_l0"][2, 1] = 40
+
+    def perturb(_):
+        run.manual.parameters["recurrent.bias_ih_l0"][1] += 1e-6
+
+    train(after(run, run.manual, "update", 1, perturb), steps=1)
+    error = run.worst["autograd", "parameter recurrent.bias_ih_l0"].difference.error
+    assert error == pytest.approx(1e-6 / 40, rel=1e-6)
+
+
 def test_without_a_step_nothing_was_compared_and_nothing_agrees(lockstep):
     run = lockstep()
     run.finish()

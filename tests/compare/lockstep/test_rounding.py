@@ -43,6 +43,8 @@ def test_jitter_moves_every_parameter_by_one_unit_of_rounding(torch_trainer):
     for name, array in before.items():
         moved = np.abs(side.parameters[name] / array - 1)
         assert (moved > 0).all() and moved.max() <= 2.1 * np.finfo(float).eps
+    up = [(side.parameters[name] > array) == (array > 0) for name, array in before.items()]
+    assert 0.3 < np.mean(np.concatenate([moved.ravel() for moved in up])) < 0.7
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,15 @@ def test_whatever_the_manual_side_raises_is_a_disagreement(lockstep, batch, meth
     run.finish()
     assert run.stuck and not run.agrees
     assert run.failures[0] == f"manual: {what} raised ValueError: no such axis"
+
+
+def test_a_manual_side_that_cannot_hand_out_its_parameters_is_a_disagreement(lockstep, batch, monkeypatch):
+    run = lockstep()
+    monkeypatch.setattr(type(run.manual), "parameters", property(lambda side: {}["weight"]))
+    monkeypatch.setattr(run.opponents["autograd"], "follow", lambda manual: None)
+    monkeypatch.setattr(run.opponents["nn.LSTM"], "follow", lambda manual: None)
+    run.step(*batch)
+    assert run.failures == ["manual: handing out its parameters raised KeyError: 'weight'"]
 
 
 @pytest.mark.parametrize("change", [lambda g: g.astype(int), lambda g: None, lambda g: g[:0]])
