@@ -131,6 +131,12 @@ def test_sum_of_outer_products(B, tiled, rng, request):
     assert relative_error(sum_of_outer_products(d_z, rows[:, :, 2:]).reshape(expected.shape), expected) < 1e-14
 
 
+def test_a_sum_over_many_rows_of_units_that_make_no_whole_parts(small_tiles, rng):
+    d_z, rows = rng.normal(size=(G, 7, 3, 5)), rng.normal(size=(7, 3, 9))
+    expected = np.einsum("gtbh,tbk->ghk", d_z, rows)
+    assert relative_error(sum_of_outer_products(d_z, rows).reshape(expected.shape), expected) < 1e-14
+
+
 def test_equation_f4(kernels):
     """The sum over steps and rows of d_z times x, of d_z alone, and of d_z times h_prev."""
     kernel, fast = kernels
