@@ -43,8 +43,7 @@ class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         rng = np.random.default_rng(seed)
         self.pool, self.start = torch.from_numpy(rng.choice([-1.0, 1.0], POOL)), 0
-        self.nudges: dict[Any, bool] = {}  # by operation, whether its results are rounded
-        self.functions: dict[Any, Callable[..., Any]] = {}  # by operation, what computes it
+        self.operations: dict[Any, tuple[Callable[..., Any], bool]] = {}  # what computes it, and whether that rounds
         self.factors: dict[Any, Tensor] = {}  # by dtype and device
 
     @classmethod
@@ -54,15 +53,15 @@ class Nudging(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation and nudge its results, except those of views and in-place operations."""
-        if func not in self.nudges:
+        if func not in self.operations:
             schema = func._schema
             name = schema.name.split("::")[-1]
-            self.functions[func] = WITHOUT_APPROXIMATION.get(name, func)
             exact = name in EXACT or any(returned.alias_info for returned in schema.returns)
             takes_tensors = any("Tensor" in str(argument.type) for argument in schema.arguments)
-            self.nudges[func] = takes_tensors and not exact
-        result = self.functions[func](*args, **(kwargs or {}))
-        if not self.nudges[func]:
+            self.operations[func] = WITHOUT_APPROXIMATION.get(name, func), takes_tensors and not exact
+        compute, rounds = self.operations[func]
+        result = compute(*args, **(kwargs or {}))
+        if not rounds:
             return result
         return self._nudged(result) if isinstance(result, Tensor) else tree_map(self._nudged, result)
 
