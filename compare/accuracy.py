@@ -16,8 +16,9 @@ import manual
 import torch_impl
 from compare.agreement import compare
 from compare.cells import CELLS
-from compare.diagnosis.derivations import Arrays, Layer, Problem, layer_problem
-from compare.diagnosis.references import Autograd, of_module
+from compare.cells.layer import Layer, layer_problem
+from compare.checker.derivations.problem import Arrays, Problem
+from compare.checker.reference import Autograd, of_module
 from compare.disagreement import Disagreement, by_hand
 from compare.oracle import unconfirmed
 from manual.arrays import Array, as_state, state_parts

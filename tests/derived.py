@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-STARTERS = Path(__file__).parent.parent / "compare" / "diagnosis" / "starters"
+STARTERS = Path(__file__).parent.parent / "compare" / "cells" / "starters"
 
 FILLED = {
     "lstm": [

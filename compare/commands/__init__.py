@@ -22,5 +22,4 @@ COMMANDS = {
     "recipes": "list the published systems that train --recipe can train",
     "audit": "check five published backward passes, and measure what their mistakes cost",
     "kernels": "check four kernels, and measure what the published mLSTM backward pass leaves out",
-    "score": "inject every known fault into the source and count how many are found",
 }

@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 from compare.bounds import check_at_least
+from compare.checker.process import check_within
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
-from compare.diagnosis.sandbox import check_within
 from compare.files import replacing
 from compare.page import check as page
 

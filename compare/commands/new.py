@@ -6,7 +6,7 @@ from pathlib import Path
 from compare.cells import CELLS
 from compare.commands import AGREE
 
-STARTERS = Path(__file__).parent.parent / "diagnosis" / "starters"
+STARTERS = Path(__file__).parent.parent / "cells" / "starters"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

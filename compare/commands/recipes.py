@@ -7,9 +7,9 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
+from compare.cells.layout import Layout
 from compare.commands import AGREE
 from compare.commands.output import console
-from compare.diagnosis.layouts import Layout
 from compare.published.recipes import RECIPES, Recipe
 
 

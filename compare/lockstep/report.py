@@ -41,7 +41,7 @@ def verdict(run: Run) -> str:
         return f"[bold yellow]INTERRUPTED[/] after {compared}; {so_far}"
     if run.agrees:
         share = max(finding.difference.used for finding in lockstep.worst.values())
-        individually = f"{len(run.checked.forced)} intermediates and gradients individually"
+        individually = f"{len(run.checked.fed_back)} intermediates and gradients individually"
         fast = f"the fast kernels against the text within {run.checked.fast_error:.1e}"
         used = f"at most {share:.2%} of the tolerance used{_explained(lockstep.explained)}{_unjudged(lockstep)}"
         return f"[bold green]AGREE[/]: {compared}, {individually}, {fast}; {used}"

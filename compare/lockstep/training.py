@@ -16,9 +16,9 @@ import torch_impl
 from compare.agreement import position
 from compare.binary_addition import Sums, all_sums, batches, carry_chains, random_sums
 from compare.cells import CELLS
-from compare.diagnosis.cell_check import check_layer
-from compare.diagnosis.equations import form_of
-from compare.diagnosis.report import Report
+from compare.cells.check import check_layer
+from compare.cells.equations import form_of
+from compare.checker.report.report import Report
 from compare.disagreement import by_hand
 from compare.lockstep.checkpoint import Checkpoint
 from compare.lockstep.distributed import DistributedTrainer, check_batch_size
@@ -65,7 +65,7 @@ class Run:
     @property
     def shows_faults(self) -> bool:
         """Whether equations were checked and some of them are wrong."""
-        return bool(self.checked.chained) and not all(one.agrees for one in self.checked.chained + self.checked.forced)
+        return bool(self.checked.as_run) and not all(one.agrees for one in self.checked.as_run + self.checked.fed_back)
 
     @property
     def figures(self) -> dict[str, Callable[[Path], None]]:
@@ -243,7 +243,7 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration
 
 def no_check(lockstep: Lockstep, settings: Configuration) -> Report:
     """Return the report of a check that examined nothing."""
-    return Report("", settings.cell, "float64", lockstep.tolerance, k=1.0, chained=[], forced=[])
+    return Report("", settings.cell, "float64", lockstep.tolerance, k=1.0, as_run=[], fed_back=[])
 
 
 def add_up(lockstep: Lockstep, sets: list[Sums], examples: Sums) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:

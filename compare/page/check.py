@@ -28,23 +28,23 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
     Args:
         name: names the derivation.
         found: the findings, as ``Report.as_json`` returns them.
-        quantities: everything compared, as ``diagnosis.quantities.displayed`` returns it.
+        quantities: everything compared, as ``report.quantities.displayed`` returns it.
         path: the file to write.
     """
-    chained, forced = quantities["chained"], quantities["forced"]
-    rows = rows_of(chained, formulas())
-    rows_of(forced, formulas())
-    judged = {"chained": _judged(chained, found), "forced": _judged(forced, found)}
-    faults = [fault | {"id": _id(fault, chained)} for fault in _merged(found["faults"] + found["misplaced"])]
-    judgement = {one.id: _worst_of(one, judged["chained"]) for one in rows}
+    as_run, fed_back = quantities["as_run"], quantities["fed_back"]
+    rows = rows_of(as_run, formulas())
+    rows_of(fed_back, formulas())
+    judged = {"as_run": _judged(as_run, found), "fed_back": _judged(fed_back, found)}
+    faults = [fault | {"id": _id(fault, as_run)} for fault in _merged(found["faults"] + found["misplaced"])]
+    judgement = {one.id: _worst_of(one, judged["as_run"]) for one in rows}
     for one in rows:
         one.lines = list(dict.fromkeys(_line(quantity) for quantity in one.quantities if quantity["code"]))
     cell = quantities["cell"].partition(",")[0]
-    drawn = diagram.of_cell(cell, quantities["cell"], chained) if cell in CELLS else diagram.in_order(chained)
-    steps = sorted({step for one in chained for step in one["steps"]})
-    rows_shown = max((len(one["actual"]) for one in chained), default=1)
+    drawn = diagram.of_cell(cell, quantities["cell"], as_run) if cell in CELLS else diagram.in_order(as_run)
+    steps = sorted({step for one in as_run for step in one["steps"]})
+    rows_shown = max((len(one["actual"]) for one in as_run), default=1)
     step, row = _place(faults, steps, rows_shown)
-    quantities_of = {one["label"]: _for_script(one) for one in chained}
+    quantities_of = {one["label"]: _for_script(one) for one in as_run}
     render(
         "check.html",
         {
@@ -57,7 +57,7 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
             "judgements": JUDGEMENTS,
             "judgement": judgement,
             "diagram": drawn,
-            "by_label": {one["label"]: one for one in chained},
+            "by_label": {one["label"]: one for one in as_run},
             "steps": steps,
             "step": step,
             "row_count": rows_shown,
@@ -68,8 +68,10 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
         },
         {
             "quantities": quantities_of,
-            "forced": {
-                one["label"]: _for_script(one) for one in forced if _for_script(one) != quantities_of.get(one["label"])
+            "fed_back": {
+                one["label"]: _for_script(one)
+                for one in fed_back
+                if _for_script(one) != quantities_of.get(one["label"])
             },
             "judged": judged,
             "judgements": JUDGEMENTS,
@@ -104,8 +106,8 @@ def _merged(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _id(fault: Mapping[str, Any], chained: list[dict[str, Any]]) -> str:
-    return next((one["id"] for one in chained if one["label"] == fault["label"]), "")
+def _id(fault: Mapping[str, Any], as_run: list[dict[str, Any]]) -> str:
+    return next((one["id"] for one in as_run if one["label"] == fault["label"]), "")
 
 
 def _place(faults: list[dict[str, Any]], steps: list[int], rows: int) -> tuple[int, int]:

@@ -10,10 +10,10 @@ import manual
 import torch_impl
 from compare.binary_addition import Sums, digits, random_sums
 from compare.cells import CELLS
-from compare.diagnosis.cell_check import compare_layer
-from compare.diagnosis.derivations import Problem
-from compare.diagnosis.forms import equations_key
-from compare.diagnosis.quantities import SHOWN, quantity
+from compare.cells.check import compare_layer
+from compare.cells.form import equations_key
+from compare.checker.derivations.problem import Problem
+from compare.checker.report.quantities import SHOWN, quantity
 from compare.disagreement import by_hand
 from compare.page import diagram
 from compare.page.equations import PARTS, Row, at, cells, rows_of

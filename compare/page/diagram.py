@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from compare.diagnosis.equations import equation
-from compare.diagnosis.quantities import SHOWN
+from compare.cells.equations import equation
+from compare.checker.report.quantities import SHOWN
 
 #: The node of the parameters, of which there are only gradients.
 PARAMETERS = "parameters"
@@ -98,7 +98,7 @@ def of_cell(cell: str, form: str, quantities: list[dict[str, Any]]) -> Diagram:
     Args:
         cell: ``lstm``, ``gru`` or ``rnn``.
         form: the key of its equations in ``EQUATIONS``.
-        quantities: what is shown, as ``diagnosis.quantities`` returns it.
+        quantities: what is shown, as ``report.quantities`` returns it.
     """
     nodes = {node.name: node for node in _nodes(quantities) if node.name in PLACES[cell]}
     pitch = BETWEEN + max((node.height for name, node in nodes.items() if name != PARAMETERS), default=0)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnosis.equations import equation
-from compare.diagnosis.findings import Fault
+from compare.cells.equations import equation
+from compare.checker.report.fault import Fault
 from compare.published import vanishing
 from compare.published.gradients import Deviation, deviation, gradient_check
 from compare.published.learning_curves import LearningCurve, initial_weights

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compare.diagnosis.derivations import Problem
+from compare.checker.derivations.problem import Problem
 from compare.published.learning_curves import initial_weights, loss_gradients, training_data
 from compare.published.networks import NETWORKS
 from compare.published.recipes import RECIPES, Recipe

@@ -10,7 +10,7 @@ import numpy as np
 
 from compare.bounds import check_at_least
 from compare.cells import CELLS
-from compare.diagnosis.layouts import Layout
+from compare.cells.layout import Layout
 from compare.published.tasks import (
     IN_PYTHON,
     WITH_SIZE,

@@ -15,13 +15,14 @@ import torch
 import manual
 import torch_impl
 from compare.cells import CELLS
-from compare.diagnosis.derivations import Answer, Arrays, Layer, Problem
-from compare.diagnosis.diagnose import Subject, diagnose
-from compare.diagnosis.hints import cell_hints
-from compare.diagnosis.layouts import Layout
-from compare.diagnosis.references import Autograd, Reference, of_module
-from compare.diagnosis.report import Report
-from compare.diagnosis.standards import Trial
+from compare.cells.hints.cell_hints import cell_hints
+from compare.cells.layer import Layer
+from compare.cells.layout import Layout
+from compare.checker.derivations.problem import Answer, Arrays, Problem
+from compare.checker.diagnose import Subject, diagnose
+from compare.checker.reference import Autograd, Reference, of_module
+from compare.checker.report.report import Report
+from compare.checker.trials import Trial
 from compare.published import departures as d
 from compare.published.departures import Departing, Departure
 from compare.published.networks import NETWORKS, Backward, Gradients

@@ -72,7 +72,6 @@ SMALL: dict[str, Options] = {
     "frameworks": {"--only": (["torch"], NO_CHOICE), "--quick": ([""], ["1"])},
     "page": {"--weights": (["run"], ["missing", "a file", "right.py", ""])},
     "audit": {"--starts": ([], ["0", *NO_COUNT])},  # too long to be run
-    "score": {"--no-such-option": ([], [""])},  # likewise
 }
 MORE: dict[str, Options] = {
     "train": {
@@ -138,12 +137,11 @@ MORE: dict[str, Options] = {
     "bench": {"--quick": ([""], ["1"]), "--out": (OUT, ["a file"])},
     "kernels": {"--json": ([""], ["1"]), "--out": (OUT, ["a file"])},
     "frameworks": {"--json": ([""], ["1"]), "--out": (OUT, ["a file"])},
-    "score": {"--json": ([""], ["1"])},
 }
 
 #: How often each command is run, and what must always be given.
 WEIGHTS = {"train": 40, "new": 10, "check": 8, "convert": 14, "accuracy": 10, "recipes": 3, "bench": 4, "kernels": 4}
-WEIGHTS |= {"frameworks": 3, "audit": 2, "score": 2, "add": 8, "page": 4}
+WEIGHTS |= {"frameworks": 3, "audit": 2, "add": 8, "page": 4}
 REQUIRED = ("FILE", "RUN", "A", "B", "--from", "--to")
 
 #: Right values that do not go together.

@@ -98,7 +98,7 @@ def _fault(rng: random.Random) -> tuple[str, str, str, str]:
 
 
 def _catalogue() -> list[tuple[str, str, str, str]]:
-    from compare.diagnosis.catalogue import COMPILED, FAST, FAULTS, TRAINING
+    from catalogue import COMPILED, FAST, FAULTS, TRAINING
 
     of_cells = [(f.file, f.old, f.new, f.cell.partition(",")[0]) for f in [*FAULTS, *FAST, *COMPILED]]
     return of_cells + [(f.file, f.old, f.new, "lstm") for f in TRAINING]
@@ -196,8 +196,8 @@ def _check(given: dict[str, Any], folder: Path, printed: io.StringIO) -> str:
     import manual
     import torch_impl
     from compare.cells import CELLS
-    from compare.diagnosis.cell_check import B, D, H, T, check_layer
-    from compare.diagnosis.derivations import Layer, layer_problem
+    from compare.cells.check import B, D, H, T, check_layer
+    from compare.cells.layer import Layer, layer_problem
 
     cell, lengths, seed = CELLS[given["cell"]], given["lengths"], given["seed"]
     options = given["options"] | {name: given[name] for name in ("num_layers", "bidirectional")}

@@ -25,9 +25,10 @@ import torch
 from mutation import mutants
 
 import manual
+from compare.cells.check import check_file
+from compare.checker.derivations.file import load
 from compare.cli import main
 from compare.commands import train
-from compare.diagnosis.files import check_file, load
 from compare.frameworks import conversion
 from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network

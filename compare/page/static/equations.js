@@ -6,7 +6,7 @@ const PARTS = { right: "reference", difference: "difference" };
 
 const CHOICES = ["row", "step", "mode"];
 
-const state = { row: 0, step: 0, mode: "chained", selected: DATA.first ?? "" };
+const state = { row: 0, step: 0, mode: "as_run", selected: DATA.first ?? "" };
 
 /** Return the columns of a quantity in the chosen row of the batch; where rows are not apart, there is one for all. */
 function columns(one, part) {
@@ -36,7 +36,7 @@ function valuesNow(one, part = "actual") {
   return all[one.steps.indexOf(state.step)] ?? [];
 }
 
-const quantity = (label) => (state.mode === "forced" && DATA.forced[label]) || DATA.quantities[label];
+const quantity = (label) => (state.mode === "fed_back" && DATA.fed_back[label]) || DATA.quantities[label];
 
 function paintStrips() {
   for (const table of document.querySelectorAll("table.strip")) {

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from compare import check_backward
-from compare.diagnosis.report import Report
+from compare.checker.report.report import Report
 from compare.published.kernels import attention, layer_norm, mlstm, selective_scan
 from compare.published.kernels.cost import B, D, H, T, costs
 
@@ -31,7 +31,7 @@ def find(draws: int) -> dict[str, Any]:
         "kernels": {name: _checked(check(kernel, name)) for name, kernel in KERNELS.items()},
         "published": {
             "faults": [{"name": fault.name, "line": fault.code} for fault in published.faults],
-            "differ as the code runs": [one.label for one in published.chained if not one.agrees],
+            "differ as the code runs": [one.label for one in published.as_run if not one.agrees],
         },
         "sizes": {"B": B, "T": T, "D": D, "H": H, "draws": draws},
         "costs": costs(draws),
@@ -41,7 +41,7 @@ def find(draws: int) -> dict[str, Any]:
 def _checked(report: Report) -> dict[str, Any]:
     return {
         "agrees": report.agrees,
-        "compared": len(report.chained),
+        "compared": len(report.as_run),
         "sizes": len(report.sizes),
-        "worst": max(float(one.errors.max()) for one in report.chained),
+        "worst": max(float(one.errors.max()) for one in report.as_run),
     }

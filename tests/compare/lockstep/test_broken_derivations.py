@@ -6,10 +6,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from catalogue import COMPILED, FAST, TRAINING, FastFault, TextFault, TrainingFault
+from catalogue.training import ALL
 
 from compare.cli import main
-from compare.diagnosis.catalogue import COMPILED, FAST, TRAINING, FastFault, TextFault, TrainingFault
-from compare.diagnosis.catalogue.training import ALL
 
 #: Where the command finds what a file of ``manual`` defines.
 USED_AS = {

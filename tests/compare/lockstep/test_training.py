@@ -118,7 +118,7 @@ def test_equations_that_raise_are_a_failure_that_names_them_and_nothing_is_check
     monkeypatch.setattr("compare.lockstep.training.check_layer", check_layer)
     lockstep = set_up(Settings(cell="gru", hidden_size=3), np.random.default_rng(0))
     checked = check_equations(lockstep, None, Settings(cell="gru"))
-    assert (checked.subject, checked.cell, checked.tolerance, checked.chained) == ("", "gru", lockstep.tolerance, [])
+    assert (checked.subject, checked.cell, checked.tolerance, checked.as_run) == ("", "gru", lockstep.tolerance, [])
     (failure,) = lockstep.failures
     assert "each equation" in failure and "FloatingPointError: overflow" in failure
 
@@ -130,7 +130,7 @@ def test_an_interrupted_run_has_its_steps_and_nothing_more():
     run = train(SMALL, stop)
     assert run.interrupted and not run.agrees
     assert run.settings is SMALL and len(run.lockstep.steps) == 1
-    assert (run.checked.chained, run.correct_sums, run.examples) == ([], [], None)
+    assert (run.checked.as_run, run.correct_sums, run.examples) == ([], [], None)
 
 
 def test_the_engine_runs_the_layer_and_adam(monkeypatch):

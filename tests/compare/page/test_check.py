@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from derived import write
 
-from compare.diagnosis.files import check_file
-from compare.diagnosis.quantities import displayed
+from compare.cells.check import check_file
+from compare.checker.report.quantities import displayed
 from compare.page import check
 
-ZOO = Path(__file__).parent.parent / "diagnosis" / "zoo" / "files"
+ZOO = Path(__file__).parent.parent / "checker" / "zoo" / "files"
 
 THREE_FAULTS = [
     ("d_c_prev + d_h * o", "d_h * o"),
@@ -50,7 +50,7 @@ def test_the_switch_shows_exactly_the_three_faults(three, open_page):
     assert sorted(names(page, "wrong")) == ["d_c", "d_z_f", "weight_ih"]
     assert {"d_i", "d_x", "weight_hh", "bias"} <= {*names(page, "consequence")}
     assert {"z_i", "i", "c", "h"} <= {*names(page, "right")}
-    page.click("button[data-mode='forced']")
+    page.click("button[data-mode='fed_back']")
     assert sorted(names(page, "wrong")) == ["d_c", "d_z_f", "weight_ih"]
     assert names(page, "consequence") == []
     assert page.locator(".row[data-judgement='wrong']").evaluate_all("all => all.map((a) => a.id)") == [
@@ -59,14 +59,14 @@ def test_the_switch_shows_exactly_the_three_faults(three, open_page):
         "L17",
     ]
     assert page.locator(".row[data-judgement='consequence']").count() == 0
-    page.click("button[data-mode='chained']")
+    page.click("button[data-mode='as_run']")
     assert "d_x" in names(page, "consequence")
 
 
 @pytest.mark.slow
 def test_the_arrow_to_a_wrong_gradient_is_broken(three, open_page):
     page = open_page(three)
-    page.click("button[data-mode='forced']")
+    page.click("button[data-mode='fed_back']")
     broken = page.locator(".edge[data-judgement='wrong']").evaluate_all("all => all.map((a) => a.dataset.edge)")
     assert sorted(broken) == ["c h", "f c"]
 
@@ -94,7 +94,7 @@ def test_an_address_opens_a_fault_with_its_equation_line_and_hint(three, open_pa
 def test_value_reference_and_difference_are_those_of_the_report(three, open_page, tmp_path):
     report = check_file(write(tmp_path / "my_lstm.py", "lstm", *THREE_FAULTS))
     page = open_page(three, "#L11")
-    for mode, run in (("chained", report.chained), ("forced", report.forced)):
+    for mode, run in (("as_run", report.as_run), ("fed_back", report.fed_back)):
         page.click(f"button[data-mode='{mode}']")
         (one,) = (one for one in run if one.label == "d_z_f")
         for step, row in ((0, 0), (4, 2)):
@@ -116,7 +116,7 @@ def test_of_any_other_derivation_the_nodes_are_the_probes_in_their_order(squeeze
     assert nodes[:3] == ["mean", "h", "s"]
     assert sorted(names(page, "wrong")) == ["d_s", "up"]
     assert "d_mean" in names(page, "consequence")
-    page.click("button[data-mode='forced']")
+    page.click("button[data-mode='fed_back']")
     assert sorted(names(page, "wrong")) == ["d_s", "up"]
     assert names(page, "consequence") == []
     page.click(".named[data-label='d_s']")

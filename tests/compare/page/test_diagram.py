@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from compare.diagnosis.equations import EQUATIONS
+from compare.cells.equations import EQUATIONS
 from compare.page.diagram import Diagram, in_order, node_of, of_cell
 
 GATES = {

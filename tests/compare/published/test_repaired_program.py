@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from oracles import relative_error
 
-from compare.diagnosis.derivations import Problem
+from compare.checker.derivations.problem import Problem
 from compare.published.networks import lstm_forward
 from compare.published.systems import SYSTEMS, truth
 from manual.activations import sigmoid

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from compare import check_file
-from compare.diagnosis.report import Report
+from compare.checker.report.report import Report
 from compare.published import kernels
 
 FOLDER = Path(kernels.__file__).parent

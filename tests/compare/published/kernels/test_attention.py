@@ -30,7 +30,7 @@ def test_it_agrees_with_autograd_at_all_sizes():
         attention.forward, attention.backward, attention.autograd, attention.INPUTS, axes=attention.AXES
     )
     assert report.agrees, report
-    assert len(report.chained) == 9
+    assert len(report.as_run) == 9
 
 
 def test_it_is_the_attention_of_torch():

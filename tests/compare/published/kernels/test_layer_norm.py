@@ -34,7 +34,7 @@ def test_it_agrees_with_autograd_at_all_sizes():
         layer_norm.forward, layer_norm.backward, layer_norm.autograd, layer_norm.INPUTS, axes=layer_norm.AXES
     )
     assert report.agrees, report
-    assert len(report.chained) == 12
+    assert len(report.as_run) == 12
 
 
 def test_it_is_the_layer_norm_of_torch():

@@ -54,14 +54,14 @@ def test_it_agrees_with_autograd_at_all_sizes():
     report = check()
     assert report.agrees, report
     assert len(report.sizes) == len(mlstm.INPUTS) + 2
-    assert len(report.chained) == 21
+    assert len(report.as_run) == 21
 
 
 def test_of_the_published_backward_pass_one_equation_is_wrong():
     report = check(normaliser=False)
     assert [fault.name for fault in report.faults] == ["d_c"]
     assert "# (M13)" in report.faults[0].code
-    wrong = {one.label for one in report.chained if not one.agrees}
+    wrong = {one.label for one in report.as_run if not one.agrees}
     assert {"d_q", "d_k", "d_i", "d_f"} <= wrong
     assert "d_v" not in wrong
 

@@ -1,0 +1,45 @@
+"""A layer of ``manual`` as a derivation."""
+
+import numpy as np
+
+from compare.checker.derivations.problem import Answer, Problem
+from manual.arrays import Array, Probe, as_state, state_parts
+from manual.recurrent import Recurrent
+
+
+class Layer:
+    """A layer of ``manual`` as a derivation. Inputs are x and the initial state, outputs the output and final state.
+
+    Args:
+        layer: the layer; its parameters are overwritten by those of each problem.
+        lengths: the number of steps in each row, if they differ.
+    """
+
+    def __init__(self, layer: Recurrent, lengths: list[int] | None = None):
+        self.layer, self.lengths = layer, lengths
+
+    def solve(self, problem: Problem, probe: Probe | None) -> Answer:
+        """Run both passes."""
+        for name, array in problem.parameters.items():
+            self.layer.parameters[name][...] = array
+        x, *state = problem.inputs.values()
+        d_output, *d_state = problem.d_outputs.values()
+        output, last, tape = self.layer.forward(x, as_state(state), lengths=self.lengths, training=False, probe=probe)
+        d_x, d_initial, gradients = self.layer.backward(tape, d_output, as_state(d_state), probe)
+        outputs, d_inputs = (output, *state_parts(last)), (d_x, *state_parts(d_initial))
+        return Answer(dict(zip(problem.d_outputs, outputs)), dict(zip(problem.inputs, d_inputs)), gradients)
+
+
+def layer_problem(layer: Recurrent, T: int, B: int, rng: np.random.Generator) -> Problem:
+    """Draw parameters, inputs and incoming gradients for a layer."""
+    K = len(layer.sweeps)
+    states = {name: (K, B, size) for name, size in layer.state_sizes.items()}
+
+    def normal(*shape: int) -> Array:
+        return rng.normal(size=shape).astype(layer.dtype)
+
+    return Problem(
+        {name: (0.5 * rng.normal(size=a.shape)).astype(layer.dtype) for name, a in layer.parameters.items()},
+        {"x": normal(T, B, layer.input_size)} | {f"{name}_0": normal(*shape) for name, shape in states.items()},
+        {"output": normal(T, B, layer.output_size)} | {f"{name}_n": normal(*shape) for name, shape in states.items()},
+    )

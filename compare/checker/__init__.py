@@ -1,0 +1,1 @@
+"""Is a backward pass right, and if not, where is it wrong? Knows no cell."""

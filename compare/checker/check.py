@@ -1,0 +1,239 @@
+"""Check any derivation against a torch function or module that the user supplies."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from compare.checker import arguments
+from compare.checker.derivations.file import load
+from compare.checker.derivations.pair import Pair
+from compare.checker.derivations.problem import Derivation
+from compare.checker.derivations.torch_function import TorchFunction
+from compare.checker.diagnose import K, Subject, diagnose
+from compare.checker.general_hints import general_hint
+from compare.checker.recorder import as_float64
+from compare.checker.report.report import Report
+from compare.checker.trials import Trials
+
+
+def check_backward(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    reference: Any,
+    inputs: Any,
+    *,
+    parameters: Any = None,
+    outputs: tuple[str, ...] | None = None,
+    axes: str = "",
+    dtype: str | None = None,
+    tolerance: float | None = None,
+    k: float = K,
+    seed: int = 0,
+    name: str = "",
+) -> Report:
+    """Check a forward and a backward pass in NumPy against autograd.
+
+    ``forward([p,] *inputs)`` returns its outputs followed by whatever backward needs. ``backward([p,] tape,
+    *d_outputs)`` returns the gradients of the inputs, in order, followed by a dict of the parameters' gradients, if
+    there are parameters. None stands for a gradient that was not derived. The passes and the reference may all call
+    ``probe``.
+
+    Args:
+        forward: the forward pass.
+        backward: the backward pass.
+        reference: a torch function of the same arguments that returns the same outputs, or a module or its class.
+        inputs: a dict by name, in order. Each value is an array, a shape to fill with normally distributed numbers, a
+            function of a ``numpy.random.Generator``, or anything else, which is passed unchanged. A function of a
+            generator may also return the whole dict. A list of dicts gives several sizes.
+        parameters: the first argument of both passes, a dict with the same kinds of values, possibly nested. The
+            parameters of a module are drawn at random by default.
+        outputs: the names of the outputs.
+        axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``, if they are time steps and batch rows.
+        dtype: the precision of the passes; read from what they return by default.
+        tolerance: the largest relative error that passes in double precision, 1e-12 by default.
+        k: below double precision, the permitted error as a multiple of autograd's own in the same precision.
+        seed: the seed of all random numbers.
+        name: names the derivation in messages; the name of ``forward`` by default.
+
+    Raises:
+        ValueError: an argument or a returned value cannot be compared. Exceptions raised by the functions propagate.
+    """
+    _check_callable(forward=forward, backward=backward, reference=reference)
+    trials = Trials(reference, inputs, parameters, outputs, axes, seed)
+    return _check(
+        name or getattr(forward, "__name__", "derivation"),
+        Pair(forward, backward, trials.nested, name),
+        trials,
+        dtype or _dtype_of(inputs),
+        tolerance,
+        k,
+    )
+
+
+def assert_backward(
+    forward: Callable[..., Any], backward: Callable[..., Any], reference: Any, inputs: Any, **options: Any
+) -> None:
+    """Assert that a forward and a backward pass in NumPy agree with autograd. Arguments as for ``check_backward``.
+
+    Raises:
+        AssertionError: they do not agree; the message is the report.
+        ValueError: an argument or a returned value cannot be compared.
+    """
+    __tracebackhide__ = True
+    report = check_backward(forward, backward, reference, inputs, **options)
+    if not report.agrees:
+        raise AssertionError(f"\n{report}")
+
+
+def check_function(
+    function: Any,
+    reference: Any,
+    *inputs: Any,
+    outputs: tuple[str, ...] | None = None,
+    axes: str = "",
+    tolerance: float | None = None,
+    k: float = K,
+    seed: int = 0,
+) -> Report:
+    """Check a ``torch.autograd.Function`` against autograd.
+
+    Args:
+        function: the class, or a function of tensors that applies it.
+        reference: a function of the same arguments, in torch operations that autograd can differentiate.
+        inputs: the arguments: tensors of any precision on any device, functions of a ``numpy.random.Generator`` that
+            return one, or anything else, which is passed unchanged. If no tensor requires a gradient, all
+            floating-point tensors do, and a gradient of None counts as not derived. For a tensor that requires one
+            it counts as zero, as it does in torch.
+        outputs: the names of the outputs.
+        axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``.
+        tolerance: the largest relative error that passes in double precision, 1e-12 by default.
+        k: below double precision, the permitted error as a multiple of autograd's own in the same precision.
+        seed: the seed of all random numbers.
+
+    Raises:
+        ValueError: the arguments cannot be compared. Exceptions raised by the functions propagate.
+    """
+    _check_callable(function=function, reference=reference)
+    if isinstance(function, type) and not issubclass(function, torch.autograd.Function):
+        raise ValueError(f"function: expected a torch.autograd.Function or a function, got {function.__name__}")
+    like = [value(np.random.default_rng(seed)) if callable(value) else value for value in inputs]
+    floating = [isinstance(value, torch.Tensor) and value.is_floating_point() for value in like]
+    asked = [value.requires_grad if is_floating else False for value, is_floating in zip(like, floating)]
+    names = _argument_names(function, len(like))
+    for name, value in zip(names, like):
+        if isinstance(value, np.ndarray) or (isinstance(value, torch.Tensor) and value.is_complex()):
+            raise ValueError(
+                f"{name}: expected a tensor of real numbers, got a {type(value).__name__} of {value.dtype}"
+            )
+    # Functions, so that a tuple is not taken for a shape.
+    given = {
+        name: partial(_unchanged, as_float64(value) if isinstance(value, torch.Tensor) else value)
+        for name, value in zip(names, like)
+    }
+    fixed = frozenset(
+        n for n, is_float, wanted in zip(names, floating, asked) if is_float and any(asked) and not wanted
+    )
+    precisions = {str(value.dtype).removeprefix("torch.") for value, wanted in zip(like, floating) if wanted}
+    dtype = next((one for one in ("bfloat16", "float16", "float32") if one in precisions), "float64")
+    subject = getattr(function, "__qualname__", None) or type(function).__name__
+    trials = Trials(reference, given, None, outputs, axes, seed, fixed)
+    return _check(subject, TorchFunction(function, like), trials, dtype, tolerance, k)
+
+
+def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any) -> None:
+    """Assert that a ``torch.autograd.Function`` agrees with autograd. Arguments as for ``check_function``.
+
+    Raises:
+        AssertionError: it does not agree; the message is the report.
+        ValueError: the arguments cannot be compared.
+    """
+    __tracebackhide__ = True
+    report = check_function(function, reference, *inputs, **options)
+    if not report.agrees:
+        raise AssertionError(f"\n{report}")
+
+
+def check_against(file: ModuleType, path: Path, where: Path, name: str, seed: int) -> Report:
+    """Check the derivation in a file against a torch module or function in another.
+
+    Args:
+        file: the derivation, as ``load`` returns it.
+        path: names it in messages.
+        where: the file of the reference.
+        name: the name of the reference in that file.
+        seed: the seed of all random numbers.
+
+    Raises:
+        ValueError: INPUTS or the reference is missing, or something cannot be compared.
+    """
+    inputs = getattr(file, "INPUTS", None)
+    if not inputs or not (isinstance(inputs, dict | list) or callable(inputs)):
+        raise ValueError(f"INPUTS: expected the shapes of the inputs by name in {path}, got {inputs!r}")
+    reference: Any = getattr(load(where), name, None)
+    if not callable(reference):
+        raise ValueError(f"--reference: expected a torch module or function {name} in {where}, got {reference!r}")
+    is_module = isinstance(reference, nn.Module) or (isinstance(reference, type) and issubclass(reference, nn.Module))
+    return check_backward(
+        file.forward,
+        file.backward,
+        reference,
+        inputs,
+        parameters=getattr(file, "PARAMETERS", {} if is_module else None),
+        outputs=getattr(file, "OUTPUTS", None),
+        axes=getattr(file, "AXES", ""),
+        dtype=getattr(file, "DTYPE", None),
+        tolerance=getattr(file, "TOLERANCE", None),
+        seed=seed,
+        name=str(path),
+    )
+
+
+def _unchanged(value: Any, rng: np.random.Generator) -> Any:
+    return value
+
+
+def _check_callable(**functions: Any) -> None:
+    for name, function in functions.items():
+        if not callable(function):
+            raise ValueError(f"{name}: expected a function, got {function!r}")
+
+
+def _check(
+    subject: str, derivation: Derivation, trials: Trials, dtype: str | None, tolerance: float | None, k: float
+) -> Report:
+    drawn = cache(trials)
+    drawn("float64")  # an error of the reference comes before any of the derivation
+    return diagnose(Subject(subject, derivation, drawn, hint=general_hint, dtype=dtype, tolerance=tolerance, k=k))
+
+
+def _dtype_of(inputs: Any) -> str | None:
+    """Return the precision of the given arrays, if it is below double."""
+    for one in arguments.sizes_of(inputs):
+        for value in one.values() if isinstance(one, Mapping) else ():
+            if isinstance(value, np.ndarray) and str(value.dtype) in ("float32", "float16"):
+                return str(value.dtype)
+    return None
+
+
+def _argument_names(function: Any, count: int) -> list[str]:
+    """Return the names of a function's arguments; for a ``Function``, those of its forward without ``ctx``."""
+    is_class = isinstance(function, type) and issubclass(function, torch.autograd.Function)
+    forward = function.forward if is_class or isinstance(function, torch.nn.Module) else function
+    try:
+        names = [
+            n
+            for n, p in inspect.signature(forward).parameters.items()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        names = []
+    if is_class and function.setup_context is torch.autograd.Function.setup_context:
+        names = names[1:]
+    return names[:count] if len(names) >= count else [f"input {n}" for n in range(count)]

@@ -1,0 +1,1 @@
+"""What can be checked: a pair of functions in NumPy, a torch function, a file."""

@@ -1,0 +1,146 @@
+"""A forward and a backward function in NumPy as a derivation."""
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from compare.checker.derivations.problem import Answer, Arrays, Problem
+from compare.checker.probe import listening
+from compare.checker.recorder import Recorder, as_float64, unheard
+from manual.arrays import Array
+
+
+class Pair:
+    """A forward and a backward function in NumPy.
+
+    ``forward([p,] *inputs)`` returns the outputs followed by whatever backward needs; ``backward([p,] tape,
+    *d_outputs)`` returns the gradients of the inputs followed by a dict of the parameters' gradients, if there are
+    parameters. Either may take a ``probe``. A gradient that was not derived is None, and a list may replace a tuple.
+    The functions receive copies, and what they return is copied immediately.
+
+    Args:
+        forward: the forward pass.
+        backward: the backward pass.
+        nested: converts parameters by flat name to the form that the functions take; None if they take none.
+        name: names the derivation in messages.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        nested: Callable[[Arrays], Any] | None,
+        name: str = "",
+    ):
+        self.forward, self.backward, self.nested, self.name = forward, backward, nested, name
+
+    def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
+        """Run both passes.
+
+        Raises:
+            ValueError: a pass returns the wrong number of values. Exceptions raised by the functions propagate.
+        """
+        problem = copy.deepcopy(problem)
+        given = [("", problem.parameters), ("", problem.inputs), ("d_", problem.d_outputs)]
+        before = copy.deepcopy(given)
+        first = [self.nested(problem.parameters)] if self.nested else []
+        silent = probe or unheard
+        # Overflow alone is no mistake: exp(-z) may be infinite in a right sigmoid. What comes of it is compared.
+        with listening(silent), np.errstate(all="ignore"):
+            returned = _call(self.forward, [*first, *problem.inputs.values()], silent)
+            *outputs, tape = _several("forward", returned)
+            named = _named("forward", outputs, list(problem.d_outputs), "and what backward needs")
+            answered = {name: _array(value) for name, value in named.items()}
+            if probe:
+                probe.restore()
+            returned = _call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
+        d_inputs, gradients, left_out = self._gradients(returned, problem)
+        changed = [
+            prefix + name
+            for (prefix, then), (_, now) in zip(before, given)
+            for name, array in now.items()
+            if isinstance(array, np.ndarray)
+            and not np.array_equal(array, then[name], equal_nan=array.dtype.kind == "f")
+        ]
+        return Answer(answered, d_inputs, gradients, left_out, tuple(changed))
+
+    def _gradients(self, returned: Any, problem: Problem) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+        """Return the gradients of inputs and parameters, and the names of those that were not derived."""
+        gradients: Any = {}
+        if self.nested:
+            if isinstance(returned, Mapping):  # nothing but the parameters' gradients
+                returned = (*[None] * len(problem.inputs), returned)
+            *d_inputs, gradients = _several("backward", returned)
+            if not isinstance(gradients, Mapping):
+                raise ValueError(f"backward: expected a dict of gradients at the end, got {type(gradients).__name__}")
+        else:
+            d_inputs = list(returned) if isinstance(returned, tuple | list) else [returned]
+        names = problem.differentiable if len(d_inputs) == len(problem.differentiable) else list(problem.inputs)
+        more = "and the gradients" if self.nested else ""
+        named = _named("backward", d_inputs, names, more, "d_")
+        flattened = flat(gradients)
+        left_out = [f"d_{name}" for name in problem.differentiable if named.get(name) is None]
+        left_out += [name for name, value in flattened.items() if value is None]
+        return (
+            {name: _array(named[name]) for name in problem.differentiable if named.get(name) is not None},
+            {name: _array(value) for name, value in flattened.items() if value is not None},
+            tuple(left_out),
+        )
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested dicts, joining the names with dots."""
+    found: dict[str, Any] = {}
+    for name, value in nested.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
+def nested_as(form: Mapping[str, Any], prefix: str = "") -> Callable[[Mapping[str, Any]], Any]:
+    """Return a function that turns flat names back into nested dicts of this form."""
+
+    def build(arrays: Mapping[str, Any], form: Mapping[str, Any] = form, prefix: str = prefix) -> dict[str, Any]:
+        return {
+            name: build(arrays, value, f"{prefix}{name}.") if isinstance(value, Mapping) else arrays[prefix + name]
+            for name, value in form.items()
+        }
+
+    return build
+
+
+def _array(value: Any) -> Array:
+    """Copy what a pass returned; what is no array becomes one of an object, which the comparison reports."""
+    if hasattr(value, "detach"):
+        return as_float64(value)
+    try:
+        return np.array(value)
+    except ValueError:  # rows of different lengths
+        return np.array(None, dtype=object)
+
+
+def _several(function: str, returned: object) -> list[Any]:
+    if not isinstance(returned, tuple | list):
+        raise ValueError(f"{function}: expected several values to be returned, got {type(returned).__name__}")
+    return list(returned)
+
+
+def _named(function: str, values: list[Any], names: list[str], more: str, prefix: str = "") -> dict[str, Any]:
+    if len(values) != len(names):
+        expected = ", ".join(prefix + name for name in names)
+        count = len(values) + bool(more)
+        got = f"{count} value{'s' if count > 1 else ''}"
+        raise ValueError(f"{function}: expected {expected} {more}".rstrip() + f", got {got}")
+    return dict(zip(names, values))
+
+
+def _call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
+    """Call a user's function, with the probe if it takes one: as ``probe`` or as an extra last argument."""
+    parameters = inspect.signature(function).parameters
+    if "probe" in parameters:
+        return function(*arguments, probe=probe)
+    positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    return function(*arguments, probe) if len(required) == len(arguments) + 1 else function(*arguments)

@@ -1,0 +1,58 @@
+"""What is checked against autograd: a problem, and a derivation that solves it."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from manual.arrays import Array
+
+Arrays = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The arguments of both sides: parameters, inputs, and an incoming gradient for each output.
+
+    Parameters and incoming gradients are arrays. An input may be anything; it has a gradient if it is a floating-point
+    array that is not ``fixed``.
+    """
+
+    parameters: Arrays
+    inputs: dict[str, Any]
+    d_outputs: Arrays
+    fixed: frozenset[str] = frozenset()
+
+    @property
+    def differentiable(self) -> list[str]:
+        """The inputs that have a gradient."""
+        return [
+            name
+            for name, value in self.inputs.items()
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in self.fixed
+        ]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a derivation, by name: outputs, gradients of the inputs and gradients of the parameters.
+
+    ``left_out`` names the gradients that were not derived, ``changed`` the arguments that the derivation wrote to.
+    """
+
+    outputs: Arrays
+    d_inputs: Arrays
+    gradients: Arrays
+    left_out: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def tensors(self) -> Arrays:
+        """Return all of them in one dict; the gradient of an input is named ``d_`` and the input."""
+        return self.outputs | {f"d_{name}": array for name, array in self.d_inputs.items()} | self.gradients
+
+
+class Derivation(Protocol):
+    """A forward and a backward pass derived by hand."""
+
+    def solve(self, problem: Problem, probe: Any) -> Answer:
+        """Run both passes, calling the probe, if any, at each named intermediate."""

@@ -1,0 +1,181 @@
+"""Check a derivation against autograd on several trials, and assemble the report."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from compare.checker.compare import Blocks, Compared, distance, whole
+from compare.checker.derivations.problem import Derivation
+from compare.checker.expected import Expected
+from compare.checker.localise import Localiser, Located
+from compare.checker.recorder import why_not_comparable
+from compare.checker.report.fault import Fault
+from compare.checker.report.report import Report, Size
+from compare.checker.trials import Trial
+
+#: Below double precision, the permitted error as a multiple of autograd's own error in the same precision.
+K = 2.0
+
+#: The supported precisions below double.
+LOWER = ("float32", "float16", "bfloat16")
+
+
+#: What is said where several quantities differ and the reference shows no intermediate.
+NO_PROBES = "Nothing is shown, so these may be consequences of one error: add probes to the code and to the reference"
+
+
+@dataclass
+class Subject:
+    """What is checked, and how.
+
+    Args:
+        name: names the derivation in messages.
+        derivation: what is checked.
+        trials: makes the trials for a dtype; faults are located on the first.
+        gates: the gates of a cell, in the order of their rows in the weights.
+        blocks: splits the gradient of a parameter by gate.
+        cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
+        hint: describes a fault, given the trial and the expected values; "" if it cannot.
+        dtype: the precision of the derivation; read from what it returns if None.
+        tolerance: the largest relative error that passes in double precision; the project's default if None.
+        k: below double precision, the permitted error as a multiple of autograd's own.
+        notes: remarks for the report.
+    """
+
+    name: str
+    derivation: Derivation
+    trials: Callable[[str], list[Trial]]
+    gates: tuple[str, ...] = ()
+    blocks: Blocks = whole
+    cell: str = ""
+    hint: Callable[[Trial, Expected, Compared], str] = lambda trial, expected, fault: ""
+    dtype: str | None = None
+    tolerance: float | None = None
+    k: float = K
+    notes: list[str] = field(default_factory=list)
+
+
+def diagnose(subject: Subject) -> Report:
+    """Check a derivation on all trials, the first of them twice.
+
+    Raises:
+        ValueError: dtype, tolerance or k is not one to compare with, or the derivation or its reference returned
+            something that cannot be compared. Exceptions raised by the derivation on the first trial propagate.
+    """
+    _check_standard(subject)
+    dtype = subject.dtype or _dtype(subject)
+    first, *others = (_localiser(subject, trial, dtype) for trial in subject.trials(dtype))
+    unsteady = _unsteady(first, others)
+    located = Located(run := first.run(), run) if unsteady else first.locate()
+    report = _report(subject, first, located)
+    report.unsteady = unsteady
+    for other in others:
+        _try(report, subject, other)
+    return report
+
+
+def _check_standard(subject: Subject) -> None:
+    """Check what the errors are to be judged by: with a negative tolerance or a NaN every verdict would be wrong."""
+    if subject.dtype not in (None, "float64", *LOWER):
+        raise ValueError(f"dtype: expected one of float64, {', '.join(LOWER)}, got {subject.dtype!r}")
+    for name, value in (("tolerance", subject.tolerance), ("k", subject.k)):
+        if value is not None and not (isinstance(value, int | float) and 0 < value < np.inf):
+            raise ValueError(f"{name}: expected a number above 0, got {value!r}")
+
+
+def _dtype(subject: Subject) -> str:
+    """Return the lowest precision in what the derivation returns for double-precision arguments. Note a mixture."""
+    (trial, *_) = subject.trials("float64")
+    try:
+        answer = subject.derivation.solve(trial.problem, None)
+    except Exception:  # the recorded run reports it better
+        return "float64"
+    found = {name: str(array.dtype) for name, array in answer.tensors().items()}
+    lowest = next((dtype for dtype in reversed(LOWER) if dtype in found.values()), "float64")
+    if lowest != "float64" and "float64" in found.values():
+        names = ", ".join(name for name, dtype in found.items() if dtype == lowest)
+        subject.notes.append(f"Returned in {lowest}, unlike the rest: {names}")
+    return lowest
+
+
+def _localiser(subject: Subject, trial: Trial, dtype: str) -> Localiser:
+    right = Expected(trial, dtype, subject.k, subject.tolerance)
+    return Localiser(subject.derivation, trial, right, subject.gates, subject.blocks)
+
+
+def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
+    """Report on one trial."""
+    right, trial = localiser.expected, localiser.trial
+
+    def faults(compared: list[Compared]) -> list[Fault]:
+        return [Fault.of(one, subject.cell, subject.hint(trial, right, one)) for one in compared]
+
+    answer = located.as_run.answer
+    return Report(
+        subject=subject.name,
+        cell=subject.cell,
+        dtype=right.dtype,
+        tolerance=right.tolerance,
+        k=right.k,
+        as_run=located.as_run.compared,
+        fed_back=located.fed_back.compared,
+        faults=faults(located.faults),
+        misplaced=faults(located.misplaced),
+        gradients_right=located.as_run.answers_right,
+        unused=located.unused,
+        changed=located.changed,
+        consequences=located.consequences,
+        unrecorded=located.unrecorded,
+        written=answer.changed,
+        left_out=answer.left_out,
+        gradients_compared=any(d.size for d in (*answer.d_inputs.values(), *answer.gradients.values())),
+        notes=[
+            *subject.notes,
+            *([f"Without the reference fed back, the code raises {located.raised}"] if located.raised else []),
+            *([NO_PROBES] if len(located.faults) > 1 and not right.right.record else []),
+        ],
+        sizes=[Size(trial.label, located.agrees)],
+    )
+
+
+def _try(report: Report, subject: Subject, localiser: Localiser) -> None:
+    """Record whether the derivation agrees on another trial; locate faults there if none are known yet."""
+    label = localiser.trial.label
+    try:
+        located = localiser.locate() if report.agrees else None
+        agrees = located.agrees if located else not localiser.run().wrong
+    except Exception as error:
+        what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        report.sizes.append(Size(label, False, what))
+        return
+    report.sizes.append(Size(label, agrees))
+    if located and not agrees:
+        report.take_over(_report(subject, localiser, located))
+
+
+def _unsteady(first: Localiser, others: list[Localiser]) -> list[str]:
+    """Return the outputs and gradients that change when the derivation is run again, after a run on other values."""
+    try:
+        before = first.run()
+    except Exception:  # the run that follows reports it better
+        return []
+    if others:
+        with suppress(Exception):
+            others[0].answer()
+    after = first.answer().tensors()
+    found = []
+    for one in before.compared:
+        if one.recorded or one.name in found or one.name not in before.answer.tensors():
+            continue
+        array, again = before.answer.tensors()[one.name], after.get(one.name)
+        if again is None or again.shape != array.shape:
+            found.append(one.name)
+            continue
+        if why_not_comparable(again, array):
+            continue  # no numbers, as the comparison says
+        limit = float((one.limits * one.scales).max())
+        if ((distance(again, array) > limit) & ~(np.isnan(again) & np.isnan(array))).any():
+            found.append(one.name)
+    return found

@@ -1,0 +1,340 @@
+"""Find the wrong equations: run a derivation as it is, then with the reference fed back, and see what still differs.
+
+As the code runs, one wrong equation makes nearly every gradient wrong. If each value is replaced by the
+reference's once it has been compared, every equation receives correct inputs, so exactly the wrong ones
+differ, however many there are. This assumes that each probe shows what its name says, that the code uses what the probe
+returns, and that nothing is changed afterwards. Further runs detect where that is not so: with one name not fed back,
+with one name fed back wrong, with changed arrays restored.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from compare.checker.compare import Blocks, Compared, compare_run, distance
+from compare.checker.derivations.problem import Answer, Arrays, Derivation
+from compare.checker.expected import Expected
+from compare.checker.influence import Influence
+from compare.checker.recorder import Key, Record, Recorder, as_float64, why_not_comparable
+from compare.checker.trials import Trial
+from manual.arrays import Array
+
+#: The factor by which an error is enlarged to see whether it reaches an output or gradient.
+LARGER = 1000.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a derivation: what its probes showed, what it returned, and both compared with the reference."""
+
+    recorder: Recorder
+    answer: Answer
+    compared: list[Compared]
+
+    @property
+    def wrong(self) -> dict[str, Compared]:
+        """The quantities that differ, by label, in the order of computation."""
+        return {one.label: one for one in self.compared if not one.agrees}
+
+    @property
+    def wrong_parts(self) -> set[tuple[str, int]]:
+        """What differs, by label and part: step by step where there are steps."""
+        return {(label, k) for label, one in self.wrong.items() for k in (-1, *np.flatnonzero(one.errors > one.limits))}
+
+    @property
+    def answers_right(self) -> bool:
+        """Whether all outputs and gradients agree."""
+        return all(one.agrees for one in self.compared if not one.recorded)
+
+
+@dataclass
+class Located:
+    """The findings of one trial.
+
+    Args:
+        as_run: the run of the code as it is.
+        fed_back: the run with the reference fed back.
+        faults: quantities that are wrong although everything they are computed from is right.
+        misplaced: quantities whose probe shows something other than the name says.
+        unused: names whose probe result the code does not use.
+        changed: names whose arrays were changed in place after they were shown, and the steps.
+        consequences: labels that may differ only because of something not shown or not fed back.
+        unrecorded: names without a probe, an error in any of which would explain the consequences; the best one first.
+        raised: the exception of the as_run run, if the code runs only with the reference fed back.
+    """
+
+    as_run: Run
+    fed_back: Run
+    faults: list[Compared] = field(default_factory=list)
+    misplaced: list[Compared] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    changed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    consequences: list[str] = field(default_factory=list)
+    unrecorded: list[str] = field(default_factory=list)
+    raised: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing differs, as the code runs and with the reference fed back."""
+        return not (self.as_run.wrong or self.fed_back.wrong)
+
+
+class Localiser:
+    """Runs a derivation on one trial, with the reference fed back where needed.
+
+    Args:
+        derivation: the derivation to check.
+        trial: the arguments and the reference.
+        expected: the correct values on that trial.
+        gates: names that end in one of these, such as ``d_z_f``, belong to a gate.
+        blocks: splits the gradient of a parameter by gate.
+    """
+
+    def __init__(
+        self, derivation: Derivation, trial: Trial, expected: Expected, gates: tuple[str, ...], blocks: Blocks
+    ):
+        self.derivation, self.trial, self.expected = derivation, trial, expected
+        self.gates, self.blocks = gates, blocks
+        self.ascending: frozenset[str] = frozenset()
+        self.skipped: dict[str, int] = {}
+
+    def answer(self) -> Answer:
+        """Run the derivation without comparing anything."""
+        return self.derivation.solve(self.trial.problem, Recorder(self.expected.right.record))
+
+    def run(
+        self,
+        free: Collection[str] | None = None,
+        restored: Collection[str] = (),
+        instead: Mapping[Key, Array] = MappingProxyType({}),
+    ) -> Run:
+        """Run the derivation with the reference fed back.
+
+        Args:
+            free: the names that are not fed back; None for all.
+            restored: the names whose arrays are restored if they were changed after they were shown.
+            instead: values fed back instead of the reference's, by key, to trace their effect.
+        """
+
+        def feedback(key: Key, expected: Array) -> Array | None:
+            if free is None or key[0] in free:
+                return None
+            return instead.get(key, expected)
+
+        recorder = Recorder(
+            self.expected.right.record, None if free is None else feedback, self.ascending, self.skipped, restored
+        )
+        answer = self.derivation.solve(self.trial.problem, recorder)
+        compared = self._compare(recorder, answer)
+        if self.expected.noise is None and not all(one.agrees for one in compared):
+            self.expected.measure_noise()  # as slow as several runs, and not needed where all agrees
+            compared = self._compare(recorder, answer)
+        return Run(recorder, answer, compared)
+
+    def _compare(self, recorder: Recorder, answer: Answer) -> list[Compared]:
+        return compare_run(recorder, answer, self.expected, self.trial, self.gates, self.blocks)
+
+    def locate(self) -> Located:
+        """Find what is wrong, and how."""
+        try:
+            as_run = self._in_order()
+        except Exception as error:  # for instance on a value of the wrong shape, which feeding back corrects
+            fed_back = self._attempt(free=())
+            if fed_back is None or not fed_back.wrong:
+                raise
+            raised = f"{type(error).__name__}: {error}"
+            return Located(fed_back, fed_back, list(fed_back.wrong.values()), raised=raised)
+        try:
+            fed_back = self.run(free=())
+        except Exception:  # the code cannot use the reference's arrays, only its own
+            return Located(as_run, as_run, list(as_run.wrong.values()))
+        found = Located(as_run, fed_back)
+        if found.agrees:
+            return found
+        found.as_run, found.fed_back = as_run, fed_back = self._as_numbered_best(as_run, fed_back)
+        if as_run.answers_right:
+            for one in as_run.wrong.values():
+                (found.faults if self._is_too_small_to_show(one, found) else found.misplaced).append(one)
+            return found
+        fed_back, found.misplaced, free = self._without_misplaced(fed_back)
+        unrestored = fed_back
+        fed_back, found.changed = self._without_changed(fed_back, free)
+        found.fed_back, found.faults = fed_back, list(fed_back.wrong.values())
+        if found.changed:
+            self._set_changed_apart(found, unrestored, free)
+        self._set_unused_apart(found, free)
+        if len(found.faults) > 1:
+            self._set_unrecorded_apart(found, free)
+        if not (found.faults or found.misplaced or found.changed or found.consequences):
+            found.faults = [one for one in as_run.wrong.values() if one.missing] or list(as_run.wrong.values())[:1]
+        return found
+
+    def _in_order(self) -> Run:
+        """Run the code as it is, with adjoints shown without a step numbered in the order that fits better."""
+        descending = self.run()
+        unnumbered = {name for name in descending.recorder.numbered if name.startswith("d_")}
+        if not (unnumbered and descending.wrong):
+            return descending
+        self.ascending = frozenset(unnumbered)
+        ascending = self.run()
+        share = {}
+        for run, order in ((descending, False), (ascending, True)):
+            for one in run.compared:
+                if one.name in unnumbered:
+                    share[one.name, order] = float(np.mean(one.errors <= one.limits)) if len(one.errors) else 0.0
+        self.ascending = frozenset(n for n in unnumbered if share.get((n, True), 0.0) > share.get((n, False), 0.0))
+        return self.run() if self.ascending else descending
+
+    def _as_numbered_best(self, as_run: Run, fed_back: Run) -> tuple[Run, Run]:
+        """Run the code again with the calls of its probes numbered otherwise, and return the runs that differ least.
+
+        A loop may leave out the last step rather than the first, or go forward where it should go back.
+        """
+        first, unnumbered = (self.ascending, self.skipped), {*fed_back.recorder.numbered}
+        other = frozenset(name for name in unnumbered - self.ascending if name.startswith("d_"))
+        best, runs = first, (as_run, fed_back)
+        for numbering in ((self.ascending, fed_back.recorder.missing()), (other, {})):
+            self.ascending, self.skipped = numbering
+            again = self._attempt(free=()) if numbering != first else None
+            if again is not None and len(again.wrong) < len(runs[1].wrong):
+                best, runs = numbering, (self.run(), again)
+        self.ascending, self.skipped = best
+        return runs
+
+    def _without_misplaced(self, fed_back: Run) -> tuple[Run, list[Compared], tuple[str, ...]]:
+        """Separate the probes that show something other than their name says.
+
+        There, feeding the reference back does harm: less is wrong if the name is not fed back. For a wrong equation it
+        is the other way round.
+        """
+        free = tuple({shown.key[0] for shown in fed_back.recorder.repeated})
+        misplaced = [one for one in fed_back.compared if one.name in free]
+        if free:  # two values under one name: the reference matches at most one
+            fed_back = self.run(free=free)
+        for name in [one.name for one in fed_back.wrong.values() if one.recorded]:
+            without = self._attempt(free=(*free, name))
+            if without is None:
+                continue
+            rest = fed_back.wrong.keys() - {name}
+            left = without.wrong.keys() - {name}
+            if left < rest and name in fed_back.wrong:
+                misplaced.append(fed_back.wrong[name])
+                fed_back, free = without, (*free, name)
+        fed_back = replace(fed_back, compared=[one for one in fed_back.compared if one.name not in free])
+        return fed_back, misplaced, free
+
+    def _without_changed(self, fed_back: Run, free: tuple[str, ...]) -> tuple[Run, dict[str, tuple[int, ...]]]:
+        """Separate the arrays that were changed in place after they were shown, if that makes other values wrong."""
+        changed: dict[str, list[int]] = {}
+        for shown in fed_back.recorder.recorded:
+            if shown.changed and shown.key[0] not in free:
+                changed.setdefault(shown.key[0], []).append(-1 if shown.key[1] is None else shown.key[1])
+        guilty: dict[str, tuple[int, ...]] = {}
+        for name, steps in changed.items():
+            restored = self._attempt(free=free, restored=(*guilty, name))
+            if restored is not None and restored.wrong_parts < fed_back.wrong_parts:
+                guilty[name] = tuple(sorted(t for t in steps if t >= 0))
+                fed_back = replace(restored, compared=[one for one in restored.compared if one.name not in free])
+        return fed_back, guilty
+
+    def _set_changed_apart(self, found: Located, unrestored: Run, free: tuple[str, ...]) -> None:
+        """Drop the faults that a right equation gives for what a changed array holds afterwards."""
+        shown = [s for s in unrestored.recorder.recorded if s.key[0] in found.changed and not s.problem]
+        afterwards = {s.key: as_float64(s.returned) for s in shown}
+        influence = Influence(self.trial, self._fed_back(found, free) - {*found.changed})
+        record, answer = influence.following(afterwards)
+        found.faults = [one for one in found.faults if not self._follows(one, record, answer)]
+
+    def _is_too_small_to_show(self, one: Compared, found: Located) -> bool:
+        """Whether an error reaches the answer, and only drowns there in what rounding may do.
+
+        Then the reference in its place does no harm, and more of the same error does.
+        """
+        if (one.errors > LARGER * one.limits).any() or not found.fed_back.wrong.keys() <= found.as_run.wrong.keys():
+            return False
+        record = self.expected.right.record
+        worse = {
+            shown.key: record[shown.key] + LARGER * (shown.value - record[shown.key])
+            for shown in found.as_run.recorder.recorded
+            if shown.key[0] == one.name and not shown.problem
+        }
+        run = self._attempt(free=(), instead=worse)
+        return run is not None and not run.wrong.keys() <= found.fed_back.wrong.keys()
+
+    def _set_unused_apart(self, found: Located, free: tuple[str, ...]) -> None:
+        """Separate the consequences of a fault at a probe whose result the code does not use."""
+        rng = np.random.default_rng(0)
+        record = self.expected.right.record
+        for fault in [one for one in found.faults if one.recorded]:
+            noise = {key: a + rng.normal(size=a.shape) for key, a in record.items() if key[0] == fault.name}
+            poisoned = self._attempt(free=free, instead=noise)
+            if poisoned is not None and not self._differ(poisoned, found.fed_back, fault.name):
+                found.unused.append(fault.name)
+        if found.unused:
+            influence = Influence(self.trial, self._fed_back(found, free) - {*found.unused})
+            reached = set().union(*(influence.of(name) for name in found.unused))
+            shown = {
+                s.key: s.value for s in found.fed_back.recorder.recorded if s.key[0] in found.unused and not s.problem
+            }
+            record, answer = influence.following(shown)
+            followers = [one for one in found.faults if one.name in reached and self._follows(one, record, answer)]
+            found.consequences = [one.label for one in followers]
+            found.faults = [one for one in found.faults if one not in followers]
+
+    def _follows(self, one: Compared, record: Record, answer: Arrays) -> bool:
+        """Return whether a wrong quantity has the value that a right equation gives for the wrong values before it."""
+        if any(why_not_comparable(a, right) for a, right in zip(one.actual, one.right)):
+            return False
+        if one.recorded:
+            parts = [record[one.name, t] for t in one.steps or (None,)]
+        else:
+            block = self.blocks(one.name, answer[one.name])[one.gate] if one.kind == "gradient" else answer[one.name]
+            parts = [block[t] for t in one.steps] if one.steps else [block]
+        return all(
+            bool((distance(a, part) <= limit * max(scale, np.abs(part).max(initial=0))).all())
+            for a, part, limit, scale in zip(one.actual, parts, one.limits, one.scales)
+        )
+
+    def _set_unrecorded_apart(self, found: Located, free: tuple[str, ...]) -> None:
+        """Separate faults that one error in a hidden quantity would explain, and name the probe to add."""
+        wrong = {one.name for one in found.faults}
+        fed_back = self._fed_back(found, free)
+        influence = Influence(self.trial, fed_back)
+        compared = {one.name for one in found.fed_back.compared}  # a gradient that was not derived shows nothing
+        candidates = {}
+        for name in influence.names:
+            if name not in fed_back and name not in free:
+                reached = influence.of(name) & compared
+                if len(reached) > 1 and reached <= wrong:
+                    candidates[name] = reached
+        if not candidates:
+            return
+        most = max(map(len, candidates.values()))
+        best = [name for name, reached in candidates.items() if len(reached) == most]
+        named = [name for name in best if not name.endswith("_prev")] or best
+        found.unrecorded = named
+        explained = [one for one in found.faults if one.name in candidates[named[0]]]
+        found.consequences += [one.label for one in explained]
+        found.faults = [one for one in found.faults if one not in explained]
+
+    def _fed_back(self, found: Located, free: tuple[str, ...]) -> set[str]:
+        return {shown.key[0] for shown in found.fed_back.recorder.recorded} - {*free}
+
+    def _differ(self, run: Run, other: Run, name: str) -> bool:
+        """Whether two runs differ anywhere except in the values shown under a name."""
+        ours = {s.key: s.value for s in run.recorder.recorded if s.key[0] != name}
+        theirs = {s.key: s.value for s in other.recorder.recorded if s.key[0] != name}
+        if any(not np.array_equal(value, theirs[key], equal_nan=True) for key, value in ours.items() if key in theirs):
+            return True
+        mine, other_tensors = run.answer.tensors(), other.answer.tensors()
+        return any(not np.array_equal(array, other_tensors[n], equal_nan=True) for n, array in mine.items())
+
+    def _attempt(self, **options: Any) -> Run | None:
+        """Run the derivation on values it would not compute; None if that fails."""
+        try:
+            return self.run(**options)
+        except Exception:
+            return None

@@ -1,0 +1,158 @@
+"""Run the check of a user's file in a separate process, since the file may raise, exhaust memory or never end."""
+
+import base64
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from io import StringIO
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from compare.checker import descendants
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The result of a check: whether the derivation agrees, ``Report.as_json``, the report as text and as a PNG figure.
+
+    The figure is empty if the derivation agrees. ``quantities`` are those of ``quantities.displayed``.
+    """
+
+    agrees: bool
+    found: dict[str, Any]
+    text: str
+    figure: bytes
+    quantities: dict[str, Any]
+
+
+def check_within(
+    seconds: float,
+    memory: float,
+    path: Path,
+    reference: tuple[Path, str] | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+    console: Console | None = None,
+) -> Checked:
+    """Run ``check_file`` with limits on time, in seconds, and memory, in GiB.
+
+    The file runs in a process of its own, which is killed with all that it has started when this call returns or when
+    the calling process dies, even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled
+    here. ``quiet`` redirects what the file prints to standard error. The text is rendered for ``console``, or as plain
+    text if None.
+
+    Raises:
+        ValueError: the check exceeded the time limit or raised. The message then names the line of the user's file, and
+            for an exception from the user's code it is the traceback, starting at that file.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    look = (console.width, console.color_system if console.is_terminal else None) if console else (120, None)
+    process = context.Process(target=_run, args=(theirs, partial(_check, memory, path, reference, seed, quiet, look)))
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(seconds):
+            raise ValueError(f"{path}: expected a result within {seconds:g} s (--timeout), got none")
+        outcome = json.loads(ours.recv_bytes())
+    except (EOFError, OSError):
+        raise ValueError(f"{path}: expected a result, but its process ended without one") from None
+    finally:
+        process.terminate()
+        process.join()
+    if "error" in outcome:
+        raise ValueError(outcome["error"])
+    figure = base64.b64decode(outcome["figure"])
+    return Checked(outcome["agrees"], outcome["found"], outcome["text"], figure, outcome["quantities"])
+
+
+def _run(connection: Connection, check: Callable[[], dict[str, Any]]) -> None:
+    """In the other process, run the check in yet another one, which sends the outcome, until the parent ends."""
+    parent = multiprocessing.parent_process()
+    assert parent, "this is a child process"
+    descendants.run(lambda: connection.send_bytes(json.dumps(check()).encode()), parent.sentinel, connection.close)
+
+
+def _check(
+    memory: float,
+    path: Path,
+    reference: tuple[Path, str] | None,
+    seed: int,
+    quiet: bool,
+    look: tuple[int, Any],
+) -> dict[str, Any]:
+    """Return the result, or an error message, as JSON holds it."""
+    if quiet:
+        sys.stdout = sys.stderr
+    try:
+        # These import torch, which the waiting process does not need.
+        from compare.cells.check import check_file
+        from compare.checker.report.quantities import displayed
+
+        sys.path.append(str(path.resolve().parent))
+        _limit_memory(memory)
+        report = check_file(path, reference, seed)
+        text = StringIO()
+        report.show(Console(file=text, width=look[0], force_terminal=bool(look[1]), color_system=look[1]))
+        figure = b""
+        if not report.agrees:
+            with tempfile.TemporaryDirectory() as folder:
+                report.draw(Path(folder) / "faults.png")
+                figure = (Path(folder) / "faults.png").read_bytes()
+        outcome = {
+            "agrees": report.agrees,
+            "found": report.as_json(),
+            "text": text.getvalue(),
+            "figure": base64.b64encode(figure).decode(),
+            "quantities": displayed(report),
+        }
+    except BaseException as error:  # including SystemExit: whatever it is, the file raised it
+        outcome = {"error": _explained(error, path, *(reference or ())[:1])}
+    with suppress(ValueError, OSError):  # the file may have closed them
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return outcome
+
+
+def _limit_memory(gibibytes: float) -> None:
+    """Limit the memory that this process may allocate from now on."""
+    pages = int(Path("/proc/self/statm").read_text().split()[5]) if sys.platform == "linux" else 0
+    limit = pages * resource.getpagesize() + int(gibibytes * 2**30)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
+
+
+def _explained(error: BaseException, *files: Path) -> str:
+    """Format an error for the user, without this project's own frames.
+
+    Args:
+        error: the error.
+        files: the user's files, the derivation first.
+    """
+    theirs = {file.resolve() for file in files}
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() in theirs:
+        return "".join(traceback.format_exception_only(error)).rstrip()
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [k for k, frame in enumerate(frames) if Path(frame.filename).resolve() in theirs]
+    if isinstance(error, ValueError) and (not own or (own[-1] < len(frames) - 1 and _is_ours(frames[-1].filename))):
+        return f"{frames[own[-1]].filename}:{frames[own[-1]].lineno}: {error}" if own else str(error)
+    if not own:
+        return f"{files[0]}: {''.join(traceback.format_exception_only(error)).rstrip()}"
+    trace = error.__traceback__
+    for _ in range(own[0]):
+        trace = trace.tb_next if trace else None
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+
+
+def _is_ours(filename: str) -> bool:
+    return Path(__file__).parents[1] in Path(filename).parents

@@ -1,0 +1,242 @@
+"""Record what a derivation's probes show, and feed the reference back.
+
+A name shown once has no step. The calls of a name shown repeatedly are numbered in order, those of an adjoint in
+reverse order, unless they give ``t=`` or the localiser says otherwise. Nothing here depends on what is computed.
+"""
+
+import difflib
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from compare.checker import probe
+from manual.arrays import Array
+
+#: A name and its step; the step is None where the name is shown once.
+Key = tuple[str, int | None]
+
+#: Values by key.
+Record = dict[Key, Array]
+
+#: What a probe returns instead of a value, given its key and the reference's value; None for the value itself.
+Feedback = Callable[[Key, Array], Array | None]
+
+#: The number of recent values that are watched for in-place changes.
+WATCHED = 300
+
+
+def step_and_value(arguments: tuple[Any, ...], t: int | None) -> tuple[int | None, Any]:
+    """Read the arguments of a probe after its name: ``(value)``, ``(value, t=t)`` or ``(t, value)``."""
+    *before, value = arguments
+    return (before[0] if before else t), value
+
+
+def unheard(name: str, *arguments: Any, t: int | None = None) -> Any:
+    """Return the value unchanged: the probe outside a check.
+
+    Raises:
+        ValueError: the value is still to be filled in.
+    """
+    _, value = step_and_value(arguments, t)
+    if value is ...:
+        raise ValueError(f"probe {name!r}: still to be filled in")
+    return value
+
+
+def as_float64(value: Any) -> Array:
+    """Copy an array, a tensor or a number to NumPy, floating-point numbers in double precision."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.double().numpy() if value.is_floating_point() else value.numpy()
+    array = np.array(value)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the user's code."""
+
+    file: str
+    line: int
+
+
+@dataclass
+class Recorded:
+    """One call of a probe.
+
+    ``value`` is a copy of what was shown; ``passed`` and ``returned`` are the objects themselves. ``problem`` says why
+    the value cannot be compared, ``place`` where the call is.
+    """
+
+    key: Key
+    value: Array
+    passed: Any
+    returned: Any
+    problem: str
+    place: Place
+
+    @property
+    def changed(self) -> bool:
+        """Whether either object has changed since the probe returned."""
+        return any(_differs(thing, held) for thing, held in self.held())
+
+    def held(self) -> list[tuple[Any, Array]]:
+        """Return the objects that can be changed in place, with their contents when the probe returned."""
+        things = [(self.returned, self.returned_value)]
+        if self.passed is not self.returned:
+            things.append((self.passed, self.value))
+        return [(thing, held) for thing, held in things if isinstance(thing, np.ndarray) or hasattr(thing, "copy_")]
+
+    returned_value: Array = None  # type: ignore[assignment]
+
+
+class Recorder:
+    """A probe for a derivation. It records what it is shown and may return the reference instead.
+
+    Args:
+        reference: the correct values, by key.
+        feedback: what to return; the value itself by default.
+        ascending: the adjoints that are shown, without a step, in the order of the steps rather than in reverse.
+        skipped: by name, how many calls without a step are missing before the first, rather than after the last.
+        restored: the names whose arrays are restored if they are changed in place.
+    """
+
+    def __init__(
+        self,
+        reference: Mapping[Key, Array],
+        feedback: Feedback | None = None,
+        ascending: Collection[str] = (),
+        skipped: Mapping[str, int] = MappingProxyType({}),
+        restored: Collection[str] = (),
+    ):
+        self.reference, self.feedback, self.restored = reference, feedback, restored
+        self.ascending, self.skipped = ascending, skipped
+        self.recorded: list[Recorded] = []
+        self.repeated: list[Recorded] = []  # another value under a key that had been shown
+        self._steps: dict[str, list[int | None]] = {}
+        for name, t in reference:
+            self._steps.setdefault(name, []).append(t)
+        self.numbered: set[str] = set()  # names that are shown repeatedly, without a step
+        self._calls: dict[str, int] = {}
+        self._seen: dict[Key, Array] = {}
+        self._watched: deque[Recorded] = deque(maxlen=WATCHED)
+
+    def __call__(self, name: str, *arguments: Any, t: int | None = None) -> Any:
+        """Record the value; return it or the reference's.
+
+        Raises:
+            ValueError: the reference has no such name or step, or the value is still to be filled in.
+        """
+        value = unheard(name, *arguments, t=t)
+        key = self._key(name, step_and_value(arguments, t)[0])
+        expected = self.reference.get(key)
+        got = as_float64(value)
+        problem = "shown more often than in the reference" if expected is None else why_not_comparable(got, expected)
+        shown = Recorded(key, got, value, value, problem, _place())
+        if self.feedback and expected is not None:
+            returned = self.feedback(key, expected)
+            shown.returned = value if returned is None else _like(value, returned)
+        shown.returned_value = as_float64(shown.returned)
+        if key not in self._seen:
+            self._seen[key] = got
+            self.recorded.append(shown)
+        elif not _equal(got, self._seen[key]):
+            self.repeated.append(shown)
+        self.restore()
+        if name in self.restored:
+            self._watched.append(shown)
+        return shown.returned
+
+    def restore(self) -> None:
+        """Restore the arrays to be restored that were changed: at each call, and between the two passes."""
+        for shown in reversed(self._watched):  # an array shown at two steps holds what it held at the first
+            for thing, held in shown.held():
+                if _differs(thing, held):
+                    _write(thing, held)
+
+    def missing(self) -> dict[str, int]:
+        """Return how many calls are missing of each name that is shown without a step, but less often than expected."""
+        missing = {name: len(self._steps[name]) - self._calls[name] for name in self.numbered}
+        return {name: count for name, count in missing.items() if count > 0}
+
+    def _key(self, name: str, t: int | None) -> Key:
+        steps = self._steps.get(name)
+        if steps is None:
+            close = difflib.get_close_matches(name, self._steps, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            expected = f"one of {', '.join(self._steps)}" if self._steps else "none, since the reference shows none"
+            raise ValueError(f"probe: expected {expected}; got {name!r}{meant}")
+        count = self._calls.get(name, 0)
+        self._calls[name] = count + 1
+        if t is None:
+            place = count + self.skipped.get(name, 0)
+            if place >= len(steps):
+                return name, -1 - count  # one call too many
+            if len(steps) > 1:
+                self.numbered.add(name)
+            descending = name.startswith("d_") and name not in self.ascending
+            return name, steps[len(steps) - 1 - place if descending else place]
+        if steps == [None]:
+            return name, None
+        if t not in steps:
+            raise ValueError(f"probe {name!r}: expected a step from {steps[0]} to {steps[-1]}, got {t}")
+        return name, int(t)
+
+
+def _place() -> Place:
+    """Return the line that called the probe."""
+    frame = sys._getframe(2)
+    while frame.f_code.co_filename in (__file__, probe.__file__) and frame.f_back:
+        frame = frame.f_back
+    return Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def why_not_comparable(got: Array, expected: Array) -> str:
+    """Say why a value cannot be compared with the reference's; "" if it can."""
+    if got.dtype.kind not in "fiub":
+        return f"dtype {got.dtype}, expected real numbers"
+    if got.shape != expected.shape:
+        return f"shape {got.shape}, expected {expected.shape}"
+    return ""
+
+
+def _like(value: Any, array: Array) -> Any:
+    """The array as what ``value`` is: a tensor on its device, an array of its dtype, a number, a list.
+
+    An array of numbers with a fraction does not become one of whole numbers.
+    """
+    if hasattr(value, "detach"):
+        import torch
+
+        returned = torch.as_tensor(array)
+        cut = returned.is_floating_point() and not value.is_floating_point()
+        returned = returned.to(dtype=None if cut else value.dtype, device=value.device)
+        # If autograd records the derivation itself, the gradient flows to the value as it was computed.
+        return value + (returned - value).detach() if value.requires_grad else returned.clone()
+    if isinstance(value, np.ndarray):
+        cut = array.dtype.kind == "f" and value.dtype.kind != "f"
+        return array.astype(array.dtype if cut else value.dtype)
+    return array.tolist() if isinstance(value, list) else array[()]
+
+
+def _differs(thing: Any, held: Array) -> bool:
+    return not _equal(as_float64(thing), held)
+
+
+def _equal(one: Array, other: Array) -> bool:
+    return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
+
+
+def _write(thing: Any, held: Array) -> None:
+    if isinstance(thing, np.ndarray):
+        if thing.flags.writeable and thing.shape == held.shape:
+            np.copyto(thing, held, casting="unsafe")
+    elif not thing.requires_grad:
+        import torch
+
+        thing.copy_(torch.as_tensor(held))

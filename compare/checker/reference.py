@@ -1,0 +1,285 @@
+"""The reference: a torch function, run on a problem and differentiated by autograd, with its intermediates recorded.
+
+Every probe is a separate node in autograd's graph. So one tensor under two names has two adjoints, and a tensor that is
+later changed in place still has the adjoint of the value that was shown.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from compare.checker.derivations.problem import Answer, Arrays, Problem
+from compare.checker.probe import listening
+from compare.checker.recorder import Key, Record, as_float64, step_and_value
+from manual.arrays import Array, as_state, state_parts
+
+#: Changes a value or an adjoint as it passes through a probe, given its key.
+Change = Callable[[Key, Tensor], Tensor]
+
+
+class TensorRecorder:
+    """A probe for torch code. It records each value, and its adjoint during autograd's backward pass.
+
+    Args:
+        change: applied to each value and adjoint after it has been recorded.
+        once: the names that are shown only once, if known; ``change`` needs them for the keys.
+    """
+
+    def __init__(self, change: Change | None = None, once: frozenset[str] = frozenset()):
+        self.change, self.once = change, once
+        self.values: Record = {}
+        self.adjoints: dict[Key, Tensor] = {}
+        self._past: dict[Key, Tensor] = {}  # adjoints of tensors whose probe result was not used
+        self._explicit: set[str] = set()
+        self._calls: dict[str, int] = {}
+
+    def __call__(self, name: str, *arguments: Any, t: int | None = None) -> Any:
+        """Record the value and return it as a separate node.
+
+        Raises:
+            ValueError: the name was already shown at this step, or the value is complex.
+        """
+        t, value = step_and_value(arguments, t)
+        if not isinstance(value, Tensor):
+            value = torch.as_tensor(value, dtype=torch.get_default_dtype() if isinstance(value, float) else None)
+        if value.is_complex():
+            raise ValueError(f"reference: probe {name!r}: expected real numbers, got {value.dtype}; show both parts")
+        if t is None:
+            t = self._calls.get(name, 0)
+        else:
+            self._explicit.add(name)
+        self._calls[name] = self._calls.get(name, 0) + 1
+        key: Key = name, int(t)
+        if key in self.values:
+            raise ValueError(f"reference: probe {name!r}: shown twice at step {t}")
+        if not value.is_floating_point():
+            self.values[key] = as_float64(value)
+            return value
+        if not value.requires_grad:
+            value = value.detach().requires_grad_()
+        value.register_hook(partial(self._past.__setitem__, key))  # type: ignore[no-untyped-call]
+        self.values[key] = as_float64(value)
+        node: Tensor = _Node.apply(value, self, key)  # type: ignore[no-untyped-call]
+        return node
+
+    def record(self) -> Record:
+        """Return the values by key, and their adjoints under ``d_`` and the name; zero where no gradient arrived."""
+        values = {self._final(key): value for key, value in self.values.items()}
+        adjoints = {}
+        for key, value in self.values.items():
+            adjoint = self.adjoints.get(key, self._past.get(key))
+            name, t = self._final(key)
+            if value.dtype.kind == "f":
+                adjoints[f"d_{name}", t] = np.zeros(value.shape) if adjoint is None else as_float64(adjoint)
+        return values | adjoints
+
+    def _final(self, key: Key) -> Key:
+        """Return the key, without a step if the name was shown once and the call gave none."""
+        name = key[0]
+        once = name in self.once or (self._calls[name] == 1 and name not in self._explicit)
+        return (name, None) if once else key
+
+    def changed(self, prefix: str, key: Key, tensor: Tensor) -> Tensor:
+        """Apply ``change`` to a tensor under its final key."""
+        if self.change is None:
+            return tensor
+        name, t = (key[0], None) if key[0] in self.once else key
+        return self.change((prefix + name, t), tensor)
+
+
+class _Node(torch.autograd.Function):
+    """The identity, as a node that sees the value in the forward pass and the adjoint in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, recorder: TensorRecorder, key: Key) -> Tensor:
+        ctx.recorder, ctx.key = recorder, key
+        return recorder.changed("", key, value.detach().clone())
+
+    @staticmethod
+    def backward(ctx: Any, d_value: Tensor) -> tuple[Tensor, None, None]:
+        ctx.recorder.adjoints[ctx.key] = d_value.detach().clone()
+        return ctx.recorder.changed("d_", ctx.key, d_value), None, None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The correct values: each named intermediate with its adjoint, and the answer."""
+
+    record: Record
+    answer: Answer
+
+
+class Autograd:
+    """A torch function with its problem; it can be run repeatedly.
+
+    Args:
+        function: called with the parameters by name, a list of the inputs and a recorder; returns the outputs in order.
+        problem: the arguments.
+    """
+
+    def __init__(self, function: Callable[..., Any], problem: Problem):
+        self.function, self.problem = function, problem
+
+    def run(
+        self,
+        recorder: TensorRecorder | None = None,
+        dtype: torch.dtype = torch.float64,
+        perturb: Callable[[Array], Array] = lambda array: array,
+    ) -> Reference:
+        """Run the function and differentiate it.
+
+        Args:
+            recorder: the probe.
+            dtype: the dtype of all floating-point tensors.
+            perturb: applied to each floating-point argument.
+
+        Raises:
+            ValueError: the number of outputs is not that of the problem, or none of them depends on the arguments.
+        """
+        recorder = recorder or TensorRecorder()
+        parameters, inputs, returned = self._forward(recorder, dtype, perturb)
+        names = list(self.problem.d_outputs)
+        if len(returned) != len(names):
+            raise ValueError(f"reference: expected {len(names)} outputs ({', '.join(names)}), got {len(returned)}")
+        outputs = dict(zip(names, returned))
+        pairs = [
+            (tensor, torch.tensor(perturb(as_float64(self.problem.d_outputs[name]))).to(tensor))
+            for name, tensor in outputs.items()
+            if tensor.requires_grad
+        ]
+        if not pairs and self.problem.differentiable:
+            raise ValueError(f"reference: expected {', '.join(names)} to depend on an argument, got a constant")
+        if pairs:
+            tensors, incoming = zip(*pairs)
+            torch.autograd.backward(tensors, incoming)
+        answer = Answer(
+            {name: as_float64(tensor) for name, tensor in outputs.items()},
+            {name: _grad(inputs[name]) for name in self.problem.differentiable},
+            {name: _grad(leaf) for name, leaf in parameters.items()},
+        )
+        return Reference(recorder.record(), answer)
+
+    def outputs(self, names: tuple[str, ...] | None) -> Arrays:
+        """Return the outputs, under these names or numbered.
+
+        Raises:
+            ValueError: the number of outputs is not that of the names, or one is no tensor of real numbers.
+        """
+        *_, returned = self._forward(TensorRecorder(), torch.float64, lambda array: array)
+        if names is None:
+            names = ("output",) if len(returned) == 1 else tuple(f"output {n}" for n in range(len(returned)))
+        if len(names) != len(returned):
+            count = f"{len(returned)} name{'s' if len(returned) > 1 else ''}"
+            raise ValueError(f"outputs: expected {count}, got {names!r}")
+        for name, tensor in zip(names, returned):
+            if not isinstance(tensor, Tensor) or tensor.is_complex():
+                kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+                raise ValueError(f"reference: {name}: expected a tensor of real numbers, got {kind}")
+        return {name: as_float64(tensor) for name, tensor in zip(names, returned)}
+
+    def _forward(
+        self, recorder: TensorRecorder, dtype: torch.dtype, perturb: Callable[[Array], Array]
+    ) -> tuple[dict[str, Any], dict[str, Any], tuple[Tensor, ...]]:
+        """Return the parameters and inputs as leaves, and the outputs."""
+
+        def leaf(array: Any, differentiable: bool) -> Any:
+            if not isinstance(array, np.ndarray):
+                return array
+            if array.dtype.kind != "f":
+                return torch.tensor(array)
+            return torch.tensor(perturb(array.astype(np.float64))).to(dtype).requires_grad_(differentiable)
+
+        parameters = {name: leaf(array, True) for name, array in self.problem.parameters.items()}
+        differentiable = self.problem.differentiable
+        inputs = {name: leaf(array, name in differentiable) for name, array in self.problem.inputs.items()}
+        # Copies, because a function may write to its arguments, which it may not to leaves.
+        given = [v.clone() if isinstance(v, Tensor) else v for v in inputs.values()]
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(dtype)
+        try:
+            with listening(recorder), torch.enable_grad():
+                returned = self.function(parameters, given, recorder)
+        finally:
+            torch.set_default_dtype(before)
+        return parameters, inputs, tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+
+
+def _grad(leaf: Tensor) -> Array:
+    return np.zeros(tuple(leaf.shape)) if leaf.grad is None else as_float64(leaf.grad)
+
+
+def of_module(module: nn.Module, call: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """Wrap a module as a function for ``Autograd``. It uses the problem's parameters; the module is not changed.
+
+    Args:
+        module: the reference.
+        call: called with the module as a function, the inputs and a probe; ``module(*inputs)`` by default.
+    """
+
+    def function(parameters: Mapping[str, Tensor], inputs: list[Any], recorder: TensorRecorder) -> Any:
+        own = copy.deepcopy(module).to(torch.get_default_dtype())
+
+        def run(*arguments: Any, **options: Any) -> Any:
+            return torch.func.functional_call(own, dict(parameters), arguments, options)
+
+        return call(run, inputs, recorder) if call else run(*inputs, **probe_option(module.forward, recorder))
+
+    return function
+
+
+def call_recurrent(lengths: list[int] | None = None) -> Callable[..., Any]:
+    """Return how ``of_module`` calls a recurrent layer of ``torch_impl``: x and state to output and final state."""
+
+    def call(run: Callable[..., Any], inputs: list[Any], recorder: TensorRecorder) -> tuple[Tensor, ...]:
+        x, *state = inputs
+        output, last = run(x, as_state(state), lengths=lengths, probe=recorder)
+        return output, *state_parts(last)
+
+    return call
+
+
+def of_function(function: Callable[..., Any], nested: Callable[[Mapping[str, Any]], Any] | None) -> Callable[..., Any]:
+    """Wrap a torch function of the inputs, or of parameters and inputs, as a function for ``Autograd``.
+
+    Args:
+        function: the reference.
+        nested: converts parameters by flat name to the form that the function takes; None if it takes none.
+    """
+
+    def call(parameters: Mapping[str, Tensor], inputs: list[Any], recorder: TensorRecorder) -> Any:
+        first = [nested(parameters)] if nested else []
+        return function(*first, *inputs, **probe_option(function, recorder))
+
+    return call
+
+
+def probe_option(function: Callable[..., Any], recorder: Any) -> dict[str, Any]:
+    """Return the recorder as the argument ``probe``, if the function has one."""
+    try:
+        has_probe = "probe" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # built in
+        has_probe = False
+    return {"probe": recorder} if has_probe else {}
+
+
+def check_finite(right: Reference) -> None:
+    """Check that the reference is finite. An intermediate may be infinite, such as a masked score.
+
+    Raises:
+        ValueError: it is not.
+    """
+    tensors = {name: (array, np.isfinite) for name, array in right.answer.tensors().items()}
+    shown = {
+        name if t is None else f"{name} at step {t}": (array, lambda a: ~np.isnan(a))
+        for (name, t), array in right.record.items()
+    }
+    for name, (array, good) in (shown | tensors).items():
+        if array.dtype.kind == "f" and not good(array).all():
+            raise ValueError(f"reference: {name}: expected finite numbers, got {array[~good(array)].flat[0]}")

@@ -1,0 +1,174 @@
+"""The report of a check: its findings, to print, to draw and to read from a script."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from compare.agreement import Difference
+from compare.checker.compare import Compared
+from compare.checker.report import picture, wording
+from compare.checker.report.fault import Fault, finite
+
+
+@dataclass(frozen=True)
+class Size:
+    """One trial: its label, whether the derivation agreed, and what it raised if it did not run."""
+
+    label: str
+    agrees: bool
+    raised: str = ""
+
+
+@dataclass
+class Report:
+    """The findings of a check.
+
+    Args:
+        subject: names what was checked.
+        cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
+        dtype: the precision it was checked in.
+        tolerance: the largest relative error that passes in double precision.
+        k: below double precision, the permitted error as a multiple of autograd's own.
+        as_run: everything compared, as the code runs.
+        fed_back: everything compared, with the reference fed back.
+        faults: quantities that are wrong although everything they are computed from is right.
+        misplaced: probes that show a quantity other than the one they name.
+        gradients_right: whether all outputs and gradients agree as the code runs.
+        unused: probes whose result the code does not use.
+        changed: by name, the steps at which an array was changed after it was shown.
+        consequences: quantities that may differ only because of something not shown or not fed back.
+        unrecorded: names that need a probe; an error in any of them would explain the consequences.
+        unsteady: outputs and gradients that change when the derivation is called again.
+        written: arguments that the derivation wrote to.
+        left_out: gradients that were not derived.
+        gradients_compared: whether the derivation returned any gradient.
+        sizes: the trials.
+        fast: for a layer of ``manual``, its fast kernels compared with its text, tensor by tensor.
+        notes: further remarks.
+    """
+
+    subject: str
+    cell: str
+    dtype: str
+    tolerance: float
+    k: float
+    as_run: list[Compared]
+    fed_back: list[Compared]
+    faults: list[Fault] = field(default_factory=list)
+    misplaced: list[Fault] = field(default_factory=list)
+    gradients_right: bool = True
+    unused: list[str] = field(default_factory=list)
+    changed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    consequences: list[str] = field(default_factory=list)
+    unrecorded: list[str] = field(default_factory=list)
+    unsteady: list[str] = field(default_factory=list)
+    written: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    gradients_compared: bool = True
+    sizes: list[Size] = field(default_factory=list)
+    fast: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether gradients were compared, and everything agrees on every trial, on the first of them twice."""
+        return self.gradients_compared and not (
+            not all(one.agrees for one in [*self.as_run, *self.fed_back])
+            or self.unsteady
+            or self.writes
+            or self.fast_faults
+            or not all(size.agrees for size in self.sizes)
+        )
+
+    @property
+    def writes(self) -> list[str]:
+        """The arguments that the derivation wrote to, except incoming gradients, which are not needed afterwards."""
+        return [name for name in self.written if not name.startswith("d_")]
+
+    @property
+    def fast_faults(self) -> list[str]:
+        """The tensors in which the fast kernels differ from the text."""
+        return [found.name for found in self.fast if not found.agrees]
+
+    @property
+    def fast_error(self) -> float:
+        """The largest relative error of the fast kernels, with the text as the reference."""
+        return max((found.error for found in self.fast), default=0.0)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of verdict: ``agree``, or what is wrong, the most specific first."""
+        found = {
+            "unsteady": self.unsteady,
+            "changed": self.changed,
+            "equation": self.faults,
+            "probe unused": self.unused,
+            "probe misplaced": self.misplaced,
+            "not shown": self.consequences,
+            "arguments changed": self.writes,
+            "fast kernels": self.fast_faults,
+            "nothing compared": not self.gradients_compared,
+            "size": [size for size in self.sizes if not size.agrees],
+        }
+        kinds = [kind for kind, there in found.items() if there]
+        if self.unsteady:
+            kinds = [kind for kind in kinds if kind in ("unsteady", "arguments changed")]
+        return kinds or ["agree"]
+
+    @property
+    def titles(self) -> list[str]:
+        """Number and name of each wrong equation."""
+        return [] if self.unsteady else list(dict.fromkeys(fault.title for fault in self.faults))
+
+    def __str__(self) -> str:
+        """Return the report as plain text."""
+        return wording.plain(self)
+
+    def show(self, console: Console) -> None:
+        """Print the findings and the verdict."""
+        wording.show(self, console)
+
+    def verdict(self) -> Text:
+        """Return the verdict on one line."""
+        return wording.verdict(self)
+
+    def draw(self, path: Path | str) -> None:
+        """Write a heat map of the errors by name and step, as the code runs and with the reference fed back."""
+        picture.draw(self, Path(path))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything a script may need; numbers that are not finite become strings, since JSON has none."""
+        return {
+            "verdict": "agree" if self.agrees else "disagree",
+            "kinds": self.kinds,
+            "subject": self.subject,
+            "dtype": self.dtype,
+            "tolerance": self.tolerance,
+            "faults": [fault.as_json() for fault in self.faults] if not self.unsteady else [],
+            "misplaced": [fault.as_json() for fault in self.misplaced],
+            "unused": self.unused,
+            "changed": self.changed,
+            "consequences": self.consequences,
+            "add_probes": self.unrecorded,
+            "unsteady": self.unsteady,
+            "arguments_changed": list(self.written),
+            "left_out": list(self.left_out),
+            "sizes": [{"size": size.label, "agrees": size.agrees, "raised": size.raised} for size in self.sizes],
+            "as_run": {one.label: _worst(one) for one in self.as_run},
+            "fed_back": {one.label: _worst(one) for one in self.fed_back},
+            "limits": {one.label: float(one.limits.max()) if len(one.limits) else 0.0 for one in self.as_run},
+        }
+
+    def take_over(self, other: "Report") -> None:
+        """Replace the findings with those of another trial; keep sizes and notes."""
+        sizes, notes = self.sizes, self.notes
+        self.__dict__.update(other.__dict__)
+        self.sizes, self.notes = sizes, notes
+
+
+def _worst(one: Compared) -> float | str:
+    return finite(one.errors.max() if len(one.errors) else np.inf)

@@ -1,0 +1,259 @@
+"""Put a report into words: a paragraph for each finding, a table of errors, notes, and the verdict on one line."""
+
+import re
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from compare.checker.compare import Compared
+from compare.checker.report.fault import Fault, spans
+
+if TYPE_CHECKING:
+    from compare.checker.report.report import Report
+
+#: The largest number of steps in a table.
+SHOWN_STEPS = 10
+
+#: The width of a plain-text report, in columns.
+WIDTH = 120
+
+RED, GREEN = "bold red", "bold green"
+
+
+def plain(report: "Report") -> str:
+    """Return the report as plain text."""
+    text = StringIO()
+    show(report, Console(file=text, width=WIDTH, color_system=None))
+    return text.getvalue().rstrip()
+
+
+def show(report: "Report", console: Console) -> None:
+    """Print the findings and the verdict."""
+    if not report.agrees:
+        for paragraph in _paragraphs(report):
+            console.print(paragraph, soft_wrap=True, highlight=False)
+        if not all(one.agrees for one in [*report.as_run, *report.fed_back]):
+            _show_table(report, console)
+    for note in _notes(report):
+        console.print(Text(note), soft_wrap=True, highlight=False)
+    console.print(verdict(report), soft_wrap=True, highlight=False)
+
+
+def verdict(report: "Report") -> Text:
+    """Return the verdict on one line."""
+    if report.agrees:
+        worst = max((float(one.errors.max()) for one in report.as_run if len(one.errors)), default=0.0)
+        own = f"{report.k:g} times autograd's error in {report.dtype}"
+        tolerance = f"{report.tolerance:.0e}" if report.dtype == "float64" else own
+        sizes = f" at {len(report.sizes)} sizes" if len(report.sizes) > 1 else ""
+        count = f"{len(report.as_run)} intermediates and gradients compared"
+        return Text.assemble(
+            ("AGREE", GREEN), f": {report.subject}: {count}{sizes}, tolerance {tolerance}, worst {worst:.1e}"
+        )
+    differing = sum(not one.agrees for one in report.as_run)
+    as_run = f"as the code runs, {differing} of {len(report.as_run)} quantities differ"
+    return Text.assemble(("DISAGREE", RED), f": {report.subject}: {'; '.join(_headlines(report))} ({as_run})")
+
+
+def _headlines(report: "Report") -> list[str]:
+    """Return a few words on each kind of finding."""
+    right = "the gradients are right; " if report.gradients_right else ""
+    first = f"; add a probe for {report.unrecorded[0]!r}" if report.unrecorded else ""
+    words = {
+        "unsteady": f"called twice, different results: {', '.join(report.unsteady)}",
+        "changed": "; ".join(f"{name} was changed after it was shown" for name in report.changed),
+        "equation": f"wrong: {', '.join(report.titles)}",
+        "probe unused": f"the result of {_probes(report.unused)} is not used",
+        "probe misplaced": right + "; ".join(f"{f.name} as you show it is not {f.name}" for f in report.misplaced),
+        "not shown": f"only consequences are visible: {', '.join(report.consequences)}{first}",
+        "arguments changed": f"the derivation changed {', '.join(report.writes)}",
+        "fast kernels": f"fast against text: {', '.join(report.fast_faults)}",
+        "size": f"differs at {'; '.join(size.label for size in report.sizes if not size.agrees)}",
+        "nothing compared": "no gradient was compared",
+    }
+    kinds = report.kinds
+    if len(kinds) > 1:
+        kinds = [kind for kind in kinds if kind != "size"]
+    return [words[kind] for kind in kinds]
+
+
+def _paragraphs(report: "Report") -> list[Text]:
+    """Return a paragraph for each finding."""
+    if report.unsteady:
+        return [
+            _paragraph(
+                "called twice, different results",
+                f"the same arguments give a different {', '.join(report.unsteady)} in a later call",
+                "look for state kept between calls: a buffer, a sum that is not reset, a tape, a random generator",
+            )
+        ]
+    paragraphs = [_of_changed(name, steps) for name, steps in report.changed.items()]
+    paragraphs += _of_faults(report.faults)
+    for name in report.unused:
+        unclear = f"these may be mere consequences: {', '.join(report.consequences)}"
+        paragraphs.append(
+            _paragraph(
+                f"the result of probe {name!r} is not used",
+                f"continue with what the probe returns: {name} = probe({name!r}, …)",
+                unclear if report.consequences else "",
+            )
+        )
+    for fault in report.misplaced:
+        right = "the gradients are right" if report.gradients_right else "everything computed from it is right"
+        paragraphs.append(
+            _paragraph(
+                f"{fault.title} as you show it is not {fault.name}",
+                f"{right}: the probe shows another quantity, or the error cancels",
+                _line(fault),
+                *_details(fault),
+            )
+        )
+    if report.consequences and not report.unused:
+        paragraphs.append(_of_consequences(report))
+    if report.writes:
+        paragraphs.append(
+            _paragraph(
+                f"the derivation changed {', '.join(report.writes)}",
+                "a derivation must not write to its arguments: copy them first",
+            )
+        )
+    return paragraphs
+
+
+def _paragraph(title: str, *lines: str, more: str = "") -> Text:
+    text = Text(title, style=RED)
+    text.append(more, style="not bold")
+    for line in filter(None, lines):
+        text.append(f"\n    {line}", style="not bold default")
+    return text
+
+
+def _of_changed(name: str, steps: tuple[int, ...]) -> Text:
+    return _paragraph(
+        f"{name} was changed after it was shown",
+        "something writes to the array later, so whatever else holds it, such as a tape, reads the new value",
+        "store a copy, or compute into a new array",
+        more=f", at {_steps(steps)}" if steps else "",
+    )
+
+
+def _of_consequences(report: "Report") -> Text:
+    first, *rest = report.unrecorded or [""]
+    more = f", then {', '.join(rest[:8])}" if rest else ""
+    return _paragraph(
+        f"only consequences are visible: {', '.join(report.consequences)}",
+        f"one error in a quantity without a probe explains all of them; add probe({first!r}, …) first{more}"
+        if first
+        else "",
+    )
+
+
+def _of_faults(faults: list[Fault]) -> list[Text]:
+    """Return a paragraph for each fault: what and where it is, and its hint. Gates with the same text share one."""
+    together: dict[tuple[str, str, str], list[Fault]] = {}
+    for fault in faults:
+        together.setdefault((fault.title, fault.gate if fault.recorded else "", fault.hint), []).append(fault)
+    paragraphs = []
+    for same in together.values():
+        fault = max(same, key=lambda fault: fault.worst.error)
+        gates = [f.gate for f in same if f.gate]
+        words = [f"gate{'s' if len(gates) > 1 else ''} {' '.join(gates)}"] if gates else []
+        words += [", ".join(filter(None, [_steps(fault.steps), _rows(fault.rows)]))]
+        more = "".join(f"  {part}" for part in words if part)
+        paragraphs.append(_paragraph(fault.title, _line(fault), *_details(fault), more=more))
+    return paragraphs
+
+
+def _line(fault: Fault) -> str:
+    """Return the line of the probe that showed a fault."""
+    return f"{fault.file}:{fault.line}: {fault.code}" if fault.file else ""
+
+
+def _details(fault: Fault) -> list[str]:
+    """Return the formula of a fault, its worst element, and its hint."""
+    worst, at = fault.worst, f" at {fault.where}" if fault.where else ""
+    got = f"got {worst.actual:.6g}, expected {worst.reference:.6g}{at}; relative error {worst.error:.1e}"
+    return [
+        f"should be {fault.formula}" if fault.formula else "",
+        fault.problem or got,
+        f"looks like: {fault.hint}" if fault.hint else "",
+    ]
+
+
+def _notes(report: "Report") -> list[str]:
+    """Return further remarks, one line each."""
+    notes = []
+    if report.left_out:
+        notes.append(f"Not derived, so not compared: {', '.join(report.left_out)}")
+    if report.dtype != "float64":
+        ours = max((float(one.errors.max()) for one in report.as_run if len(one.errors)), default=0.0)
+        limit = max((float(one.limits.max()) for one in report.as_run if len(one.limits)), default=0.0)
+        notes.append(
+            f"Checked in {report.dtype} against a reference in float64: worst error {ours:.1e}; autograd's own error "
+            f"in {report.dtype} is up to {limit / report.k:.1e}, and {report.k:g} times that is allowed"
+        )
+    if not all(size.agrees for size in report.sizes):
+        good = [size.label for size in report.sizes if size.agrees]
+        bad = [f"{s.label}{f' ({s.raised})' if s.raised else ''}" for s in report.sizes if not s.agrees]
+        start = f"Agrees at {'; '.join(good)}. Differs at" if good else "Differs at every size:"
+        notes.append(f"{start} {'; '.join(bad)}.")
+    return notes + report.notes
+
+
+def _show_table(report: "Report", console: Console) -> None:
+    """Print the errors of everything that differs, by step, as the code runs and with the reference fed back."""
+    table = Table(box=None, pad_edge=False)
+    fed_back = {one.label: one for one in report.fed_back}
+    differing = [one for one in report.as_run if not one.agrees or not fed_back.get(one.label, one).agrees]
+    steps = sorted({t for one in differing for t in one.steps})
+    shown = _selected_steps(differing, steps)
+    table.add_column("")
+    for separator in ("|", ""):
+        for heading in map(str, shown) if shown else [""]:
+            table.add_column(heading, justify="right")
+        table.add_column(separator)
+    for one in differing:
+        left, right = (_cells(which, shown) for which in (one, fed_back.get(one.label, one)))
+        table.add_row(one.label, *left, "|", *right)
+    part = f" ({len(shown)} of {len(steps)} steps)" if len(shown) < len(steps) else ""
+    title = f"Relative error by step{part}: as the code runs | with the reference fed back"
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(table)
+
+
+def _selected_steps(compared: list[Compared], steps: list[int]) -> list[int]:
+    """Return the steps of the table: all if there is room, otherwise those at which something differs first."""
+    wrong = sorted({t for one in compared for t in one.wrong_steps()})
+    return sorted([*wrong, *(t for t in steps if t not in wrong)][:SHOWN_STEPS])
+
+
+def _cells(one: Compared, steps: list[int]) -> list[Text]:
+    """Return the magnitude of each error, or a dot if it is within the limit."""
+    cells = [
+        Text("·", style="green") if error <= limit else Text(_magnitude(error), style=RED)
+        for error, limit in zip(one.errors, one.limits)
+    ]
+    if one.steps:
+        by_step = dict(zip(one.steps, cells))
+        return [by_step.get(t, Text("")) for t in steps]
+    return (cells or [Text("?", style=RED)]) + [Text("")] * (max(len(steps), 1) - max(len(cells), 1))
+
+
+def _magnitude(error: float) -> str:
+    return "inf" if np.isinf(error) else re.sub(r"e([+-])0?", r"e\1", f"{error:.0e}")
+
+
+def _steps(steps: tuple[int, ...]) -> str:
+    return f"step{'s' if len(steps) > 1 else ''} {spans(steps)}" if steps else ""
+
+
+def _rows(rows: tuple[int, ...]) -> str:
+    return f"row{'s' if len(rows) > 1 else ''} {spans(rows)}" if rows else ""
+
+
+def _probes(names: list[str]) -> str:
+    return f"probe{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"

@@ -1,0 +1,166 @@
+"""Draw the trials of any derivation: arguments at each size, and autograd's answer for them."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from types import NoneType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from compare.checker import arguments
+from compare.checker.derivations.pair import flat, nested_as
+from compare.checker.derivations.problem import Arrays, Problem
+from compare.checker.reference import Autograd, Reference, check_finite, of_function, of_module
+
+#: The scale of the random inputs on the trial that detects clipping and overflow.
+LARGE = 10.0
+
+#: How far two runs of the reference may differ, relative to the scale of an output.
+REPEATABLE = 1e-3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A problem at one size, and how to run the reference on it.
+
+    ``label`` describes the size. ``reference`` takes the arguments of ``Autograd.run`` and returns everything under the
+    derivation's names and in its layout. ``axes`` holds the sizes of the step and row axes, by letter. ``rows_last``
+    says that rows are the last axis, not the first after the steps. ``lacking`` holds pairs of an input and a letter
+    whose axis it lacks, known from other sizes, even if its shape looks like it.
+    """
+
+    label: str
+    problem: Problem
+    reference: Callable[..., Reference]
+    axes: dict[str, int] = field(default_factory=dict)
+    rows_last: bool = False
+    lacking: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(eq=False)
+class Trials:
+    """The trials of a derivation, by dtype.
+
+    There is one for each size, one more with other values at the first size, and, if all inputs are drawn from a normal
+    distribution, one with large values.
+
+    Args:
+        reference: a torch function or module, or the class of a module.
+        inputs: as for ``check_backward``.
+        parameters: as for ``check_backward``; those of a module are drawn if None.
+        outputs: the names of the outputs.
+        axes: the leading axes of the inputs.
+        seed: the seed of all random numbers.
+        fixed: the names of inputs that need no gradient.
+
+    Raises:
+        ValueError: an argument is not what it should be; from a call, if something cannot be compared. Exceptions
+            raised by the reference propagate.
+    """
+
+    reference: Any
+    inputs: Any
+    parameters: Any
+    outputs: tuple[str, ...] | None
+    axes: str
+    seed: int
+    fixed: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name, value, expected, good in (
+            ("parameters", self.parameters, "a dict by name", (Mapping, NoneType)),
+            ("outputs", self.outputs, "a tuple of names", (tuple, list, NoneType)),
+            ("axes", self.axes, "a string such as 'T B'", str),
+            ("seed", self.seed, "a whole number", int),
+        ):
+            if not isinstance(value, good):
+                raise ValueError(f"{name}: expected {expected}, got {value!r}")
+        if self.seed < 0:
+            raise ValueError(f"seed: expected at least 0, got {self.seed}")
+        self._module = _module(self.reference)
+        sizes = arguments.sizes_of(self.inputs)
+        self._draws = [(size, 1.0, "") for size in sizes]
+        self._draws.append((sizes[0], 1.0, ", other values"))
+        if _is_drawn(sizes[0]):
+            self._draws.append((sizes[0], LARGE, ", large values"))
+
+    @cached_property
+    def nested(self) -> Callable[[Mapping[str, Any]], Any] | None:
+        """The function that nests flat parameters as the derivation takes them; None if it takes none."""
+        if self.parameters is None and (self._module is None or not any(True for _ in self._module.parameters())):
+            return None
+        return nested_as(self._parameters(np.random.default_rng(self.seed)))
+
+    def __call__(self, dtype: str) -> list[Trial]:
+        """Draw all trials in one dtype; the values are the same in each."""
+        found = []
+        for n, (size, scale, remark) in enumerate(self._draws):
+            trial = self._draw(size, scale, remark, np.random.default_rng(self.seed + n), dtype)
+            if scale == 1.0 or _is_finite(trial, dtype):  # where numbers are large, the reference itself may overflow
+                found.append(trial)
+        lacking = _lacking(found)
+        return [replace(trial, lacking=lacking) for trial in found]
+
+    def _draw(self, size: Any, scale: float, remark: str, rng: np.random.Generator, dtype: str) -> Trial:
+        inputs = arguments.as_dtype(arguments.drawn(size, rng, scale), dtype)
+        parameters = arguments.as_dtype(flat(self._parameters(rng)), dtype)
+        function = of_module(self._module) if self._module else of_function(self.reference, self.nested)
+        reference = Autograd(function, Problem(parameters, inputs, {}, self.fixed))
+        outputs = reference.outputs(self.outputs)
+        _check_repeatable(outputs, reference.outputs(self.outputs))
+        problem = Problem(parameters, inputs, arguments.as_dtype(arguments.incoming(outputs, rng), dtype), self.fixed)
+        axes = arguments.axes_of(self.axes, inputs)
+        return Trial(arguments.described(inputs, axes) + remark, problem, Autograd(function, problem).run, axes)
+
+    def _parameters(self, rng: np.random.Generator) -> Any:
+        drawn: Arrays = {}
+        if self._module:
+            for name, p in self._module.named_parameters():
+                drawn[name] = np.asarray(0.5 * rng.normal(size=tuple(p.shape)))
+        return drawn | arguments.drawn(self.parameters or {}, rng)
+
+
+def _module(reference: Any) -> nn.Module | None:
+    """Return the reference as a module in double precision, if it is a module or a class of one."""
+    if isinstance(reference, type) and issubclass(reference, nn.Module):
+        reference = reference()
+    return copy.deepcopy(reference).double() if isinstance(reference, nn.Module) else None
+
+
+def _check_repeatable(outputs: Arrays, again: Arrays) -> None:
+    """Check that a second run gave the same outputs: what is random would otherwise count as rounding."""
+    for name, array in outputs.items():
+        one, other = np.nan_to_num(array.astype(float)), np.nan_to_num(again[name].astype(float))
+        if one.shape != other.shape or (np.abs(one - other) > REPEATABLE * np.abs(one).max(initial=0)).any():
+            raise ValueError(
+                f"reference: {name}: the same arguments give different results; pass random numbers as an input"
+            )
+
+
+def _lacking(trials: list[Trial]) -> frozenset[tuple[str, str]]:
+    """Return the pairs of an input and a letter whose axis it lacks: its shape is always the same, that axis is not."""
+    inputs = [trial.problem.inputs for trial in trials]
+    differentiable = trials[0].problem.differentiable
+    constant = [name for name in differentiable if len({getattr(one.get(name), "shape", ()) for one in inputs}) == 1]
+    letters = [letter for letter in trials[0].axes if len({trial.axes[letter] for trial in trials}) > 1]
+    return frozenset(product(constant, letters))
+
+
+def _is_finite(trial: Trial, dtype: str) -> bool:
+    """Whether the reference is finite, in double precision and in that of the derivation."""
+    try:
+        for precision in {"float64", dtype}:
+            check_finite(trial.reference(dtype=getattr(torch, precision)))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_drawn(inputs: Any) -> bool:
+    """Whether all inputs are shapes, so that they can be drawn at a larger scale."""
+    return isinstance(inputs, Mapping) and all(isinstance(value, tuple) for value in inputs.values())

@@ -1,1 +1,0 @@
-"""Find which equation of a derivation is wrong."""

@@ -1,0 +1,83 @@
+"""Faults of the LSTM with peepholes and with coupled gates, in what these do not share with the usual LSTM."""
+
+from catalogue.fault import FastFault, TextFault, text_faults
+
+L27 = " + d_z_o * p_o"
+L28 = "d_c * f + d_z_i * p_i + d_z_f * p_f"
+L33 = "d_c * (g - c_prev) * i * (1 - i)"
+L34 = "d_c * f + d_z_i * p_i)"
+SWAPPED = ("z_i", "z_o", "d_c", "d_c_prev", "weight_ch[i o]")  # forward and backward cut the same weights up
+PEEPHOLES, COUPLED = {"peepholes": True}, {"coupled": True}
+
+_peepholes = text_faults("lstm, peepholes", file="lstm_variants.py", options=PEEPHOLES)
+_coupled = text_faults("lstm, coupled", file="lstm_variants.py", options=COUPLED)
+_both = text_faults("lstm, peepholes, coupled", file="lstm_variants.py", options=PEEPHOLES | COUPLED)
+
+TEXT: list[TextFault] = [
+    _peepholes("the input gate's peephole is left out", "z_i + p_i * c_prev", "z_i", "z_i", hint="peephole"),
+    _peepholes("the forget gate has the input gate's peephole", "p_f * c_prev", "p_i * c_prev", "z_f"),
+    _peepholes("the output gate sees the old cell", "z_o + p_o * c)", "z_o + p_o * c_prev)", "z_o", hint="c_prev"),
+    _peepholes("the output gate's peephole is left out on the way to c", L27, "", "d_c", hint="peephole"),
+    _peepholes(
+        "the input gate's peephole is left out of the carry", L28, "d_c * f + d_z_f * p_f", "d_c_prev", hint="p_i"
+    ),
+    _peepholes(
+        "the forget gate's peephole is left out of the carry", L28, "d_c * f + d_z_i * p_i", "d_c_prev", hint="p_f"
+    ),
+    _peepholes("both peepholes are left out of the carry", L28, "d_c * f", "d_c_prev", hint="both peepholes"),
+    _peepholes("the carry goes through the output gate's peephole", "+ d_z_f * p_f", "+ d_z_f * p_o", "d_c_prev"),
+    _peepholes("the input gate's peephole has the new cell", "(d_z_i * c_prev).sum", "(d_z_i * c).sum", "weight_ch[i]"),
+    _peepholes(
+        "the output gate's peephole has the old cell", "(d_z_o * c).sum", "(d_z_o * c_prev).sum", "weight_ch[o]"
+    ),
+    _peepholes("= for += in a peephole's gradient", "d_p_f += (", "d_p_f[...] = (", "weight_ch[f]"),
+    _peepholes("two peepholes are swapped", "p_i, *p_f, p_o = np.split", "p_o, *p_f, p_i = np.split", *SWAPPED),
+    _coupled("the cell forgets what it takes in", '"f", t, 1 - i)', '"f", t, i)', "f", hint="1 - i"),
+    _coupled(
+        "the input gate does not see what it forgets", L33, "d_c * g * i * (1 - i)", "d_z_i", hint="c_prev is missing"
+    ),
+    _coupled("the cell before has the wrong sign", L33, "d_c * (g + c_prev) * i * (1 - i)", "d_z_i"),
+    _coupled("σ' is left out of the input gate", L33, "d_c * (g - c_prev)", "d_z_i", hint="left out"),
+    _coupled("the carry goes through the input gate", L34, "d_c * i + d_z_i * p_i)", "d_c_prev", hint="i instead of f"),
+    _both("the input gate's peephole is left out of the carry", L34, "d_c * f)", "d_c_prev", hint="peephole"),
+]
+
+BACKWARD = ("d_x", "d_h_0", "d_c_0", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
+ALL = ("output", "h_n", "c_n", *BACKWARD)
+
+
+#: What a wrong cell or adjoint of it reaches.
+ALL_SEEN, BACKWARD_SEEN = (*ALL, "weight_ch"), (*BACKWARD, "weight_ch")
+
+
+def _fast(title: str, old: str, new: str, *wrong: str, **options: bool) -> FastFault:
+    cell = ", ".join(["lstm", *options])
+    return FastFault(title, "fast/lstm_variants.py", old, new, wrong, cell, options)
+
+
+FAST = [
+    _fast("the output gate sees the old cell", "[-1], s.c, s.m)", "[-1], s.c_prev, s.m)", *ALL_SEEN, peepholes=True),
+    _fast(
+        "the new cell's peephole has no gradient",
+        "d_c += peepholes[-1] * d_z_o",
+        "pass",
+        *BACKWARD_SEEN,
+        peepholes=True,
+    ),
+    _fast(
+        "the old cell's peepholes have none",
+        "d_c += (peepholes[:-1] *",
+        "(peepholes[:-1] *",
+        *BACKWARD_SEEN,
+        peepholes=True,
+    ),
+    _fast(
+        "a peephole's gradient has the wrong cell",
+        "memory.cells[1:]]",
+        "memory.cells[:-1]]",
+        "weight_ch",
+        peepholes=True,
+    ),
+    _fast("f is taken before i is activated", "subtract(1, s.i, s.f)", "subtract(1, s.g, s.f)", *ALL, coupled=True),
+    _fast("f has no derivative", "subtract(c_by_i, c_by_f, c_by_i)", "pass", *BACKWARD, coupled=True),
+]

@@ -1,0 +1,114 @@
+"""Score the checker: inject every fault of the catalogue into the source, and see whether it is caught and named."""
+
+import importlib
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+
+import numpy as np
+import torch
+
+import manual
+import torch_impl
+from catalogue import FastFault, Injected, TextFault
+from compare.cells import CELLS
+from compare.cells.check import D, H, check_layer
+from compare.checker.report.report import Report
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The result of checking a layer with one injected fault.
+
+    Args:
+        injected: the fault.
+        caught: whether anything differs as the code runs.
+        named: whether the names found wrong are exactly those in the catalogue.
+        found: the names found wrong.
+        hints: the hints of the faults found.
+    """
+
+    injected: TextFault | FastFault
+    caught: bool
+    named: bool
+    found: tuple[str, ...]
+    hints: tuple[str, ...] = ()
+
+
+def score(injected: TextFault | FastFault) -> Scored:
+    """Inject a fault into a copy of the source and check the resulting layer.
+
+    Raises:
+        ValueError: the text that the fault replaces does not occur exactly once.
+    """
+    kind = CELLS[injected.cell.partition(",")[0]]
+    twin = kind.of(torch_impl)(D, H, dtype=torch.float64, **injected.options)
+    with patched(injected) as package:
+        rng = np.random.default_rng(0)
+        if isinstance(injected, FastFault):
+            layer = kind.of(package)(D, H, **injected.options, rng=rng, engine=injected.engine)
+            return _score_fast(injected, check_layer(layer, twin, injected.cell))
+        layer = kind.of(package)(D, H, **injected.options, rng=rng)
+        lengths = list(injected.lengths) if injected.lengths else None
+        return _score_text(injected, check_layer(layer, twin, injected.cell, lengths), layer.kernel.gates)
+
+
+def _score_fast(injected: FastFault, report: Report) -> Scored:
+    """Score a fault of a fast kernel by the tensors that differ from those of the text, which is correct."""
+    found = tuple(name.removesuffix("_l0") for name in report.fast_faults)
+    named = set(found) == set(injected.wrong) and all(one.agrees for one in report.as_run)
+    return Scored(injected, caught=bool(found), named=named, found=found)
+
+
+def _score_text(injected: TextFault, report: Report, gates: tuple[str, ...]) -> Scored:
+    """Score a fault of the text by the equations named, the steps and rows, and the hint."""
+    found, faults = _names(report, gates), [fault for fault in report.faults if fault.steps]
+    where = all(fault.steps == injected.steps for fault in faults) or not injected.steps
+    where &= all(fault.rows == injected.rows for fault in faults) or not injected.rows
+    said = not injected.hint or any(injected.hint in fault.hint for fault in report.faults)
+    return Scored(
+        injected,
+        caught=not all(one.agrees for one in report.as_run),
+        named=set(found) == set(injected.wrong) and where and said,
+        found=found,
+        hints=tuple(dict.fromkeys(fault.hint for fault in report.faults if fault.hint)),
+    )
+
+
+def _names(report: Report, gates: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names found wrong; a parameter is named with its wrong gates unless all are wrong."""
+    by_name: dict[str, list[str]] = {}
+    for fault in report.faults:
+        by_name.setdefault(fault.name.removesuffix("_l0"), []).append("" if fault.steps else fault.gate)
+    return tuple(
+        name if not all(wrong) or len(wrong) == len(gates) else f"{name}[{' '.join(wrong)}]"
+        for name, wrong in by_name.items()
+    )
+
+
+@contextmanager
+def patched(injected: Injected) -> Iterator[ModuleType]:
+    """Import ``manual`` from a copy of its source with the fault injected; the real package is not changed."""
+    source = Path(manual.__file__).parent
+    text = injected.inject((source / injected.file).read_text())
+    real = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "manual"}
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "manual"
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("*.nb[ci]"))
+        (copy / injected.file).write_text(text)
+        for name in real:
+            del sys.modules[name]
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        try:
+            yield importlib.import_module("manual")
+        finally:
+            sys.path.remove(folder)
+            for name in [name for name in sys.modules if name.partition(".")[0] == "manual"]:
+                del sys.modules[name]
+            sys.modules.update(real)

@@ -1,0 +1,89 @@
+"""The checker checked: each known fault, put into the real source, is caught and named rightly."""
+
+from collections import Counter
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+
+import manual
+from catalogue import COMPILED, FAST, FAULTS
+from catalogue.scoring import score
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [*FAULTS, *FAST], ids=lambda fault: f"{fault.cell}: {fault.title}")
+def test_it_is_caught_and_named_rightly(fault):
+    scored = score(fault)
+    assert scored.caught
+    assert scored.named, (scored.found, scored.hints)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", COMPILED, ids=lambda fault: f"{fault.cell}: {fault.title}")
+def test_a_fault_of_a_compiled_kernel_is_caught_and_named_rightly(fault, uncompiled):
+    scored = score(fault)
+    assert scored.caught
+    assert scored.named, scored.found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
+def test_a_fault_that_is_compiled_is_caught_and_named_rightly():
+    scored = score(COMPILED[-1])
+    assert scored.caught
+    assert scored.named, scored.found
+
+
+def test_there_are_enough_of_them():
+    text, fast = (Counter(fault.cell.partition(",")[0] for fault in faults) for faults in (FAULTS, FAST))
+    assert text["lstm"] >= 50
+    assert text["gru"] >= 25
+    assert text["rnn"] >= 15
+    assert min(fast["lstm"], fast["gru"], fast["rnn"]) >= 12
+    assert {fault.cell.partition(",")[0] for fault in COMPILED} == {"lstm", "gru", "rnn"}
+    for faults in (FAULTS, FAST, COMPILED):
+        assert len({(fault.cell, fault.title) for fault in faults}) == len(faults)
+
+
+@pytest.fixture
+def fault():
+    return next(fault for fault in FAULTS if fault.title == "a fault at one time step only" and fault.cell == "lstm")
+
+
+def test_what_changes_nothing_is_not_caught(fault):
+    scored = score(replace(fault, new=f"({fault.old})", wrong=(), hint=""))
+    assert not scored.caught
+    assert scored.found == ()
+
+
+@pytest.mark.parametrize(
+    "expected", [{"wrong": ("d_z_i",)}, {"wrong": ("d_z_g", "d_c")}, {"steps": (2,)}, {"rows": (1,)}, {"hint": "sign"}]
+)
+@pytest.mark.slow
+def test_anything_else_named_is_not_named_rightly(fault, expected):
+    scored = score(replace(fault, **expected))
+    assert scored.caught
+    assert not scored.named
+
+
+def test_a_fault_of_a_fast_kernel_is_named_by_the_tensors_that_differ_from_the_text():
+    fault = next(fault for fault in FAST if fault.wrong == ("weight_hh",))
+    assert not score(replace(fault, wrong=("weight_hh", "d_x"))).named
+    harmless = score(replace(fault, new=f"({fault.old})", wrong=()))
+    assert not harmless.caught
+    assert harmless.found == ()
+
+
+def test_a_text_that_is_not_there_is_named(fault):
+    with pytest.raises(ValueError, match=r"expected 'no such line' once in lstm.py"):
+        score(replace(fault, old="no such line"))
+
+
+def test_the_real_package_is_left_alone(fault):
+    before = manual.LSTM
+    score(fault)
+    import manual as after
+
+    assert after is manual
+    assert after.LSTM is before

@@ -1,0 +1,276 @@
+"""Somebody's own file against autograd, from the starters that ``new`` writes."""
+
+import re
+
+import pytest
+from derived import STARTERS, THREE_MISTAKES, write
+
+from compare.cells.check import check_file
+
+
+def found(report):
+    """Number and gates of each fault."""
+    return {(fault.name, fault.gate) for fault in report.faults}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.slow
+def test_a_starter_filled_in_agrees(cell, tmp_path):
+    report = check_file(write(tmp_path / "mine.py", cell))
+    assert report.agrees
+    assert max(one.errors.max() for one in report.as_run) < 1e-13
+
+
+@pytest.mark.slow
+def test_all_that_differs_is_listed_where_the_code_takes_no_arrays_but_its_own(tmp_path):
+    own = 'own = d_output[t] + d_h_prev\n        d_h = probe("d_h", t, own)\n        assert d_h is own'
+    report = check_file(
+        write(
+            tmp_path / "mine.py",
+            "lstm",
+            ('d_h = probe("d_h", t, d_output[t] + d_h_prev)', own),
+            ("d_f * f * (1 - f)", "d_f"),
+        )
+    )
+    assert {"(L8) d_h", "(L11) d_z_f", "(L17) weight_ih"} <= {*report.titles}
+
+
+@pytest.mark.slow
+def test_a_result_that_is_no_array_of_numbers_is_a_disagreement(tmp_path):
+    report = check_file(
+        write(tmp_path / "mine.py", "lstm", ("return np.stack(output), h, c,", "return np.stack(output), h, p,"))
+    )
+    assert not report.agrees
+    (problem,) = [one.problem for one in report.as_run if one.problem]
+    assert problem == "dtype object, expected real numbers"
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_starter_is_short_and_says_what_is_missing(cell):
+    assert len((STARTERS / f"{cell}.py").read_text().splitlines()) < 80
+    with pytest.raises(ValueError, match="probe 'd_h': still to be filled in"):
+        check_file(STARTERS / f"{cell}.py")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_adjoints_of_the_gates_need_no_probes(cell, tmp_path):
+    path = write(tmp_path / "mine.py", cell)
+    path.write_text(re.sub(r'probe\("d_[ifgozrn]", t, ', "(", path.read_text()))
+    report = check_file(path)
+    assert report.agrees
+    path.write_text(path.read_text().replace("* (1 - g * g)" if cell == "lstm" else "* (1 - n * n)", ""))
+    assert check_file(path).titles == ["(L12) d_z_g" if cell == "lstm" else "(G10) d_z_n"]
+
+
+GATES = [
+    ("lstm", "d_c * g)", "(L10) d_i"),
+    ("lstm", "d_c * c_prev)", "(L11) d_f"),
+    ("lstm", "d_c * i)", "(L12) d_g"),
+    ("lstm", "d_h * np.tanh(c))", "(L13) d_o"),
+    ("gru", "d_h * (h_prev - n))", "(G9) d_z"),
+    ("gru", "d_h * (1 - z))", "(G10) d_n"),
+    ("gru", "d_z_n * q)", "(G12) d_r"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell, equation, title", GATES)
+def test_the_adjoint_of_a_gate_is_named_with_its_equation(cell, equation, title, tmp_path):
+    path = write(tmp_path / "mine.py", cell, (equation, f"-{equation}"))
+    (fault,) = check_file(path).faults
+    assert fault.title == title
+    assert fault.hint == "the sign is wrong"
+    assert fault.formula
+
+
+#: A layout in which the gates come in another order.
+REORDERED = ('"gates": "i f g o"', '"gates": "o g f i"')
+
+
+def test_three_independent_mistakes_are_named_and_nothing_else(tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "lstm", REORDERED, *THREE_MISTAKES))
+    assert report.titles == ["(L9) d_c", "(L11) d_z_f", "(L17) weight_ih"]
+    assert found(report) == {("d_c", ""), ("d_z_f", "f"), *((f"weight_ih_{gate}", gate) for gate in "ifgo")}
+    assert {fault.hint for fault in report.faults} == {
+        "the gradient carried back from the next step is missing",
+        "σ' is left out",
+        "only the first step is in the sum",  # what `=` leaves of a sum that runs backwards
+    }
+    by_name = {fault.name: fault for fault in report.faults}
+    assert by_name["d_z_f"].steps == (0, 1, 2, 3, 4, 5)
+    assert by_name["d_z_f"].rows == (0, 1, 2)
+
+
+@pytest.mark.slow
+def test_as_the_code_runs_the_same_mistakes_spoil_nearly_everything(tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "lstm", REORDERED, *THREE_MISTAKES))
+    gradients = [one for one in report.as_run if one.kind == "gradient"]
+    assert len(gradients) == 12
+    assert all((one.errors > 1e-3).all() for one in gradients)
+
+
+def test_mended_it_agrees(tmp_path):
+    assert check_file(write(tmp_path / "mine.py", "lstm", REORDERED)).agrees
+
+
+def without_probes(path):
+    path.write_text(re.sub(r'probe\("\w+", t, ', "(", path.read_text()))
+    return check_file(path)
+
+
+@pytest.mark.slow
+def test_without_probes_only_consequences_are_known(tmp_path):
+    path = write(tmp_path / "mine.py", "lstm", ("d_o * o * (1 - o)", "d_o * o"))
+    report = without_probes(path)
+    assert not report.faults and not any(one.recorded for one in report.as_run)
+    assert set(report.consequences) == {one.label for one in report.as_run if not one.agrees}
+    assert report.unrecorded[0] == "d_h"
+    assert "add a probe for 'd_h'" in str(report)
+
+
+@pytest.mark.slow
+def test_without_probes_a_fault_in_the_last_sum_is_its_own(tmp_path):
+    path = write(tmp_path / "mine.py", "lstm", ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"))
+    assert without_probes(path).titles == ["(L17) weight_ih"]
+
+
+def test_without_probes_a_right_file_agrees(tmp_path):
+    path = write(tmp_path / "mine.py", "gru")
+    path.write_text(re.sub(r'probe\("\w+", t, ', "(", path.read_text()))
+    assert check_file(path).agrees
+
+
+OWN_MODULE = '''
+import torch
+
+
+class Leaky(torch.nn.Module):
+    """No layer of anybody's: a leaky average squashed through a sine."""
+
+    def __init__(self):
+        super().__init__()
+        self.rate = torch.nn.Parameter(torch.zeros(3))
+
+    def forward(self, u, s, probe):
+        for t in range(len(u)):
+            mix = probe("mix", t, torch.sigmoid(self.rate) * s + u[t])
+            s = probe("s", t, torch.sin(mix))
+        return s
+'''
+OWN_DERIVATION = """
+import numpy as np
+
+INPUTS = {"u": (5, 2, 3), "s": (2, 3)}
+
+
+def forward(p, u, s, probe):
+    tape, a = [], 1 / (1 + np.exp(-p["rate"]))
+    for t in range(len(u)):
+        mix = probe("mix", t, a * s + u[t])
+        tape.append((s, mix))
+        s = probe("s", t, np.sin(mix))
+    return s, (a, tape)
+
+
+def backward(p, tape, d_s, probe):
+    a, steps = tape
+    d_rate, d_u = 0, []
+    for t in reversed(range(len(steps))):
+        s, mix = steps[t]
+        d_s = probe("d_s", t, d_s)
+        d_mix = probe("d_mix", t, d_s * np.cos(mix))
+        d_u.append(d_mix)
+        d_rate = d_rate + (d_mix * s).sum(axis=0) * a * (1 - a)
+        d_s = d_mix * a
+    return np.stack(d_u[::-1]), d_s, {"rate": d_rate}
+"""
+
+
+def test_a_module_of_the_users_own_with_names_of_its_own(tmp_path):
+    module, mine = tmp_path / "module.py", tmp_path / "mine.py"
+    module.write_text(OWN_MODULE)
+    mine.write_text(OWN_DERIVATION)
+    assert check_file(mine, (module, "Leaky")).agrees
+    mine.write_text(OWN_DERIVATION.replace("* np.cos(mix)", "* -np.cos(mix)"))
+    report = check_file(mine, (module, "Leaky"))
+    assert report.titles == ["d_mix"]
+    assert [fault.hint for fault in report.faults] == ["the sign is wrong"]
+
+
+REFERENCE = STARTERS / "derivation_reference.py", "reference"
+
+
+def test_the_starter_with_a_reference_filled_in_agrees(tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "derivation"), REFERENCE)
+    assert report.agrees, report
+    assert len(report.as_run) == 11
+    assert max(one.errors.max() for one in report.as_run) < 1e-13
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "old, new, name",
+    [
+        (" + d_s_carried", "", "d_s"),
+        ("s_prev - x", "s_prev", "d_a"),
+        ("d_s * (1 - a)", "d_s", "d_x"),
+        ("d_y[t].sum(axis=0)", "d_y[t].sum(axis=1)[:2]", "bias"),
+        ("d_a * a * (1 - a)", "d_a * a", "rate"),
+    ],
+)
+def test_a_mistake_in_it_is_named(old, new, name, tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "derivation", (old, new)), REFERENCE)
+    assert [fault.name for fault in report.faults] == [name], report
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (('CELL = "lstm"', 'CELL = "lstn"'), "CELL: expected one of lstm, gru, rnn in .*, got 'lstn'"),
+        (('CELL = "lstm"', ""), "CELL: expected one of .*, got None; anything else needs --reference FILE:NAME"),
+        (('"gates": "i f g o"', '"gates": "i f g"'), "gates: expected 'i f g o' in any order, got 'i f g'"),
+        (('"biases": 1', '"biases": 3'), "biases: expected 0, 1, 2 or 'scalar', got 3"),
+        (('"joined": ""', '"joint": ""'), "LAYOUT: expected keys gates, .*; got 'joint'; did you mean 'joined'"),
+        (('probe("d_z_f"', 'probe("dzf"'), "probe: expected one of h_prev, .*; got 'dzf'; did you mean 'd_z_f'"),
+        (
+            ("d_c_prev, gradients\n", "gradients\n"),
+            "backward: expected d_x, d_h_0, d_c_0 and the gradients, got 3 values",
+        ),
+        (("h, c, tape\n", "h, tape\n"), "forward: expected output, h_n, c_n and what backward needs, got 3 values"),
+        (
+            ("d_c_prev, gradients\n", "d_c_prev, d_c\n"),
+            "backward: expected a dict of gradients at the end, got ndarray",
+        ),
+        (('gradients[f"bias_{gate}"] +=', 'gradients[f"b_{gate}"] ='), "gradients: expected .*bias_i.*; got .*b_i"),
+        (("def forward(", "def forwards("), "expected a function forward, got none"),
+    ],
+)
+@pytest.mark.slow
+def test_what_cannot_be_compared_is_named(change, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        check_file(write(tmp_path / "mine.py", "lstm", change))
+
+
+@pytest.mark.slow
+def test_a_gradient_of_another_shape_is_a_finding_and_all_else_is_checked(tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "lstm", ("return d_x, d_h_prev", "return d_x[:2], d_h_prev")))
+    (fault,) = report.faults
+    assert (fault.name, fault.problem) == ("d_x", "shape (2, 3, 4), expected (6, 3, 4)")
+    assert len(report.as_run) == 42
+
+
+@pytest.mark.slow
+def test_what_is_not_a_number_is_a_finding(tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "lstm", ("d_g * (1", "d_g * np.nan * (1")))
+    (fault,) = report.faults
+    assert (fault.name, fault.problem) == ("d_z_g", "not finite")
+    assert fault.code.endswith('probe("d_z_g", t, d_g * np.nan * (1 - g * g)),')
+
+
+def test_a_probe_may_leave_steps_out(tmp_path):
+    path = write(tmp_path / "mine.py", "rnn", ('probe("d_h", t, d_output[t] + d_h_prev)', "d_output[t] + d_h_prev"))
+    path.write_text(
+        path.read_text().replace("        d_z_h =", '        d_h = probe("d_h", t, d_h) if t else d_h\n        d_z_h =')
+    )
+    assert check_file(path).agrees
