@@ -19,7 +19,7 @@ COMMANDS = {
     "bench": "time the hand-derived layers against autograd and other frameworks",
     "frameworks": "compare the hand-derived layers with those of every installed framework",
     "convert": "carry the weights of a recurrent network from one framework to another",
-    "recipes": "list the published systems that train --recipe can train",
+    "recipes": "list the published systems, or train one of them",
     "audit": "check five published backward passes, and measure what their mistakes cost",
     "kernels": "check four kernels, and measure what the published mLSTM backward pass leaves out",
 }

@@ -1,4 +1,4 @@
-"""``recipes``: the systems that ``train --recipe`` can train."""
+"""``recipes``: list the published systems, or train one of them."""
 
 import argparse
 import json
@@ -8,20 +8,47 @@ from rich.markup import escape
 from rich.table import Table
 
 from compare.cells.layout import Layout
-from compare.commands import AGREE
+from compare.commands import AGREE, running
 from compare.commands.output import console
+from compare.published.recipe_training import CHANGEABLE
 from compare.published.recipes import RECIPES, Recipe
+from manual.engines import ENGINES
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the output format."""
-    parser.description = "List the published systems, which `train --recipe NAME` trains with the true gradient."
-    parser.add_argument("--json", action="store_true", help="print the recipes as JSON")
+    """Add the recipe, and what may be changed about it."""
+    parser.description = (
+        "List the published systems or, given a name, train one with the true gradient: the hand-derived side and "
+        "autograd in lock-step, every step compared, with its author's print-outs. Exit statuses are those of train."
+    )
+    parser.add_argument("recipe", nargs="?", metavar="NAME", help="the system to train; without it, they are listed")
+    parser.add_argument("--problems", dest="steps", type=int, metavar="N", default=argparse.SUPPRESS, help="how many")
+    parser.add_argument("--seed", type=int, default=argparse.SUPPRESS, help="seed of the initial weights and problems")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=argparse.SUPPRESS,
+        help="what runs the hand-derived layer (default: compiled where Numba is installed)",
+    )
+    parser.add_argument("--json", action="store_true", help="list the recipes as JSON")
+    running.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    """List the recipes, or train one."""
+    given = {name: getattr(options, name) for name in CHANGEABLE if name in options}
+    if given.get("steps", 1) < 1:
+        raise ValueError(f"problems: expected at least 1, got {options.steps}")
+    if options.recipe or options.resume:
+        return running.run(options, ({"recipe": options.recipe} if options.recipe else {}) | given)
+    if given:
+        raise ValueError(f"{', '.join(given)}: expected only with the name of a recipe")
+    return _list(options.json)
+
+
+def _list(as_json: bool) -> int:
     """Print the list."""
-    if options.json:
+    if as_json:
         print(json.dumps({name: asdict(recipe) for name, recipe in RECIPES.items()}, indent=2, ensure_ascii=False))
         return AGREE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

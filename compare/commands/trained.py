@@ -5,14 +5,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from compare.converter import load
+from compare.lockstep.adding import Adding
 from compare.lockstep.file_names import SUMMARY, WEIGHTS
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.settings import Settings
-from compare.lockstep.training import set_up
-from compare.published import recipe_training
+from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES
 from compare.published.tasks import Addition
 
@@ -34,11 +32,11 @@ def trained(argument: str, folder: Path) -> tuple[Lockstep, dict[str, Any]]:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         recipe = RECIPES.get(summary.get("name"))
         if recipe:
-            lockstep = recipe_training.set_up(recipe, recipe.generators()[0])
+            lockstep = FromRecipe(recipe).set_up()
         else:
             asked = {field.name: summary[field.name] for field in fields(Settings)}
             settings = Settings(**asked | {"against": "torch", "device": "cpu", "engine": "numpy"})
-            lockstep = set_up(settings, np.random.default_rng(0))
+            lockstep = Adding(settings).set_up()
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise ValueError(f"{argument}: expected the folder of a run, got {folder}") from None
     if recipe and not isinstance(recipe.task, Addition):

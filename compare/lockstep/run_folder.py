@@ -16,7 +16,6 @@ from compare.files import filling
 from compare.lockstep.file_names import FILES, SUMMARY, WEIGHTS
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.report import verdict
-from compare.lockstep.settings import Settings
 from compare.lockstep.training import Run
 from compare.page import derivation
 from compare.page import run as page
@@ -53,7 +52,7 @@ def _derive(run: Run, path: Path) -> bool | None:
     Returns:
         whether it has been written; None for a recipe's network, which has no such page.
     """
-    if not isinstance(run.settings, Settings):
+    if not run.settings.has_page:
         return None
     model = run.lockstep.manual.model
     if not run.agrees or sum(array.size for array in model.parameters.values()) > MOST_PARAMETERS:

@@ -82,6 +82,16 @@ class Settings:
             raise ValueError(f"hidden_size, layers: expected at most {MOST_WEIGHTS:,} weights, got about {weights:,}")
 
     @property
+    def has_page(self) -> bool:
+        """Whether ``derivation.html`` can show the network."""
+        return True
+
+    @property
+    def error(self) -> str:
+        """What the author's error curve shows; there is none."""
+        return ""
+
+    @property
     def title(self) -> str:
         """The title of the run's figure."""
         return f"{self.cell.upper()}, {self.bits} bits, {self.dtype}"
@@ -103,6 +113,22 @@ class Configuration(Protocol):
     @property
     def seed(self) -> int:
         """The seed of the weights and the training data."""
+
+    @property
+    def steps(self) -> int:
+        """The number of steps."""
+
+    @property
+    def batch_size(self) -> int:
+        """The number of rows in a batch."""
+
+    @property
+    def has_page(self) -> bool:
+        """Whether ``derivation.html`` can show the network."""
+
+    @property
+    def error(self) -> str:
+        """What the author's error curve shows."""
 
     @property
     def title(self) -> str:

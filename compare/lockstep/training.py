@@ -1,35 +1,24 @@
-"""One run on binary addition: set up all sides, train them in lock-step, count the sums that they get right."""
+"""One run: train all sides in lock-step, say what its author would, examine what was learnt."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-import torch.distributed as dist
+from matplotlib.figure import Figure
 from torch import nn
 
-import manual
-import torch_impl
 from compare.agreement import position
-from compare.binary_addition import Sums, all_sums, batches, carry_chains, random_sums
-from compare.cells import CELLS
+from compare.binary_addition import Sums
 from compare.cells.check import check_layer
 from compare.cells.equations import form_of
 from compare.checker.report.report import Report
-from compare.disagreement import by_hand
 from compare.lockstep.checkpoint import Checkpoint
-from compare.lockstep.distributed import DistributedTrainer, check_batch_size
 from compare.lockstep.lockstep import Finding, Lockstep, Step
-from compare.lockstep.other_batches import compare_other_batches
-from compare.lockstep.settings import Configuration, Settings
-from compare.lockstep.trainers import ManualTrainer, TorchTrainer
+from compare.lockstep.settings import Configuration
 from manual.arrays import Array
-
-#: Up to this many bits, all 4^(bits - 1) sums are evaluated; beyond, a random sample.
-EXHAUSTIVE_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -40,6 +29,13 @@ class CorrectSums:
     count: int
     manual: float
     autograd: float
+
+
+class Look(NamedTuple):
+    """What an author sees at a step: the value of the error curve, if there is one, and the lines of the print-out."""
+
+    value: float | None
+    lines: list[str]
 
 
 class Interruption(Exception):  # noqa: N818 - no error
@@ -55,6 +51,7 @@ class Run:
     checked: Report  # each equation of the recurrent layers individually, and their fast kernels against the text
     correct_sums: list[CorrectSums]  # of the trained length first, then 64 and 1,024 bits; empty if nothing is added
     examples: tuple[Sums, Array] | None  # a few sums, and the manual side's logits for them
+    curve: list[tuple[int, float]] = field(default_factory=list)  # the author's error curve, by step
     interrupted: bool = field(default=False, kw_only=True)
 
     @property
@@ -69,8 +66,18 @@ class Run:
 
     @property
     def figures(self) -> dict[str, Callable[[Path], None]]:
-        """What draws the figures that not every run has, by file name: the faults, if equations are wrong."""
-        return {"faults.png": self.checked.draw} if self.shows_faults else {}
+        """What draws the figures that not every run has, by file name: the faults, and the author's error curve."""
+        faults = {"faults.png": self.checked.draw} if self.shows_faults else {}
+        return faults | ({"error_curve.png": self.draw_curve} if self.curve else {})
+
+    def draw_curve(self, path: Path) -> None:
+        """Draw the error curve as its author does."""
+        figure = Figure(figsize=(8, 4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(*zip(*self.curve), ".-", markersize=3)
+        axes.set(xlabel="problems", ylabel=self.settings.error, title=self.settings.title)
+        axes.grid(alpha=0.3)
+        figure.savefig(path, format="png", dpi=110)
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -95,132 +102,100 @@ class Run:
         return found.problem or position(found.name, found.index, finding.shape, self.gates)
 
 
+class Experiment(ABC):
+    """What a run is about: its network on all sides, its batches, what is said on the way and examined at the end.
+
+    An experiment is for one run, which calls ``set_up``, ``batches``, ``closing`` and ``examine`` once, in this order.
+    """
+
+    settings: Configuration
+    prints = False  # whether its author prints something on the way
+
+    @property
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """What sets the same experiment up again, for JSON."""
+
+    @abstractmethod
+    def set_up(self) -> Lockstep:
+        """Build the manual side, its opponents, and the independent side.
+
+        Raises:
+            ValueError: there is no such device, or the processes cannot share a batch equally.
+        """
+
+    def opening(self) -> list[str]:
+        """Return the lines that are printed before the first step."""
+        return []
+
+    @abstractmethod
+    def batches(self) -> Iterator[tuple[Array, Array]]:
+        """Yield x (T, B, D) and y (T, B, O) for each step."""
+
+    def look(self, lockstep: Lockstep, x: Array, y: Array) -> Look | None:
+        """Return what is seen before the step on a batch, if anything."""
+        return None
+
+    def closing(self, lockstep: Lockstep) -> list[str]:
+        """Return the lines that are printed after the last step."""
+        return []
+
+    @abstractmethod
+    def twin(self) -> nn.Module:
+        """Build the recurrent layers in ``torch_impl``, against which each equation is checked."""
+
+    @abstractmethod
+    def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
+        """Compare what has been learnt, and return the sums that are right and the examples, if there are sums."""
+
+
 def train(
-    settings: Settings,
+    experiment: Experiment,
     on_step: Callable[[Step], None] = lambda step: None,
     checkpoint: Checkpoint | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Train all sides in lock-step.
 
     Args:
-        settings: the settings of the run.
+        experiment: what to train.
         on_step: called after each step; it may raise ``Interruption``.
         checkpoint: where the run starts, if it was read from a file, and where it is saved on the way.
+        say: called with each line that the experiment's author would print.
 
     Raises:
         ValueError: there is no such device, or the processes cannot share a batch equally.
         OSError: the checkpoint cannot be written.
     """
-    weights, data, unseen = np.random.default_rng(settings.seed).spawn(3)
-    lockstep = set_up(settings, weights)
-    if checkpoint:
-        checkpoint.restore(lockstep)
-    drawn = batches(data, settings.bits, settings.batch_size, settings.steps, settings.dtype)
+    settings, lockstep = experiment.settings, experiment.set_up()
+    added = checkpoint.restore(lockstep) if checkpoint else {}
+    curve: list[tuple[int, float]] = [(step, value) for step, value in added.get("curve", [])]
+    if not lockstep.steps:
+        for line in experiment.opening():
+            say(line)
     try:
-        for x, y in islice(drawn, len(lockstep.steps), None):
+        for x, y in islice(experiment.batches(), len(lockstep.steps), None):
             if lockstep.stuck:
                 break
+            look = lockstep.by_hand("a print-out", lambda: experiment.look(lockstep, x, y))  # noqa: B023
+            if look:
+                curve += [(len(lockstep.steps) + 1, look.value)] if look.value is not None else []
+                for line in look.lines:
+                    say(line)
             step = lockstep.step(x, y)
             if checkpoint:
-                checkpoint.after_step(lockstep)
+                checkpoint.after_step(lockstep, curve=curve)
             on_step(step)
     except Interruption:
         if checkpoint:
-            checkpoint.save(lockstep)
-        return Run(settings, lockstep, no_check(lockstep, settings), [], None, interrupted=True)
+            checkpoint.save(lockstep, curve=curve)
+        return Run(settings, lockstep, no_check(lockstep, settings), [], None, curve, interrupted=True)
+    if not lockstep.stuck:
+        for line in lockstep.by_hand("a print-out", lambda: experiment.closing(lockstep)) or []:
+            say(line)
     lockstep.finish()
-    checked = check_equations(lockstep, _recurrent(settings, torch_impl), settings)
-
-    exhaustive = settings.bits <= EXHAUSTIVE_BITS
-    trained = all_sums(settings.bits) if exhaustive else _sample(unseen, settings.bits, 16384)
-    sets = [trained, _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
-    for sums in sets:
-        lockstep.compare_logits(f"logits of {sums.total.shape[0]:,} bits", sums.inputs(settings.dtype))
-    if checked.agrees:  # else they would only repeat what is wrong
-        compare_other_batches(
-            lockstep, _torch_side(settings, torch_impl), settings.bits, np.random.default_rng(settings.seed)
-        )
-    examples = random_sums(unseen, settings.bits, 3)
-    return Run(settings, lockstep, checked, *add_up(lockstep, sets, examples))
-
-
-def set_up(settings: Settings, rng: np.random.Generator) -> Lockstep:
-    """Build the manual side, its opponents, and the independent side.
-
-    Raises:
-        ValueError: there is no such device, or the processes cannot share a batch equally.
-    """
-    if settings.device == "cuda":
-        if not torch.cuda.is_available():
-            raise ValueError("device: expected a GPU for cuda, but torch finds none")
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    options = _options(settings) | {"rng": rng, "engine": settings.engine}
-    with by_hand("building the network"):
-        recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **options)
-        model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
-        leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
-    if settings.against == "jax":
-        from compare.lockstep.jax_side import JaxTrainer
-
-        return Lockstep(leader, {"jax": JaxTrainer(settings, model.parameters)}, JaxTrainer(settings, model.parameters))
-
-    if settings.against == "keras":
-        from compare.lockstep.keras_side import KerasTrainer, frozen
-
-        held = {name: model.parameters[name] for name in frozen(settings, model.parameters)}
-        for array in held.values():
-            array[...] = 0
-        learning = {name: array for name, array in model.parameters.items() if name not in held}
-        leader = ManualTrainer(model, _optimizer(settings, manual, learning), settings.loss)
-        return Lockstep(leader, {"keras": KerasTrainer(settings, leader)}, KerasTrainer(settings, leader))
-
-    kind: type[TorchTrainer] = TorchTrainer
-    if dist.is_initialized():
-        check_batch_size(settings.batch_size)
-        kind = DistributedTrainer
-
-    def torch_side(package: Any) -> TorchTrainer:
-        return _torch_side(settings, package, kind, settings.device)
-
-    nn_layer = f"nn.{CELLS[settings.cell].class_name}"
-    opponents = {"autograd": torch_side(torch_impl), nn_layer: torch_side(torch.nn)}
-    return Lockstep(leader, opponents, torch_side(torch_impl))
-
-
-def _torch_side(
-    settings: Settings, package: Any, kind: type[TorchTrainer] = TorchTrainer, device: str = "cpu"
-) -> TorchTrainer:
-    """Build the network of ``torch_impl`` or ``torch.nn`` with its optimiser."""
-    recurrent = _recurrent(settings, package)
-    width = settings.hidden_size * (1 + settings.bidirectional)
-    module = torch_impl.Model(recurrent, nn.Linear(width, 1, dtype=getattr(torch, settings.dtype))).to(device)
-    return kind(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
-
-
-def _recurrent(settings: Settings, package: Any) -> nn.Module:
-    """Build the recurrent layers of ``torch_impl`` or ``torch.nn``."""
-    options = _options(settings) | {"dtype": getattr(torch, settings.dtype)}
-    layer: nn.Module = CELLS[settings.cell].of(package)(2, settings.hidden_size, **options)
-    return layer
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    """Return the options of the recurrent layers."""
-    return {"num_layers": settings.layers, "bidirectional": settings.bidirectional, "dtype": settings.dtype}
-
-
-def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:
-    """Build an optimiser of ``manual`` or ``torch.optim``, which take the same arguments."""
-    options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    if settings.optimizer == "sgd":
-        return package.SGD(parameters, momentum=settings.momentum, nesterov=settings.nesterov, **options)
-    if package is manual:
-        options["engine"] = settings.engine
-    return package.Adam(parameters, **options)
-
-
-def _sample(rng: np.random.Generator, bits: int, count: int) -> Sums:
-    return random_sums(rng, bits, count) + carry_chains(bits)
+    checked = check_equations(lockstep, experiment.twin(), settings)
+    return Run(settings, lockstep, checked, *experiment.examine(lockstep, checked), curve)
 
 
 def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration) -> Report:

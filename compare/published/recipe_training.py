@@ -1,145 +1,130 @@
-"""Train a recipe: both sides in lock-step, from the write-up's start, with its loss, problems and print-outs."""
+"""A recipe as an experiment: both sides from the write-up's start, with its loss, problems and print-outs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import nn
 
 import manual
 import torch_impl
-from compare.binary_addition import all_sums
+from compare.binary_addition import Sums, all_sums
 from compare.cells import CELLS
+from compare.checker.report.report import Report
 from compare.disagreement import by_hand
-from compare.lockstep.checkpoint import Checkpoint
-from compare.lockstep.lockstep import Lockstep, Step
+from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
-from compare.lockstep.training import Interruption, Run, add_up, check_equations, no_check
+from compare.lockstep.training import CorrectSums, Experiment, Look, add_up
 from compare.published.bare_layer import BareModel, BareModule
 from compare.published.losses import loss
-from compare.published.recipes import Recipe
+from compare.published.recipes import RECIPES, Recipe
 from compare.published.scalar_bias import ScalarBiasModel, ScalarBiasModule
 from compare.published.tasks import Addition, Moment
 from manual.arrays import Array
+from manual.engines import fastest_for_few_rows
+
+#: What may be changed about a recipe.
+CHANGEABLE = ("steps", "seed", "engine")
 
 
-@dataclass(frozen=True)
-class RecipeRun(Run):
-    """A finished run of a recipe, with its author's error curve: (step, value), empty if the author has none."""
+def changed(name: str, given: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with what is changed about it; the engine is compiled where Numba is installed.
 
-    curve: list[tuple[int, float]]
-
-    @property
-    def figures(self) -> dict[str, Callable[[Path], None]]:
-        """What draws the figures that not every run has, by file name: the faults, and the error curve."""
-        return super().figures | ({"error_curve.png": self.draw_curve} if self.curve else {})
-
-    def draw_curve(self, path: Path) -> None:
-        """Draw the error curve as its author does."""
-        figure = Figure(figsize=(8, 4), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(*zip(*self.curve), ".-", markersize=3)
-        is_sum = isinstance(self.settings, Recipe) and isinstance(self.settings.task, Addition)
-        ylabel = "error of one problem, summed over the bits" if is_sum else "mean loss of the epoch"
-        axes.set(xlabel="problems", ylabel=ylabel, title=self.settings.title)
-        axes.grid(alpha=0.3)
-        figure.savefig(path, format="png", dpi=110)
+    Raises:
+        ValueError: there is no such recipe, or it does not let that be changed.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
+    for option, value in given.items():
+        if option not in CHANGEABLE:
+            raise ValueError(f"{option}: expected no value with --recipe, which sets it, got {value}")
+    return replace(RECIPES[name], **({"engine": fastest_for_few_rows()} | dict(given)))
 
 
-def train_recipe(
-    recipe: Recipe,
-    on_step: Callable[[Step], None] = lambda step: None,
-    say: Callable[[str], None] = lambda line: None,
-    checkpoint: Checkpoint | None = None,
-) -> RecipeRun:
-    """Train both sides in lock-step as the recipe says.
+class FromRecipe(Experiment):
+    """A recipe to train.
 
     The opponent is PyTorch's own layer where PyTorch has it, else the written-out twin; a second one follows its own
-    gradients, which shows the drift. The equations are checked one by one against the twin at the end.
+    gradients, which shows the drift.
 
     Args:
         recipe: what to train.
-        on_step: called after each step; it may raise ``Interruption``.
-        say: called with each line that the write-up's author would print.
-        checkpoint: where the run starts, if it was read from a file, and where it is saved on the way.
-
-    Raises:
-        OSError: the checkpoint cannot be written.
     """
-    weights, data = recipe.generators()
-    lockstep = set_up(recipe, weights)
-    added = checkpoint.restore(lockstep) if checkpoint else {}
-    curve: list[tuple[int, float]] = [(step, value) for step, value in added.get("curve", [])]
-    losses = [step.loss_manual for step in lockstep.steps]
-    if not losses:
-        for line in recipe.task.opening():
-            say(line)
-    drawn = enumerate(recipe.task.batches(data, recipe.steps), start=1)
-    try:
-        for step, (x, y) in islice(drawn, len(losses), None):
-            if lockstep.stuck:
-                break
-            moment = Moment(step, recipe.steps, lockstep.manual, x, y, losses)
-            look = lockstep.by_hand("a print-out", lambda: recipe.task.look(moment))  # noqa: B023
-            if look:
-                curve += [(step, look.value)] if look.value is not None else []
-                for line in look.lines:
-                    say(line)
-            done = lockstep.step(x, y)
-            losses.append(done.loss_manual)
-            if checkpoint:
-                checkpoint.after_step(lockstep, curve=curve)
-            on_step(done)
-    except Interruption:
-        if checkpoint:
-            checkpoint.save(lockstep, curve=curve)
-        return RecipeRun(recipe, lockstep, no_check(lockstep, recipe), [], None, curve, interrupted=True)
-    if not lockstep.stuck:
-        for line in lockstep.by_hand("a print-out", lambda: recipe.task.closing(lockstep.manual, data)) or []:
-            say(line)
-    lockstep.finish()
-    checked = check_equations(lockstep, _torch_layer(recipe, torch_impl), recipe)
-    if not isinstance(recipe.task, Addition):
-        return RecipeRun(recipe, lockstep, checked, [], None, curve)
-    examples = recipe.task.problems(np.random.default_rng(recipe.seed), 3)
-    return RecipeRun(recipe, lockstep, checked, *add_up(lockstep, [all_sums(recipe.task.bits)], examples), curve)
 
+    prints = True
 
-def set_up(recipe: Recipe, rng: Any) -> Lockstep:
-    """Set up both sides at the start that is drawn from ``rng``.
+    def __init__(self, recipe: Recipe):
+        self.settings: Recipe = recipe
+        self.weights, self.data = recipe.generators()
 
-    A second bias, which no write-up has, is zero and does not learn: with it, each bias would move twice as far.
-    """
-    start, readout = recipe.draw(rng)
-    scalar = recipe.layout.biases == "scalar"
-    objective = loss(recipe.loss, recipe.loss_scale)
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The recipe's name and what has been changed about it."""
+        recipe = self.settings
+        return {"recipe": recipe.name} | {name: getattr(recipe, name) for name in CHANGEABLE}
 
-    def learns(name: str) -> bool:
-        return not name.startswith("recurrent.bias_hh")
+    def set_up(self) -> Lockstep:
+        """Set up both sides at the recipe's start.
 
-    with by_hand("building the network"):
-        model = _model(recipe, start, readout)
-        learning = {name: array for name, array in model.parameters.items() if learns(name)}
-        leader = ManualTrainer(model, manual.SGD(learning, lr=recipe.learning_rate), objective)
+        A second bias, which no write-up has, is zero and does not learn: with it, each bias would move twice as far.
+        """
+        recipe = self.settings
+        start, readout = recipe.draw(self.weights)
+        scalar = recipe.layout.biases == "scalar"
+        objective = loss(recipe.loss, recipe.loss_scale)
 
-    def torch_side(package: Any) -> TorchTrainer:
-        layer = _torch_layer(recipe, package)
-        module: nn.Module = BareModule(layer)
-        if recipe.readout:
-            linear = nn.Linear(recipe.hidden_size, 1, bias=False, dtype=torch.float64)
-            module = (ScalarBiasModule if scalar else torch_impl.Model)(layer, linear)
-        parameters = [parameter for name, parameter in module.named_parameters() if learns(name)]
-        return TorchTrainer(module, torch.optim.SGD(parameters, lr=recipe.learning_rate), objective)
+        def learns(name: str) -> bool:
+            return not name.startswith("recurrent.bias_hh")
 
-    # PyTorch's own layers lack the options that recipes have, and scalar biases.
-    package: Any = torch_impl if recipe.options or scalar else torch.nn
-    name = "autograd" if package is torch_impl else f"nn.{CELLS[recipe.cell].class_name}"
-    return Lockstep(leader, {name: torch_side(package)}, torch_side(package))
+        with by_hand("building the network"):
+            model = _model(recipe, start, readout)
+            learning = {name: array for name, array in model.parameters.items() if learns(name)}
+            leader = ManualTrainer(model, manual.SGD(learning, lr=recipe.learning_rate), objective)
+
+        def torch_side(package: Any) -> TorchTrainer:
+            layer = _torch_layer(recipe, package)
+            module: nn.Module = BareModule(layer)
+            if recipe.readout:
+                linear = nn.Linear(recipe.hidden_size, 1, bias=False, dtype=torch.float64)
+                module = (ScalarBiasModule if scalar else torch_impl.Model)(layer, linear)
+            parameters = [parameter for name, parameter in module.named_parameters() if learns(name)]
+            return TorchTrainer(module, torch.optim.SGD(parameters, lr=recipe.learning_rate), objective)
+
+        # PyTorch's own layers lack the options that recipes have, and scalar biases.
+        package: Any = torch_impl if recipe.options or scalar else torch.nn
+        name = "autograd" if package is torch_impl else f"nn.{CELLS[recipe.cell].class_name}"
+        return Lockstep(leader, {name: torch_side(package)}, torch_side(package))
+
+    def opening(self) -> list[str]:
+        """Return what the author prints before the training."""
+        return self.settings.task.opening()
+
+    def batches(self) -> Iterator[tuple[Array, Array]]:
+        """Yield one problem for each step."""
+        return self.settings.task.batches(self.data, self.settings.steps)
+
+    def look(self, lockstep: Lockstep, x: Array, y: Array) -> Look | None:
+        """Return what the author sees before the step, if anything."""
+        before = lockstep.steps
+        return self.settings.task.look(Moment(len(before) + 1, self.settings.steps, lockstep.manual, x, y, before))
+
+    def closing(self, lockstep: Lockstep) -> list[str]:
+        """Return what the author prints after the training."""
+        return self.settings.task.closing(lockstep.manual, self.data)
+
+    def twin(self) -> nn.Module:
+        """Build the layer in ``torch_impl``."""
+        return _torch_layer(self.settings, torch_impl)
+
+    def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
+        """Count the sums of the trained length that are right, if the recipe adds."""
+        task = self.settings.task
+        if not isinstance(task, Addition):
+            return [], None
+        examples = task.problems(np.random.default_rng(self.settings.seed), 3)
+        return add_up(lockstep, [all_sums(task.bits)], examples)
 
 
 def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Model:

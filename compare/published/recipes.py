@@ -1,4 +1,4 @@
-"""The systems of five public write-ups as they should be, each a configuration to train: ``train --recipe NAME``.
+"""The systems of five public write-ups as they should be, each a configuration to train: ``recipes NAME``.
 
 Sizes, start, loss, learning rate, problems and print-outs are the write-ups'; the gradient is the true one. All take
 one problem at a time and use plain gradient descent, without momentum.
@@ -100,6 +100,22 @@ class Recipe:
     def __post_init__(self) -> None:
         check_at_least(self, steps=1, seed=0)
         is_compiled(self.engine, np.dtype(self.dtype))
+
+    @property
+    def batch_size(self) -> int:
+        """One problem at a time."""
+        return 1
+
+    @property
+    def has_page(self) -> bool:
+        """Whether ``derivation.html`` can show the network: not one whose weights are a write-up's."""
+        return False
+
+    @property
+    def error(self) -> str:
+        """What the author's error curve shows."""
+        is_sum = isinstance(self.task, Addition)
+        return "error of one problem, summed over the bits" if is_sum else "mean loss of the epoch"
 
     @property
     def title(self) -> str:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.binary_addition import Sums, digits
+from compare.lockstep.lockstep import Step
 from compare.lockstep.trainers import ManualTrainer
+from compare.lockstep.training import Look
 from manual.activations import sigmoid
 from manual.arrays import Array
 
@@ -34,14 +36,7 @@ class Moment(NamedTuple):
     trainer: ManualTrainer
     x: Array
     y: Array
-    losses: Sequence[float]  # of the steps before
-
-
-class Look(NamedTuple):
-    """What an author sees at a step: the value of the error curve, if there is one, and the lines of the print-out."""
-
-    value: float | None
-    lines: list[str]
+    before: Sequence[Step]  # the steps before
 
 
 class Task:
@@ -162,7 +157,8 @@ class Regression(Task):
         epoch, rest = divmod(now.step, self.samples)
         if rest:
             return None
-        losses = [*now.losses[len(now.losses) - self.samples + 1 :], float(now.trainer.run(now.x, now.y).loss)]
+        epoch_before = now.before[len(now.before) - self.samples + 1 :]
+        losses = [*(step.loss_manual for step in epoch_before), float(now.trainer.run(now.x, now.y).loss)]
         mean = float(np.mean(losses))
         printed = epoch == 1 or epoch % 100 == 0
         return Look(mean, [f"Epoch {epoch}/{now.steps // self.samples}, 平均损失: {mean:.6f}"] if printed else [])

@@ -8,6 +8,7 @@ import torch
 
 import manual
 import torch_impl
+from compare.lockstep.adding import Adding
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
@@ -97,7 +98,7 @@ def uncompiled(monkeypatch):
 
 @pytest.fixture(scope="session")
 def finished_run() -> Run:
-    return train(Settings(hidden_size=3, bits=5, steps=4, batch_size=6, seed=1))
+    return train(Adding(Settings(hidden_size=3, bits=5, steps=4, batch_size=6, seed=1)))
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_bad_input_is_2_and_one_line_that_names_it(capsys, tmp_path, arguments, 
 @pytest.mark.parametrize("below", ["", "folder"])
 def test_a_place_that_cannot_be_written_to_is_2_before_any_work(capsys, tmp_path, monkeypatch, below):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("compare.commands.train.train", None)
+    monkeypatch.setattr("compare.commands.running.train", None)
     assert status(*SMALL, "--out", str(tmp_path / "file" / below)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"out: expected a writable folder, got {tmp_path / 'file' / below}" in line
@@ -97,7 +97,7 @@ def test_a_place_that_cannot_be_written_to_is_2_before_any_work(capsys, tmp_path
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that not even root can write to")
 def test_a_folder_that_is_there_but_takes_no_files_is_2_before_any_work(capsys, monkeypatch):
-    monkeypatch.setattr("compare.commands.train.train", None)
+    monkeypatch.setattr("compare.commands.running.train", None)
     assert status(*SMALL, "--out", "/proc/self") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "out: expected a writable folder, got /proc/self" in line
@@ -140,11 +140,11 @@ def test_a_file_of_the_user_s_is_no_more_replaced_than_results(capsys, name):
 
 
 def test_an_interrupt_leaves_an_interrupted_result(monkeypatch, capsys):
-    def interrupted(settings, advance, checkpoint):
+    def interrupted(experiment, advance, checkpoint, say):
         signal.raise_signal(signal.SIGINT)
-        return train(settings, advance, checkpoint)
+        return train(experiment, advance, checkpoint, say)
 
-    monkeypatch.setattr("compare.commands.train.train", interrupted)
+    monkeypatch.setattr("compare.commands.running.train", interrupted)
     assert status(*SMALL, "--out", "run") == 130
     assert capsys.readouterr().out.startswith("INTERRUPTED after 1 ")
     assert json.loads(Path("run", "summary.json").read_text())["verdict"] == "interrupted"
@@ -204,11 +204,11 @@ def test_train_is_what_is_done_when_no_command_is_given(tmp_path):
 
 
 def test_no_arguments_at_all_train_with_the_defaults(monkeypatch):
-    def only_look(settings, advance, checkpoint):
-        assert settings == Settings() and checkpoint is None
+    def only_look(experiment, advance, checkpoint, say):
+        assert experiment.settings == Settings() and checkpoint is None
         raise SystemExit(17)
 
-    monkeypatch.setattr("compare.commands.train.train", only_look)
+    monkeypatch.setattr("compare.commands.running.train", only_look)
     assert status() == 17
 
 

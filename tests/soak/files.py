@@ -28,7 +28,7 @@ import manual
 from compare.cells.check import check_file
 from compare.checker.derivations.file import load
 from compare.cli import main
-from compare.commands import train
+from compare.commands import running
 from compare.frameworks import conversion
 from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network
@@ -236,16 +236,16 @@ def _make_runs(folder: Path) -> None:
     small = ["--hidden-size=3", "--bits=4", "--batch-size=6", "--steps=9", "--quiet"]
     os.chdir(folder / "runs")
     main([*small, "--out=done"])
-    advance = train.Progress.update
+    advance = running.Progress.update
 
     def stop(self: Any, task: Any, **more: Any) -> None:
         advance(self, task, **more)
         if self.tasks[0].completed == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    train.Progress.update = stop
+    running.Progress.update = stop
     main([*small, "--checkpoint-every=2", "--out=stopped"])
-    train.Progress.update = advance
+    running.Progress.update = advance
     shutil.copytree(folder / "runs", folder / "right")
     os.chdir(folder / "right")
     main(["train", "--resume", "stopped", "--quiet"])

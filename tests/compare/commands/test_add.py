@@ -8,10 +8,11 @@ from compare.binary_addition import Sums
 from compare.cli import main
 from compare.converter import read_arrays, write_arrays
 from compare.lockstep import run_folder
+from compare.lockstep.adding import Adding
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from compare.lockstep.training import Interruption, train
-from compare.published.recipe_training import train_recipe
+from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES
 
 
@@ -26,9 +27,9 @@ def untrained(tmp_path_factory):
     settings = Settings(cell="gru", layers=2, bidirectional=True, dtype="float32", bits=4, hidden_size=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "_draw", lambda run, path: path.touch())
-        run_folder.write(train(settings, stop), folder / "gru")
+        run_folder.write(train(Adding(settings), stop), folder / "gru")
         for name in ("scalar-bias-lstm", "lstm-layer"):
-            run_folder.write(train_recipe(RECIPES[name], stop), folder / name)
+            run_folder.write(train(FromRecipe(RECIPES[name]), stop), folder / name)
     return folder
 
 

@@ -59,9 +59,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path, capsys
 @pytest.mark.slow
 def test_a_recipe_s_error_curve_goes_on_where_it_was(tmp_path, interrupted, monkeypatch):
     drawn = []
-    monkeypatch.setattr(
-        "compare.published.recipe_training.RecipeRun.draw_curve", lambda run, path: drawn.append(run.curve)
-    )
+    monkeypatch.setattr("compare.lockstep.training.Run.draw_curve", lambda run, path: drawn.append(run.curve))
     arguments = ["--recipe", "gru-layer", "--steps", "6", "--quiet"]
     monkeypatch.setattr("compare.published.tasks.Addition.look", lambda task, now: Look(now.step / 2, []))
     assert interrupted(*arguments, *EVERY, "--out", "run") == 130

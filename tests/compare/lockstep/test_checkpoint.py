@@ -6,6 +6,7 @@ import pytest
 
 from compare.converter import read_arrays, write_arrays
 from compare.lockstep import run_folder
+from compare.lockstep.adding import Adding
 from compare.lockstep.checkpoint import LAYOUT, NAME, Checkpoint
 from compare.lockstep.settings import Settings
 from compare.lockstep.training import Interruption, train
@@ -50,16 +51,16 @@ def results(run, folder) -> tuple[dict, bytes, bytes]:
 @pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, change, stop):
     settings = replace(SMALL, **change)
-    interrupted = train(settings, stop_after(stop), Checkpoint(tmp_path, 100, {}))
+    interrupted = train(Adding(settings), stop_after(stop), Checkpoint(tmp_path, 100, {}))
     assert interrupted.interrupted and len(interrupted.lockstep.steps) == stop
-    resumed = train(settings, checkpoint=Checkpoint.read(tmp_path))
-    assert results(resumed, tmp_path / "resumed") == results(train(settings), tmp_path / "whole")
+    resumed = train(Adding(settings), checkpoint=Checkpoint.read(tmp_path))
+    assert results(resumed, tmp_path / "resumed") == results(train(Adding(settings)), tmp_path / "whole")
 
 
 def test_disagreements_and_numbers_that_are_not_finite_survive(tmp_path):
     settings = replace(SMALL, optimizer="sgd", learning_rate=1e200)
-    train(settings, stop_after(2), Checkpoint(tmp_path, 100, {}))
-    resumed, whole = train(settings, checkpoint=Checkpoint.read(tmp_path)), train(settings)
+    train(Adding(settings), stop_after(2), Checkpoint(tmp_path, 100, {}))
+    resumed, whole = train(Adding(settings), checkpoint=Checkpoint.read(tmp_path)), train(Adding(settings))
     assert not whole.agrees and not np.isfinite(whole.lockstep.steps[-1].drift)
     assert results(resumed, tmp_path / "resumed") == results(whole, tmp_path / "whole")
     assert list(resumed.lockstep.worst) == list(whole.lockstep.worst)
@@ -72,16 +73,16 @@ def test_it_is_saved_every_so_many_steps_and_goes_on_from_there(tmp_path):
     def look(step):
         saved.append((tmp_path / NAME).exists() and len(read_arrays(tmp_path / NAME)[0]["steps"]))
 
-    train(SMALL, look, Checkpoint(tmp_path, 4, {}))
+    train(Adding(SMALL), look, Checkpoint(tmp_path, 4, {}))
     assert saved == [0, 0, 0, 4, 4, 4, 4, 8, 8]
     after = []
-    train(SMALL, after.append, Checkpoint.read(tmp_path))
+    train(Adding(SMALL), after.append, Checkpoint.read(tmp_path))
     assert len(after) == 1
 
 
 def test_the_last_checkpoint_stays_if_the_next_cannot_be_written(tmp_path, monkeypatch):
     checkpoint = Checkpoint(tmp_path, 3, {})
-    train(SMALL, stop_after(3), checkpoint)
+    train(Adding(SMALL), stop_after(3), checkpoint)
     before = (tmp_path / NAME).read_bytes()
 
     def full(path, content):
@@ -91,7 +92,7 @@ def test_the_last_checkpoint_stays_if_the_next_cannot_be_written(tmp_path, monke
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
-        train(SMALL, checkpoint=checkpoint)
+        train(Adding(SMALL), checkpoint=checkpoint)
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
     assert (tmp_path / NAME).read_bytes() == before
 
@@ -102,7 +103,7 @@ def test_a_folder_without_a_checkpoint_is_named(tmp_path):
 
 
 def test_another_layout_is_named(tmp_path):
-    train(SMALL, stop_after(2), Checkpoint(tmp_path, 1, {}))
+    train(Adding(SMALL), stop_after(2), Checkpoint(tmp_path, 1, {}))
     write_arrays(tmp_path / NAME, read_arrays(tmp_path / NAME)[0], "checkpoint 99")
     with pytest.raises(ValueError, match=f"^resume: expected the layout '{LAYOUT}', got 'checkpoint 99' in "):
         Checkpoint.read(tmp_path)
@@ -111,7 +112,7 @@ def test_another_layout_is_named(tmp_path):
 @pytest.mark.parametrize("place", [0.0, 0.01, 0.3, 0.6, 0.99])
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_damaged_file_is_refused_on_one_line(tmp_path, place, cut):
-    train(SMALL, stop_after(2), Checkpoint(tmp_path, 1, {}))
+    train(Adding(SMALL), stop_after(2), Checkpoint(tmp_path, 1, {}))
     content = bytearray((tmp_path / NAME).read_bytes())
     k = int(place * len(content))
     if cut:
@@ -124,7 +125,7 @@ def test_a_damaged_file_is_refused_on_one_line(tmp_path, place, cut):
 
 
 def test_the_file_has_no_pickle(tmp_path):
-    train(SMALL, stop_after(2), Checkpoint(tmp_path, 1, {"bits": 4}))
+    train(Adding(SMALL), stop_after(2), Checkpoint(tmp_path, 1, {"bits": 4}))
     arrays, _ = read_arrays(tmp_path / NAME)
     assert all(array.dtype.kind in "fiu" for array in arrays.values())
     rest = json.loads(arrays["json"].tobytes())

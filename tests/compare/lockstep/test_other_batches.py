@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from compare.lockstep.adding import Adding
 from compare.lockstep.other_batches import compare_other_batches
 from compare.lockstep.settings import Settings
 from compare.lockstep.training import train
@@ -44,6 +45,6 @@ def test_a_manual_side_that_raises_ends_in_a_verdict(monkeypatch, kind, method):
         raise ValueError("axis 3 is out of bounds")
 
     monkeypatch.setattr(kind, method, fail)
-    run = train(Settings(hidden_size=3, bits=4, steps=3, batch_size=6))
+    run = train(Adding(Settings(hidden_size=3, bits=4, steps=3, batch_size=6)))
     assert not run.agrees and np.isnan(run.lockstep.steps[0].loss_manual)
     assert run.lockstep.failures == ["manual: forward and backward raised ValueError: axis 3 is out of bounds"]

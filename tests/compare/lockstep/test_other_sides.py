@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from compare.cli import main
+from compare.lockstep.adding import Adding
 from compare.lockstep.distributed import check_batch_size
 from compare.lockstep.settings import SIDES, Settings
 from compare.lockstep.training import train
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 def lockstep(against, **changed):
     for module in SIDES[against]:
         pytest.importorskip(module)
-    return train(Settings(**SMALL | {"against": against} | changed)).lockstep
+    return train(Adding(Settings(**SMALL | {"against": against} | changed))).lockstep
 
 
 def disagreeing(run):
@@ -118,7 +119,7 @@ def test_without_a_gpu_cuda_is_refused(command, tmp_path, capsys):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_the_torch_side_agrees_on_a_gpu(cell, dtype):
-    run = train(Settings(**SMALL, cell=cell, dtype=dtype, device="cuda")).lockstep
+    run = train(Adding(Settings(**SMALL, cell=cell, dtype=dtype, device="cuda"))).lockstep
     assert run.agrees, disagreeing(run)
 
 

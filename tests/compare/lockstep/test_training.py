@@ -8,9 +8,10 @@ import torch
 import manual
 import torch_impl
 from compare.binary_addition import Sums, all_sums
+from compare.lockstep.adding import Adding
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import TorchTrainer
-from compare.lockstep.training import Interruption, check_equations, set_up, train
+from compare.lockstep.training import Interruption, check_equations, train
 from compare.published.recipes import RECIPES
 from manual.engines import ENGINES
 
@@ -18,7 +19,7 @@ SMALL = Settings(hidden_size=3, bits=4, steps=3, batch_size=6)
 
 
 def outcome(settings: Settings) -> list[bytes]:
-    run = train(settings)
+    run = train(Adding(settings))
     losses = [(step.loss_manual, step.loss_autograd, step.drift) for step in run.lockstep.steps]
     return [np.array(losses).tobytes()] + [array.tobytes() for array in run.lockstep.manual.parameters.values()]
 
@@ -55,14 +56,14 @@ def test_settings_that_the_optimiser_or_the_machine_cannot_do_are_named(monkeypa
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_smallest_run_there_is_agrees(dtype):
-    assert train(Settings(hidden_size=1, bits=2, steps=1, batch_size=1, dtype=dtype)).lockstep.agrees
+    assert train(Adding(Settings(hidden_size=1, bits=2, steps=1, batch_size=1, dtype=dtype))).lockstep.agrees
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("loss", ["bce", "mse"])
 @pytest.mark.slow
 def test_both_losses_agree_in_both_precisions(dtype, loss):
-    run = train(replace(SMALL, dtype=dtype, loss=loss))
+    run = train(Adding(replace(SMALL, dtype=dtype, loss=loss)))
     assert run.lockstep.agrees
     assert run.lockstep.tolerance == {"float64": 1e-12, "float32": 1e-5}[dtype]
     assert {str(array.dtype) for array in run.lockstep.manual.parameters.values()} == {dtype}
@@ -72,7 +73,8 @@ def test_both_losses_agree_in_both_precisions(dtype, loss):
 @pytest.mark.slow
 def test_single_precision_is_really_worked_in():
     errors = {
-        dtype: train(replace(SMALL, dtype=dtype)).lockstep.worst_of("gradient") for dtype in ("float64", "float32")
+        dtype: train(Adding(replace(SMALL, dtype=dtype))).lockstep.worst_of("gradient")
+        for dtype in ("float64", "float32")
     }
     assert errors["float64"] < 1e-14 and errors["float32"] > 1e-9
 
@@ -82,7 +84,7 @@ def test_descent_is_set_up_as_the_settings_say_on_every_side(momentum, nesterov)
     settings = replace(
         SMALL, optimizer="sgd", learning_rate=0.7, momentum=momentum, nesterov=nesterov, weight_decay=0.01
     )
-    lockstep = set_up(settings, np.random.default_rng(0))
+    lockstep = Adding(settings).set_up()
     ours = lockstep.manual.optimizer
     assert isinstance(ours, manual.SGD)
     assert (ours.lr, ours.momentum, ours.nesterov, ours.weight_decay) == (0.7, momentum, nesterov, 0.01)
@@ -94,7 +96,7 @@ def test_descent_is_set_up_as_the_settings_say_on_every_side(momentum, nesterov)
 
 
 def test_adam_is_set_up_as_the_settings_say_on_every_side():
-    lockstep = train(replace(SMALL, learning_rate=0.7, weight_decay=0.01)).lockstep
+    lockstep = train(Adding(replace(SMALL, learning_rate=0.7, weight_decay=0.01))).lockstep
     assert isinstance(lockstep.manual.optimizer, manual.Adam)
     assert (lockstep.manual.optimizer.lr, lockstep.manual.optimizer.weight_decay) == (0.7, 0.01)
     for side in (*lockstep.opponents.values(), lockstep.autograd):
@@ -105,7 +107,7 @@ def test_adam_is_set_up_as_the_settings_say_on_every_side():
 
 @pytest.mark.parametrize("reset_after, form", [(True, "gru"), (False, "gru, reset before")])
 def test_equations_are_checked_in_the_form_of_the_cell(monkeypatch, reset_after, form):
-    lockstep = set_up(Settings(cell="gru", hidden_size=3), np.random.default_rng(0))
+    lockstep = Adding(Settings(cell="gru", hidden_size=3)).set_up()
     lockstep.manual.model.recurrent.kernel.reset_after = reset_after
     monkeypatch.setattr("compare.lockstep.training.check_layer", lambda layer, twin, cell, seed: (cell, seed))
     assert check_equations(lockstep, None, Settings(cell="gru", seed=4)) == (form, 4)
@@ -116,7 +118,7 @@ def test_equations_that_raise_are_a_failure_that_names_them_and_nothing_is_check
         raise FloatingPointError("overflow")
 
     monkeypatch.setattr("compare.lockstep.training.check_layer", check_layer)
-    lockstep = set_up(Settings(cell="gru", hidden_size=3), np.random.default_rng(0))
+    lockstep = Adding(Settings(cell="gru", hidden_size=3)).set_up()
     checked = check_equations(lockstep, None, Settings(cell="gru"))
     assert (checked.subject, checked.cell, checked.tolerance, checked.as_run) == ("", "gru", lockstep.tolerance, [])
     (failure,) = lockstep.failures
@@ -127,7 +129,7 @@ def test_an_interrupted_run_has_its_steps_and_nothing_more():
     def stop(step):
         raise Interruption
 
-    run = train(SMALL, stop)
+    run = train(Adding(SMALL), stop)
     assert run.interrupted and not run.agrees
     assert run.settings is SMALL and len(run.lockstep.steps) == 1
     assert (run.checked.as_run, run.correct_sums, run.examples) == ([], [], None)
@@ -143,7 +145,7 @@ def test_the_engine_runs_the_layer_and_adam(monkeypatch):
             return kind(*arguments, **options)
 
         monkeypatch.setattr(manual, name, with_numpy)
-    set_up(Settings(engine="compiled", hidden_size=3), np.random.default_rng(0))
+    Adding(Settings(engine="compiled", hidden_size=3)).set_up()
     assert engines == ["compiled", "compiled"]
 
 
@@ -154,7 +156,7 @@ def test_the_opponents_are_the_written_out_layer_and_torchs_own(run):
 
 
 def test_no_two_sides_share_an_array():
-    lockstep = train(SMALL).lockstep
+    lockstep = train(Adding(SMALL)).lockstep
     sides = [lockstep.manual, *lockstep.opponents.values(), lockstep.autograd]
     places = [array.ctypes.data for side in sides for array in side.parameters.values()]
     assert len(set(places)) == len(places) == 4 * 6
@@ -162,18 +164,18 @@ def test_no_two_sides_share_an_array():
 
 def test_each_step_is_reported_once_and_in_order():
     reported = []
-    run = train(SMALL, reported.append)
+    run = train(Adding(SMALL), reported.append)
     assert reported == run.lockstep.steps and len(reported) == 3
 
 
 def test_the_other_batches_depend_on_the_seed_alone(monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "compare.lockstep.training.compare_other_batches",
+        "compare.lockstep.adding.compare_other_batches",
         lambda lockstep, side, bits, rng: drawn.append((bits, rng.integers(1 << 60))),
     )
     for seed in (0, 0, 1):
-        train(replace(SMALL, seed=seed))
+        train(Adding(replace(SMALL, seed=seed)))
     assert drawn[0] == drawn[1] != drawn[2]
 
 
@@ -191,12 +193,12 @@ def test_all_short_sums_are_evaluated(run):
 
 
 def test_all_16384_sums_of_8_bits_are_evaluated():
-    trained = train(replace(SMALL, bits=8)).correct_sums[0]
+    trained = train(Adding(replace(SMALL, bits=8))).correct_sums[0]
     assert (trained.bits, trained.count) == (8, 16384)
 
 
 def test_longer_sums_are_sampled_with_the_hardest_among_them():
-    trained = train(replace(SMALL, bits=9)).correct_sums[0]
+    trained = train(Adding(replace(SMALL, bits=9))).correct_sums[0]
     assert (trained.bits, trained.count) == (9, 16384 + 7)
 
 
@@ -211,12 +213,12 @@ def test_each_side_is_credited_with_its_own_answers(monkeypatch):
         return Sums.adding(a, b).targets("float64") - 0.5
 
     monkeypatch.setattr(TorchTrainer, "logits", right)
-    for sums in train(SMALL).correct_sums:
+    for sums in train(Adding(SMALL)).correct_sums:
         assert sums.manual < 0.5 and sums.autograd == 1
 
 
 def test_a_run_that_learns_nothing_is_dead():
-    assert len(train(replace(SMALL, learning_rate=0.0)).lockstep.failures) == 2
+    assert len(train(Adding(replace(SMALL, learning_rate=0.0))).lockstep.failures) == 2
 
 
 def test_accuracies_are_those_of_the_finished_models(run):
@@ -229,7 +231,7 @@ def test_accuracies_are_those_of_the_finished_models(run):
 @pytest.mark.slow
 def test_a_trained_model_adds_and_an_untrained_one_does_not():
     settings = Settings(hidden_size=8, bits=4, steps=150, batch_size=16, learning_rate=0.05)
-    trained, untrained = train(settings), train(replace(settings, steps=1))
+    trained, untrained = train(Adding(settings)), train(Adding(replace(settings, steps=1)))
     assert trained.correct_sums[0].manual == trained.correct_sums[0].autograd == 1
     assert untrained.correct_sums[0].manual < 0.5 and untrained.correct_sums[0].autograd < 0.5
     assert trained.lockstep.agrees
@@ -249,7 +251,7 @@ def test_the_gates_are_the_kernels(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_every_cell_agrees_and_learns_to_add(cell):
-    run = train(Settings(cell=cell, bits=5, steps=150, batch_size=32))
+    run = train(Adding(Settings(cell=cell, bits=5, steps=150, batch_size=32)))
     assert run.agrees
     assert run.correct_sums[0].manual > 0.95
     assert run.correct_sums[0].autograd > 0.95
@@ -258,12 +260,12 @@ def test_every_cell_agrees_and_learns_to_add(cell):
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_every_cell_agrees_in_two_layers_both_ways(cell):
-    assert train(replace(SMALL, cell=cell, steps=12, layers=2, bidirectional=True)).agrees
+    assert train(Adding(replace(SMALL, cell=cell, steps=12, layers=2, bidirectional=True))).agrees
 
 
 def test_compiled_loops_train_as_numpy_does():
     pytest.importorskip("numba", reason="the extra `compiled` is not installed")
-    runs = [train(replace(SMALL, engine=engine)) for engine in ENGINES]
+    runs = [train(Adding(replace(SMALL, engine=engine))) for engine in ENGINES]
     assert all(run.agrees for run in runs)
     numpy_losses, compiled_losses = ([step.loss_manual for step in run.lockstep.steps] for run in runs)
     assert compiled_losses == pytest.approx(numpy_losses, rel=1e-12)

@@ -16,7 +16,7 @@ from compare.published.learning_curves import (
     true_backward,
 )
 from compare.published.networks import NETWORKS, lstm_backward, lstm_forward
-from compare.published.recipe_training import set_up
+from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS
 from compare.published.tasks import Addition
@@ -29,9 +29,9 @@ SMALL = replace(RECIPES["no-bias-lstm"], hidden_size=3)
 @pytest.mark.parametrize("name", ["scalar-bias-lstm", "no-bias-lstm", "trask-rnn", "lstm-class", "gru-layer"])
 def test_training_side_by_side_is_training_in_lock_step(name):
     """The same weights as the manual side has after as many problems of the same recipe."""
-    recipe, steps = RECIPES[name], 7
-    lockstep = set_up(recipe, (generators := recipe.generators())[0])
-    for x, y in recipe.task.batches(generators[1], steps):
+    recipe, steps = replace(RECIPES[name], steps=7), 7
+    lockstep = (experiment := FromRecipe(recipe)).set_up()
+    for x, y in experiment.batches():
         lockstep.step(x, y)
     runs = SideBySide(recipe, [recipe.seed, recipe.seed + 1], true_backward(recipe), steps)
     for number in range(steps):

@@ -8,8 +8,9 @@ import pytest
 
 from compare.cells import CELLS
 from compare.cli import main
+from compare.lockstep.training import train
 from compare.published.programs.concatenated_lstm import published_start
-from compare.published.recipe_training import set_up, train_recipe
+from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES, Start
 from compare.published.tasks import Moment
 from manual.engines import ENGINES
@@ -37,7 +38,7 @@ TRASK = """
 @pytest.mark.parametrize("name", RECIPES)
 def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
     steps, some = ENOUGH.get(name, (20, 0))
-    run = train_recipe(replace(RECIPES[name], steps=steps))
+    run = train(FromRecipe(replace(RECIPES[name], steps=steps)))
     assert run.agrees and not run.lockstep.failures
     assert len(run.lockstep.steps) == steps
     losses = np.array([step.loss_manual for step in run.lockstep.steps])
@@ -48,16 +49,15 @@ def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
 @pytest.mark.parametrize(("name", "cell"), [("gru-layer", "gru, reset before"), ("lstm-layer", "lstm")])
 @pytest.mark.slow
 def test_a_recipe_s_layer_is_checked_by_the_equations_of_its_form(name, cell):
-    assert train_recipe(replace(RECIPES[name], steps=2)).checked.cell == cell
+    assert train(FromRecipe(replace(RECIPES[name], steps=2))).checked.cell == cell
 
 
 @pytest.mark.slow
 def test_the_python_rnn_prints_digit_by_digit_what_its_text_prints():
     recipe = RECIPES["trask-rnn"]
-    weights, data = recipe.generators()
-    trainer = set_up(recipe, weights).manual
+    trainer = (experiment := FromRecipe(recipe)).set_up().manual
     printed = []
-    for step, (x, y) in enumerate(recipe.task.batches(data, recipe.steps), start=1):
+    for step, (x, y) in enumerate(experiment.batches(), start=1):
         if look := recipe.task.look(Moment(step, recipe.steps, trainer, x, y, [])):
             error, predicted, true, total, _ = look.lines
             bits = (re.sub(r"[\[\] ]", "", line.partition(":")[2]) for line in (error, predicted, true))
@@ -110,10 +110,10 @@ def test_the_start_with_equal_gates_is_the_published_one():
 
 @pytest.mark.parametrize("name", ["scalar-bias-lstm", "lstm-class", "no-bias-lstm"])
 def test_there_is_one_bias_that_learns_or_none(name):
-    recipe = RECIPES[name]
-    lockstep = set_up(recipe, (generators := recipe.generators())[0])
+    recipe = replace(RECIPES[name], steps=3)
+    lockstep = (experiment := FromRecipe(recipe)).set_up()
     before = {key: array.copy() for key, array in lockstep.manual.parameters.items()}
-    for x, y in recipe.task.batches(generators[1], 3):
+    for x, y in experiment.batches():
         lockstep.step(x, y)
     moved = {key for key, array in lockstep.manual.parameters.items() if not np.array_equal(array, before[key])}
     assert moved == before.keys() - {"recurrent.bias_hh_l0"}
@@ -130,11 +130,10 @@ def test_a_recipe_learns_the_same_with_each_engine(name):
     losses = []
     for engine in ENGINES:
         recipe = replace(RECIPES[name], steps=20, engine=engine)
-        weights, data = recipe.generators()
-        trainer = set_up(recipe, weights).manual
+        trainer = (experiment := FromRecipe(recipe)).set_up().manual
         assert repr(trainer.model.recurrent).count(f"engine={engine}") == 1
         losses.append([])
-        for x, y in recipe.task.batches(data, recipe.steps):
+        for x, y in experiment.batches():
             step = trainer.run(x, y)
             losses[-1].append(float(step.loss))
             trainer.update(step.gradients)
@@ -166,19 +165,28 @@ def test_a_recipe_can_be_trained(name, folder, capsys):
     assert ("accuracy" in summary) is ("bits" in summary["task"])
 
 
+@pytest.mark.slow
+def test_train_with_the_recipe_is_the_same_run(folder, capsys):
+    assert main(["recipes", "matlab-rnn", "--problems", "3", "--seed", "2", "--out", str(folder / "one")]) == 0
+    assert main(["train", "--recipe", "matlab-rnn", "--steps", "3", "--seed", "2", "--out", str(folder / "two")]) == 0
+    one, two = ((folder / name / "steps.csv").read_bytes() for name in ("one", "two"))
+    assert one == two and capsys.readouterr().out.count("AGREE: 3 steps") == 2
+
+
 @pytest.mark.parametrize("installed", ENGINES)
 def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_asked_for(installed, monkeypatch):
     asked_for = []
 
-    def stop(recipe, *_):
-        asked_for.append(recipe.engine)
+    def stop(experiment, *_):
+        asked_for.append(experiment.settings.engine)
         raise ValueError("enough")
 
-    monkeypatch.setattr("compare.commands.train.fastest_for_few_rows", lambda: installed)
-    monkeypatch.setattr("compare.commands.train.train_recipe", stop)
-    for given in ([], ["--engine", "numpy"], ["--engine", "compiled"]):
-        assert main(["train", "--recipe", "trask-rnn", *given]) == 2
-    assert asked_for == [installed, "numpy", "compiled"]
+    monkeypatch.setattr("compare.published.recipe_training.fastest_for_few_rows", lambda: installed)
+    monkeypatch.setattr("compare.commands.running.train", stop)
+    for command in (["recipes"], ["train", "--recipe"]):
+        for given in ([], ["--engine", "numpy"], ["--engine", "compiled"]):
+            assert main([*command, "trask-rnn", *given]) == 2
+    assert asked_for == 2 * [installed, "numpy", "compiled"]
 
 
 @pytest.mark.slow
@@ -223,6 +231,20 @@ def test_what_a_recipe_does_not_allow_is_said_on_one_line(given, message, folder
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line)
     assert not (folder / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["nobody"], "recipe: expected one of scalar-bias-lstm, .*, got 'nobody'"),
+        (["lstm-class", "--problems", "0"], "problems: expected at least 1, got 0"),
+        (["--seed", "1"], "seed: expected only with the name of a recipe"),
+    ],
+)
+def test_bad_arguments_of_recipes_are_said_on_one_line(given, message, capsys):
+    assert main(["recipes", *given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
 
 
 def test_recipes_are_listed(capsys):

@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compare.published.recipe_training import set_up
+from compare.lockstep.lockstep import Step
+from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES
 from compare.published.tasks import Addition, GradientCheck, Moment, Regression
 
@@ -112,7 +113,10 @@ def test_an_epoch_prints_the_mean_of_its_losses_and_every_epoch_is_on_the_curve(
             return type("Pass", (), {"loss": np.array(4.0)})
 
     task = Regression(samples=3)
-    looks = {n: task.look(Moment(n, 900, Now(), None, None, [9.0, 1.0, 1.0])) for n in range(1, 700)}
+    looks = {
+        n: task.look(Moment(n, 900, Now(), None, None, [Step(loss, loss, {}, 0.0) for loss in (9.0, 1.0, 1.0)]))
+        for n in range(1, 700)
+    }
     assert [n for n, look in looks.items() if look] == list(range(3, 700, 3))
     assert [n for n, look in looks.items() if look and look.lines] == [3, 300, 600]
     assert looks[300] == (2.0, ["Epoch 100/300, 平均损失: 2.000000"])
@@ -141,10 +145,10 @@ def test_the_check_is_of_the_published_sequence():
 
 def test_the_check_prints_every_parameter_at_the_first_step_only():
     recipe = RECIPES["lstm-layer"]
-    trainer = set_up(recipe, (generators := recipe.generators())[0]).manual
+    trainer = (experiment := FromRecipe(recipe)).set_up().manual
     for array in trainer.parameters.values():
         array *= 1e4  # so that no gradient is near zero
-    x, y = next(recipe.task.batches(generators[1], 1))
+    x, y = next(experiment.batches())
     before = {name: array.copy() for name, array in trainer.parameters.items()}
     look = recipe.task.look(Moment(1, 1, trainer, x, y, []))
     assert all(np.array_equal(before[name], array) for name, array in trainer.parameters.items())

@@ -1,0 +1,143 @@
+"""Binary addition as the settings of a run say: the network on all sides, and the sums that they get right."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+
+import manual
+import torch_impl
+from compare.binary_addition import Sums, all_sums, batches, carry_chains, random_sums
+from compare.cells import CELLS
+from compare.checker.report.report import Report
+from compare.disagreement import by_hand
+from compare.lockstep.distributed import DistributedTrainer, check_batch_size
+from compare.lockstep.lockstep import Lockstep
+from compare.lockstep.other_batches import compare_other_batches
+from compare.lockstep.settings import Settings
+from compare.lockstep.trainers import ManualTrainer, TorchTrainer
+from compare.lockstep.training import CorrectSums, Experiment, add_up
+from manual.arrays import Array
+
+#: Up to this many bits, all 4^(bits - 1) sums are evaluated; beyond, a random sample.
+EXHAUSTIVE_BITS = 8
+
+
+class Adding(Experiment):
+    """Binary addition by a network of the given settings.
+
+    Args:
+        settings: the settings of the run.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings: Settings = settings
+        self.weights, self.data, self.unseen = np.random.default_rng(settings.seed).spawn(3)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The settings by name."""
+        return asdict(self.settings)
+
+    def set_up(self) -> Lockstep:
+        """Build the manual side, its opponents, and the independent side."""
+        settings = self.settings
+        if settings.device == "cuda":
+            if not torch.cuda.is_available():
+                raise ValueError("device: expected a GPU for cuda, but torch finds none")
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        rng = self.weights
+        options = _options(settings) | {"rng": rng, "engine": settings.engine}
+        with by_hand("building the network"):
+            recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **options)
+            model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
+            leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
+        if settings.against == "jax":
+            from compare.lockstep.jax_side import JaxTrainer
+
+            jax, independent = (JaxTrainer(settings, model.parameters) for _ in range(2))
+            return Lockstep(leader, {"jax": jax}, independent)
+
+        if settings.against == "keras":
+            from compare.lockstep.keras_side import KerasTrainer, frozen
+
+            held = {name: model.parameters[name] for name in frozen(settings, model.parameters)}
+            for array in held.values():
+                array[...] = 0
+            learning = {name: array for name, array in model.parameters.items() if name not in held}
+            leader = ManualTrainer(model, _optimizer(settings, manual, learning), settings.loss)
+            return Lockstep(leader, {"keras": KerasTrainer(settings, leader)}, KerasTrainer(settings, leader))
+
+        kind: type[TorchTrainer] = TorchTrainer
+        if dist.is_initialized():
+            check_batch_size(settings.batch_size)
+            kind = DistributedTrainer
+
+        def torch_side(package: Any) -> TorchTrainer:
+            return _torch_side(settings, package, kind, settings.device)
+
+        nn_layer = f"nn.{CELLS[settings.cell].class_name}"
+        opponents = {"autograd": torch_side(torch_impl), nn_layer: torch_side(torch.nn)}
+        return Lockstep(leader, opponents, torch_side(torch_impl))
+
+    def batches(self) -> Iterator[tuple[Array, Array]]:
+        """Yield a batch of random sums for each step."""
+        settings = self.settings
+        return batches(self.data, settings.bits, settings.batch_size, settings.steps, settings.dtype)
+
+    def twin(self) -> nn.Module:
+        """Build the recurrent layers in ``torch_impl``."""
+        return _recurrent(self.settings, torch_impl)
+
+    def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
+        """Compare on sums and batches that were not trained on, and count the sums of three lengths that are right."""
+        settings, unseen = self.settings, self.unseen
+        exhaustive = settings.bits <= EXHAUSTIVE_BITS
+        trained = all_sums(settings.bits) if exhaustive else _sample(unseen, settings.bits, 16384)
+        sets = [trained, _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
+        for sums in sets:
+            lockstep.compare_logits(f"logits of {sums.total.shape[0]:,} bits", sums.inputs(settings.dtype))
+        if checked.agrees:  # else they would only repeat what is wrong
+            twin = _torch_side(settings, torch_impl)
+            compare_other_batches(lockstep, twin, settings.bits, np.random.default_rng(settings.seed))
+        return add_up(lockstep, sets, random_sums(unseen, settings.bits, 3))
+
+
+def _torch_side(
+    settings: Settings, package: Any, kind: type[TorchTrainer] = TorchTrainer, device: str = "cpu"
+) -> TorchTrainer:
+    """Build the network of ``torch_impl`` or ``torch.nn`` with its optimiser."""
+    recurrent = _recurrent(settings, package)
+    width = settings.hidden_size * (1 + settings.bidirectional)
+    module = torch_impl.Model(recurrent, nn.Linear(width, 1, dtype=getattr(torch, settings.dtype))).to(device)
+    return kind(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
+
+
+def _recurrent(settings: Settings, package: Any) -> nn.Module:
+    """Build the recurrent layers of ``torch_impl`` or ``torch.nn``."""
+    options = _options(settings) | {"dtype": getattr(torch, settings.dtype)}
+    layer: nn.Module = CELLS[settings.cell].of(package)(2, settings.hidden_size, **options)
+    return layer
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """Return the options of the recurrent layers."""
+    return {"num_layers": settings.layers, "bidirectional": settings.bidirectional, "dtype": settings.dtype}
+
+
+def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:
+    """Build an optimiser of ``manual`` or ``torch.optim``, which take the same arguments."""
+    options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "sgd":
+        return package.SGD(parameters, momentum=settings.momentum, nesterov=settings.nesterov, **options)
+    if package is manual:
+        options["engine"] = settings.engine
+    return package.Adam(parameters, **options)
+
+
+def _sample(rng: np.random.Generator, bits: int, count: int) -> Sums:
+    return random_sums(rng, bits, count) + carry_chains(bits)
