@@ -4,10 +4,16 @@
 against autograd; ``probe`` marks its intermediates. ``compare/checker/README.md`` shows how.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
 from compare.checker.probe import probe
+
+if sys.version_info >= (3, 11):  # noqa: UP036
+    __version__ = "0.1.0"
+else:  # setuptools finds the version by running this file, so pip says it too
+    raise ImportError("lstm-by-hand needs Python 3.11 or newer, this is " + sys.version.split()[0], name=__name__)
 
 #: The module of each public function, imported on first use because it imports torch.
 _PLACES = {

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from dataclasses import replace
-from importlib.util import find_spec
 
 import pytest
+from extras import needs_numba
 
 import manual
 from catalogue import COMPILED, FAST, FAULTS
@@ -28,7 +28,7 @@ def test_a_fault_of_a_compiled_kernel_is_caught_and_named_rightly(fault, uncompi
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
+@needs_numba
 def test_a_fault_that_is_compiled_is_caught_and_named_rightly():
     scored = score(COMPILED[-1])
     assert scored.caught

@@ -3,10 +3,10 @@
 import copy
 import pickle
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from extras import needs_numba
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import relative_error
@@ -17,7 +17,6 @@ from manual.arrays import as_state, state_parts
 from manual.fast import shards
 from manual.fast.memory import Memory
 
-needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
 CELLS = {
     "lstm": (manual.LSTM, {}),
     "lstm projected": (manual.LSTM, {"proj_size": 3}),

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-import torch
 from oracles import complex_step, relative_error
 
 from manual import Linear
+
+torch = pytest.importorskip("torch")
 
 T, B, H, O = 4, 3, 5, 2
 rng = np.random.default_rng(0)

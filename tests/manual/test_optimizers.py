@@ -1,12 +1,12 @@
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
-import torch
+from extras import needs_numba
 from oracles import relative_error
 
 from manual.engines import ENGINES
 from manual.optimizers import SGD, Adam
+
+torch = pytest.importorskip("torch")
 
 SHAPES = {"weight": (5, 3), "bias": (4,)}
 CASES = [
@@ -22,7 +22,6 @@ CASES = [
     (Adam, torch.optim.Adam, options)
     for options in ({}, {"weight_decay": 0.1}, {"betas": (0.5, 0.7)}, {"eps": 0.1}, {"betas": (0.0, 0.0)})
 ]
-needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
 
 
 def draw(seed, dtype=np.float64):

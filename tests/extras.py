@@ -1,0 +1,7 @@
+"""What a test is skipped by where an extra is not installed; the README's command installs none."""
+
+from importlib.util import find_spec
+
+import pytest
+
+needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
