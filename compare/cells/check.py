@@ -14,7 +14,7 @@ from compare.cells import form as forms
 from compare.cells.fast_kernels import fast_against_text
 from compare.cells.hints.cell_hints import cell_hints
 from compare.cells.layer import Layer, layer_problem
-from compare.cells.layout import Layout
+from compare.cells.layout import FILE_KEYS, Layout
 from compare.checker.arguments import as_dtype
 from compare.checker.check import check_against
 from compare.checker.compare import Blocks, Compared
@@ -128,13 +128,13 @@ class CellForm:
         self.cell, self.options = cell, dict(options)
         self.gates = tuple(gate for gate in CELLS[cell].gates if gate != "f" or not self.options.get("coupled"))
         self.states = CELLS[cell].states
-        known = {field: None for field in Layout.__dataclass_fields__}
+        known = dict.fromkeys(FILE_KEYS)
         for key in layout:
             if key not in known:
                 raise ValueError(forms.unknown_key("LAYOUT", key, known))
         given: dict[str, Any] = {"gates": " ".join(self.gates)}
         given |= {key: tuple(value) if isinstance(value, list) else value for key, value in layout.items()}
-        self.layout = Layout(**given)
+        self.layout = Layout(**given, peepholes=bool(self.options.get("peepholes")))
         self.layout.check_gates(self.gates)
         forms.form(cell, self.options, 1, 1)
 
@@ -153,9 +153,9 @@ class CellForm:
 
         inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in self.states}
         d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.states}
-        theirs = as_dtype(self.layout.draw(D, H, rng, bool(self.options.get("peepholes"))), dtype)
+        theirs = as_dtype(self.layout.draw(D, H, rng), dtype)
         inputs, d_outputs = (as_dtype(arrays, dtype) for arrays in (inputs, d_outputs))
-        canonical = self.layout.to_torch(theirs, self.gates)
+        canonical = self.layout.parameters(theirs)
         ours = Problem({f"{name}_l0": array for name, array in canonical.items()}, inputs, d_outputs)
         twin = forms.form(self.cell, self.options, D, H)
 
@@ -188,14 +188,11 @@ class CellForm:
         def d_state(trial: Trial) -> Arrays:
             return {name: trial.problem.d_outputs[f"{name}_n"][None] for name in self.states}
 
-        return cell_hints(self.equations, self.gates, self.layout.blocks, d_state, self.express, self._canonical)
+        return cell_hints(self.equations, self.gates, self.layout.blocks, d_state, self.express, self.layout.parameters)
 
     def express(self, gradients: Arrays) -> Arrays:
         """Convert gradients from PyTorch's layout to the file's."""
-        return self.layout.from_torch({n.removesuffix("_l0"): a for n, a in gradients.items()}, self.gates)
-
-    def _canonical(self, parameters: Arrays) -> Arrays:
-        return self.layout.to_torch(parameters, self.gates)
+        return self.layout.of_gradients({n.removesuffix("_l0"): a for n, a in gradients.items()})
 
     def _turned(self, array: Array) -> Array:
         """Swap the last two axes if vectors are columns."""

@@ -1,32 +1,57 @@
-"""Layouts of the weights of a recurrent layer, described as data and converted to and from PyTorch's layout.
+"""How the weights of a recurrent layer lie in a file or a framework, as data, and the way from and to PyTorch's layout.
 
-PyTorch stacks the gates along the rows of weight_ih (gates * H, D) and weight_hh (gates * H, H) and has two biases.
-Other layouts have one matrix per gate, transpose it, join it to act on [x, h], or have one bias, one number per gate,
-or none.
+PyTorch stacks the gates, each a block of H rows: weight_ih (G H, D), weight_hh (G H, H), bias_ih and bias_hh (G H,).
+Others order the gates differently, have an array for each, transpose, join both matrices to act on [x, h], have one
+bias or none, or invert a gate. Reading them wrongly changes no shape and raises no error.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import permutations
 
 import numpy as np
 
+from compare.cells import CELLS
 from manual.arrays import Array
+
+Arrays = dict[str, Array]
+
+#: The arrays of each kind of biases.
+BIASES: dict[int | str, tuple[str, ...]] = {
+    0: (),
+    1: ("bias",),
+    2: ("bias_ih", "bias_hh"),
+    "scalar": ("bias",),
+    "stacked": ("bias",),
+    "candidate": ("bias", "bias_n"),
+}
+
+
+#: The fields of a layout that a file's LAYOUT may have.
+FILE_KEYS = ("gates", "stacked", "columns", "joined", "biases", "vectors")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout of weights.
+    """How the weights of one layer in one direction lie.
+
+    The first six are the keys of a file's LAYOUT; only the framework's need the others.
 
     Args:
-        gates: the gates in the order in which they are stacked, as in ``"i f g o"``.
+        gates: in the order in which they are stacked, as in ``"i f g o"``; ``-`` is a block that is never read.
         stacked: whether the gates are stacked in one array or have separate arrays, ``weight_ih_f`` and so on; or the
             groups that share an array, as in ``["z r", "n"]`` for ``weight_ih_zr`` and ``weight_ih_n``.
-        columns: whether weights are (D, H), for ``x @ W``, rather than (H, D).
+        columns: whether weights are (D, G H), for ``x @ W``, rather than (G H, D).
         joined: ``"xh"`` or ``"hx"`` if one matrix ``weight`` acts on [x, h] or [h, x], else ``""``.
-        biases: 2 for ``bias_ih`` and ``bias_hh``; 1 for one ``bias``; 0 for none; ``"scalar"`` for one number per
-            gate, each a ``bias`` of shape (1,).
+        biases: 2 for ``bias_ih`` and ``bias_hh``; ``"stacked"`` for both in one ``bias``; 1 for their sum ``bias``;
+            ``"candidate"`` for the sum, with the bias_hh of a GRU's candidate apart in ``bias_n``; 0 for none;
+            ``"scalar"`` for one number per gate, a ``bias`` of shape (1,).
         vectors: ``"rows"`` if a state is (B, H); ``"columns"`` if it is (H, B), x is (T, D, B) and a bias is (H, 1).
+        names: what an array is called where it has another name than here; with ``{gate}`` in it, there is one a gate.
+        peepholes: whether there is a ``weight_ch``, from the cell to all gates but the candidate.
+        negated: gates that are one minus PyTorch's, so that their pre-activations and weights have the opposite sign.
+        added: what is added to the bias of a gate whenever the layer runs.
+        lacking: gates whose bias_hh has no place, although it is not redundant.
 
     Raises:
         ValueError: an argument has another value.
@@ -38,22 +63,19 @@ class Layout:
     joined: str = ""
     biases: int | str = 2
     vectors: str = "rows"
+    names: Mapping[str, str] = field(default_factory=dict)
+    peepholes: bool = False
+    negated: str = ""
+    added: Mapping[str, float] = field(default_factory=dict)
+    lacking: str = ""
 
     def __post_init__(self) -> None:
         if self.joined not in ("", "xh", "hx"):
             raise ValueError(f"joined: expected '', 'xh' or 'hx', got {self.joined!r}")
-        if self.biases not in (0, 1, 2, "scalar"):
-            raise ValueError(f"biases: expected 0, 1, 2 or 'scalar', got {self.biases!r}")
+        if self.biases not in BIASES:
+            raise ValueError(f"biases: expected one of {', '.join(map(repr, BIASES))}, got {self.biases!r}")
         if self.vectors not in ("rows", "columns"):
             raise ValueError(f"vectors: expected 'rows' or 'columns', got {self.vectors!r}")
-
-    @property
-    def groups(self) -> list[list[str]]:
-        """The gates that share an array, in the order in which they are stacked."""
-        if isinstance(self.stacked, bool):
-            gates = self.gates.split()
-            return [gates] if self.stacked else [[gate] for gate in gates]
-        return [group.split() for group in self.stacked]
 
     def check_gates(self, gates: tuple[str, ...]) -> None:
         """Check that this layout has exactly these gates.
@@ -63,112 +85,188 @@ class Layout:
         """
         if tuple(self.gates.split()) not in permutations(gates):
             raise ValueError(f"gates: expected {' '.join(gates)!r} in any order, got {self.gates!r}")
-        if tuple(gate for group in self.groups for gate in group) not in permutations(gates):
+        if tuple(gate for group in self._groups for gate in group) not in permutations(gates):
             raise ValueError(f"stacked: expected each of {' '.join(gates)!r} once, got {self.stacked!r}")
 
-    def draw(
-        self, D: int, H: int, rng: np.random.Generator, peepholes: bool = False, scale: float = 0.5
-    ) -> dict[str, Array]:
+    def draw(self, D: int, H: int, rng: np.random.Generator, scale: float = 0.5) -> Arrays:
         """Draw normally distributed weights in this layout."""
-        gates = self.gates.split()
-        blank = {
-            "weight_ih": np.zeros((len(gates) * H, D)),
-            "weight_hh": np.zeros((len(gates) * H, H)),
-            "bias_ih": np.zeros(len(gates) * H),
-            "bias_hh": np.zeros(len(gates) * H),
-        }
-        if peepholes:
-            blank["weight_ch"] = np.zeros(len(_with_peephole(gates)) * H)
-        shapes = {name: array.shape for name, array in self.from_torch(blank, tuple(gates)).items()}
-        return {name: rng.normal(0, scale, shape) for name, shape in shapes.items()}
+        G = len(self.order)
+        sizes = {"weight_ih": (G * H, D), "weight_hh": (G * H, H), "bias_ih": (G * H,), "bias_hh": (G * H,)}
+        if self.peepholes:
+            sizes["weight_ch"] = (len(_seeing(self.order)) * H,)
+        blank = {name: np.zeros(size) for name, size in sizes.items()}
+        return {name: rng.normal(0, scale, array.shape) for name, array in self.of_gradients(blank).items()}
 
-    def to_torch(self, arrays: Mapping[str, Array], gates: tuple[str, ...]) -> dict[str, Array]:
-        """Convert weights to PyTorch's layout, with ``gates`` in PyTorch's order. Return copies.
+    def weights(self, parameters: Mapping[str, Array]) -> Arrays:
+        """Return ``parameters``, under PyTorch's names, as this layout has them. Copies; missing biases are zero.
 
-        A second bias that this layout lacks is zero.
+        Where there is one bias, it is the sum of both, less what is added to it.
+
+        Raises:
+            ValueError: a bias that has no place is not zero.
         """
-        blocks: dict[str, list[Array]] = {"weight_ih": [], "weight_hh": [], "bias_ih": [], "bias_hh": []}
-        peepholes = {name: array for name, array in arrays.items() if name.startswith("weight_ch")}
-        if peepholes:
-            by_gate = {gate: p for name, array in peepholes.items() for gate, p in self.blocks(name, array).items()}
-            blocks["weight_ch"] = [by_gate[gate].reshape(-1) for gate in _with_peephole(gates)]
-        for gate in gates:
-            own = self._of_gate({name: array for name, array in arrays.items() if name not in peepholes}, gate)
-            weights = {name: array.T if self.columns else array for name, array in own.items() if "weight" in name}
-            H = next(iter(weights.values())).shape[0]
-            if self.joined:
-                joined = weights["weight"]
-                D = joined.shape[1] - H
-                x_part, h_part = (slice(D), slice(D, None)) if self.joined == "xh" else (slice(H, None), slice(H))
-                weights = {"weight_ih": joined[:, x_part], "weight_hh": joined[:, h_part]}
-            own = {name: array.reshape(-1) if "bias" in name else array for name, array in own.items()}
-            bias = own.get("bias_ih", own.get("bias", np.zeros(1)))
-            blocks["weight_ih"].append(weights["weight_ih"])
-            blocks["weight_hh"].append(weights["weight_hh"])
-            blocks["bias_ih"].append(np.broadcast_to(bias, H))
-            blocks["bias_hh"].append(own.get("bias_hh", np.zeros(H, bias.dtype)))
-        return {name: np.concatenate(parts) for name, parts in blocks.items()}
+        own = {name: self._by_gate(name, array) for name, array in parameters.items()}
+        for name in ("bias_ih", "bias_hh"):
+            own.setdefault(name, {gate: np.zeros_like(block[:, 0]) for gate, block in own["weight_hh"].items()})
+        for gate in self.lacking.split():
+            if own["bias_hh"][gate].any():
+                raise ValueError(f"bias_hh: expected zeros for gate {gate}, whose second bias this layout cannot hold")
+        return self._arrays(own, lambda gate: self._sum(gate, own["bias_ih"][gate], own["bias_hh"][gate]))
 
-    def from_torch(self, arrays: Mapping[str, Array], gates: tuple[str, ...]) -> dict[str, Array]:
-        """Convert gradients from PyTorch's layout, with ``gates`` in PyTorch's order, to this one. Return copies.
+    def of_gradients(self, gradients: Mapping[str, Array]) -> Arrays:
+        """Return gradients, under PyTorch's names, as this layout has them. Copies.
 
-        For weights it is the inverse of ``to_torch``, except for scalar biases, whose gradient is a sum.
+        The gradient of a sum of two biases is that of each; that of one number for all units is the sum of theirs.
         """
-        H = len(arrays["bias_ih"]) // len(gates)
-        by_gate: dict[str, dict[str, Array]] = {}
-        for gate in self.gates.split():
-            k = gates.index(gate)
-            own = {name: array[k * H : (k + 1) * H] for name, array in arrays.items() if name != "weight_ch"}
-            weights = {name: own[name] for name in ("weight_ih", "weight_hh")}
-            if self.joined:
-                order = ("weight_ih", "weight_hh") if self.joined == "xh" else ("weight_hh", "weight_ih")
-                weights = {"weight": np.concatenate([own[name] for name in order], axis=1)}
-            biases: dict[int | str, dict[str, Array]] = {
-                0: {},
-                1: {"bias": own["bias_ih"]},
-                2: {"bias_ih": own["bias_ih"], "bias_hh": own["bias_hh"]},
-                "scalar": {"bias": own["bias_ih"].sum(keepdims=True)},
-            }
-            parts = {name: array.T if self.columns else array for name, array in weights.items()}
-            for name, array in biases[self.biases].items():
-                parts[name] = array[:, None] if self.vectors == "columns" else array
-            for name, array in parts.items():
-                by_gate.setdefault(name, {})[gate] = array
-        if "weight_ch" in arrays:
-            seeing = _with_peephole(gates)
-            by_gate["weight_ch"] = dict(zip(seeing, np.split(arrays["weight_ch"], len(seeing))))
-            if self.vectors == "columns":
-                by_gate["weight_ch"] = {gate: p[:, None] for gate, p in by_gate["weight_ch"].items()}
-        return {
-            self._name(name, own_gates): np.concatenate([own[gate] for gate in own_gates], axis=self._axis(name))
-            for name, own in by_gate.items()
-            for group in self.groups
-            if (own_gates := [gate for gate in group if gate in own])
+        own = {name: self._by_gate(name, array) for name, array in gradients.items()}
+        if self.biases == "scalar":
+            own["bias_ih"] = {gate: block.sum(keepdims=True) for gate, block in own["bias_ih"].items()}
+        return self._arrays(own, lambda gate: own["bias_ih"][gate])
+
+    def parameters(self, arrays: Mapping[str, Array]) -> Arrays:
+        """Return weights in this layout under PyTorch's names. Copies.
+
+        A single bias becomes bias_ih, and what is added to it bias_hh: mostly zeros. So ``weights`` gives the same
+        arrays back, bit for bit.
+
+        Raises:
+            ValueError: the arrays are not those of this layout.
+        """
+        blocks = self._blocks(arrays)
+        if self.biases == 0:
+            blocks["bias_ih"] = {gate: np.zeros_like(block[:, 0]) for gate, block in blocks["weight_hh"].items()}
+        if self.biases == "scalar":
+            H = len(blocks["weight_hh"][self.order[0]])
+            blocks["bias_ih"] = {gate: np.repeat(block, H) for gate, block in blocks["bias_ih"].items()}
+        if "bias_hh" not in blocks:
+            added = {gate: np.full_like(block, self.added.get(gate, 0.0)) for gate, block in blocks["bias_ih"].items()}
+            blocks["bias_hh"] = added | blocks.get("bias_n", {})
+        return self._in_order(blocks)
+
+    def gradients(self, arrays: Mapping[str, Array]) -> Arrays:
+        """Return gradients of this layout's arrays under PyTorch's names. Copies.
+
+        The gradient of a sum of two biases is that of each. ``bias_hh`` is left out where it has no place for some.
+
+        Raises:
+            ValueError: the arrays are not those of this layout.
+        """
+        blocks = self._blocks(arrays)
+        if "bias_ih" in blocks and "bias_hh" not in blocks and not self.lacking:
+            blocks["bias_hh"] = blocks["bias_ih"] | blocks.get("bias_n", {})
+        return self._in_order(blocks)
+
+    def blocks(self, name: str, array: Array) -> Arrays:
+        """Split one of this layout's arrays by gate."""
+        for role in self._roles:
+            for group, own in self._named(role).items():
+                if own == name:
+                    return dict(zip(group, np.split(array, len(group), axis=self._axis(role))))
+        raise ValueError(f"weights: expected one of {', '.join(self.arrays)}, got {name}")
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The gates that are read, in PyTorch's order."""
+        own = set(self.gates.split()) - {"-"}
+        gates = min((cell.gates for cell in CELLS.values() if own <= set(cell.gates)), key=len)
+        return tuple(gate for gate in gates if gate in own)
+
+    @property
+    def arrays(self) -> list[str]:
+        """The names of all arrays."""
+        return [name for role in self._roles for name in self._named(role).values()]
+
+    @property
+    def _groups(self) -> list[list[str]]:
+        """The gates that share an array where there are several, in the order in which they are stacked."""
+        return [group.split() for group in (self.gates.split() if isinstance(self.stacked, bool) else self.stacked)]
+
+    @property
+    def _roles(self) -> tuple[str, ...]:
+        """What the arrays are."""
+        weights = ("weight",) if self.joined else ("weight_ih", "weight_hh")
+        return *weights, *BIASES[self.biases], *(("weight_ch",) if self.peepholes else ())
+
+    def _named(self, role: str) -> dict[tuple[str, ...], str]:
+        """Return the names of the arrays of a role, by the gates that each holds."""
+        name = self.names.get(role, role if self.stacked is True else f"{role}_{{gate}}")
+        groups = self._groups if "{gate}" in name else [self.gates.split()]
+        held = [{"bias_n": ["n"], "weight_ch": _seeing(group)}.get(role, group) for group in groups]
+        return {tuple(group): name.format(gate="".join(group)) for group in held if group}
+
+    def _arrays(self, own: Mapping[str, Mapping[str, Array]], bias: Callable[[str], Array]) -> Arrays:
+        """Return blocks under PyTorch's names, by gate, as this layout has them; ``bias`` gives a single one."""
+        first, last = ("weight_ih", "weight_hh") if self.joined == "xh" else ("weight_hh", "weight_ih")
+        made: dict[str, Callable[[str], Array]] = {
+            "weight": lambda gate: np.hstack([own[first][gate], own[last][gate]]),
+            "bias_n": lambda gate: own["bias_hh"][gate],
+            "bias": bias,
         }
+        if self.biases == "stacked":
+            made["bias"] = lambda gate: np.stack([own["bias_ih"][gate], own["bias_hh"][gate]])
+        arrays = {}
+        for role in self._roles:
+            block = made.get(role, lambda gate, role=role: own[role][gate])
+            unread = np.zeros_like(block(self.order[0]))
+            for group, name in self._named(role).items():
+                parts = [self._turned(role, gate, unread if gate == "-" else block(gate)) for gate in group]
+                arrays[name] = np.ascontiguousarray(np.concatenate(parts, axis=self._axis(role)))
+        return arrays
 
-    def _name(self, name: str, group: list[str]) -> str:
-        """Name the array of a group of gates."""
-        return name if self.stacked is True else f"{name}_{''.join(group)}"
+    def _blocks(self, arrays: Mapping[str, Array]) -> dict[str, Arrays]:
+        """Cut arrays up by what they hold and by gate, under PyTorch's names where it has them."""
+        if set(arrays) != set(self.arrays):
+            raise ValueError(f"weights: expected arrays {', '.join(self.arrays)}, got {', '.join(arrays)}")
+        blocks: dict[str, Arrays] = {}
+        for role in self._roles:
+            for group, name in self._named(role).items():
+                for gate, part in zip(group, np.split(arrays[name], len(group), axis=self._axis(role))):
+                    blocks.setdefault(role, {})[gate] = self._turned(role, gate, part, back=True)
+        if self.joined:
+            H = len(blocks["weight"][self.order[0]])
+            x, h = (slice(-H), slice(-H, None)) if self.joined == "xh" else (slice(H, None), slice(H))
+            blocks["weight_ih"] = {gate: block[:, x] for gate, block in blocks["weight"].items()}
+            blocks["weight_hh"] = {gate: block[:, h] for gate, block in blocks["weight"].items()}
+        if self.biases == "stacked":
+            for k, name in enumerate(("bias_ih", "bias_hh")):
+                blocks[name] = {gate: block[k] for gate, block in blocks["bias"].items()}
+        elif "bias" in blocks:
+            blocks["bias_ih"] = blocks["bias"]
+        return blocks
 
-    def _of_gate(self, arrays: Mapping[str, Array], gate: str) -> dict[str, Array]:
-        """Return one gate's arrays, by name without the gate."""
-        group = next(group for group in self.groups if gate in group)
-        suffix = "" if self.stacked is True else f"_{''.join(group)}"
-        own = {name.removesuffix(suffix): array for name, array in arrays.items() if name.endswith(suffix)}
-        k = group.index(gate)
-        return {name: np.split(array, len(group), axis=self._axis(name))[k] for name, array in own.items()}
+    def _in_order(self, blocks: Mapping[str, Mapping[str, Array]]) -> Arrays:
+        """Stack the blocks of all gates in PyTorch's order."""
+        names = [name for name in ("weight_ih", "weight_hh", "weight_ch", "bias_ih", "bias_hh") if name in blocks]
+        order = {name: [gate for gate in self.order if gate in blocks[name]] for name in names}
+        return {name: np.concatenate([blocks[name][gate] for gate in order[name]]) for name in names}
 
-    def _axis(self, name: str) -> int:
-        """Return the axis along which the gates are stacked."""
-        return 1 if self.columns and "weight" in name and not name.startswith("weight_ch") else 0
+    def _by_gate(self, name: str, array: Array) -> Arrays:
+        """Cut an array under PyTorch's name up by gate."""
+        gates = _seeing(self.order) if name == "weight_ch" else self.order
+        return dict(zip(gates, np.split(array, len(gates))))
 
-    def blocks(self, name: str, array: Array) -> dict[str, Array]:
-        """Split a gradient in this layout by gate."""
-        groups = [_with_peephole(g) for g in self.groups] if name.startswith("weight_ch") else self.groups
-        group = next(g for g in groups if self.stacked is True or (g and name.endswith(f"_{''.join(g)}")))
-        return dict(zip(group, np.split(array, len(group), axis=self._axis(name))))
+    def _sum(self, gate: str, bias_ih: Array, bias_hh: Array) -> Array:
+        """Return the one bias of a gate: bias_ih to the bit wherever bias_hh is no more than what is added."""
+        if self.biases == "candidate" and gate == "n":
+            return bias_ih
+        added = np.asarray(self.added.get(gate, 0.0), bias_ih.dtype)
+        return np.where(bias_hh == added, bias_ih, bias_ih + bias_hh - added)
+
+    def _turned(self, role: str, gate: str, block: Array, back: bool = False) -> Array:
+        """Turn a gate's block from PyTorch's orientation and sign to this layout's, or back."""
+        block = -block if gate in self.negated.split() else block
+        if "bias" in role or role == "weight_ch":
+            column = self.vectors == "columns" and self.biases != "stacked"
+            return block.reshape(-1) if column and back else block[:, None] if column else block
+        return block.T if self.columns else block
+
+    def _axis(self, role: str) -> int:
+        """Return the axis along which an array stacks the gates."""
+        if "bias" in role or role == "weight_ch":
+            return 0 if self.biases != "stacked" or role != "bias" else 1
+        return 1 if self.columns else 0
 
 
-def _with_peephole(gates: Sequence[str]) -> list[str]:
+def _seeing(gates: Sequence[str]) -> list[str]:
     """Return those of an LSTM's gates that may see the cell: all but the candidate."""
     return [gate for gate in gates if gate != "g"]

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from compare.cells.layout import Arrays, Layout
 from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import Arrays, Layout
 from manual.arrays import Array, as_state, state_parts
 from manual.recurrent import Recurrent
 

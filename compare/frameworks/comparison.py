@@ -18,8 +18,9 @@ import numpy as np
 from compare import workers
 from compare.agreement import TOLERANCES, Difference
 from compare.agreement import compare as compare_arrays
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Answer, Case, Problem, by_hand, draw_problem
-from compare.frameworks.layouts import LAYOUTS, Arrays
+from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
 from manual.arrays import Array
 

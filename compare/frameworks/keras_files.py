@@ -5,9 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from compare.cells.layout import Arrays
 from compare.converter import checksum
 from compare.files import replacing
-from compare.frameworks.layouts import LAYOUTS, Arrays
+from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 from compare.frameworks.weight_files import ATTRIBUTE, read_h5
 
@@ -53,7 +54,7 @@ def as_model(network: Network) -> Any:
         layer = getattr(keras.layers, kind)(H, return_sequences=True, dtype=dtype, **options)
         model.add(keras.layers.Bidirectional(layer, dtype=dtype) if len(directions) == 2 else layer)
         weights = [layout.weights(arrays) for arrays in directions]
-        model.layers[-1].set_weights([arrays[name] for arrays in weights for name in layout.names])
+        model.layers[-1].set_weights([arrays[name] for arrays in weights for name in layout.arrays])
     if network.readout:
         model.add(keras.layers.Dense(len(network.readout["bias"]), dtype=dtype))
         model.layers[-1].set_weights([network.readout["weight"].T, network.readout["bias"]])
@@ -119,7 +120,7 @@ def as_network(model: Any, source: str) -> Network:
         layout = LAYOUTS["keras"][form]
         forms.append(form)
         layers.append(
-            [layout.parameters(dict(zip(layout.names, own.get_weights(), strict=True))) for own in directions]
+            [layout.parameters(dict(zip(layout.arrays, own.get_weights(), strict=True))) for own in directions]
         )
     if len(set(forms)) != 1:
         raise ValueError(f"{source}: expected recurrent layers of one form, got {'; '.join(forms) or 'none'}")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import manual
+from compare.cells.layout import Arrays
 from compare.frameworks.forms import FORMS, form_of
-from compare.frameworks.layouts import Arrays
 from manual.arrays import Array
 from manual.recurrent import Recurrent
 

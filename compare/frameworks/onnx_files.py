@@ -8,11 +8,12 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
+from compare.cells.layout import Arrays
 from compare.converter import checksum, verify
 from compare.files import replacing
 from compare.frameworks.case import Case
 from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import LAYOUTS, Arrays
+from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 
 #: The oldest version of the operators that a current runtime and OpenVINO both take.
@@ -171,7 +172,7 @@ def _read_node(node: onnx.NodeProto, constants: Arrays, title: str) -> tuple[str
     inputs = dict(zip(("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"), node.input))
     layouts, has_peepholes = LAYOUTS["onnx"], bool(inputs.get("P"))
     fitting = [name for name, found in OPERATORS.items() if found == (node.op_type, own)]
-    form = next((name for name in fitting if ("weight_ch" in layouts[name].arrays) == has_peepholes), None)
+    form = next((name for name in fitting if layouts[name].peepholes == has_peepholes), None)
     if form is None or activations != usual:
         raise ValueError(f"{title}: expected the activations {usual}, got {activations}")
     given.pop("hidden_size", None)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from compare.cells.layout import Arrays, Layout
 from compare.converter import checksum, read_arrays, verify, write_arrays
 from compare.files import replacing
-from compare.frameworks.layouts import LAYOUTS, Arrays, Layout
+from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 
 #: How a file names the arrays of layer {k}, {array} being a name of the layout: in one direction, forwards and
@@ -77,7 +78,7 @@ def from_arrays(arrays: Arrays, framework: str) -> Network:
         network = _as_form(arrays, framework, form, layout)
         if network:
             return network
-    names = " or ".join(", ".join(layout.names) for layout in LAYOUTS[framework].values())
+    names = " or ".join(", ".join(layout.arrays) for layout in LAYOUTS[framework].values())
     raise ValueError(f"{framework}: expected for each layer arrays named {names}, got {', '.join(arrays)}")
 
 
@@ -118,8 +119,8 @@ def _as_form(arrays: Arrays, framework: str, form: str, layout: Layout) -> Netwo
     rest, sweeps = dict(arrays), {}
     ending = r"_l\d+(?:_reverse)?" if framework in ("torch", "paddle") else ""
     for name in arrays:
-        match = re.fullmatch(rf"((?:.*[./])?){re.escape(layout.names[0])}({ending})", name)
-        own = {n: match[1] + n + match[2] for n in layout.names} if match else {}
+        match = re.fullmatch(rf"((?:.*[./])?){re.escape(layout.arrays[0])}({ending})", name)
+        own = {n: match[1] + n + match[2] for n in layout.arrays} if match else {}
         if match and all(full in rest for full in own.values()):
             try:
                 parameters = layout.parameters({n: rest.pop(full) for n, full in own.items()})

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Answer, Case, by_hand, draw_problem, named
 from compare.frameworks.engines import ENGINES
-from compare.frameworks.layouts import LAYOUTS, Arrays
+from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
 from manual.arrays import Array
 

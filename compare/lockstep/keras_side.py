@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from compare.cells.layout import Arrays
 from compare.frameworks.keras_files import as_model, import_keras
-from compare.frameworks.layouts import LAYOUTS, Arrays
+from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, Pass
@@ -24,7 +25,7 @@ EPSILON, BETA2 = 1e-8, 0.999
 
 def frozen(settings: Settings, parameters: Mapping[str, Array]) -> list[str]:
     """Return the parameters that Keras lacks, which the manual side has to hold at zero."""
-    one_bias = "bias" in LAYOUTS["keras"][settings.cell].arrays
+    one_bias = LAYOUTS["keras"][settings.cell].biases == 1
     return [name for name in parameters if one_bias and "bias_hh" in name]
 
 
@@ -148,7 +149,7 @@ class KerasTrainer:
         """Return arrays in the order of Keras's variables under the manual side's names, in its layout."""
         *recurrent, kernel, bias = arrays
         named: dict[str, Array] = {}
-        names = self.layout.names
+        names = self.layout.arrays
         for k, suffix in enumerate(self.suffixes):
             own = as_torch(dict(zip(names, recurrent[k * len(names) :])))
             named |= {f"recurrent.{name}{suffix}": array for name, array in own.items()}

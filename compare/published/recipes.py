@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from compare.bounds import check_at_least
-from compare.cells import CELLS
 from compare.cells.layout import Layout
 from compare.published.tasks import (
     IN_PYTHON,
@@ -140,7 +139,7 @@ class Recipe:
 
     def draw(self, rng: Generator) -> tuple[dict[str, Array], Array]:
         """Draw the start: the layer's weights, in PyTorch's layout, and the readout's (1, H)."""
-        H, gates = self.hidden_size, CELLS[self.cell].gates
+        H = self.hidden_size
         shapes = {n: a.shape for n, a in self.layout.draw(self.input_size, H, np.random.default_rng(0)).items()}
         own: dict[str, Array] = {}
         readout = np.zeros((1, 0))
@@ -155,7 +154,7 @@ class Recipe:
                 readout = self.start.array(rng, (1, H))
         if not readout.size:
             readout = self.start.array(rng, (1, H))
-        return self.layout.to_torch(own, gates), readout
+        return self.layout.parameters(own), readout
 
 
 _SUMS = "sums right to the last bit"

@@ -69,14 +69,14 @@ class System:
 
     def weights(self, problem: Problem) -> Arrays:
         """Return a problem's parameters in the layout of ``networks.py``."""
-        arrays = self.layout.to_torch(problem.parameters, self.gates)
+        arrays = self.layout.parameters(problem.parameters)
         return {"weight_ih": arrays["weight_ih"], "weight_hh": arrays["weight_hh"], "bias": arrays["bias_ih"]}
 
     def express(self, gradients: Gradients) -> Arrays:
         """Convert gradients from the layout of ``networks.py`` to the system's."""
         weights = {name: array for name, array in gradients.items() if name != "bias"}
         both = {"bias_ih": gradients["bias"], "bias_hh": gradients["bias"]}
-        return self.layout.from_torch(weights | both, self.gates)
+        return self.layout.of_gradients(weights | both)
 
     def problem(self, rng: np.random.Generator, T: int, B: int, D: int, H: int) -> Problem:
         """Draw random weights in the system's layout, a random x and a random d_output."""
@@ -122,7 +122,7 @@ def truth(system: System, problem: Problem, **options: Any) -> Reference:
     ours = Problem(_suffixed(system.weights(problem)), problem.inputs, problem.d_outputs)
     right = Autograd(of_module(module, call), ours).run(**options)
     gradients = {name.removesuffix("_l0"): array for name, array in right.answer.gradients.items()}
-    return Reference(right.record, Answer(right.answer.outputs, {}, system.layout.from_torch(gradients, system.gates)))
+    return Reference(right.record, Answer(right.answer.outputs, {}, system.layout.of_gradients(gradients)))
 
 
 def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int = 4, H: int = 5) -> Report:
@@ -134,8 +134,8 @@ def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int =
         system.gates,
         system.layout.blocks,
         lambda trial: {"h": np.zeros((1, B, H)), "c": np.zeros((1, B, H))},
-        lambda gradients: system.layout.from_torch(gradients, system.gates),
-        lambda parameters: system.layout.to_torch(parameters, system.gates),
+        system.layout.of_gradients,
+        system.layout.parameters,
     )
     return diagnose(
         Subject(

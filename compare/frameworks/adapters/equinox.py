@@ -5,8 +5,8 @@ from typing import Any
 import equinox as eqx
 import jax
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import Arrays
 from manual.arrays import as_state, state_parts
 
 CELLS = {"lstm": eqx.nn.LSTMCell, "gru": eqx.nn.GRUCell}

@@ -4,8 +4,8 @@ from typing import Any
 
 import haiku as hk
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import Arrays
 from manual.arrays import state_parts
 
 CORES = {"lstm": hk.LSTM, "gru, reset before": hk.GRU, "rnn, relu": hk.VanillaRNN}

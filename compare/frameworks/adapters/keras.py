@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import LAYOUTS, Arrays
+from compare.frameworks.layouts import LAYOUTS
 
 LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "lstm": (keras.layers.LSTM, {}),
@@ -24,7 +25,7 @@ def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
     if case.directions == 2:
         layer = keras.layers.Bidirectional(layer, dtype=case.dtype)
     layer.build((None, None, case.D))
-    names = LAYOUTS["keras"][case.form].names
+    names = LAYOUTS["keras"][case.form].arrays
     layer.set_weights([arrays[name] for arrays in weights for name in names])
     values = iter(variable.value for variable in layer.trainable_variables)
     leaves = [{name: next(values) for name in names} for _ in weights]

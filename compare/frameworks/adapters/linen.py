@@ -6,8 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from flax.traverse_util import unflatten_dict
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import Arrays
 from manual.arrays import as_state, state_parts
 
 CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "rnn": nn.SimpleCell}

@@ -5,8 +5,8 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import Arrays
 from manual.arrays import state_parts
 
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from flax import nnx
 from flax.traverse_util import unflatten_dict
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import Arrays
 from manual.arrays import as_state, state_parts
 
 CELLS = {"lstm": nnx.OptimizedLSTMCell, "gru": nnx.GRUCell, "rnn": nnx.SimpleCell, "rnn, relu": nnx.SimpleCell}

@@ -4,8 +4,8 @@ from typing import Any
 
 from onnx.reference import ReferenceEvaluator
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import Arrays
 from compare.frameworks.onnx_files import layer_model
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import paddle
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import Arrays
 from manual.arrays import as_state, state_parts
 
 LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.layouts import Arrays
 
 
 def build(case: Case, weights: list[Arrays], version: int) -> tuple[Leaves, Call]:

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
+from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
 from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import Arrays
 from manual.arrays import as_state, state_parts
 
 

@@ -17,7 +17,7 @@ OPTIONS = [
 def test_there_and_back_is_where_one_began(options):
     layout = Layout(**options)
     drawn = layout.draw(D, H, np.random.default_rng(0))
-    back = layout.from_torch(layout.to_torch(drawn, GATES), GATES)
+    back = layout.of_gradients(layout.parameters(drawn))
     assert back.keys() == drawn.keys()
     for name, array in drawn.items():
         copies = H if options["biases"] == "scalar" and "bias" in name else 1  # a gradient adds them up
@@ -26,15 +26,15 @@ def test_there_and_back_is_where_one_began(options):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_gradients_are_those_of_the_map_to_torch(options):
-    """<to_torch(a), g> = <a, from_torch(g)>: from_torch is the adjoint of to_torch, so it moves gradients."""
+    """<parameters(a), g> = <a, of_gradients(g)>: one is the adjoint of the other, so it moves gradients."""
     layout, rng = Layout(**options), np.random.default_rng(0)
     weights = layout.draw(D, H, rng)
-    there = layout.to_torch(weights, GATES)
+    there = layout.parameters(weights)
     gradient = {name: rng.normal(size=array.shape) for name, array in there.items()}
     if options["biases"] != 2:
         gradient["bias_hh"] = gradient["bias_ih"]
     one_side = sum((array * gradient[name]).sum() for name, array in there.items())
-    other = sum((array * layout.from_torch(gradient, GATES)[name]).sum() for name, array in weights.items())
+    other = sum((array * layout.of_gradients(gradient)[name]).sum() for name, array in weights.items())
     assert one_side == pytest.approx(other, rel=1e-12)
 
 
@@ -42,7 +42,7 @@ def test_a_known_example():
     """Two gates' worth of an Elman cell joined as [h, x], in columns."""
     layout = Layout(gates="h", columns=True, joined="hx", biases=1)
     weight = np.arange(4.0).reshape(4, 1)  # H = 1, D = 3
-    there = layout.to_torch({"weight": weight, "bias": np.array([7.0])}, ("h",))
+    there = layout.parameters({"weight": weight, "bias": np.array([7.0])})
     assert there["weight_hh"].tolist() == [[0.0]]
     assert there["weight_ih"].tolist() == [[1.0, 2.0, 3.0]]
     assert there["bias_ih"].tolist() == [7.0]
@@ -53,8 +53,8 @@ def test_nothing_is_aliased():
     for options in OPTIONS:
         layout = Layout(**options)
         drawn = layout.draw(D, H, np.random.default_rng(0))
-        there = layout.to_torch(drawn, GATES)
-        back = layout.from_torch(there, GATES)
+        there = layout.parameters(drawn)
+        back = layout.of_gradients(there)
         assert not any(np.shares_memory(a, b) for a in drawn.values() for b in there.values())
         assert not any(np.shares_memory(a, b) for a in there.values() for b in back.values())
 
@@ -64,7 +64,7 @@ def test_nothing_is_aliased():
 def test_blocks_are_the_gates_own(columns, stacked):
     layout = Layout(gates="f i o g", columns=columns, stacked=stacked)
     weights = {"weight_ih": np.repeat(np.arange(4.0), H)[:, None] * np.ones((1, D)), "weight_hh": np.zeros((4 * H, H))}
-    arrays = layout.from_torch(weights | {"bias_ih": np.zeros(4 * H), "bias_hh": np.zeros(4 * H)}, GATES)
+    arrays = layout.of_gradients(weights | {"bias_ih": np.zeros(4 * H), "bias_hh": np.zeros(4 * H)})
     names = ["weight_ih"] if stacked else [f"weight_ih_{gate}" for gate in GATES]
     blocks = {gate: block for name in names for gate, block in layout.blocks(name, arrays[name]).items()}
     assert {gate: np.unique(block).tolist() for gate, block in blocks.items()} == {
@@ -86,7 +86,7 @@ def test_gates_of_another_cell_are_refused(gates):
     "options, message",
     [
         ({"joined": "x"}, "joined: expected '', 'xh' or 'hx', got 'x'"),
-        ({"biases": 3}, "biases: expected 0, 1, 2 or 'scalar', got 3"),
+        ({"biases": 3}, "biases: expected one of 0, 1, 2, 'scalar', 'stacked', 'candidate', got 3"),
     ],
 )
 def test_an_unknown_form_is_refused(options, message):

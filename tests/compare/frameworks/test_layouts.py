@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from compare.agreement import compare as compare_arrays
+from compare.cells.layout import Layout
 from compare.frameworks.forms import FORMS, form_of
-from compare.frameworks.layouts import LAYOUTS, Layout
+from compare.frameworks.layouts import LAYOUTS
 
 D, H = 3, 5
 PAIRS = [(framework, form) for framework, forms in LAYOUTS.items() for form in forms]
@@ -27,10 +28,10 @@ def bits(arrays):
 
 def with_constant_second_bias(layout, parameters):
     """The parameters as a framework with one bias can hold them exactly."""
-    if "bias" not in layout.arrays:
+    if layout.biases not in (1, "candidate"):
         return parameters
     blocks = [np.full(H, layout.added.get(gate, 0.0)) for gate in layout.order]
-    if "bias_n" in layout.arrays:
+    if layout.biases == "candidate":
         blocks[layout.order.index("n")] = parameters["bias_hh"][-H:]
     return parameters | {"bias_hh": np.concatenate(blocks)}
 
@@ -40,7 +41,7 @@ def test_weights_come_back_bit_for_bit(framework, form):
     layout = LAYOUTS[framework][form]
     parameters = with_constant_second_bias(layout, draw(form))
     weights = layout.weights(parameters)
-    assert list(weights) == layout.names
+    assert list(weights) == layout.arrays
     assert bits(layout.parameters(weights)) == bits(parameters)
     other = {name: np.random.default_rng(2).normal(size=array.shape) for name, array in weights.items()}
     if "-" in layout.gates:  # blocks that nothing reads
@@ -145,7 +146,15 @@ def test_arrays_of_another_layout_are_refused():
 
 
 def test_a_layout_is_what_its_description_says():
-    layout = Layout("f i o g", {"weight": "w", "bias": "b"}, columns=True, negated="i", added={"f": 1.0})
+    layout = Layout(
+        "f i o g",
+        columns=True,
+        joined="xh",
+        biases=1,
+        names={"weight": "w", "bias": "b"},
+        negated="i",
+        added={"f": 1.0},
+    )
     weights = layout.weights({"weight_ih": np.full((4, 2), 3.0), "weight_hh": np.array([[1.0], [2.0], [4.0], [5.0]])})
     assert np.array_equal(weights["w"], [[3, -3, 3, 3], [3, -3, 3, 3], [2, -1, 5, 4]])
     assert np.array_equal(weights["b"], [-1, 0, 0, 0])
