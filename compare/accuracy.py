@@ -20,7 +20,7 @@ from compare.cells.layer import Layer, layer_problem
 from compare.checker.derivations.problem import Arrays, Problem
 from compare.checker.reference import Autograd, of_module
 from compare.disagreement import Disagreement, by_hand
-from compare.oracle import unconfirmed
+from compare.oracle import check_cell, unconfirmed
 from manual.arrays import Array, as_state, state_parts
 
 #: The hand-derived side, the written-out twin, and the layer of ``torch.nn``.
@@ -47,7 +47,7 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
     """Measure the error of every side in every tensor, on random problems of each length.
 
     Args:
-        cell: ``lstm``, ``gru`` or ``rnn``.
+        cell: ``lstm``, ``gru`` or ``rnn``: one whose equations ``oracle.py`` has.
         hidden_size: H.
         batch_size: B.
         lengths: the values of T, the number of time steps.
@@ -60,6 +60,7 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
     """
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
         raise ValueError("accuracy: expected a long double wider than float64, which this machine lacks")
+    check_cell(cell)
     D, kind = 4, CELLS[cell]
     found = []
     for dtype in ("float32", "float64"):

@@ -14,8 +14,21 @@ from manual.arrays import Array
 #: The step. Nothing is subtracted in a complex step, so it can be as small as one likes.
 STEP = np.longdouble("1e-100")
 
+#: The cells whose equations are here.
+CELLS = ("lstm", "gru", "rnn")
+
 #: The largest relative difference, in units of rounding, that passes for rounding.
 LIMIT = 1e5
+
+
+def check_cell(cell: str) -> None:
+    """Check that there are equations of a cell here.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if cell not in CELLS:
+        raise ValueError(f"cell: expected one of {', '.join(CELLS)}, whose equations stand here once more, got {cell}")
 
 
 def forward(cell: str, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> list[Array]:

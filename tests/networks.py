@@ -10,7 +10,7 @@ from compare.frameworks.network import Network
 def network_of(form, layers=2, directions=1, readout=True, dtype="float64", lacking=False):
     """A network with random weights. A framework with one bias holds it exactly: its second biases are zeros."""
     rng = np.random.default_rng(0)
-    layer = FORMS[form].layer(3, 5, num_layers=layers, bidirectional=directions == 2, dtype=dtype, rng=rng)
+    layer = FORMS[form].layer(manual, 3, 5, num_layers=layers, bidirectional=directions == 2, dtype=dtype, rng=rng)
     for name, array in layer.parameters.items():
         array[...] = 0 if lacking and name.startswith("bias_hh") else rng.normal(scale=0.5, size=array.shape)
     linear = manual.Linear(5 * directions, 4, dtype=dtype, rng=rng)

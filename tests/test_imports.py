@@ -14,7 +14,6 @@ FORBIDDEN = {"manual": {"torch", "torch_impl", "compare"}, "torch_impl": {"numpy
 #: The wings of ``compare`` that a wing may import, besides the ground floor. A wing that is not listed may import none.
 WINGS_OF = {
     "cells": {"checker"},
-    "checker": {"cells"},
     "lockstep": {"cells", "checker", "frameworks", "page"},
     "page": {"cells", "checker"},
     "published": {"cells", "checker", "lockstep"},

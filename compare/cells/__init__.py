@@ -1,38 +1,11 @@
-"""The recurrent cells in one table: name, classes, gates and states."""
+"""What a recurrent cell is: gates, states, options and equations, one file each; and how its weights lie."""
 
-from dataclasses import dataclass
-from typing import Any
+from compare.cells.cell import Cell, Form
+from compare.cells.gru import GRU
+from compare.cells.lstm import LSTM
+from compare.cells.rnn import RNN
 
+#: The cells by name. A cell that is added here, to ``manual`` and to ``torch_impl`` works everywhere.
+CELLS: dict[str, Cell] = {cell.name: cell for cell in (LSTM, GRU, RNN)}
 
-@dataclass(frozen=True)
-class Cell:
-    """A recurrent cell.
-
-    Args:
-        name: its name on the command line and in users' files.
-        gates: the blocks of rows of its weights, in PyTorch's order.
-        states: the states carried from step to step; the first is the output.
-    """
-
-    name: str
-    gates: tuple[str, ...]
-    states: tuple[str, ...]
-
-    @property
-    def class_name(self) -> str:
-        """The name of its class in ``manual``, ``torch_impl`` and ``torch.nn``."""
-        return self.name.upper()
-
-    def of(self, package: Any) -> Any:
-        """Return its class in one of these packages."""
-        return getattr(package, self.class_name)
-
-
-CELLS = {
-    cell.name: cell
-    for cell in (
-        Cell("lstm", ("i", "f", "g", "o"), ("h", "c")),
-        Cell("gru", ("r", "z", "n"), ("h",)),
-        Cell("rnn", ("h",), ("h",)),
-    )
-}
+__all__ = ["CELLS", "Cell", "Form"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from compare.cells import CELLS, Form
 from compare.checker.derivations.problem import Answer, Problem
 from manual.arrays import Array, Probe, as_state, state_parts
 from manual.recurrent import Recurrent
@@ -28,6 +29,21 @@ class Layer:
         d_x, d_initial, gradients = self.layer.backward(tape, d_output, as_state(d_state), probe)
         outputs, d_inputs = (output, *state_parts(last)), (d_x, *state_parts(d_initial))
         return Answer(dict(zip(problem.d_outputs, outputs)), dict(zip(problem.inputs, d_inputs)), gradients)
+
+
+def form_of(layer: Recurrent) -> Form:
+    """Return the form of the cell that a layer has.
+
+    Raises:
+        ValueError: its cell is none of ``CELLS``.
+    """
+    by_class = {cell.class_name: cell for cell in CELLS.values()}
+    cell = next((by_class[kind.__name__] for kind in type(layer).__mro__ if kind.__name__ in by_class), None)
+    if cell is None:
+        raise ValueError(f"layer: expected one of {', '.join(by_class)}, got {type(layer).__name__}")
+    return Form(
+        cell, {option: getattr(layer.kernel, option) for option in cell.options if hasattr(layer.kernel, option)}
+    )
 
 
 def layer_problem(layer: Recurrent, T: int, B: int, rng: np.random.Generator) -> Problem:

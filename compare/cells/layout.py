@@ -11,7 +11,8 @@ from itertools import permutations
 
 import numpy as np
 
-from compare.cells import CELLS
+from compare.cells import CELLS, Form
+from compare.checker.notation import Equation, Notation
 from manual.arrays import Array
 
 Arrays = dict[str, Array]
@@ -265,6 +266,31 @@ class Layout:
         if "bias" in role or role == "weight_ch":
             return 0 if self.biases != "stacked" or role != "bias" else 1
         return 1 if self.columns else 0
+
+
+@dataclass(frozen=True)
+class LaidOut(Notation):
+    """A form of a cell whose weights lie in a layout of their own."""
+
+    form: Form
+    layout: Layout
+
+    @property
+    def cell_name(self) -> str:  # type: ignore[override]
+        """The name of the cell."""
+        return self.form.cell_name
+
+    def gate(self, name: str) -> str:
+        """Return the gate in the name of an intermediate, or ""."""
+        return self.form.gate(name)
+
+    def blocks(self, name: str, gradient: Array) -> Arrays:
+        """Split a gradient in the layout by gate."""
+        return self.layout.blocks(name, gradient)
+
+    def equation(self, name: str, gate: str = "") -> Equation:
+        """Return the equation of a name; empty if unknown."""
+        return self.form.equation(name, gate)
 
 
 def _seeing(gates: Sequence[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """Compare what a run of a derivation shows and returns with the reference, quantity by quantity, step by step."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,17 +9,10 @@ import numpy as np
 from compare.agreement import Difference
 from compare.checker.derivations.problem import Answer
 from compare.checker.expected import Expected
+from compare.checker.notation import Notation
 from compare.checker.recorder import Place, Recorded, Recorder, why_not_comparable
 from compare.checker.trials import Trial
 from manual.arrays import Array
-
-#: Splits a gradient by gate: from its name and the array to blocks by gate. A block without a gate is named "".
-Blocks = Callable[[str, Array], dict[str, Array]]
-
-
-def whole(name: str, array: Array) -> dict[str, Array]:
-    """Return a gradient as one block: the ``Blocks`` of a derivation without gates."""
-    return {"": array}
 
 
 @dataclass(frozen=True)
@@ -117,7 +109,7 @@ class Compared:
 
 
 def compare_run(
-    recorder: Recorder, answer: Answer, expected: Expected, trial: Trial, gates: tuple[str, ...], blocks: Blocks
+    recorder: Recorder, answer: Answer, expected: Expected, trial: Trial, notation: Notation
 ) -> list[Compared]:
     """Compare everything: what the probes showed, in the order of computation, then outputs and gradients.
 
@@ -128,7 +120,7 @@ def compare_run(
     unknown = [name for name in answer.gradients if name not in right.answer.gradients]
     if unknown:
         raise ValueError(f"gradients: expected {', '.join(right.answer.gradients)}; got {', '.join(answer.gradients)}")
-    found = [*_of_probes(recorder, expected, trial, gates)]
+    found = [*_of_probes(recorder, expected, trial, notation)]
     for name, array in right.answer.outputs.items():
         found.append(_of_answer(name, "output", answer.outputs[name], array, expected, trial))
     for name, array in right.answer.d_inputs.items():
@@ -138,7 +130,7 @@ def compare_run(
             found.append(_missing(f"d_{name}", "d_input"))
     for name in right.answer.gradients:
         if name in answer.gradients:
-            found += _of_gradient(name, answer.gradients[name], expected, gates, blocks)
+            found += _of_gradient(name, answer.gradients[name], expected, notation)
         elif name not in answer.left_out:
             found.append(_missing(name, "gradient"))
     names = {one.name for one in found if one.recorded}
@@ -150,7 +142,7 @@ def _missing(name: str, kind: str) -> Compared:
     return Compared(name, "", kind, (), [np.zeros(0)], [one], np.inf * one, 0 * one, one, "missing", None)
 
 
-def _of_probes(recorder: Recorder, expected: Expected, trial: Trial, gates: tuple[str, ...]) -> Iterator[Compared]:
+def _of_probes(recorder: Recorder, expected: Expected, trial: Trial, notation: Notation) -> Iterator[Compared]:
     by_name: dict[str, dict[int | None, Recorded]] = {}
     for shown in recorder.recorded:
         by_name.setdefault(shown.key[0], {})[shown.key[1]] = shown
@@ -169,8 +161,8 @@ def _of_probes(recorder: Recorder, expected: Expected, trial: Trial, gates: tupl
             problems.append("shown twice, with two values" + ("" if again[0] is None else f", at step {again[0]}"))
         missing = [t for t in steps if t not in calls and record[name, t].any()]
         yield _compared(
-            name, _gate(name, gates), "adjoint" if backward else "value", seen, actual, right, scales, limits, problems,
-            _axes(right[0].shape, trial, "B").get("B") if right else None,
+            name, notation.gate(name), "adjoint" if backward else "value", seen, actual, right, scales, limits,
+            problems, _axes(right[0].shape, trial, "B").get("B") if right else None,
             missing=tuple(t for t in missing if t is not None),
             places=tuple(calls[t].place for t in seen),
         )  # fmt: skip
@@ -190,17 +182,15 @@ def _of_answer(name: str, kind: str, actual: Array, right: Array, expected: Expe
     return _compared(label, "", kind, [None], [actual], [right], scales, limits, [], axes.get("B"))
 
 
-def _of_gradient(
-    name: str, actual: Array, expected: Expected, gates: tuple[str, ...], blocks: Blocks
-) -> list[Compared]:
+def _of_gradient(name: str, actual: Array, expected: Expected, notation: Notation) -> list[Compared]:
     right, noise = expected.right.answer.gradients[name], expected.noise
-    moved = blocks(name, noise.answer.gradients[name]) if noise else {}
+    moved = notation.blocks(name, noise.answer.gradients[name]) if noise else {}
     if actual.shape != right.shape:
         scales, limits = expected.limits([right], [], True)
         return [_compared(name, "", "gradient", [None], [actual], [right], scales, limits, [], None)]
     found = []
-    rights = blocks(name, right)
-    for gate, block in blocks(name, actual).items():
+    rights = notation.blocks(name, right)
+    for gate, block in notation.blocks(name, actual).items():
         scales, limits = expected.limits([rights[gate]], [moved[gate]] if moved else [], True)
         found.append(_compared(name, gate, "gradient", [None], [block], [rights[gate]], scales, limits, [], None))
     return found
@@ -260,9 +250,3 @@ def _axes(shape: tuple[int, ...], trial: Trial, letters: str) -> dict[str, int]:
         if letter in trial.axes and 0 <= k < len(shape) and shape[k] == trial.axes[letter]:
             found[letter] = k
     return found
-
-
-def _gate(name: str, gates: tuple[str, ...]) -> str:
-    """Return the gate in the name of an intermediate, or ""."""
-    bare = re.sub(r"_l\d+(_reverse)?$", "", name).removeprefix("d_").removeprefix("z_")
-    return bare if bare in gates and len(gates) > 1 else ""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from compare.checker.compare import Blocks, Compared, distance, whole
+from compare.checker.compare import Compared, distance
 from compare.checker.derivations.problem import Derivation
 from compare.checker.expected import Expected
 from compare.checker.localise import Localiser, Located
+from compare.checker.notation import Notation
 from compare.checker.recorder import why_not_comparable
 from compare.checker.report.fault import Fault
 from compare.checker.report.report import Report, Size
@@ -34,9 +35,7 @@ class Subject:
         name: names the derivation in messages.
         derivation: what is checked.
         trials: makes the trials for a dtype; faults are located on the first.
-        gates: the gates of a cell, in the order of their rows in the weights.
-        blocks: splits the gradient of a parameter by gate.
-        cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
+        notation: what its names stand for.
         hint: describes a fault, given the trial and the expected values; "" if it cannot.
         dtype: the precision of the derivation; read from what it returns if None.
         tolerance: the largest relative error that passes in double precision; the project's default if None.
@@ -47,9 +46,7 @@ class Subject:
     name: str
     derivation: Derivation
     trials: Callable[[str], list[Trial]]
-    gates: tuple[str, ...] = ()
-    blocks: Blocks = whole
-    cell: str = ""
+    notation: Notation = field(default_factory=Notation)
     hint: Callable[[Trial, Expected, Compared], str] = lambda trial, expected, fault: ""
     dtype: str | None = None
     tolerance: float | None = None
@@ -102,7 +99,7 @@ def _dtype(subject: Subject) -> str:
 
 def _localiser(subject: Subject, trial: Trial, dtype: str) -> Localiser:
     right = Expected(trial, dtype, subject.k, subject.tolerance)
-    return Localiser(subject.derivation, trial, right, subject.gates, subject.blocks)
+    return Localiser(subject.derivation, trial, right, subject.notation)
 
 
 def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
@@ -110,12 +107,12 @@ def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
     right, trial = localiser.expected, localiser.trial
 
     def faults(compared: list[Compared]) -> list[Fault]:
-        return [Fault.of(one, subject.cell, subject.hint(trial, right, one)) for one in compared]
+        return [Fault.of(one, subject.notation, subject.hint(trial, right, one)) for one in compared]
 
     answer = located.as_run.answer
     return Report(
         subject=subject.name,
-        cell=subject.cell,
+        notation=subject.notation,
         dtype=right.dtype,
         tolerance=right.tolerance,
         k=right.k,

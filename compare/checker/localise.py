@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.compare import Blocks, Compared, compare_run, distance
+from compare.checker.compare import Compared, compare_run, distance
 from compare.checker.derivations.problem import Answer, Arrays, Derivation
 from compare.checker.expected import Expected
 from compare.checker.influence import Influence
+from compare.checker.notation import Notation
 from compare.checker.recorder import Key, Record, Recorder, as_float64, why_not_comparable
 from compare.checker.trials import Trial
 from manual.arrays import Array
@@ -89,15 +90,12 @@ class Localiser:
         derivation: the derivation to check.
         trial: the arguments and the reference.
         expected: the correct values on that trial.
-        gates: names that end in one of these, such as ``d_z_f``, belong to a gate.
-        blocks: splits the gradient of a parameter by gate.
+        notation: what the names stand for.
     """
 
-    def __init__(
-        self, derivation: Derivation, trial: Trial, expected: Expected, gates: tuple[str, ...], blocks: Blocks
-    ):
+    def __init__(self, derivation: Derivation, trial: Trial, expected: Expected, notation: Notation):
         self.derivation, self.trial, self.expected = derivation, trial, expected
-        self.gates, self.blocks = gates, blocks
+        self.notation = notation
         self.ascending: frozenset[str] = frozenset()
         self.skipped: dict[str, int] = {}
 
@@ -135,7 +133,7 @@ class Localiser:
         return Run(recorder, answer, compared)
 
     def _compare(self, recorder: Recorder, answer: Answer) -> list[Compared]:
-        return compare_run(recorder, answer, self.expected, self.trial, self.gates, self.blocks)
+        return compare_run(recorder, answer, self.expected, self.trial, self.notation)
 
     def locate(self) -> Located:
         """Find what is wrong, and how."""
@@ -291,7 +289,11 @@ class Localiser:
         if one.recorded:
             parts = [record[one.name, t] for t in one.steps or (None,)]
         else:
-            block = self.blocks(one.name, answer[one.name])[one.gate] if one.kind == "gradient" else answer[one.name]
+            block = (
+                self.notation.blocks(one.name, answer[one.name])[one.gate]
+                if one.kind == "gradient"
+                else answer[one.name]
+            )
             parts = [block[t] for t in one.steps] if one.steps else [block]
         return all(
             bool((distance(a, part) <= limit * max(scale, np.abs(part).max(initial=0))).all())

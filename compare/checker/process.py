@@ -19,6 +19,11 @@ from typing import Any
 from rich.console import Console
 
 from compare.checker import descendants
+from compare.checker.report.quantities import displayed
+from compare.checker.report.report import Report
+
+#: Checks a file against a reference, the file and name of one, or against its cell if None, with a seed.
+Check = Callable[[Path, tuple[Path, str] | None, int], Report]
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Checked:
 
 
 def check_within(
+    check: Check,
     seconds: float,
     memory: float,
     path: Path,
@@ -44,7 +50,7 @@ def check_within(
     quiet: bool = False,
     console: Console | None = None,
 ) -> Checked:
-    """Run ``check_file`` with limits on time, in seconds, and memory, in GiB.
+    """Run a check of a file with limits on time, in seconds, and memory, in GiB.
 
     The file runs in a process of its own, which is killed with all that it has started when this call returns or when
     the calling process dies, even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled
@@ -58,7 +64,9 @@ def check_within(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     look = (console.width, console.color_system if console.is_terminal else None) if console else (120, None)
-    process = context.Process(target=_run, args=(theirs, partial(_check, memory, path, reference, seed, quiet, look)))
+    process = context.Process(
+        target=_run, args=(theirs, partial(_check, check, memory, path, reference, seed, quiet, look))
+    )
     process.start()
     theirs.close()
     try:
@@ -84,6 +92,7 @@ def _run(connection: Connection, check: Callable[[], dict[str, Any]]) -> None:
 
 
 def _check(
+    check: Check,
     memory: float,
     path: Path,
     reference: tuple[Path, str] | None,
@@ -95,13 +104,9 @@ def _check(
     if quiet:
         sys.stdout = sys.stderr
     try:
-        # These import torch, which the waiting process does not need.
-        from compare.cells.check import check_file
-        from compare.checker.report.quantities import displayed
-
         sys.path.append(str(path.resolve().parent))
         _limit_memory(memory)
-        report = check_file(path, reference, seed)
+        report = check(path, reference, seed)
         text = StringIO()
         report.show(Console(file=text, width=look[0], force_terminal=bool(look[1]), color_system=look[1]))
         figure = b""

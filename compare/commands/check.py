@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from compare.bounds import check_at_least
+from compare.cells.check import check_file
 from compare.checker.process import check_within
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
@@ -50,9 +51,8 @@ def run(options: argparse.Namespace) -> int:
         reference = Path(file), name
         _require_file("reference", reference[0])
     out = console()
-    checked = check_within(
-        options.timeout, options.memory, options.file, reference, options.seed, quiet=options.json, console=out
-    )
+    limits = options.timeout, options.memory
+    checked = check_within(check_file, *limits, options.file, reference, options.seed, quiet=options.json, console=out)
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
     make_ready(options.out)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import manual
 from compare.cells.layout import Arrays, Layout
 from compare.frameworks.forms import FORMS
 from manual.arrays import Array, as_state, state_parts
@@ -42,7 +43,8 @@ class Case:
     def layer(self, dtype: Any = None) -> Recurrent:
         """Return the layer of ``manual``, in another dtype than the case's if one is given."""
         rng, options = np.random.default_rng(0), {"bidirectional": self.directions == 2}
-        return FORMS[self.form].layer(self.D, self.H, dtype=dtype or self.dtype, rng=rng, **options)
+        layer: Recurrent = FORMS[self.form].layer(manual, self.D, self.H, dtype=dtype or self.dtype, rng=rng, **options)
+        return layer
 
 
 class Problem(NamedTuple):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 import manual
+from compare.cells.layer import form_of
 from compare.cells.layout import Arrays
-from compare.frameworks.forms import FORMS, form_of
+from compare.frameworks.forms import FORMS
 from manual.arrays import Array
 from manual.recurrent import Recurrent
 
@@ -33,11 +34,16 @@ class Network:
             ValueError: no framework has such a layer.
         """
         recurrent = model.recurrent if isinstance(model, manual.Model) else model
+        form = form_of(recurrent)
+        if form.options.get("proj_size"):
+            raise ValueError(f"proj_size: expected 0, since only torch projects h, got {form.options['proj_size']}")
+        if form.name not in FORMS:
+            raise ValueError(f"layer: expected one of {'; '.join(FORMS)}, got {form.name}")
         readout = model.readout.parameters if isinstance(model, manual.Model) else {}
         sweeps = [{name: recurrent.parameters[full].copy() for name, full in sweep.names} for sweep in recurrent.sweeps]
         K = recurrent.directions
         layers = [sweeps[k : k + K] for k in range(0, len(sweeps), K)]
-        return cls(form_of(recurrent), layers, {name: array.copy() for name, array in readout.items()})
+        return cls(form.name, layers, {name: array.copy() for name, array in readout.items()})
 
     def model(self) -> manual.Model | Recurrent:
         """Return the model of ``manual`` with these weights, or the layer alone where there is no readout. Copies.
@@ -49,7 +55,8 @@ class Network:
             raise ValueError("layers: expected one direction in all or both in all")
         first = self.layers[0][0]
         H, dtype, rng = first["weight_hh"].shape[1], first["weight_hh"].dtype, np.random.default_rng(0)
-        layer = FORMS[self.form].layer(
+        layer: Recurrent = FORMS[self.form].layer(
+            manual,
             first["weight_ih"].shape[1],
             H,
             num_layers=len(self.layers),

@@ -13,7 +13,7 @@ from torch import nn
 from compare.agreement import position
 from compare.binary_addition import Sums
 from compare.cells.check import check_layer
-from compare.cells.equations import form_of
+from compare.checker.notation import Notation
 from compare.checker.report.report import Report
 from compare.lockstep.checkpoint import Checkpoint
 from compare.lockstep.lockstep import Finding, Lockstep, Step
@@ -211,14 +211,13 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration
     if lockstep.stuck:
         return no_check(lockstep, settings)
     layer = lockstep.manual.model.recurrent
-    cell = form_of(settings.cell, getattr(layer.kernel, "reset_after", True))
-    checked = lockstep.by_hand("each equation", lambda: check_layer(layer, twin, cell, seed=settings.seed))
+    checked = lockstep.by_hand("each equation", lambda: check_layer(layer, twin, seed=settings.seed))
     return checked or no_check(lockstep, settings)
 
 
 def no_check(lockstep: Lockstep, settings: Configuration) -> Report:
     """Return the report of a check that examined nothing."""
-    return Report("", settings.cell, "float64", lockstep.tolerance, k=1.0, as_run=[], fed_back=[])
+    return Report("", Notation(), "float64", lockstep.tolerance, k=1.0, as_run=[], fed_back=[])
 
 
 def add_up(lockstep: Lockstep, sets: list[Sums], examples: Sums) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:

@@ -39,8 +39,8 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
     judgement = {one.id: _worst_of(one, judged["as_run"]) for one in rows}
     for one in rows:
         one.lines = list(dict.fromkeys(_line(quantity) for quantity in one.quantities if quantity["code"]))
-    cell = quantities["cell"].partition(",")[0]
-    drawn = diagram.of_cell(cell, quantities["cell"], as_run) if cell in CELLS else diagram.in_order(as_run)
+    cell = CELLS.get(quantities["cell"])
+    drawn = diagram.of_cell(cell, as_run) if cell else diagram.in_order(as_run)
     steps = sorted({step for one in as_run for step in one["steps"]})
     rows_shown = max((len(one["actual"]) for one in as_run), default=1)
     step, row = _place(faults, steps, rows_shown)

@@ -9,9 +9,9 @@ import numpy as np
 import manual
 import torch_impl
 from compare.binary_addition import Sums, digits, random_sums
-from compare.cells import CELLS
+from compare.cells import Form
 from compare.cells.check import compare_layer
-from compare.cells.form import equations_key
+from compare.cells.layer import form_of
 from compare.checker.derivations.problem import Problem
 from compare.checker.report.quantities import SHOWN, quantity
 from compare.disagreement import by_hand
@@ -20,13 +20,6 @@ from compare.page.equations import PARTS, Row, at, cells, rows_of
 from compare.page.render import render
 from compare.page.sources import ROOT, formulas, lines
 from manual.arrays import Array
-
-#: The options of ``manual``'s layers that make another form of a cell.
-FORMS: dict[str, tuple[str, ...]] = {
-    "lstm": ("proj_size", "peepholes", "coupled"),
-    "gru": ("reset_after",),
-    "rnn": ("nonlinearity",),
-}
 
 #: The bits of the sums on the page, and the sums: what each shows, and its two addends.
 BITS = 8
@@ -55,14 +48,12 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
         Disagreement: the network raises an error.
     """
     layer = model.recurrent
-    cell = type(layer).__name__.lower()
-    options = {name: getattr(layer.kernel, name) for name in FORMS[cell] if hasattr(layer.kernel, name)}
-    form = equations_key(cell, options)
+    form = form_of(layer)
     sums = Sums.adding(*(digits(np.array(side), BITS) for side in zip(*SUMS.values())))
-    rows, inputs = _compared(model, cell, options, sums)
+    rows, inputs = _compared(model, form, sums)
     everything = [one for row in rows for one in row.quantities] + inputs
     few = random_sums(np.random.default_rng(0), BITS, FEW)
-    memory = CELLS[cell].states[-1]
+    memory = form.cell.states[-1]
     with by_hand("adding"):
         logits, _, _ = model.forward(sums.inputs(layer.dtype), training=False)
         right = few.share_correct(model.forward(few.inputs(layer.dtype), training=False)[0])
@@ -76,7 +67,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
     render(
         "derivation.html",
         {
-            "title": _title(cell, options),
+            "title": form.title,
             "origin": origin,
             "layers": layer.num_layers * layer.directions,
             "rows": rows,
@@ -86,7 +77,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
             "parts": PARTS,
             "cells": cells,
             "at": at,
-            "diagram": diagram.of_cell(cell, form, everything),
+            "diagram": diagram.of_cell(form.cell, everything),
             "by_label": {one["label"]: one for one in everything},
             "right": right,
             "few": FEW,
@@ -106,17 +97,14 @@ def origin(steps: int, batch_size: int) -> str:
     return f"trained for {steps:,} step{'s' * (steps != 1)} of {batch_size} sum{'s' * (batch_size != 1)}"
 
 
-def _compared(
-    model: manual.Model, cell: str, options: dict[str, Any], sums: Sums
-) -> tuple[list[Row], list[dict[str, Any]]]:
+def _compared(model: manual.Model, form: Form, sums: Sums) -> tuple[list[Row], list[dict[str, Any]]]:
     """Return a row for each equation of the first layer, compared with autograd, and what goes into the layer."""
     layer = model.recurrent
     stacked = {name: getattr(layer, name) for name in ("num_layers", "bias", "bidirectional")}
-    twin = CELLS[cell].of(torch_impl)(layer.input_size, layer.hidden_size, **stacked, **options)
+    twin = form.layer(torch_impl, layer.input_size, layer.hidden_size, **stacked)
     x = sums.inputs(layer.dtype)
     with by_hand("each equation"):
         compared = compare_layer(layer, twin, _problem(model, x, sums.targets(layer.dtype)))
-    form = equations_key(cell, options)
     quantities = [quantity(one, form) for one in compared if "_l" not in one.name or one.name.endswith(SUFFIX)]
     shown = [one | {key: one[key].replace(SUFFIX, "") for key in ("name", "whole", "label")} for one in quantities]
     rows = rows_of([one for one in shown if one["equation"]], formulas())
@@ -161,7 +149,7 @@ def _input(x: Array) -> dict[str, Any]:
     values = [[[float(bit) for bit in step] for step in row] for row in x.swapaxes(0, 1)]
     return {
         **{"name": "x", "whole": "x", "label": "x", "kind": "input", "backward": False, "id": "", "equation": ""},
-        **{"actual": values, "steps": list(range(len(x))), "errors": []},
+        **{"actual": values, "steps": list(range(len(x))), "errors": [], "formula": ""},
     }
 
 
@@ -203,17 +191,3 @@ def _unit_of_carry(model: manual.Model, memory: str, sums: Sums) -> tuple[int, f
         found = np.nan_to_num([np.corrcoef(unit, carry)[0, 1] for unit in state.T[:SHOWN]])
     unit = int(np.argmax(np.abs(found)))
     return unit, float(found[unit])
-
-
-def _title(cell: str, options: dict[str, Any]) -> str:
-    extra = {
-        "proj_size": f"a projection to {options.get('proj_size')} units",
-        "peepholes": "peepholes",
-        "coupled": "coupled gates",
-    }
-    named = [words for option, words in extra.items() if options.get(option)]
-    if not options.get("reset_after", True):
-        named = ["the reset gate before the product"]
-    if options.get("nonlinearity", "tanh") != "tanh":
-        named = [options["nonlinearity"]]
-    return CELLS[cell].class_name + (f" with {' and '.join(named)}" if named else "")

@@ -10,26 +10,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from compare.cells.equations import equation
+from compare.cells import Cell
 from compare.checker.report.quantities import SHOWN
 
 #: The node of the parameters, of which there are only gradients.
 PARAMETERS = "parameters"
-
-#: The column and the height, in gates, of each node of a cell.
-PLACES: dict[str, dict[str, tuple[int, float]]] = {
-    "lstm": {
-        **{"c_prev": (0, 0.0), PARAMETERS: (0, 0.8), "h_prev": (0, 2.55), "x": (0, 3.85)},
-        **{"f": (1, 0.85), "i": (1, 1.85), "g": (1, 2.85), "o": (1, 3.85)},
-        **{"c": (2, 0.0), "m": (2, 2.0), "h": (2, 3.85)},
-    },
-    "gru": {
-        **{"h_prev": (0, 0.0), PARAMETERS: (0, 1.1), "x": (0, 2.85)},
-        **{"z": (1, 0.6), "r": (1, 1.6), "q": (1, 2.6)},
-        **{"h": (2, 0.0), "n": (2, 2.85)},
-    },
-    "rnn": {"h_prev": (0, 0.0), "x": (0, 1.0), "h": (1, 0.4), PARAMETERS: (2, 0.2)},
-}
 
 #: Sizes in the units of the drawing.
 WIDTH, GAP = 166, 88
@@ -44,13 +29,14 @@ APART, SPREAD = 2.5, 11
 
 @dataclass
 class Strip:
-    """One quantity in a node: its name, its label among the quantities, where it links to, and its place."""
+    """One quantity in a node: its name and label, where it links to, its formula, and its place."""
 
     name: str
     label: str
     href: str
     backward: bool
     count: int
+    formula: str
     y: float = 0
 
 
@@ -92,24 +78,20 @@ class Diagram:
     label_width: int = LABEL
 
 
-def of_cell(cell: str, form: str, quantities: list[dict[str, Any]]) -> Diagram:
+def of_cell(cell: Cell, quantities: list[dict[str, Any]]) -> Diagram:
     """Lay out the diagram of a cell.
 
     Args:
-        cell: ``lstm``, ``gru`` or ``rnn``.
-        form: the key of its equations in ``EQUATIONS``.
+        cell: the cell.
         quantities: what is shown, as ``report.quantities`` returns it.
     """
-    nodes = {node.name: node for node in _nodes(quantities) if node.name in PLACES[cell]}
+    nodes = {node.name: node for node in _nodes(quantities) if node.name in cell.places}
     pitch = BETWEEN + max((node.height for name, node in nodes.items() if name != PARAMETERS), default=0)
     for name, node in nodes.items():
-        column, row = PLACES[cell][name]
+        column, row = cell.places[name]
         node.x, node.y = MARGIN + column * (WIDTH + GAP), MARGIN + row * pitch
     edges = [
-        Edge(source, target)
-        for target, node in nodes.items()
-        for source in nodes
-        if source in _named(form, node) - {target}
+        Edge(source, target) for target, node in nodes.items() for source in nodes if source in _named(node) - {target}
     ]
     for edge in edges:
         edge.forward = _path(edge, edges, nodes, -APART)
@@ -163,15 +145,19 @@ def _strip(one: Mapping[str, Any]) -> Strip:
     count = len(one["actual"][0][0]) if one["actual"] and one["kind"] != "gradient" else 0
     if not one["steps"] and count:
         count = min(count * len(one["actual"][0]), SHOWN)
-    return Strip(one["whole"], one["label"], one["id"], one["backward"], count)
+    return Strip(one["whole"], one["label"], one["id"], one["backward"], count, one["formula"])
 
 
-def _named(form: str, node: Node) -> set[str]:
+def _named(node: Node) -> set[str]:
     """Return the nodes whose names are in the formulas of a node's values; an earlier step's are not drawn."""
     if node.name.endswith("_prev"):
         return set()
-    formulas = [equation(form, strip.name).formula for strip in node.strips if not strip.backward]
-    return {node_of(name) for formula in formulas for name in re.findall(r"\b[a-z]\w*", formula)}
+    return {
+        node_of(name)
+        for strip in node.strips
+        if not strip.backward
+        for name in re.findall(r"\b[a-z]\w*", strip.formula)
+    }
 
 
 def _path(edge: Edge, edges: list[Edge], nodes: Mapping[str, Node], apart: float, back: bool = False) -> str:

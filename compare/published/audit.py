@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from compare.cells.equations import equation
 from compare.checker.report.fault import Fault
 from compare.published import vanishing
 from compare.published.gradients import Deviation, deviation, gradient_check
@@ -173,7 +172,7 @@ def _system(system: System, starts: int, curves: dict[str, LearningCurve]) -> di
         "faults": [
             {
                 "name": fault.name,
-                "equation": equation(system.cell, fault.name).number,
+                "equation": system.form.equation(fault.name).number,
                 "gate": fault.gate,
                 "steps": fault.steps,
                 "hint": fault.hint,

@@ -14,10 +14,10 @@ import torch
 
 import manual
 import torch_impl
-from compare.cells import CELLS
+from compare.cells import CELLS, Form
 from compare.cells.hints.cell_hints import cell_hints
 from compare.cells.layer import Layer
-from compare.cells.layout import Layout
+from compare.cells.layout import LaidOut, Layout
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.diagnose import Subject, diagnose
 from compare.checker.reference import Autograd, Reference, of_module
@@ -29,7 +29,6 @@ from compare.published.networks import NETWORKS, Backward, Gradients
 from compare.published.programs import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
 from compare.published.scalar_bias import summed_over_units
 from manual.arrays import Array, Probe
-from manual.recurrent import Recurrent
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,9 @@ class System:
     scalar_bias: bool = False
 
     @property
-    def gates(self) -> tuple[str, ...]:
-        """The gates, in PyTorch's order."""
-        return CELLS[self.cell].gates
+    def form(self) -> Form:
+        """The form of the cell: an RNN's nonlinearity is a sigmoid in every write-up."""
+        return Form(CELLS[self.cell], {"nonlinearity": "sigmoid"} if self.cell == "rnn" else {})
 
     def solve(self, problem: Problem, probe: Probe | None = None) -> Answer:
         """Run the forward pass and the published backward pass. No gradient of the inputs is published."""
@@ -91,7 +90,7 @@ def departing(system: System, problem: Problem, departures: Iterable[Departure],
     """
     weights, x, d_output = system.weights(problem), problem.inputs["x"], problem.d_outputs["output"]
     _, B, D = x.shape
-    layer = _layer(system.cell, D, d_output.shape[2])
+    layer = system.form.layer(manual, D, d_output.shape[2], rng=np.random.default_rng(0))  # for weights to overwrite
     state = {f"{name}_0": np.zeros((1, B, size)) for name, size in layer.state_sizes.items()}
     d_state = {f"{name}_n": np.zeros((1, B, size)) for name, size in layer.state_sizes.items()}
     if d_c_n is not None:
@@ -112,8 +111,7 @@ def truth(system: System, problem: Problem, **options: Any) -> Reference:
     ``Autograd.run``.
     """
     x, d_output = problem.inputs["x"], problem.d_outputs["output"]
-    nonlinearity = {"nonlinearity": "sigmoid"} if system.cell == "rnn" else {}
-    module = CELLS[system.cell].of(torch_impl)(x.shape[2], d_output.shape[2], dtype=torch.float64, **nonlinearity)
+    module = system.form.layer(torch_impl, x.shape[2], d_output.shape[2], dtype=torch.float64)
 
     def call(run: Callable[..., Any], inputs: list[Any], recorder: Any) -> torch.Tensor:
         output, _ = run(*inputs, probe=lambda name, t, value: recorder(name.removesuffix("_l0"), t, value))
@@ -130,8 +128,7 @@ def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int =
     problem = system.problem(np.random.default_rng(seed), T, B, D, H)
     trial = Trial(f"T = {T}, B = {B}, D = {D}, H = {H}", problem, partial(truth, system, problem), {"T": T, "B": B})
     look = cell_hints(
-        system.cell if system.cell == "lstm" else "rnn, sigmoid",
-        system.gates,
+        system.form,
         system.layout.blocks,
         lambda trial: {"h": np.zeros((1, B, H)), "c": np.zeros((1, B, H))},
         system.layout.of_gradients,
@@ -142,21 +139,11 @@ def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int =
             system.source,
             system,
             lambda dtype: [trial],
-            system.gates,
-            system.layout.blocks,
-            system.cell,
-            hint=look,
+            LaidOut(system.form, system.layout),
+            look,
             dtype="float64",
         )
     )
-
-
-def _layer(cell: str, D: int, H: int) -> Recurrent:
-    """Make a layer of ``manual``, whose parameters are yet to be set."""
-    rng = np.random.default_rng(0)
-    if cell == "rnn":
-        return manual.RNN(D, H, nonlinearity="sigmoid", rng=rng)
-    return manual.LSTM(D, H, rng=rng)
 
 
 def _suffixed(weights: Arrays) -> dict[str, Array]:

@@ -7,7 +7,7 @@ from catalogue.fault import FastFault
 
 
 def _fault(cell: str, title: str, old: str, new: str, *wrong: str, **options: Any) -> FastFault:
-    file = f"compiled/{cell.partition(',')[0]}.py"
+    file = f"compiled/{cell}.py"
     return FastFault(title, file, old, new, wrong, cell, options, engine="compiled")
 
 
@@ -25,9 +25,7 @@ FAULTS = [
     ),
     _fault("gru", "the old state hands nothing back", "d_h_prev[b, u] = d_h * z", "d_h_prev[b, u] = 0", *BACKWARD),
     _fault("gru", "the candidate's second bias is its first", "+= d_q[u] if reset_after else", "+=", "bias_hh"),
-    _fault(
-        "gru, reset before", "the reset gate is left out", "= r * h_prev[u]", "= h_prev[u]", *ALL, reset_after=False
-    ),
+    _fault("gru", "the reset gate is left out", "= r * h_prev[u]", "= h_prev[u]", *ALL, reset_after=False),
     _fault("rnn", "the last unit is left out of the products", "d_z, d_x_1_h)", "d_z[: H - 1], d_x_1_h)", *BACKWARD),
     _fault("rnn", "= for += in d_h", "d_h[b, u] += d_output", "d_h[b, u] = d_output", *BACKWARD),
 ]

@@ -27,8 +27,7 @@ def _lstm(title: str, old: str, new: str, *wrong: str, trains: bool = True) -> F
 
 
 def _gru(title: str, old: str, new: str, *wrong: str, **options: Any) -> FastFault:
-    cell = "gru, reset before" if options else "gru"
-    return FastFault(title, "fast/gru.py", old, new, wrong, cell, options)
+    return FastFault(title, "fast/gru.py", old, new, wrong, "gru", options)
 
 
 def _rnn(title: str, old: str, new: str, *wrong: str, trains: bool = True) -> FastFault:

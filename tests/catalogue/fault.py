@@ -39,7 +39,7 @@ class TextFault(Injected):
     """A mistake in the text. ``wrong`` names intermediates and tensors, those with gates as in ``bias_hh[i o]``.
 
     Args:
-        cell: a key of ``equations.EQUATIONS``.
+        cell: the name of the cell.
         hint: text that one of the hints must contain.
         steps: the time steps at which it shows; empty for all.
         rows: the rows in which it shows; empty for all.
@@ -60,7 +60,7 @@ class FastFault(Injected):
     """A mistake in a fast kernel. ``wrong`` names the outputs and gradients that differ from the text's.
 
     Args:
-        cell: a key of ``equations.EQUATIONS``.
+        cell: the name of the cell.
         options: options of the layer.
         trains: whether it affects training, which starts from zero states and needs no gradient of x or the state.
         engine: the engine whose kernel it is in.
@@ -88,10 +88,7 @@ def text_faults(cell: str, **usual: Any) -> Callable[..., TextFault]:
 
     def fault(title: str, old: str, new: str, *wrong: str, **more: Any) -> TextFault:
         return TextFault(
-            **{"file": f"{cell.partition(',')[0]}.py", "cell": cell}
-            | usual
-            | more
-            | dict(title=title, old=old, new=new, wrong=wrong)
+            **{"file": f"{cell}.py", "cell": cell} | usual | more | dict(title=title, old=old, new=new, wrong=wrong)
         )
 
     return fault

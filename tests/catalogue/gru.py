@@ -15,7 +15,7 @@ INPUT_SIDE = "np.hstack([d_z_r, d_z_z, d_z_n])"
 
 _gru = text_faults("gru")
 #: Faults of the form whose reset gate acts before the product.
-_before = text_faults("gru, reset before", options={"reset_after": False})
+_before = text_faults("gru", options={"reset_after": False})
 
 GRU: list[TextFault] = [
     _gru("z and 1 - z are swapped", G7, "z * n + (1 - z) * h_prev", "h", hint="z and 1 - z are swapped"),

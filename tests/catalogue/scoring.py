@@ -46,16 +46,16 @@ def score(injected: TextFault | FastFault) -> Scored:
     Raises:
         ValueError: the text that the fault replaces does not occur exactly once.
     """
-    kind = CELLS[injected.cell.partition(",")[0]]
+    kind = CELLS[injected.cell]
     twin = kind.of(torch_impl)(D, H, dtype=torch.float64, **injected.options)
     with patched(injected) as package:
         rng = np.random.default_rng(0)
         if isinstance(injected, FastFault):
             layer = kind.of(package)(D, H, **injected.options, rng=rng, engine=injected.engine)
-            return _score_fast(injected, check_layer(layer, twin, injected.cell))
+            return _score_fast(injected, check_layer(layer, twin))
         layer = kind.of(package)(D, H, **injected.options, rng=rng)
         lengths = list(injected.lengths) if injected.lengths else None
-        return _score_text(injected, check_layer(layer, twin, injected.cell, lengths), layer.kernel.gates)
+        return _score_text(injected, check_layer(layer, twin, lengths), layer.kernel.gates)
 
 
 def _score_fast(injected: FastFault, report: Report) -> Scored:

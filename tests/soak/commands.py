@@ -197,7 +197,7 @@ def _fill(folder: Path, seed: int) -> None:
     (folder / "a file").write_text("in the way")
     derived.write(folder / "right.py", "lstm")
     derived.write(folder / "wrong.py", "lstm", derived.THREE_MISTAKES[0])
-    layer = FORMS["lstm"].layer(3, 5, rng=np.random.default_rng(seed))
+    layer = FORMS["lstm"].layer(manual, 3, 5, rng=np.random.default_rng(seed))
     network = Network.of(manual.Model(layer, manual.Linear(5, 2, rng=np.random.default_rng(seed))))
     for ending in ("safetensors", "npz"):
         conversion.write(folder / f"weights.{ending}", "torch", network)

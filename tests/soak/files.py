@@ -89,7 +89,7 @@ def _network(rng: random.Random) -> Network:
     seed, directions = rng.randrange(1000), rng.choice([1, 2])
     numbers = np.random.default_rng(seed)
     dtype = rng.choice(["float32", "float64"])
-    layer = FORMS["lstm"].layer(3, 5, num_layers=2, bidirectional=directions == 2, dtype=dtype, rng=numbers)
+    layer = FORMS["lstm"].layer(manual, 3, 5, num_layers=2, bidirectional=directions == 2, dtype=dtype, rng=numbers)
     for name, array in layer.parameters.items():
         if name.startswith("bias_hh"):
             array[...] = 0  # most frameworks have one bias

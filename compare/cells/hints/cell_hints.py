@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from compare.cells import Form
 from compare.cells.hints.mistakes import INTERMEDIATES
 from compare.cells.hints.witness import Values, Witness
 from compare.cells.hints.wrong_sums import wrong_sums
-from compare.checker.compare import Blocks, Compared
+from compare.checker.compare import Compared
 from compare.checker.derivations.problem import Arrays
 from compare.checker.expected import Expected
 from compare.checker.general_hints import general_hint
@@ -24,9 +25,8 @@ MATCH = 1e-12
 
 
 def cell_hints(
-    cell: str,
-    gates: tuple[str, ...],
-    blocks: Blocks,
+    form: Form,
+    blocks: Callable[[str, Array], Arrays],
     d_state: Callable[[Trial], Arrays],
     express: Callable[[Arrays], Arrays] = lambda gradients: gradients,
     canonical: Callable[[Arrays], Arrays] = lambda parameters: parameters,
@@ -35,8 +35,7 @@ def cell_hints(
     """Return a function that gives the hint for a fault in a recurrent layer.
 
     Args:
-        cell: a key of ``equations.EQUATIONS``.
-        gates: the blocks of rows of the weights, in PyTorch's order.
+        form: the form of the cell.
         blocks: splits a gradient by gate.
         d_state: maps a trial to the incoming gradients of the final state, by the names of the states,
             (layers * directions, B, H).
@@ -47,8 +46,8 @@ def cell_hints(
 
     def look(trial: Trial, expected: Expected, fault: Compared) -> str:
         witness = Witness(
-            cell=cell,
-            gates=gates,
+            cell=form.name,
+            gates=form.gates,
             record=expected.right.record,
             parameters=canonical(trial.problem.parameters),
             gradients=expected.right.answer.gradients,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compare.checker.compare import Blocks
 from compare.checker.derivations.problem import Arrays
 from compare.checker.recorder import Record
 from manual.arrays import Array
@@ -35,7 +34,7 @@ class Witness:
     parameters: Arrays
     gradients: Arrays
     express: Callable[[Arrays], Arrays]
-    blocks: Blocks
+    blocks: Callable[[str, Array], Arrays]
     x: Array
     d_state: Arrays
     lengths: Sequence[int] | None = None

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from compare.agreement import Difference
-from compare.cells.equations import equation
 from compare.checker.compare import Compared
+from compare.checker.notation import Notation
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Fault:
     code: str
 
     @classmethod
-    def of(cls, one: Compared, cell: str, hint: str) -> "Fault":
+    def of(cls, one: Compared, notation: Notation, hint: str) -> "Fault":
         """Make a fault of a compared quantity."""
-        found = equation(cell, one.name)
+        found = notation.equation(one.name)
         place = one.places[one.worst] if one.places else None
         if place:
             linecache.checkcache(place.file)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.cells.equations import equation
 from compare.checker.compare import Compared
+from compare.checker.notation import Notation
 from compare.checker.report.fault import finite
 from compare.checker.report.report import Report
 from manual.arrays import Array
@@ -21,7 +21,7 @@ MANY = 30_000
 DIGITS, FEW = 5, 2
 
 
-def quantity(one: Compared, cell: str, shown: int = SHOWN) -> dict[str, Any]:
+def quantity(one: Compared, notation: Notation, shown: int = SHOWN) -> dict[str, Any]:
     """Return a compared quantity as data.
 
     ``whole`` is the name of the parameter of which it is one gate, or its own. ``actual`` is a list by row of the
@@ -31,10 +31,10 @@ def quantity(one: Compared, cell: str, shown: int = SHOWN) -> dict[str, Any]:
 
     Args:
         one: the quantity.
-        cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
+        notation: what its name stands for.
         shown: the largest number of rows and units.
     """
-    found = equation(cell, one.name)
+    found = notation.equation(one.name, one.gate)
     place = one.places[one.worst] if one.places else None
     data: dict[str, Any] = {
         "name": one.name,
@@ -43,7 +43,7 @@ def quantity(one: Compared, cell: str, shown: int = SHOWN) -> dict[str, Any]:
         "gate": one.gate,
         "kind": one.kind,
         "backward": one.kind in ("adjoint", "d_input", "gradient"),
-        "equation": number_of(one, found.number),
+        "equation": found.number.partition(", ")[0],
         "formula": found.formula,
         "agrees": one.agrees,
         "problem": one.problem,
@@ -75,24 +75,17 @@ def displayed(report: Report) -> dict[str, Any]:
     fed_back: list[dict[str, Any]] = []
     for shown in (SHOWN, SHOWN // 2, SHOWN // 4, SHOWN // 8, SHOWN // 16):
         as_run, fed_back = (
-            [quantity(one, report.cell, shown) for one in run] for run in (report.as_run, report.fed_back)
+            [quantity(one, report.notation, shown) for one in run] for run in (report.as_run, report.fed_back)
         )
         if sum(np.size(one.get(part, ())) for one in as_run + fed_back for part in ("actual", "right")) <= MANY:
             break
     return {
-        "cell": report.cell,
+        "cell": report.notation.cell_name,
         "text": str(report),
         "verdict": report.verdict().plain,
         "as_run": as_run,
         "fed_back": fed_back,
     }
-
-
-def number_of(one: Compared, numbers: str) -> str:
-    """Return the number of a quantity's equation; of several, that of its gate, or else the first."""
-    several = numbers.split(", ")
-    gates = {2: ("i", "o"), 3: ("i", "f", "o")}.get(len(several), ())
-    return dict(zip(gates, several)).get(one.gate, several[0])
 
 
 def _grid(parts: list[Array], one: Compared) -> Array | None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from compare.agreement import Difference
 from compare.checker.compare import Compared
+from compare.checker.notation import Notation
 from compare.checker.report import picture, wording
 from compare.checker.report.fault import Fault, finite
 
@@ -29,7 +30,7 @@ class Report:
 
     Args:
         subject: names what was checked.
-        cell: a key of ``equations.EQUATIONS``; "" if the derivation is not of a cell.
+        notation: what its names stand for.
         dtype: the precision it was checked in.
         tolerance: the largest relative error that passes in double precision.
         k: below double precision, the permitted error as a multiple of autograd's own.
@@ -52,7 +53,7 @@ class Report:
     """
 
     subject: str
-    cell: str
+    notation: Notation
     dtype: str
     tolerance: float
     k: float

@@ -1,4 +1,5 @@
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,23 @@ import torch
 
 import manual
 import torch_impl
-from compare.cells.equations import EQUATIONS, equation
-from compare.cells.layer import layer_problem
+from compare.cells import CELLS, Form
+from compare.cells.layer import form_of, layer_problem
 from compare.checker.reference import Autograd, call_recurrent, of_module
 
 DERIVATION = Path(__file__).parent.parent.parent.parent / "manual" / "DERIVATION.md"
 
 
+def every_form():
+    """All forms of all cells, also those that no layer has."""
+    for cell in CELLS.values():
+        values = [[2 if value is int else value for value in option.values] for option in cell.options.values()]
+        yield from (Form(cell, dict(zip(cell.options, chosen))) for chosen in product(*values))
+
+
 def test_every_number_is_derived():
     derived = set(re.findall(r"\\tag\{(\w+)\}", DERIVATION.read_text()))
-    numbers = {n for table in EQUATIONS.values() for e in table.values() for n in e.number.split(", ") if n}
+    numbers = {n for form in every_form() for e in form.equations.values() for n in e.number.split(", ") if n}
     assert numbers <= derived
 
 
@@ -37,13 +45,13 @@ def test_every_name_has_an_equation(cell):
     problem = layer_problem(layer, 6, 3, np.random.default_rng(1))
     right = Autograd(of_module(twin, call_recurrent()), problem).run()
     names = {name for name, _ in right.record} | set(right.answer.tensors())
-    assert {name for name in names if not equation(cell.removesuffix(" projected"), name).formula} == set()
+    assert {name for name in names if not form_of(layer).equation(name).formula} == set()
 
 
 def test_a_parameter_of_one_gate_has_the_equation_of_all():
-    assert equation("lstm", "weight_ih_f") == equation("lstm", "weight_ih_l0_reverse") == EQUATIONS["lstm"]["weight_ih"]
+    form = Form(CELLS["lstm"])
+    assert form.equation("weight_ih_f") == form.equation("weight_ih_l0_reverse") == form.equations["weight_ih"]
 
 
 def test_an_unknown_name_has_none():
-    assert equation("lstm", "zeta").number == ""
-    assert equation("", "d_h").formula == ""
+    assert Form(CELLS["lstm"]).equation("zeta").number == ""

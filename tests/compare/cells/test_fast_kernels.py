@@ -46,7 +46,7 @@ def test_a_fast_kernel_that_differs_is_noticed_in_what_it_returns_and_nothing_el
 def test_a_layer_whose_fast_kernel_differs_does_not_agree_though_its_equations_are_right(monkeypatch):
     monkeypatch.setattr("manual.fast.rnn.add", lambda a, b, out: np.copyto(out, b))
     layer = LAYERS["rnn"]()
-    checked = check_layer(layer, torch_impl.RNN(4, 5).double(), "rnn")
+    checked = check_layer(layer, torch_impl.RNN(4, 5).double())
     assert not checked.faults
     assert not checked.agrees
     assert "d_x" in checked.fast_faults

@@ -141,7 +141,7 @@ def test_a_fault_is_named(name, tmp_path):
     [
         (
             "{'peepholes': True, 'output_tanh': False}",
-            "output_tanh: expected True with peepholes or coupled, got False",
+            "output_tanh: expected True with peepholes, got False",
         ),
         ("{'coupled': True}", "gates: expected 'i g o' in any order, got 'i f g o'"),
         ("{'peepholes': 1.5}", "peepholes: expected False or True, got 1.5"),

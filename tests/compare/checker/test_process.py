@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 from derived import write
 
+from compare.cells.check import check_file
 from compare.checker.process import check_within
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ os.wait()
 
 
 def check(path, seconds=60, memory=8):
-    return check_within(seconds, memory, path)
+    return check_within(check_file, seconds, memory, path)
 
 
 def message(path, seconds=60, memory=8):
@@ -102,7 +103,7 @@ def test_an_error_in_the_reference_is_shown_from_the_reference_on(tmp_path, prel
     )
     reference.write_text("def reference(x):\n    return x + x[:1, :2]\n")
     with pytest.raises(ValueError) as error:
-        check_within(60, 8, mine, (reference, "reference"))
+        check_within(check_file, 60, 8, mine, (reference, "reference"))
     text = str(error.value)
     assert text.count('File "') == text.count(str(reference)) == 1
     assert "return x + x[:1, :2]" in text

@@ -105,14 +105,6 @@ def test_adam_is_set_up_as_the_settings_say_on_every_side():
         assert (group["lr"], group["weight_decay"]) == (0.7, 0.01)
 
 
-@pytest.mark.parametrize("reset_after, form", [(True, "gru"), (False, "gru, reset before")])
-def test_equations_are_checked_in_the_form_of_the_cell(monkeypatch, reset_after, form):
-    lockstep = Adding(Settings(cell="gru", hidden_size=3)).set_up()
-    lockstep.manual.model.recurrent.kernel.reset_after = reset_after
-    monkeypatch.setattr("compare.lockstep.training.check_layer", lambda layer, twin, cell, seed: (cell, seed))
-    assert check_equations(lockstep, None, Settings(cell="gru", seed=4)) == (form, 4)
-
-
 def test_equations_that_raise_are_a_failure_that_names_them_and_nothing_is_checked(monkeypatch):
     def check_layer(*arguments, **options):
         raise FloatingPointError("overflow")
@@ -120,7 +112,7 @@ def test_equations_that_raise_are_a_failure_that_names_them_and_nothing_is_check
     monkeypatch.setattr("compare.lockstep.training.check_layer", check_layer)
     lockstep = Adding(Settings(cell="gru", hidden_size=3)).set_up()
     checked = check_equations(lockstep, None, Settings(cell="gru"))
-    assert (checked.subject, checked.cell, checked.tolerance, checked.as_run) == ("", "gru", lockstep.tolerance, [])
+    assert (checked.subject, checked.tolerance, checked.as_run) == ("", lockstep.tolerance, [])
     (failure,) = lockstep.failures
     assert "each equation" in failure and "FloatingPointError: overflow" in failure
 

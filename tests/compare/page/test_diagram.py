@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from compare.cells.equations import EQUATIONS
+from compare.cells import CELLS, Form
 from compare.page.diagram import Diagram, in_order, node_of, of_cell
 
 GATES = {
@@ -22,42 +22,51 @@ GRU = {("x", "r"), ("x", "z"), ("x", "n"), ("h_prev", "r"), ("h_prev", "z"), ("h
     ("r", "n"), ("q", "n"), ("n", "h"), ("z", "h"),
 }  # fmt: skip
 
-#: Of each form: the cell, the names shown, and the arrows.
+#: Of each form: the names shown, and the arrows.
+LSTM_NAMES = "x h_prev c_prev z_i i z_f f z_g g z_o o c h"
+PROJECTED = LSTM - {("c", "h"), ("o", "h")} | {("c", "m"), ("o", "m"), ("m", "h")}
+COUPLED = LSTM - {("x", "f"), ("h_prev", "f")} | {("i", "f")}
 FORMS = {
-    "lstm": ("lstm", "x h_prev c_prev z_i i z_f f z_g g z_o o c h", LSTM),
-    "lstm, projection": ("lstm", "x h_prev c_prev z_i i z_f f z_g g z_o o c m h", LSTM - {("c", "h"), ("o", "h")} | {
-        ("c", "m"), ("o", "m"), ("m", "h"),
-    }),
-    "lstm, peepholes": ("lstm", "x h_prev c_prev z_i i z_f f z_g g z_o o c h", LSTM | {
-        ("c_prev", "i"), ("c_prev", "f"), ("c", "o"),
-    }),
-    "lstm, coupled": ("lstm", "x h_prev c_prev z_i i f z_g g z_o o c h", LSTM - {("x", "f"), ("h_prev", "f")} | {
-        ("i", "f"),
-    }),
-    "gru": ("gru", "x h_prev z_r r z_z z q z_n n h", GRU),
-    "gru, reset before": ("gru", "x h_prev z_r r z_z z q z_n n h", GRU - {("r", "n")} | {("r", "q")}),
-    "rnn": ("rnn", "x h_prev z_h h", {("x", "h"), ("h_prev", "h")}),
-}  # fmt: skip
+    Form(CELLS[cell], options).name: (Form(CELLS[cell], options), names, arrows)
+    for cell, options, names, arrows in (
+        ("lstm", {}, LSTM_NAMES, LSTM),
+        (
+            "lstm",
+            {"proj_size": 2},
+            f"{LSTM_NAMES} m",
+            LSTM - {("c", "h"), ("o", "h")} | {("c", "m"), ("o", "m"), ("m", "h")},
+        ),
+        ("lstm", {"peepholes": True}, LSTM_NAMES, LSTM | {("c_prev", "i"), ("c_prev", "f"), ("c", "o")}),
+        (
+            "lstm",
+            {"coupled": True},
+            LSTM_NAMES.replace("z_f ", ""),
+            LSTM - {("x", "f"), ("h_prev", "f")} | {("i", "f")},
+        ),
+        ("gru", {}, "x h_prev z_r r z_z z q z_n n h", GRU),
+        ("gru", {"reset_after": False}, "x h_prev z_r r z_z z q z_n n h", GRU - {("r", "n")} | {("r", "q")}),
+        ("rnn", {}, "x h_prev z_h h", {("x", "h"), ("h_prev", "h")}),
+    )
+}
 
 
-def quantity(name: str, kind: str = "value", steps: int = 4, units: int = 3) -> dict:
+def quantity(name: str, kind: str = "value", steps: int = 4, units: int = 3, form: Form | None = None) -> dict:
     values = [[[0.5] * units] * max(steps, 1)] * 2
     return {
         **{"name": name, "whole": name, "label": name, "id": name, "kind": kind, "backward": kind != "value"},
-        **{"actual": values, "steps": list(range(steps))},
+        **{"actual": values, "steps": list(range(steps)), "formula": form.equation(name).formula if form else ""},
     }
 
 
 def drawn(form: str) -> Diagram:
-    cell, names, _ = FORMS[form]
-    adjoints = [f"d_{name}" for name in names.split()]
-    shown = [quantity(name) for name in names.split()] + [quantity(name, "adjoint") for name in adjoints]
-    return of_cell(cell, form, [*shown, quantity("weight_ih", "gradient", 0), quantity("bias_hh", "gradient", 0)])
+    of, names, _ = FORMS[form]
+    shown = [quantity(name, form=of) for name in names.split()]
+    shown += [quantity(f"d_{name}", "adjoint", form=of) for name in names.split()]
+    return of_cell(of.cell, [*shown, quantity("weight_ih", "gradient", 0), quantity("bias_hh", "gradient", 0)])
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_arrows_are_the_uses(form):
-    assert form in EQUATIONS
     assert {(edge.source, edge.target) for edge in drawn(form).edges} == FORMS[form][2]
 
 
@@ -84,7 +93,7 @@ def test_values_come_before_adjoints_and_parameters_have_a_node_without_values()
 
 
 def test_what_is_not_shown_has_no_node_and_no_arrow():
-    diagram = of_cell("lstm", "lstm", [quantity("c"), quantity("h"), quantity("d_c", "adjoint")])
+    diagram = of_cell(CELLS["lstm"], [quantity("c"), quantity("h", form=FORMS["lstm"][0]), quantity("d_c", "adjoint")])
     assert [node.name for node in diagram.nodes] == ["c", "h"]
     assert [(edge.source, edge.target) for edge in diagram.edges] == [("c", "h")]
 

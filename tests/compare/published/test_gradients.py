@@ -28,8 +28,7 @@ def test_a_deviation_is_of_all_gradients_as_one_vector():
     class Half:
         """A system whose gradient is half the true one."""
 
-        cell, layout = "lstm", SYSTEMS["no-bias LSTM"].layout
-        gates = SYSTEMS["no-bias LSTM"].gates
+        cell, layout, form = "lstm", SYSTEMS["no-bias LSTM"].layout, SYSTEMS["no-bias LSTM"].form
         express, weights = SYSTEMS["no-bias LSTM"].express, SYSTEMS["no-bias LSTM"].weights
 
         def solve(self, problem):

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from derived import write
 
+from compare.cells import CELLS, Form
 from compare.cells.check import check_file
 from compare.checker.compare import Compared
-from compare.checker.report.quantities import DIGITS, SHOWN, displayed, number_of, quantity
+from compare.checker.notation import Notation
+from compare.checker.report.quantities import DIGITS, SHOWN, displayed, quantity
 
 T, B, H = 4, 3, 5
 
@@ -26,7 +28,7 @@ def values():
 
 
 def test_rows_then_columns_then_units(values):
-    data = quantity(compared(values, steps=tuple(range(T)), rows_axis=0), "lstm")
+    data = quantity(compared(values, steps=tuple(range(T)), rows_axis=0), Form(CELLS["lstm"]))
     assert (data["equation"], data["steps"], data["backward"]) == ("L6", [0, 1, 2, 3], False)
     assert np.shape(data["actual"]) == (B, T, H)
     assert data["actual"][2][1][4] == float(f"{values[1][2, 4]:.{DIGITS}g}")
@@ -34,18 +36,20 @@ def test_rows_then_columns_then_units(values):
 
 
 def test_rows_may_be_the_last_axis(values):
-    data = quantity(compared([v.T for v in values], steps=tuple(range(T)), rows_axis=1), "lstm")
-    assert data["actual"] == quantity(compared(values, steps=tuple(range(T)), rows_axis=0), "lstm")["actual"]
+    data = quantity(compared([v.T for v in values], steps=tuple(range(T)), rows_axis=1), Form(CELLS["lstm"]))
+    assert (
+        data["actual"] == quantity(compared(values, steps=tuple(range(T)), rows_axis=0), Form(CELLS["lstm"]))["actual"]
+    )
 
 
 def test_without_rows_there_is_one_for_all(values):
-    data = quantity(compared(values, steps=tuple(range(T))), "")
+    data = quantity(compared(values, steps=tuple(range(T))), Notation())
     assert np.shape(data["actual"]) == (1, T, B * H)
 
 
 def test_a_matrix_a_vector_and_a_number_have_columns_without_steps():
     for shape, grid in (((3, 4), (1, 3, 4)), ((3,), (1, 3, 1)), ((), (1, 1, 1)), ((3, 4, 2), (1, 3, 8))):
-        data = quantity(compared([np.full(shape, 0.25)], kind="gradient"), "")
+        data = quantity(compared([np.full(shape, 0.25)], kind="gradient"), Notation())
         assert np.shape(data["actual"]) == grid
         assert data["steps"] == [] and data["backward"]
 
@@ -53,41 +57,31 @@ def test_a_matrix_a_vector_and_a_number_have_columns_without_steps():
 def test_what_disagrees_has_the_reference_and_the_difference(values):
     right = [v.copy() for v in values]
     right[1][2, 4] -= 0.125
-    data = quantity(compared(values, right, tuple(range(T)), 0), "lstm")
+    data = quantity(compared(values, right, tuple(range(T)), 0), Form(CELLS["lstm"]))
     assert data["right"][2][1][4] == float(f"{values[1][2, 4] - 0.125:.{DIGITS}g}")
     assert np.argwhere(data["difference"]).tolist() == [[2, 1, 4]]
     assert data["difference"][2][1][4] == pytest.approx(0.125, abs=0.006)
 
 
 def test_other_shapes_and_no_numbers_have_no_grid():
-    data = quantity(compared([np.ones((2, 3))], [np.zeros((3, 2))]), "")
+    data = quantity(compared([np.ones((2, 3))], [np.zeros((3, 2))]), Notation())
     assert np.shape(data["actual"]) == (1, 2, 3)
     assert "right" not in data
-    assert quantity(compared([np.array(["a"])], [np.zeros(1)]), "")["actual"] == []
-    assert quantity(compared([np.ones(2), np.ones(3)], steps=(0, 1)), "")["actual"] == []
-    assert quantity(compared([np.ones((0, 3))]), "")["actual"] == []
+    assert quantity(compared([np.array(["a"])], [np.zeros(1)]), Notation())["actual"] == []
+    assert quantity(compared([np.ones(2), np.ones(3)], steps=(0, 1)), Notation())["actual"] == []
+    assert quantity(compared([np.ones((0, 3))]), Notation())["actual"] == []
 
 
 def test_what_is_not_finite_is_text_and_everything_is_json():
     one = compared([np.array([[np.nan, np.inf, -np.inf, 1.0]])], [np.zeros((1, 4))], rows_axis=0)
-    data = quantity(one, "")
+    data = quantity(one, Notation())
     assert data["actual"] == [[["nan", "inf", "-inf", 1.0]]]
     json.dumps(data, allow_nan=False)
 
 
 def test_large_arrays_are_cut():
-    data = quantity(compared([np.ones((50, 70))], kind="gradient"), "")
+    data = quantity(compared([np.ones((50, 70))], kind="gradient"), Notation())
     assert np.shape(data["actual"]) == (1, SHOWN, SHOWN)
-
-
-def test_of_several_numbers_the_gate_says_which():
-    def of(gate, numbers):
-        return number_of(compared([np.ones(2)], name="weight_ch", gate=gate, kind="gradient"), numbers)
-
-    assert [of(gate, "L29, L30, L31") for gate in "ifo"] == ["L29", "L30", "L31"]
-    assert [of(gate, "L29, L31") for gate in "io"] == ["L29", "L31"]
-    assert of("f", "L17, L18") == "L17"
-    assert of("", "L6") == "L6" and of("", "") == ""
 
 
 @pytest.mark.slow

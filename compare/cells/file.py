@@ -1,0 +1,127 @@
+"""A derivation of a cell in a user's file: its CELL, LAYOUT and OPTIONS."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from compare.cells import CELLS, Form
+from compare.cells.cell import unknown_key
+from compare.cells.hints.cell_hints import cell_hints
+from compare.cells.layout import FILE_KEYS, LaidOut, Layout
+from compare.cells.twins import twin
+from compare.checker.arguments import as_dtype
+from compare.checker.compare import Compared
+from compare.checker.derivations.problem import Answer, Arrays, Problem
+from compare.checker.expected import Expected
+from compare.checker.general_hints import general_hint
+from compare.checker.recorder import Record
+from compare.checker.reference import Autograd, Reference, of_module
+from compare.checker.trials import Trial
+from manual.arrays import Array, as_state, state_parts
+
+#: T, B, D, H and the scale of x for each trial: the usual sizes, all different, so that a transposed or swapped array
+#: does not fit; one step; one row; many steps; and pre-activations far into saturation.
+SIZES = ((6, 3, 4, 5, 1.0), (1, 2, 3, 4, 1.0), (5, 1, 2, 3, 1.0), (64, 2, 3, 4, 1.0), (4, 3, 2, 5, 20.0))
+
+
+class CellFile:
+    """The cell that a file derives, and how its weights lie.
+
+    Args:
+        form: the form of the cell.
+        layout: how its weights lie.
+    """
+
+    def __init__(self, form: Form, layout: Layout):
+        self.form, self.layout = form, layout
+        self.notation = LaidOut(form, layout)
+
+    @classmethod
+    def of(cls, module: ModuleType, where: str) -> "CellFile":
+        """Read CELL, LAYOUT and OPTIONS.
+
+        Raises:
+            ValueError: one of them is unknown.
+        """
+        cell = getattr(module, "CELL", None)
+        if cell not in CELLS:
+            other = "; anything else needs --reference FILE:NAME" if cell is None else ""
+            raise ValueError(f"CELL: expected one of {', '.join(CELLS)} in {where}, got {cell!r}{other}")
+        form = Form(CELLS[cell], getattr(module, "OPTIONS", {}))
+        if form.options.get("proj_size"):
+            raise ValueError("OPTIONS: proj_size: expected 0, since LAYOUT has no place for a projection")
+        twin(form, 1, 1)  # whose options may not go together
+        given = getattr(module, "LAYOUT", {})
+        for key in given:
+            if key not in FILE_KEYS:
+                raise ValueError(unknown_key("LAYOUT", key, dict.fromkeys(FILE_KEYS)))
+        keys: dict[str, Any] = {"gates": " ".join(form.gates)}
+        keys |= {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        layout = Layout(**keys, peepholes=bool(form.options.get("peepholes")))
+        layout.check_gates(form.gates)
+        return cls(form, layout)
+
+    def trials(self, dtype: str, seed: int) -> list[Trial]:
+        """Make a problem in the file's layout, and its reference, at each size."""
+        return [self._trial(*size, dtype, np.random.default_rng(seed)) for size in SIZES]
+
+    def _trial(self, T: int, B: int, D: int, H: int, scale: float, dtype: str, rng: np.random.Generator) -> Trial:
+        def normal(*shape: int) -> Array:
+            return np.asarray(rng.normal(size=shape))
+
+        inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in self.form.cell.states}
+        d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.form.cell.states}
+        theirs = as_dtype(self.layout.draw(D, H, rng), dtype)
+        inputs, d_outputs = (as_dtype(arrays, dtype) for arrays in (inputs, d_outputs))
+        canonical = self.layout.parameters(theirs)
+        ours = Problem({f"{name}_l0": array for name, array in canonical.items()}, inputs, d_outputs)
+
+        def call(run: Callable[..., Any], inputs: list[Any], recorder: Any) -> tuple[Any, ...]:
+            """Run one layer, without a layer axis in the state and without a suffix on the names."""
+            x, *state = inputs
+            output, last = run(
+                x,
+                as_state(s[None] for s in state),
+                probe=lambda name, t, value: recorder(name.removesuffix("_l0"), t, value),
+            )
+            return output, *(s[0] for s in state_parts(last))
+
+        autograd = Autograd(of_module(twin(self.form, D, H), call), ours)
+
+        def reference(*arguments: Any, **options: Any) -> Reference:
+            return self._translated(autograd.run(*arguments, **options))
+
+        label = f"T = {T}, B = {B}, D = {D}, H = {H}" + (", large values" if scale > 1 else "")
+        problem = Problem(theirs, self._all_turned(inputs), self._all_turned(d_outputs))
+        axes = {"T": T, "B": B}
+        return Trial(label, problem, reference, axes, rows_last=self.layout.vectors == "columns")
+
+    @property
+    def hint(self) -> Callable[[Trial, Expected, Compared], str]:
+        """The function that describes a fault."""
+        if self.layout.vectors == "columns":
+            return general_hint
+
+        def d_state(trial: Trial) -> Arrays:
+            return {name: trial.problem.d_outputs[f"{name}_n"][None] for name in self.form.cell.states}
+
+        return cell_hints(self.form, self.layout.blocks, d_state, self.express, self.layout.parameters)
+
+    def express(self, gradients: Arrays) -> Arrays:
+        """Convert gradients from PyTorch's layout to the file's."""
+        return self.layout.of_gradients({n.removesuffix("_l0"): a for n, a in gradients.items()})
+
+    def _turned(self, array: Array) -> Array:
+        """Swap the last two axes if vectors are columns."""
+        return array.swapaxes(-1, -2).copy() if self.layout.vectors == "columns" and array.ndim > 1 else array
+
+    def _all_turned(self, arrays: Arrays) -> Arrays:
+        return {name: self._turned(array) for name, array in arrays.items()}
+
+    def _translated(self, right: Reference) -> Reference:
+        record: Record = {key: self._turned(value) for key, value in right.record.items()}
+        answer = right.answer
+        outputs, d_inputs = self._all_turned(answer.outputs), self._all_turned(answer.d_inputs)
+        return Reference(record, Answer(outputs, d_inputs, self.express(answer.gradients)))
