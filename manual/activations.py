@@ -46,6 +46,17 @@ def relu_derivative(a: Array, out: Array | None = None) -> Array:
     return _put((a.real > 0).astype(a.dtype), out)  # (A5)
 
 
+def softmax(z: Array) -> Array:
+    """Return e^z / Σ e^z over the last axis, for z of any shape; the largest z is subtracted, so nothing overflows."""
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)  # (A6)
+
+
+def softmax_backward(y: Array, d_y: Array) -> Array:
+    """Return the gradient of z from ``y`` = softmax(z) and its gradient, of the same shape."""
+    return y * (d_y - (d_y * y).sum(axis=-1, keepdims=True))  # (A7)
+
+
 def _put(array: Array, out: Array | None) -> Array:
     if out is None:
         return array

@@ -1,5 +1,7 @@
 """Random networks of recurrent layers and a readout, and what they consist of and compute."""
 
+from dataclasses import replace
+
 import numpy as np
 
 import manual
@@ -7,7 +9,7 @@ from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network
 
 
-def network_of(form, layers=2, directions=1, readout=True, dtype="float64", lacking=False):
+def network_of(form, layers=2, directions=1, readout=True, dtype="float64", lacking=False, **edges):
     """A network with random weights. A framework with one bias holds it exactly: its second biases are zeros."""
     rng = np.random.default_rng(0)
     layer = FORMS[form].layer(manual, 3, 5, num_layers=layers, bidirectional=directions == 2, dtype=dtype, rng=rng)
@@ -15,7 +17,7 @@ def network_of(form, layers=2, directions=1, readout=True, dtype="float64", lack
         array[...] = 0 if lacking and name.startswith("bias_hh") else rng.normal(scale=0.5, size=array.shape)
     linear = manual.Linear(5 * directions, 4, dtype=dtype, rng=rng)
     linear.parameters["bias"][...] = rng.normal(size=4)
-    return Network.of(manual.Model(layer, linear) if readout else layer)
+    return replace(Network.of(manual.Model(layer, linear) if readout else layer), **edges)
 
 
 def bits(network):

@@ -1,10 +1,12 @@
 """``convert``: weights from one framework to another."""
 
 import argparse
+import json
 from pathlib import Path
 
 from compare.commands import AGREE
-from compare.frameworks import conversion
+from compare.frameworks import files
+from compare.frameworks.files.reading import Proof
 from compare.frameworks.layouts import LAYOUTS
 
 
@@ -14,7 +16,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "Write the recurrent layers and the readout in FILE, such as the weights.safetensors that train leaves behind, "
         "as another framework has them. Names that end in .safetensors or .npz are arrays in any framework's layout, "
         ".onnx an ONNX model, .keras and .weights.h5 a Keras model and its weights, .msgpack the parameters of a Flax "
-        "model. Where a framework cannot hold the network, an error says why. Exit status: 0 written, 2 bad input."
+        "model. Where the framework is installed, both files are run on random numbers, and nothing is written unless "
+        "the outputs agree. Where a framework cannot hold the network, an error says why. Exit status: 0 written, 2 "
+        "bad input."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="what to read")
     layouts = ", ".join(LAYOUTS)
@@ -28,13 +32,44 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             help=f"{meaning}: {layouts}",
         )
     parser.add_argument("--out", type=Path, metavar="FILE", required=True, help="what to write")
+    parser.add_argument(
+        "--part",
+        default="",
+        metavar="NAME",
+        help="of a model, read only the layers chained to the recurrent layer NAME",
+    )
+    parser.add_argument("--no-proof", action="store_true", help="do not run what is read and written")
+    parser.add_argument("--json", action="store_true", help="print what was read and written as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, write, say what it was."""
-    network = conversion.read(options.file, options.from_)
-    conversion.write(options.out, options.to_, network)
+    reading = files.read(options.file, options.from_, options.part, not options.no_proof)
+    network = reading.network
+    written = files.write(options.out, options.to_, network, not options.no_proof)
     source, target = (LAYOUTS[name][network.form].gates for name in (options.from_, options.to_))
+    if options.json:
+        found = {
+            "network": network.title,
+            "from": options.from_,
+            "to": options.to_,
+            "out": str(options.out),
+            "assumed": reading.assumed,
+            "left_out": reading.left_out,
+            "read": {"proof": reading.proof.words, "error": reading.proof.error},
+            "written": {"proof": written.words, "error": written.error},
+        }
+        print(json.dumps(found, indent=2))
+        return AGREE
     print(f"{network.title}: {options.from_} ({source}) to {options.to_} ({target})")
-    print(f"Written to {options.out}")
+    for heading, phrases in (("Assumed", reading.assumed), ("Left out", reading.left_out)):
+        if phrases:
+            print(f"{heading}: {'; '.join(phrases)}")
+    print(f"Read: {_in_words(reading.proof)}")
+    print(f"Written to {options.out}: {_in_words(written)}")
     return AGREE
+
+
+def _in_words(proof: Proof) -> str:
+    """Return what came out of running both."""
+    return f"proof {proof.words}" if proof.error is None else f"{proof.words} to {proof.error:.0e}"

@@ -11,5 +11,6 @@ FORMS = {
         Form(CELLS["gru"], {"reset_after": False}),
         Form(CELLS["rnn"]),
         Form(CELLS["rnn"], {"nonlinearity": "relu"}),
+        Form(CELLS["rnn"], {"nonlinearity": "sigmoid"}),
     )
 }

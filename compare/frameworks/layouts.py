@@ -33,6 +33,7 @@ LAYOUTS: dict[str, dict[str, Layout]] = {
         "gru, reset before": Layout("z r n", columns=True, biases=1, names=_KERAS),
         "rnn": _KERAS_RNN,
         "rnn, relu": _KERAS_RNN,
+        "rnn, sigmoid": _KERAS_RNN,
     },
     "linen": {
         "lstm": Layout("i f g o", columns=True, biases=1, names=_LINEN | {"bias": "h{gate}/bias"}),
@@ -79,6 +80,7 @@ LAYOUTS: dict[str, dict[str, Layout]] = {
         "gru, reset before": _ONNX_GRU,
         "rnn": _ONNX_RNN,
         "rnn, relu": _ONNX_RNN,
+        "rnn, sigmoid": _ONNX_RNN,
     },
     "mlx": {
         "lstm": Layout("i f g o", biases=1, names=_MLX | {"bias": "bias"}),

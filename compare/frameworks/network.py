@@ -1,8 +1,9 @@
 """A stack of recurrent layers with or without a readout, as every reader returns it and every writer takes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 import manual
 from compare.cells.layer import form_of
@@ -14,21 +15,28 @@ from manual.recurrent import Recurrent
 
 @dataclass(frozen=True)
 class Network:
-    """The weights of a network, under PyTorch's names and in its layout.
+    """The weights of a network, under PyTorch's names and in its layout, and what it does at its edges.
 
     Args:
         form: the key of ``FORMS`` of all its recurrent layers.
-        layers: of each layer the weights of each direction: weight_ih, weight_hh, bias_ih, bias_hh.
+        layers: of each layer the weights of each direction: weight_ih, weight_hh, bias_ih, bias_hh; weight_ch of
+            peepholes, weight_hr of a projection.
         readout: weight (O, directions * H) and bias (O,) of a linear layer, or nothing.
+        activation: what the readout ends in, as in ``manual.Model``.
+        final: whether the readout, or the caller if there is none, gets only the final h of the last layer.
+        batch_first: whether it takes x as (B, T, D), and not as (T, B, D).
     """
 
     form: str
     layers: list[list[Arrays]]
     readout: Arrays
+    activation: str = "linear"
+    final: bool = False
+    batch_first: bool = False
 
     @classmethod
     def of(cls, model: manual.Model | Recurrent) -> "Network":
-        """Return the network that a model or layer of ``manual`` is. Copies.
+        """Return the network that a model or layer of ``manual`` is. Copies; a bias that it lacks is zero.
 
         Raises:
             ValueError: no framework has such a layer.
@@ -41,9 +49,16 @@ class Network:
             raise ValueError(f"layer: expected one of {'; '.join(FORMS)}, got {form.name}")
         readout = model.readout.parameters if isinstance(model, manual.Model) else {}
         sweeps = [{name: recurrent.parameters[full].copy() for name, full in sweep.names} for sweep in recurrent.sweeps]
+        for arrays in sweeps:
+            for name in ("bias_ih", "bias_hh"):
+                arrays.setdefault(name, np.zeros_like(arrays["weight_hh"][:, 0]))
         K = recurrent.directions
         layers = [sweeps[k : k + K] for k in range(0, len(sweeps), K)]
-        return cls(form.name, layers, {name: array.copy() for name, array in readout.items()})
+        own = {name: array.copy() for name, array in readout.items()}
+        if own:
+            own.setdefault("bias", np.zeros_like(own["weight"][:, 0]))
+        edges = (model.activation, model.final) if isinstance(model, manual.Model) else ("linear", False)
+        return cls(form.name, layers, own, *edges, recurrent.batch_first)
 
     def model(self) -> manual.Model | Recurrent:
         """Return the model of ``manual`` with these weights, or the layer alone where there is no readout. Copies.
@@ -55,14 +70,19 @@ class Network:
             raise ValueError("layers: expected one direction in all or both in all")
         first = self.layers[0][0]
         H, dtype, rng = first["weight_hh"].shape[1], first["weight_hh"].dtype, np.random.default_rng(0)
+        projected = {}
+        if "weight_hr" in first:
+            projected["proj_size"], H = first["weight_hr"].shape
         layer: Recurrent = FORMS[self.form].layer(
             manual,
             first["weight_ih"].shape[1],
             H,
             num_layers=len(self.layers),
             bidirectional=len(self.layers[0]) == 2,
+            batch_first=self.batch_first,
             dtype=dtype,
             rng=rng,
+            **projected,
         )
         for sweep, arrays in zip(layer.sweeps, [arrays for layer in self.layers for arrays in layer], strict=True):
             for name, full in sweep.names:
@@ -75,7 +95,12 @@ class Network:
         linear = manual.Linear(width, O, dtype=dtype, rng=rng)
         for name, array in self.readout.items():
             _copy(f"readout.{name}", array, linear.parameters[name])
-        return manual.Model(layer, linear)
+        return manual.Model(layer, linear, self.activation, self.final)
+
+    def astype(self, dtype: DTypeLike) -> "Network":
+        """Return the network with weights of another dtype."""
+        layers = [[{n: a.astype(dtype) for n, a in arrays.items()} for arrays in layer] for layer in self.layers]
+        return replace(self, layers=layers, readout={name: array.astype(dtype) for name, array in self.readout.items()})
 
     @property
     def title(self) -> str:
@@ -83,7 +108,10 @@ class Network:
         H, D = self.layers[0][0]["weight_hh"].shape[1], self.layers[0][0]["weight_ih"].shape[1]
         count, ways = len(self.layers), "both directions, " if len(self.layers[0]) == 2 else ""
         readout = f", readout to {len(self.readout['bias'])}" if self.readout else ""
-        return f"{self.form}, {ways}{count} layer{'s' * (count > 1)} from {D} to {H}{readout}"
+        activation = f" with {self.activation}" if self.activation != "linear" else ""
+        final = ", of the final state alone" if self.final else ""
+        order = ", batch first" if self.batch_first else ""
+        return f"{self.form}, {ways}{count} layer{'s' * (count > 1)} from {D} to {H}{readout}{activation}{final}{order}"
 
 
 def _copy(name: str, source: Array, target: Array) -> None:

@@ -116,7 +116,7 @@ def _compared(model: manual.Model, form: Form, sums: Sums) -> tuple[list[Row], l
 def _problem(model: manual.Model, x: Array, y: Array) -> Problem:
     """Return the arguments of the recurrent layers, with the gradient of the loss of the last bit of each sum."""
     layer = model.recurrent
-    logits, _, (_, tape) = model.forward(x, training=False)
+    logits, _, (_, tape, *_) = model.forward(x, training=False)
     _, d_loss = manual.LOSSES["bce"]
     d_logits = np.zeros_like(logits)
     d_logits[-1] = d_loss(logits[-1], y[-1])

@@ -14,6 +14,7 @@ from torch.func import functional_call
 import manual
 from compare.published.networks import Gradients
 from manual.arrays import Array, Probe
+from manual.model import ModelTape
 from manual.recurrent import State
 
 GATES = 4  # of an LSTM
@@ -47,7 +48,7 @@ class ScalarBiasModel(manual.Model):
 
     def forward(
         self, x: Array, state: State | None = None, out: Any = None, **options: Any
-    ) -> tuple[Array, State, tuple[Any, Any]]:
+    ) -> tuple[Array, State, ModelTape]:
         """Return the logits (T, B, 1) for x (T, B, D), the final state, and the tape."""
         b_ih = self.recurrent.parameters["bias_ih_l0"]
         b_ih[...] = np.repeat(self.bias, len(b_ih) // GATES)  # (W5)

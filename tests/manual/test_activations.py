@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from oracles import complex_step, relative_error
 
-from manual.activations import ACTIVATIONS, relu, relu_derivative, sigmoid, sigmoid_derivative, tanh_derivative
+from manual.activations import (
+    ACTIVATIONS,
+    relu,
+    relu_derivative,
+    sigmoid,
+    sigmoid_derivative,
+    softmax,
+    softmax_backward,
+    tanh_derivative,
+)
 
 Z = np.random.default_rng(0).normal(0, 2, (3, 4))
 
@@ -41,6 +50,17 @@ def test_equation_a4():
 def test_equation_a5():
     assert np.array_equal(relu_derivative(relu(Z)), complex_step(lambda z: relu(z).sum(), Z))
     assert relu_derivative(np.array(0.0)) == 0
+
+
+def test_equation_a6():
+    assert relative_error(softmax(Z), np.exp(Z) / np.exp(Z).sum(axis=-1)[:, None]) < 1e-15
+    assert np.array_equal(softmax(np.array([1e4, 0.0, -1e4])), [1, 0, 0])
+
+
+def test_equation_a7():
+    d_y = np.random.default_rng(1).normal(size=Z.shape)
+    expected = complex_step(lambda z: (np.exp(z) / np.exp(z).sum(axis=-1)[:, None] * d_y).sum(), Z)
+    assert relative_error(softmax_backward(softmax(Z), d_y), expected) < 1e-14
 
 
 def test_sigmoid_saturates_without_a_warning():

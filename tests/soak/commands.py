@@ -25,7 +25,7 @@ import compare.commands.train  # noqa: F401 - imported before the processes are 
 import manual
 from compare.cli import main
 from compare.commands import COMMANDS
-from compare.frameworks import conversion
+from compare.frameworks import files
 from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network
 
@@ -200,7 +200,7 @@ def _fill(folder: Path, seed: int) -> None:
     layer = FORMS["lstm"].layer(manual, 3, 5, rng=np.random.default_rng(seed))
     network = Network.of(manual.Model(layer, manual.Linear(5, 2, rng=np.random.default_rng(seed))))
     for ending in ("safetensors", "npz"):
-        conversion.write(folder / f"weights.{ending}", "torch", network)
+        files.write(folder / f"weights.{ending}", "torch", network)
 
 
 def _forked(arguments: list[str], folder: Path, rng: random.Random) -> int:

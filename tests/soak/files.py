@@ -29,7 +29,7 @@ from compare.cells.check import check_file
 from compare.checker.derivations.file import load
 from compare.cli import main
 from compare.commands import running
-from compare.frameworks import conversion
+from compare.frameworks import files
 from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network
 
@@ -59,7 +59,7 @@ def _weights(rng: random.Random, folder: Path) -> str:
     ending, framework, guarded = rng.choice(KINDS)
     network = _network(rng)
     path, out = folder / f"weights{ending}", folder / "out.npz"
-    in_child(lambda: conversion.write(path, framework, network), seconds=60)
+    in_child(lambda: files.write(path, framework, network), seconds=60)
     whole = path.read_bytes()
     damage = rng.choice(DAMAGES)
     path.write_bytes(damage(rng, whole))
@@ -72,7 +72,7 @@ def _weights(rng: random.Random, folder: Path) -> str:
             status = main(arguments)
         if status:
             return status, errors.getvalue(), 0.0
-        return status, "", _difference(conversion.read(out, "torch"), network)
+        return status, "", _difference(files.read(out, "torch").network, network)
 
     status, error, difference = in_child(task, seconds=60)
     if status == 2 and error.count("\n") == 1 and not out.exists():
@@ -343,8 +343,8 @@ TEXT_DAMAGES: list[Callable[[random.Random, bytes], bytes]] = [
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    conversion.import_module("compare.frameworks.keras_files").import_keras()  # before the processes are forked
-    conversion.import_module("compare.frameworks.onnx_files")
+    files.import_module("compare.frameworks.files.keras_write").import_keras()  # before the processes are forked
+    files.import_module("compare.frameworks.files.onnx_write")
     sys.stdout.reconfigure(line_buffering=True)
     with TemporaryDirectory() as place:
         RUNS = Path(place) / "runs"

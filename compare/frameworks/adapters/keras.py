@@ -14,6 +14,7 @@ LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gru, reset before": (keras.layers.GRU, {"reset_after": False}),
     "rnn": (keras.layers.SimpleRNN, {}),
     "rnn, relu": (keras.layers.SimpleRNN, {"activation": "relu"}),
+    "rnn, sigmoid": (keras.layers.SimpleRNN, {"activation": "sigmoid"}),
 }
 
 

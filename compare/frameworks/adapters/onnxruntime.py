@@ -6,7 +6,7 @@ import onnxruntime
 
 from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
-from compare.frameworks.onnx_files import layer_model
+from compare.frameworks.files.onnx_write import layer_model
 
 
 def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:

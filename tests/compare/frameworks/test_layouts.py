@@ -10,7 +10,7 @@ from compare.cells.layout import Layout
 from compare.frameworks.forms import FORMS
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
-from manual import LSTM, RNN
+from manual import LSTM
 
 D, H = 3, 5
 PAIRS = [(framework, form) for framework, forms in LAYOUTS.items() for form in forms]
@@ -166,5 +166,3 @@ def test_a_layout_is_what_its_description_says():
 def test_a_layer_that_no_framework_has_is_refused():
     with pytest.raises(ValueError, match="proj_size: expected 0, since only torch projects h, got 2"):
         Network.of(LSTM(D, H, proj_size=2, rng=np.random.default_rng(0)))
-    with pytest.raises(ValueError, match=r"layer: expected one of lstm; .* got rnn, sigmoid"):
-        Network.of(RNN(D, H, nonlinearity="sigmoid", rng=np.random.default_rng(0)))

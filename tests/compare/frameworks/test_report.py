@@ -38,7 +38,7 @@ def shown(findings):
 
 def test_what_agrees_is_shown():
     text = shown(found())
-    assert " ".join(text.splitlines()[2].split()) == "torch.nn - / 0e+00 - - - - / - - - / - - / -"
+    assert " ".join(text.splitlines()[2].split()) == "torch.nn - / 0e+00 - - - - / - - - / - - / - -"
     assert "torch 2.13" in text and "2.5 s" in text and "0.456 ms" in text and "1,024 MiB" in text
     assert "Paddle: not installed (paddle)" in text
     assert "AGREE: 1 of 1 frameworks, 1 cases in all" in text and "DISAGREE" not in text

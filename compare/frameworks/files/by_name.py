@@ -14,7 +14,6 @@ import numpy as np
 
 from compare.cells.layout import Arrays, Layout
 from compare.converter import checksum, read_arrays, verify, write_arrays
-from compare.files import replacing
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 
@@ -104,14 +103,13 @@ def read(path: Path, framework: str) -> Network:
 
 
 def write(path: Path, framework: str, network: Network) -> None:
-    """Write a network as named arrays; the file is replaced as a whole.
+    """Write a network as named arrays.
 
     Raises:
         ValueError: the framework cannot hold the network.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(network, framework).items()}
-    with replacing(path) as temporary:
-        WRITERS[_kind(path)](temporary, arrays, _title(framework, network.form))
+    WRITERS[_kind(path)](path, arrays, _title(framework, network.form))
 
 
 def _as_form(arrays: Arrays, framework: str, form: str, layout: Layout) -> Network | None:

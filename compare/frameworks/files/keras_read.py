@@ -1,25 +1,13 @@
-"""Networks as Keras models, and Keras models as networks: ``.keras``, and writing ``.weights.h5``."""
+"""Keras models as networks."""
 
-import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from compare.cells.layout import Arrays
-from compare.converter import checksum
-from compare.files import replacing
+from compare.frameworks.files.keras_write import LAYERS, import_keras
+from compare.frameworks.files.reading import Proof, Reading
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
-from compare.frameworks.weight_files import ATTRIBUTE, read_h5
-
-#: The layer of each form, and what sets the form apart in its configuration.
-LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "lstm": ("LSTM", {}),
-    "gru": ("GRU", {"reset_after": True}),
-    "gru, reset before": ("GRU", {"reset_after": False}),
-    "rnn": ("SimpleRNN", {"activation": "tanh"}),
-    "rnn, relu": ("SimpleRNN", {"activation": "relu"}),
-}
 
 #: The further configuration that a layer must have for ``manual`` to have the same layer.
 USUAL = {
@@ -29,54 +17,7 @@ USUAL = {
 }
 
 
-def import_keras() -> Any:
-    """Import Keras, on torch where nobody chose a backend and TensorFlow, which is its own choice, is not there."""
-    if not find_spec("tensorflow"):
-        os.environ.setdefault("KERAS_BACKEND", "torch")
-    import keras
-
-    return keras
-
-
-def as_model(network: Network) -> Any:
-    """Return a Keras model of a network: from x (B, T, D) the readout, or else the output, of each time step.
-
-    Raises:
-        ValueError: Keras cannot hold the network.
-    """
-    keras = import_keras()
-    kind, options = LAYERS[network.form]
-    layout, first = LAYOUTS["keras"][network.form], network.layers[0][0]
-    dtype = str(first["weight_hh"].dtype)
-    model = keras.Sequential([keras.Input((None, first["weight_ih"].shape[1]), dtype=dtype)])
-    for directions in network.layers:
-        H = directions[0]["weight_hh"].shape[1]
-        layer = getattr(keras.layers, kind)(H, return_sequences=True, dtype=dtype, **options)
-        model.add(keras.layers.Bidirectional(layer, dtype=dtype) if len(directions) == 2 else layer)
-        weights = [layout.weights(arrays) for arrays in directions]
-        model.layers[-1].set_weights([arrays[name] for arrays in weights for name in layout.arrays])
-    if network.readout:
-        model.add(keras.layers.Dense(len(network.readout["bias"]), dtype=dtype))
-        model.layers[-1].set_weights([network.readout["weight"].T, network.readout["bias"]])
-    return model
-
-
-def write(path: Path, network: Network) -> None:
-    """Write a network as a Keras model, or its weights alone if the name ends in .weights.h5."""
-    model = as_model(network)
-    with replacing(path) as temporary:
-        if not path.name.endswith(".weights.h5"):
-            model.save(temporary)
-            return
-        import h5py
-
-        model.save_weights(temporary)
-        total = checksum(read_h5(temporary))
-        with h5py.File(temporary, "r+") as file:
-            file.attrs[ATTRIBUTE] = total
-
-
-def read(path: Path) -> Network:
+def read(path: Path, part: str = "", prove: bool = True) -> Reading:
     """Return the recurrent layers of a Keras model, each of which reads the one before, and the readout after them.
 
     Raises:
@@ -88,7 +29,7 @@ def read(path: Path) -> Network:
         if not path.is_file():
             raise
         raise ValueError(f"{path}: expected a Keras model: {' '.join(str(error).split())}") from None
-    return as_network(model, str(path))
+    return Reading(as_network(model, str(path)), Proof("left out"))
 
 
 def as_network(model: Any, source: str) -> Network:

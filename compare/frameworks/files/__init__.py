@@ -1,0 +1,123 @@
+"""Networks from one framework's files to another's, and into ``manual``."""
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+import manual
+from compare.files import replacing
+from compare.frameworks.files.reading import Proof, Reading
+from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.network import Network
+from manual.recurrent import Recurrent
+
+#: How names of files end: those of any framework's arrays, and those of one framework alone, by the framework.
+ARRAYS = (".safetensors", ".npz")
+MODELS = {"keras": (".keras", ".weights.h5"), "linen": (".msgpack",), "onnx": (".onnx",)}
+
+
+def read(path: Path, framework: str, part: str = "", prove: bool = True) -> Reading:
+    """Read the network in a file.
+
+    Args:
+        path: the file; how its name ends says what kind it is.
+        framework: whose layout it has, a key of ``LAYOUTS``.
+        part: of a model, the name of a recurrent layer, to read its layers alone.
+        prove: whether to run both, where the framework is installed.
+
+    Raises:
+        ValueError: no such file, one that is damaged, a kind that the framework does not have, a network that
+            ``manual`` does not have, or one that its framework computes otherwise.
+    """
+    check_ending("file", path, framework)
+    if not path.is_file():
+        raise ValueError(f"file: no such file: {path}")
+    is_model = path.name.endswith((".onnx", ".keras"))
+    if part and not is_model:
+        raise ValueError(f"part: expected a model, .onnx or .keras, which has named layers, got {path}")
+    try:
+        if is_model:
+            reader = import_module(f"compare.frameworks.files.{framework}_read")
+            reading: Reading = reader.read(path, part, prove)
+        else:
+            reader = import_module("compare.frameworks.files.by_name")
+            reading = Reading(reader.read(path, framework), Proof("left out"))
+        reading.network.model()  # which says what does not fit
+    except (ValueError, OSError, ImportError):
+        raise
+    except Exception as error:  # a damaged file makes others' parsers raise anything
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"{path}: expected a file of {framework} as its name says: {words}") from None
+    return reading
+
+
+def write(path: Path, framework: str, network: Network, prove: bool = True) -> Proof:
+    """Write a network to a file, which is replaced as a whole once it has been read back and is the same.
+
+    Args:
+        path: the file; how its name ends says what kind it is to be.
+        framework: whose layout it is to have, a key of ``LAYOUTS``.
+        network: what to write.
+        prove: whether to run what was written as well, where the framework is installed.
+
+    Raises:
+        ValueError: a kind of file that the framework does not have, or a network that it cannot hold.
+    """
+    check_ending("out", path, framework)
+    if network.form not in LAYOUTS[framework]:
+        raise ValueError(f"to: {framework} has {'; '.join(LAYOUTS[framework])}, but the network is {network.form}")
+    is_model = path.name.endswith((".onnx", ".keras", ".weights.h5"))
+    writer = import_module(f"compare.frameworks.files.{f'{framework}_write' if is_model else 'by_name'}")
+    with replacing(path) as temporary:
+        writer.write(temporary, framework, network)
+        again = read(temporary, framework, prove=prove)
+        _check_same(path, network, again.network)
+    return again.proof
+
+
+def load(path: Path, part: str = "", prove: bool = True) -> manual.Model | Recurrent:
+    """Return a ``manual`` model with the recurrent layers and the readout of a model, or a layer if it has no readout.
+
+    It has the same outputs from the same x, in the same layout. Where the model hands out the final state alone and has
+    no readout, that is the last layer's h_n.
+
+    Args:
+        path: an ONNX model or a Keras model.
+        part: the name of a recurrent layer, to read its layers alone.
+        prove: whether to run both, where ONNX Runtime or Keras is installed.
+
+    Raises:
+        ValueError: no such file, one that is neither, a layer that ``manual`` does not have, or outputs that differ.
+    """
+    framework = path.suffix.removeprefix(".")
+    if framework not in ("onnx", "keras"):
+        raise ValueError(f"path: expected a name that ends in .onnx or .keras, got {path}")
+    return read(path, framework, part, prove).network.model()
+
+
+def check_ending(argument: str, path: Path, framework: str) -> None:
+    """Make sure that a framework has files whose names end like this.
+
+    Raises:
+        ValueError: it has not.
+    """
+    endings = (*MODELS.get(framework, ()), *ARRAYS)
+    if not path.name.endswith(endings):
+        raise ValueError(f"{argument}: expected a name that ends in {' or '.join(endings)} for {framework}, got {path}")
+
+
+def _check_same(path: Path, network: Network, again: Network) -> None:
+    """Compare the outputs of a network with those of what was read back of it.
+
+    Raises:
+        ValueError: they differ by more than the rounding of a sum of two biases.
+    """
+    first = network.layers[0][0]
+    x = np.random.default_rng(0).normal(size=(3, 4, first["weight_ih"].shape[1])).astype(first["weight_ih"].dtype)
+    if path.name.endswith((*ARRAYS, ".msgpack", ".weights.h5")):  # which do not say what a network does at its edges
+        again = replace(again, activation=network.activation, final=network.final)
+    expected, got = (replace(one, batch_first=False).model().forward(x)[0] for one in (network, again))
+    if expected.shape != got.shape or not np.abs(got - expected).max() <= 1e-6 * np.abs(expected).max():
+        raise ValueError(f"{path}: expected to read back {network.title}, got {again.title}")

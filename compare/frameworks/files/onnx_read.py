@@ -1,0 +1,190 @@
+"""ONNX models as networks, whole or in part, and what ONNX Runtime makes of them."""
+
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.inliner
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, helper, numpy_helper
+
+from compare.converter import verify
+from compare.frameworks.files.onnx_graph import RECURRENT, Graph, Marked, inside, needed, title_of
+from compare.frameworks.files.onnx_write import CHECKSUM, initializers
+from compare.frameworks.files.reading import Proof, Reading, compared
+from compare.frameworks.network import Network
+
+#: The sizes at which a model is followed where it leaves them free. No constant of the model can pass for both.
+SIZES = (5, 3), (4, 7)
+
+
+def read(path: Path, part: str = "", prove: bool = True) -> Reading:
+    """Read an ONNX model.
+
+    Args:
+        path: the file.
+        part: the name of a recurrent operator, to read the chain of recurrent layers alone to which it belongs.
+        prove: whether to run both.
+
+    Raises:
+        ValueError: the file is no ONNX model, or has arrays that are not those of its checksum; it is no chain of a
+            network of ``manual``; ONNX Runtime computes something else.
+    """
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, DecodeError) as error:
+        raise ValueError(f"{path}: expected an ONNX model: {str(error).splitlines()[0]}") from None
+    for entry in model.metadata_props:
+        if entry.key == CHECKSUM:
+            verify(path, initializers(model), entry.value)
+    return as_network(model, str(path), part, prove)
+
+
+def as_network(model: onnx.ModelProto, source: str, part: str = "", prove: bool = False) -> Reading:
+    """Return the network in a model; ``source`` is what errors call it.
+
+    Raises:
+        ValueError: as ``read``.
+    """
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
+    try:
+        found = [_followed(model, source, part, sizes) for sizes in SIZES]
+    except ValueError as error:
+        names = ", ".join(node.name or node.output[0] for node in model.graph.node if node.op_type in RECURRENT)
+        if not names and not any(node.op_type in RECURRENT for outer in model.graph.node for node in inside(outer)):
+            raise ValueError(f"{source}: expected an LSTM, GRU or RNN operator, got none") from None
+        if part or not names:
+            raise
+        raise ValueError(f"{error}; --part NAME reads layers alone, of {names}") from None
+    _, network, _, left_out = found[0]
+    if network.title != found[1][1].title:
+        raise ValueError(f"{source}: expected one network at all T and B, got {network.title} and {found[1][1].title}")
+    if not prove:
+        proof = Proof("left out, as asked")
+    elif not find_spec("onnxruntime"):
+        proof = Proof("left out: ONNX Runtime is not installed")
+    else:
+        proof = max((_proof(*one[:3]) for one in found), key=lambda proof: proof.error or 0)
+    return Reading(network, proof, left_out=left_out)
+
+
+def _followed(
+    model: onnx.ModelProto, source: str, part: str, sizes: tuple[int, int]
+) -> tuple[Graph, Network, onnx.ModelProto, tuple[str, ...]]:
+    """Follow a model; where it leaves the sizes of a state free, as one whose batch is the second axis or the first."""
+    try:
+        graph = Graph(model, source, part, sizes)
+        return _part(graph, model) if part else (graph, _whole(graph), model, ())
+    except ValueError:
+        with suppress(ValueError):
+            graph = Graph(model, source, part, sizes, batch_axis=0)
+            if len(graph.feeds) > 1 and not part:
+                return graph, _whole(graph), model, ()
+        raise
+
+
+def _whole(graph: Graph) -> Network:
+    """Return the network that the whole model is."""
+    if not graph.layers:
+        raise ValueError(
+            f"{graph.chain.source}: expected an LSTM, GRU or RNN operator, got none that an output depends on"
+        )
+    return graph.chain.finish({value.name: graph.labels(value.name) for value in graph.model.graph.output})
+
+
+def _part(graph: Graph, model: onnx.ModelProto) -> tuple[Graph, Network, onnx.ModelProto, tuple[str, ...]]:
+    """Return the network of the recurrent layers that are chained to the part, and a model of these alone."""
+    named = [
+        k for k, (node, _, _) in enumerate(graph.layers) if graph.part in (node.name, title_of(node), *node.output)
+    ]
+    if not named:
+        names = ", ".join(node.name or node.output[0] for node, _, _ in graph.layers) or "none"
+        raise ValueError(f"{graph.chain.source}: part: expected a recurrent operator, of {names}, got {graph.part!r}")
+    chained = [graph.layers[named[0]]]
+    while before := [layer for layer in graph.layers if layer[1] is chained[0][1].source]:
+        chained.insert(0, before[0])
+    while len(following := [layer for layer in graph.layers if layer[1].source is chained[-1][1]]) == 1:
+        chained.append(following[0])
+    (first, _, _), (last, _, outputs) = chained[0], chained[-1]
+    network = graph.chain.finish({"Y": outputs})
+    T, B, width = outputs.shape
+    K = len(network.layers[0])
+    graph.chain.outputs = {"Y": outputs.reshape(T, B, K, width // K).transpose(0, 2, 1, 3)}
+    graph.feeds = {"X": graph.chain.walked[0].labels}
+    moving = [node for node in graph.nodes if any(isinstance(graph.values.get(name), Marked) for name in node.output)]
+    before_it = [node for node in needed(graph.nodes, [first.input[0]]) if node in moving]
+    within = needed(graph.nodes, [name for name in last.output if name])
+    rest = [node for node in moving if node not in before_it and node not in within]
+    given = [name for node, _, _ in chained for name in node.input[4:7] if isinstance(graph.values.get(name), Marked)]
+    left_out = [f"before: {title_of(node)}" for node in before_it] + [
+        f"after or beside: {title_of(node)}" for node in rest
+    ]
+    left_out += [f"a state or lengths that the caller gives: {name}" for name in dict.fromkeys(given) if name]
+    return graph, network, _cut(model, [node for node, _, _ in chained]), tuple(left_out)
+
+
+def _cut(model: onnx.ModelProto, chained: list[onnx.NodeProto]) -> onnx.ModelProto:
+    """Return a model of a chain of recurrent operators alone, from X to Y, from an initial state of zeros."""
+    places = [list(model.graph.node).index(node) for node in chained]
+    cut = onnx.ModelProto()
+    cut.CopyFrom(model)
+    layers = [cut.graph.node[place] for place in places]
+    for node in layers:
+        for place in range(4, min(7, len(node.input))):
+            node.input[place] = ""
+    layers[0].input[0], layers[-1].output[0] = "X", "Y"
+    nodes = needed(cut.graph.node, ["Y"])
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    for graph_values in (cut.graph.node, cut.graph.input, cut.graph.output, cut.graph.value_info):
+        del graph_values[:]
+    cut.graph.node.extend(kept)
+    cut.graph.input.append(helper.make_tensor_value_info("X", TensorProto.FLOAT, [None] * 3))
+    cut.graph.output.append(helper.make_tensor_value_info("Y", TensorProto.FLOAT, [None] * 4))
+    return cut
+
+
+def _proof(graph: Graph, network: Network, model: onnx.ModelProto) -> Proof:
+    """Run ONNX Runtime and ``manual`` on the same random numbers, in single precision, as the first does."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    values = np.random.default_rng(0).normal(size=len(graph.chain.renamed)).astype(np.float32)
+    feeds = {name: values[labels] for name, labels in graph.feeds.items()}
+    try:
+        session = onnxruntime.InferenceSession(_in_single_precision(model).SerializeToString(), options)
+        taken = {argument.name for argument in session.get_inputs()}
+        theirs = session.run(list(graph.chain.outputs), {name: feeds[name] for name in taken})
+    except Exception as error:
+        return Proof(f"left out: ONNX Runtime cannot run it: {' '.join(str(error).split())}")
+    ours = graph.chain.expected(network.astype(np.float32), values)
+    return compared(graph.chain.source, "ONNX Runtime", ours, dict(zip(graph.chain.outputs, theirs)))
+
+
+def _in_single_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model with float in the place of double and of float16."""
+    single = onnx.ModelProto()
+    single.CopyFrom(model)
+    others = (TensorProto.DOUBLE, TensorProto.FLOAT16)
+
+    def cast(tensor: TensorProto) -> None:
+        if tensor.data_type in others:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+
+    for tensor in single.graph.initializer:
+        cast(tensor)
+    for node in single.graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                cast(attribute.t)
+            elif node.op_type == "Cast" and attribute.name == "to" and attribute.i in others:
+                attribute.i = TensorProto.FLOAT
+    del single.graph.value_info[:]
+    for value in [*single.graph.input, *single.graph.output]:
+        if value.type.tensor_type.elem_type in others:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    return single

@@ -1,0 +1,447 @@
+"""ONNX models as torch, Keras and tf2onnx export them: read with the outputs of their makers, or refused by name."""
+
+import numpy as np
+import pytest
+import torch
+from networks import bits, network_of
+from torch import nn
+
+from compare.frameworks import files
+from compare.frameworks.layouts import LAYOUTS
+
+onnx = pytest.importorskip("onnx")
+from onnx import helper, numpy_helper  # noqa: E402 - it is there from here on
+
+from compare.frameworks.files.onnx_read import as_network  # noqa: E402
+from compare.frameworks.files.onnx_write import as_model  # noqa: E402
+
+T, B, D, H, O = 6, 2, 3, 5, 4
+BOTH = {"bidirectional": True}
+
+
+class Composed(nn.Module):
+    """Modules by name, and what they compute together."""
+
+    def __init__(self, compute, **modules):
+        super().__init__()
+        self.compute, self.own = compute, nn.ModuleDict(modules)
+
+    def forward(self, x):
+        return self.compute(self.own, x)
+
+
+def exported(path, module, features=D, **options):
+    torch.manual_seed(0)
+    x = torch.randn(T, B, features)
+    torch.onnx.export(module.eval(), (x,), path, dynamo=False, input_names=["x"], **options)
+    return x
+
+
+def outputs(model, x):
+    """The outputs of a model of ``manual``: its logits, or the output of its layers."""
+    return model.forward(x.numpy())[0]
+
+
+def plain(m, x):
+    return m["b"](m["a"](x)[0])
+
+
+def ends_joined(m, x):
+    h = m["a"](x)[1][0]
+    return m["b"](torch.cat([h[-2], h[-1]], dim=1))
+
+
+#: What a user's module computes, its modules, and the words that describe it here.
+EXPORTED = {
+    "lstm": (plain, {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}, "lstm, 1 layer from 3 to 5, readout to 4"),
+    "gru, both directions": (
+        plain,
+        {"a": nn.GRU(D, H, 2, **BOTH), "b": nn.Linear(2 * H, O)},
+        "both directions, 2 layers",
+    ),
+    "rnn without biases": (plain, {"a": nn.RNN(D, H, bias=False), "b": nn.Linear(H, O, bias=False)}, "rnn, 1 layer"),
+    "relu": (plain, {"a": nn.RNN(D, H, nonlinearity="relu"), "b": nn.Linear(H, O)}, "rnn, relu, 1 layer"),
+    "batch first": (
+        plain,
+        {"a": nn.LSTM(D, H, 2, batch_first=True), "b": nn.Linear(H, O)},
+        "readout to 4, batch first",
+    ),
+    "sigmoid": (lambda m, x: plain(m, x).sigmoid(), {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}, "4 with sigmoid"),
+    "softmax": (lambda m, x: plain(m, x).softmax(-1), {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}, "4 with softmax"),
+    "relu after it": (lambda m, x: plain(m, x).relu(), {"a": nn.GRU(D, H), "b": nn.Linear(H, O)}, "4 with relu"),
+    "last step": (
+        lambda m, x: m["b"](m["a"](x)[0][:, -1]),
+        {"a": nn.LSTM(D, H, batch_first=True), "b": nn.Linear(H, O)},
+        "4, of the final state alone, batch first",
+    ),
+    "final states": (
+        ends_joined,
+        {"a": nn.LSTM(D, H, 2, **BOTH), "b": nn.Linear(2 * H, O)},
+        "4, of the final state alone",
+    ),
+    "dropout": (
+        lambda m, x: m["b"](m["c"](m["a"](x)[0])),
+        {"a": nn.LSTM(D, H, 2, dropout=0.5), "b": nn.Linear(H, O), "c": nn.Dropout()},
+        "lstm, 2 layers from 3 to 5, readout to 4",
+    ),
+    "two operators for two directions": (
+        lambda m, x: m["b"](torch.cat([m["a"](x)[0], m["c"](x.flip(0))[0].flip(0)], -1)),
+        {"a": nn.LSTM(D, H), "b": nn.Linear(2 * H, O), "c": nn.LSTM(D, H)},
+        "lstm, both directions, 1 layer",
+    ),
+    "no readout": (lambda m, x: m["a"](x)[0], {"a": nn.GRU(D, H, 2)}, "gru, 2 layers from 3 to 5"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter that needs nothing but ONNX is deprecated
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_model_that_torch_exported_has_its_outputs(tmp_path, name, free):
+    compute, modules, words = EXPORTED[name]
+    module = Composed(compute, **modules)
+    x = exported(tmp_path / "m.onnx", module, dynamic_axes={"x": {0: "p", 1: "q"}} if free else None)
+    reading = files.read(tmp_path / "m.onnx", "onnx")
+    assert words in reading.network.title
+    difference = outputs(reading.network.model(), x) - module(x).detach().numpy()
+    assert np.abs(difference).max() < 1e-6
+    if reading.proof.error is not None:  # where ONNX Runtime is installed
+        assert reading.proof.error < 1e-5
+
+
+SQUARE = {"a": nn.LSTM(H, H), "c": nn.LSTM(H, H)}
+LINEAR = SQUARE | {"b": nn.Linear(H, H)}
+
+#: What a user's module computes, its modules, and the words of the error.
+REFUSED = {
+    "side by side": (lambda m, x: torch.cat([m["a"](x)[0], m["c"](x)[0]], -1), SQUARE, "got other elements of LSTM"),
+    "a sum of two": (lambda m, x: m["a"](x)[0] + m["c"](x)[0], SQUARE, r"Add /Add, after LSTM .* and LSTM"),
+    "decoder": (
+        lambda m, x: m["c"](x, m["a"](x)[1])[0],
+        SQUARE,
+        "expected a caller's initial state, got elements of LSTM",
+    ),
+    "residual": (lambda m, x: x + m["a"](x)[0], SQUARE, r"Add /Add, after LSTM .*binary addition"),
+    "tanh between": (lambda m, x: m["c"](m["a"](x)[0].tanh())[0], SQUARE, "Tanh /Tanh: expected tanh of the logits"),
+    "linear between": (
+        lambda m, x: m["c"](m["b"](m["a"](x)[0]))[0],
+        LINEAR,
+        "expected to read the input or a recurrent",
+    ),
+    "linear before": (
+        lambda m, x: m["a"](m["b"](x))[0],
+        LINEAR,
+        "MatMul .* a recurrent layer to read the input, got a product",
+    ),
+    "factor before": (lambda m, x: m["a"](2 * x)[0], SQUARE, r"Mul /Mul, before LSTM .*binary multiplication"),
+    "factor after": (lambda m, x: 2 * m["b"](m["a"](x)[0]), LINEAR, "Mul /Mul, after Add"),
+    "flipped": (lambda m, x: m["a"](x.flip(0))[0].flip(0), SQUARE, "got backwards alone"),
+    "flipped output": (lambda m, x: m["a"](x)[0].flip(0), SQUARE, "got other elements of LSTM"),
+    "other order of units": (lambda m, x: m["b"](m["a"](x)[0].flip(-1)), LINEAR, "got others of its elements"),
+    "part of the units": (lambda m, x: m["a"](x)[0][..., 1:], SQUARE, "got other elements of LSTM"),
+    "T and B exchanged": (
+        lambda m, x: m["a"](x)[0].transpose(0, 1),
+        SQUARE,
+        "expected T and B in the order of the input",
+    ),
+    "layer over the batch": (
+        lambda m, x: m["c"](m["a"](x)[0].transpose(0, 1))[0],
+        SQUARE,
+        r"expected all of LSTM .* in another order",
+    ),
+    "two readouts": (lambda m, x: m["b"](m["b"](m["a"](x)[0])), LINEAR, "expected one readout, got another"),
+    "two outputs": (
+        lambda m, x: (m["a"](x)[0], m["b"](m["a"](x)[0])),
+        LINEAR,
+        "output .*: expected final states besides",
+    ),
+    "softmax over time": (
+        lambda m, x: m["b"](m["a"](x)[0]).softmax(0),
+        LINEAR,
+        "Softmax .*over the logits of one step",
+    ),
+    "clamp": (lambda m, x: m["b"](m["a"](x)[0]).clamp(0, 1), LINEAR, "Clip /Clip, after"),
+    "last step of both": (
+        lambda m, x: m["b"](m["a"](x)[0][-1]),
+        {"a": nn.LSTM(H, H, **BOTH), "b": nn.Linear(2 * H, O)},
+        "at the last step, at which the backward direction has read one element",
+    ),
+    "forms": (
+        lambda m, x: m["c"](m["a"](x)[0])[0],
+        {"a": nn.LSTM(H, H), "c": nn.GRU(H, H)},
+        "of one form, got lstm; gru",
+    ),
+    "the input": (lambda m, x: x.transpose(0, 1), {}, "expected an LSTM, GRU or RNN operator, got none"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_chain_is_refused_by_name(tmp_path, name):
+    compute, modules, words = REFUSED[name]
+    exported(tmp_path / "m.onnx", Composed(compute, **modules), features=H)
+    with pytest.raises(ValueError, match=words):
+        files.load(tmp_path / "m.onnx", prove=False)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("axes", ["fixed", "named", "free"])
+def test_states_that_are_inputs_and_outputs_are_the_callers(tmp_path, batch_first, axes):
+    layer, h_0, c_0 = nn.LSTM(D, H, 2, batch_first=batch_first), torch.randn(2, B, H), torch.randn(2, B, H)
+    x = torch.randn(B, T, D) if batch_first else torch.randn(T, B, D)
+    batch = 0 if batch_first else 1
+    named = {"named": {"x": {batch: "b"}, "h": {1: "b"}, "c": {1: "b"}}, "free": {"x": [0, 1], "h": [1], "c": [1]}}
+    names = {"input_names": ["x", "h", "c"], "dynamic_axes": named.get(axes)}
+    torch.onnx.export(layer, (x, (h_0, c_0)), tmp_path / "m.onnx", dynamo=False, **names)
+    reading = files.read(tmp_path / "m.onnx", "onnx")
+    output, (h_n, c_n), _ = reading.network.model().forward(x.numpy(), (h_0.numpy(), c_0.numpy()))
+    expected, last = layer(x, (h_0, c_0))
+    for ours, theirs in zip((output, h_n, c_n), (expected, *last)):
+        assert np.abs(ours - theirs.detach().numpy()).max() < 1e-6
+    assert reading.proof.error is None or reading.proof.error < 1e-5
+
+
+def lstm_model(nodes, constants, x="x", y="y", source=None, shape=("T", "B", D), opset=17):
+    """A model from ``x`` to ``y`` of an LSTM and of what follows it; or of other operators, with the LSTM's weights."""
+    network = source or network_of("lstm", layers=1, readout=False, dtype="float32")
+    arrays = {f"{n}_l0": a for n, a in zip("WRB", _onnx_weights(network))} | constants
+    layer = helper.make_node("LSTM", [x, "W_l0", "R_l0", "B_l0"], ["Y", "Y_h", "Y_c"], name="lstm", hidden_size=H)
+    if not any("LSTM" in (node.op_type, *(a.name for a in node.attribute)) for node in nodes):
+        nodes = [layer, *nodes] if x == "x" else nodes
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(y, onnx.TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def _onnx_weights(network):
+    weights = LAYOUTS["onnx"]["lstm"].weights(network.layers[0][0])
+    return weights["W"][None], weights["R"][None], weights["B"].reshape(1, -1)
+
+
+rng = np.random.default_rng(0)
+W, b = rng.normal(size=(H, O)).astype(np.float32), rng.normal(size=O).astype(np.float32)
+node = helper.make_node
+SQUEEZED = [node("Squeeze", ["Y", "one"], ["h"])]  # (T, B, H)
+
+#: How exporters write a readout: its operators from h (T, B, H) to y, each with inputs and output, and its constants.
+READOUTS = {
+    "matmul, add": ([("MatMul", "h W p"), ("Add", "p b y")], {}),
+    "tf2onnx: reshaped between": (
+        [
+            *(("MatMul", "h W p"), ("Reshape", "p rows q"), ("Add", "b q s"), ("Shape", "h all")),
+            *(("Slice", "all zero two TB"), ("Concat", "TB O shape", {"axis": 0}), ("Reshape", "s shape y")),
+        ],
+        {"rows": [-1, O], "zero": [0], "two": [2], "O": [O]},
+    ),
+    "gemm": (
+        [
+            *(("Reshape", "h rows r"), ("Gemm", "r Wt b2 g", {"transB": 1, "alpha": 0.5, "beta": 0.5})),
+            ("Reshape", "g TBO y"),
+        ],
+        {"rows": [-1, H], "TBO": [T, B, O], "Wt": 2 * W.T, "b2": 2 * b[None]},
+    ),
+    "gemm the other way round": (
+        [
+            *(("Reshape", "h rows r"), ("Gemm", "W r column g", {"transA": 1, "transB": 1})),
+            *(("Transpose", "g t"), ("Reshape", "t TBO y")),
+        ],
+        {"rows": [-1, H], "TBO": [T, B, O], "column": b[:, None]},
+    ),
+    "weights first": (
+        [
+            *(("Transpose", "h t", {"perm": [0, 2, 1]}), ("MatMul", "Wt t p"), ("Add", "p column q")),
+            ("Transpose", "q y", {"perm": [0, 2, 1]}),
+        ],
+        {"Wt": W.T, "column": b[:, None]},
+    ),
+    "sub": ([("MatMul", "h W p"), ("Sub", "p minus y")], {"minus": -b[None, None]}),
+    "from a constant": ([("MatMul", "h minus p"), ("Sub", "b p y")], {"minus": -W}),
+    "two biases": ([("MatMul", "h W p"), ("Add", "p half q"), ("Add", "half q y")], {"half": b / 2}),
+    "cast": ([("Cast", "h d", {"to": 1}), ("MatMul", "d W p"), ("Add", "p b y")], {}),
+}
+
+
+def made(written):
+    """Operators of a table."""
+    nodes = []
+    for kind, names, *attributes in written:
+        *inputs, output = names.split()
+        nodes.append(node(kind, inputs, [output], **(attributes[0] if attributes else {})))
+    return SQUEEZED + nodes
+
+
+@pytest.mark.parametrize("name", READOUTS)
+def test_a_readout_is_read_however_it_is_written(name):
+    runtime = pytest.importorskip("onnxruntime")
+    nodes, constants = READOUTS[name]
+    constants = {n: np.asarray(a) for n, a in constants.items()} | {"W": W, "b": b, "one": np.array([1])}
+    model = lstm_model(made(nodes), constants, shape=(T, B, D))
+    reading = as_network(model, "m", prove=True)
+    assert reading.proof.error < 1e-5
+    assert reading.network.readout["weight"] == pytest.approx(W.T) and reading.network.readout["bias"] == pytest.approx(
+        b
+    )
+    x = rng.normal(size=(T, B, D)).astype(np.float32)
+    (theirs,) = runtime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    assert np.abs(reading.network.model().forward(x)[0] - theirs).max() < 1e-6
+
+
+def test_a_bias_that_differs_by_step_is_none():
+    constants = {"one": np.array([1]), "W": W, "b": rng.normal(size=(T, 1, O)).astype(np.float32)}
+    nodes = made(READOUTS["matmul, add"][0])
+    with pytest.raises(ValueError, match="Add y: expected one bias for each logit, got one that differs by step"):
+        as_network(lstm_model(nodes, constants, shape=(T, B, D)), "m")
+
+
+def test_weights_that_operators_make_of_constants_are_folded():
+    network = network_of("lstm", layers=1, readout=False, dtype="float32")
+    weight, _, bias = _onnx_weights(network)
+    scaled = np.clip(np.round(weight[0] / 0.02), -127, 127).astype(np.int8)
+    nodes = [
+        node("DequantizeLinear", ["w8", "scale"], ["w"]),
+        node("Unsqueeze", ["w", "zero"], ["W_own"]),
+        node("Identity", ["R_l0"], ["R_own"]),
+        node("Cast", ["wide"], ["narrow"], to=1),
+        node("Mul", ["narrow", "half"], ["B_in"]),
+        node("Concat", ["B_in", "B_h"], ["B_own"], axis=1),
+        node("LSTM", ["x", "W_own", "R_own", "B_own"], ["Y"], name="lstm", hidden_size=H),
+        node("Squeeze", ["Y", "one"], ["y"]),
+    ]
+    half = bias.shape[1] // 2
+    constants = {"w8": scaled, "scale": np.float32(0.02), "zero": np.array([0]), "one": np.array([1])}
+    constants |= {"wide": 2 * bias[:, :half].astype(np.float64), "half": np.float32(0.5), "B_h": bias[:, half:]}
+    folded = as_network(lstm_model(nodes, constants), "m", prove=True).network
+    assert np.abs(folded.layers[0][0]["weight_ih"] - network.layers[0][0]["weight_ih"]).max() < 0.011
+    for name in ("weight_hh", "bias_ih", "bias_hh"):
+        assert folded.layers[0][0][name] == pytest.approx(network.layers[0][0][name], abs=1e-7)
+
+
+#: What stands where an initial state or the lengths may, and the words of the error; none if it changes nothing.
+GIVEN = {
+    "initial_h, zeros": ({5: np.zeros((1, B, H))}, ""),
+    "initial_h": ({5: np.full((1, B, H), 0.1)}, "LSTM lstm: initial_h: expected zeros or an input"),
+    "initial_c": ({5: np.zeros((1, B, H)), 6: np.full((1, B, H), 0.1)}, "LSTM lstm: initial_c: expected zeros"),
+    "all steps": ({4: np.full(B, T)}, ""),
+    "lengths": ({4: np.array([T, 2])}, r"LSTM lstm: sequence_lens: expected all 6 steps, got the constant \[6, 2\]"),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_constant_states_and_lengths_are_zero_and_whole_or_refused(name):
+    places, words = GIVEN[name]
+    inputs = ["x", "W_l0", "R_l0", "B_l0", *(f"g{k}" if k in places else "" for k in (4, 5, 6))]
+    nodes = [node("LSTM", inputs, ["Y"], name="lstm", hidden_size=H), node("Squeeze", ["Y", "one"], ["y"])]
+    given = {f"g{k}": a.astype(np.int32 if k == 4 else np.float32) for k, a in places.items()}
+    model = lstm_model(nodes, given | {"one": np.array([1])}, shape=(T, B, D))
+    if words:
+        with pytest.raises(ValueError, match=words):
+            as_network(model, "m")
+    else:
+        assert as_network(model, "m", prove=True).network.title == "lstm, 1 layer from 3 to 5"
+
+
+@pytest.mark.parametrize("kind", ["If", "Loop"])
+def test_a_recurrent_operator_inside_another_is_found_and_said(kind):
+    inner = [
+        node("LSTM", ["x", "W_l0", "R_l0", "B_l0"], ["Y"], name="inner", hidden_size=H),
+        node("Squeeze", ["Y", "one"], ["v"]),
+    ]
+    value = helper.make_tensor_value_info("v", onnx.TensorProto.FLOAT, None)
+    flag = helper.make_tensor_value_info("flag", onnx.TensorProto.BOOL, [])
+    if kind == "If":
+        branch = helper.make_graph(inner, "branch", [], [value])
+        outer = node("If", ["flag"], ["y"], name="outer", then_branch=branch, else_branch=branch)
+    else:
+        counted = [helper.make_tensor_value_info("i", onnx.TensorProto.INT64, []), flag]
+        body = helper.make_graph(
+            [*inner, node("Identity", ["flag"], ["on"])],
+            "body",
+            counted,
+            [helper.make_tensor_value_info("on", onnx.TensorProto.BOOL, []), value],
+        )
+        outer = node("Loop", ["three", "flag"], ["y"], name="outer", body=body)
+    model = lstm_model([outer], {"one": np.array([1]), "three": np.array(3)}, x="")
+    model.graph.input.append(flag)
+    with pytest.raises(ValueError, match=f"{kind} outer: expected recurrent operators outside .* got LSTM inner"):
+        as_network(model, "m")
+    if kind == "If":  # a constant decides
+        model.graph.input.pop()
+        model.graph.initializer.append(numpy_helper.from_array(np.array(True), "flag"))
+        assert as_network(model, "m", prove=True).network.title == "lstm, 1 layer from 3 to 5"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_part_is_read_alone_and_what_is_left_out_is_listed(tmp_path):
+    modules = {"a": nn.LSTM(D, H, 2), "b": nn.Linear(H, O), "c": nn.Linear(D, D)}
+    module = Composed(lambda m, x: m["b"](m["a"](m["c"](x).tanh())[0]).exp(), **modules)
+    x = exported(tmp_path / "m.onnx", module)
+    with pytest.raises(ValueError, match=r"--part NAME reads layers alone, of \S+, \S+$") as error:
+        files.load(tmp_path / "m.onnx")
+    name = str(error.value).rpartition(" of ")[2].split(", ")[1]
+    reading = files.read(tmp_path / "m.onnx", "onnx", part=name)
+    assert reading.network.title == "lstm, 2 layers from 3 to 5"
+    assert np.abs(outputs(reading.network.model(), x) - modules["a"](x)[0].detach().numpy()).max() < 1e-6
+    kinds = [" ".join(entry.split()[:-1]) for entry in reading.left_out]
+    assert kinds[:3] == ["before: MatMul", "before: Add", "before: Tanh"] and "after or beside: Exp" in kinds
+    assert reading.proof.error is None or reading.proof.error < 1e-5
+    with pytest.raises(ValueError, match=r"part: expected a recurrent operator, of .*, got 'x'"):
+        files.load(tmp_path / "m.onnx", part="x")
+
+
+@pytest.mark.parametrize("form", LAYOUTS["onnx"])
+@pytest.mark.parametrize(
+    "edges", [{}, {"batch_first": True, "activation": "softmax"}, {"final": True, "batch_first": True}]
+)
+def test_what_is_written_is_read_bit_for_bit_and_proved(tmp_path, form, edges):
+    pytest.importorskip("onnxruntime")
+    for readout in (True, False) if edges.get("activation") is None else (True,):
+        network = network_of(form, directions=2, readout=readout, **edges)
+        proof = files.write(tmp_path / "m.onnx", "onnx", network)
+        assert proof.error < 1e-5
+        again = files.read(tmp_path / "m.onnx", "onnx").network
+        assert bits(again) == bits(network) and again.title == network.title
+
+
+def test_a_reader_that_is_wrong_is_caught_by_the_proof(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    from dataclasses import replace
+
+    files.write(tmp_path / "m.onnx", "onnx", network_of("lstm"))
+    wrong = replace(LAYOUTS["onnx"]["lstm"], gates="i f o g")
+    monkeypatch.setitem(LAYOUTS["onnx"], "lstm", wrong)
+    with pytest.raises(ValueError, match="logits: expected the outputs of ONNX Runtime, got others: off by"):
+        files.load(tmp_path / "m.onnx")
+    assert files.read(tmp_path / "m.onnx", "onnx", prove=False).proof.words == "left out, as asked"
+
+
+ATTRIBUTES = {
+    "direction": ("reverse", "got backwards alone"),
+    "activations": (["Relu", "Tanh", "Tanh"], r"expected the activations \['Sigmoid', 'Tanh', 'Tanh'\], got \['Relu'"),
+    "clip": (3.0, "expected no attribute that manual lacks, got {'clip': 3.0}"),
+    "layout": (1, "expected no attribute that manual lacks, got {'layout': 1}"),
+}
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_an_operator_that_manual_lacks_is_refused(attribute):
+    value, words = ATTRIBUTES[attribute]
+    model = as_model(network_of("lstm", layers=1))
+    (layer,) = [one for one in model.graph.node if one.op_type == "LSTM"]
+    kept = [a for a in layer.attribute if a.name != attribute]
+    del layer.attribute[:]
+    layer.attribute.extend([*kept, helper.make_attribute(attribute, value)])
+    with pytest.raises(ValueError, match=words):
+        as_network(model, "model")
+
+
+def test_weights_of_other_shapes_are_refused():
+    model = as_model(network_of("lstm", layers=1))
+    (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "B_l0"]
+    bias.CopyFrom(numpy_helper.from_array(np.zeros((1, H)), "B_l0"))
+    with pytest.raises(ValueError, match=r"LSTM recurrent_l0: B: expected shape \(1, 40\), got \(1, 5\)"):
+        as_network(model, "model")
