@@ -1,4 +1,4 @@
-"""What runs a layer where no probe is passed: NumPy's large operations, or compiled loops where those win."""
+"""What runs a layer where no probe is passed: NumPy's large operations, or what Numba compiles."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -18,29 +18,28 @@ from manual.sweep import FastKernel, Kernel
 ENGINES = ("numpy", "compiled")
 
 
-class FewUnits:
-    """Runs compiled loops up to the number of units where they are faster, and the NumPy kernel above it.
+class Compiled:
+    """Runs loops over units and rows up to the number of units where they are faster, and above it fused passes.
 
     Args:
-        compiled: the loops; ``most_units`` is the number of units, in all rows together.
-        fast: the NumPy kernel.
+        loops: ``most_units`` is the number of units, in all rows together, and ``fused`` is what runs above it.
     """
 
-    def __init__(self, compiled: Any, fast: FastKernel):
-        self.compiled, self.fast = compiled, fast
+    def __init__(self, loops: Any):
+        self.loops = loops
 
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: Any = None
     ) -> tuple[Array, tuple[Array, ...], Any]:
         """Run as the kernels do; the tape is that of the kernel chosen."""
         units = state[-1].size  # B H
-        return (self.compiled if units <= self.compiled.most_units else self.fast).forward(x, state, weights, out)
+        return (self.loops if units <= self.loops.most_units else self.loops.fused).forward(x, state, weights, out)
 
     def backward(
         self, memory: Any, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back with the kernel of the forward run."""
-        return (self.fast if isinstance(memory, Memory) else self.compiled).backward(memory, d_output, d_state)
+        return (self.loops.fused if isinstance(memory, Memory) else self.loops).backward(memory, d_output, d_state)
 
 
 def fastest_for_few_rows() -> str:
@@ -70,14 +69,13 @@ def is_compiled(engine: str, dtype: np.dtype[Any]) -> bool:
     return True
 
 
-def compiled_where_faster(kernel: Kernel, fast: FastKernel, dtype: np.dtype[Any]) -> FastKernel:
-    """Return a kernel that runs compiled loops where they are faster than ``fast``, and ``fast`` elsewhere.
+def compiled(kernel: Kernel, dtype: np.dtype[Any]) -> FastKernel:
+    """Return what the engine ``compiled`` runs.
 
     It is compiled now, or read from the cache, so that no later call waits for that.
 
     Args:
         kernel: the text.
-        fast: the same equations in NumPy.
         dtype: that it is to compute in.
     """
     from manual.compiled.gru import CompiledGRU  # these need Numba
@@ -91,9 +89,11 @@ def compiled_where_faster(kernel: Kernel, fast: FastKernel, dtype: np.dtype[Any]
         GRUKernel: CompiledGRU,
         RNNKernel: CompiledRNN,
     }
-    compiled = cells[type(kernel)](kernel)
-    weights = {name: np.zeros(shape, dtype) for name, shape in kernel.parameter_shapes(1, 2).items()}
-    state = tuple(np.zeros((1, size), dtype) for size in kernel.state_sizes(2).values())
-    output, _, tape = compiled.forward(np.zeros((1, 1, 1), dtype), state, weights)
-    compiled.backward(tape, output, state)
-    return FewUnits(compiled, fast)
+    loops = cells[type(kernel)](kernel)
+    H = kernel.state_sizes(1)["h"] + 1  # more than a projection leaves
+    weights = {name: np.zeros(shape, dtype) for name, shape in kernel.parameter_shapes(1, H).items()}
+    state = tuple(np.zeros((1, size), dtype) for size in kernel.state_sizes(H).values())
+    for either in (loops, loops.fused):
+        output, _, tape = either.forward(np.zeros((1, 1, 1), dtype), state, weights)
+        either.backward(tape, output, state)
+    return Compiled(loops)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from manual.arrays import Array, Probe, as_state, check_array, state_parts
-from manual.engines import compiled_where_faster, is_compiled
+from manual.engines import compiled, is_compiled
 from manual.fast.gru import FastGRU
 from manual.fast.lstm import FastLSTM
 from manual.fast.lstm_variants import FastLSTMVariant
@@ -83,7 +83,7 @@ class Recurrent:
         if not np.issubdtype(dtype, np.inexact):
             raise TypeError(f"dtype: expected an inexact dtype, got {np.dtype(dtype)}")
         if is_compiled(engine, np.dtype(dtype)):
-            fast = compiled_where_faster(kernel, fast, np.dtype(dtype))
+            fast = compiled(kernel, np.dtype(dtype))
         self.kernel = kernel
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional

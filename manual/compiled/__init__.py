@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 def remove_outdated_cache(folder: Path) -> None:
-    """Remove compiled code that is older than any source file in ``folder``.
+    """Remove compiled code in ``folder`` that is older than any source file of the package that the folder is in.
 
-    Numba only looks at the file that a function is in, not at those that it calls functions from.
+    Numba only looks at the file that a function is in, not at those that it takes functions and constants from.
     """
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    newest = max(source.stat().st_mtime for source in folder.parent.rglob("*.py"))
     for index in folder.glob("__pycache__/*.nbi"):
         with suppress(FileNotFoundError):  # another process may remove it first
             if index.stat().st_mtime < newest:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
-from manual.compiled.activations import sigmoid, tanh
+from manual.compiled.activations import ONE, sigmoid, tanh
 from manual.compiled.loops import (
     add_outer,
     add_transposed,
@@ -23,6 +23,8 @@ from manual.compiled.loops import (
     unload,
     weight_gradients,
 )
+from manual.fast.gru import FastGRU
+from manual.fast.memory import D_N, D_Q, D_R, D_Z, HIDDEN, RESET, GRUMemory, N, Q, R, Z
 from manual.gru import GRUKernel, GRUStep, GRUTape
 
 
@@ -31,17 +33,67 @@ class CompiledGRUTape(NamedTuple):
 
     x_1_h: Array  # (T + 1, B, D + 1 + H): x, 1 and h_prev; at T only h_n counts
     W: Array  # (D + 1 + H, 3H)
-    gates: Array  # (T, B, 3H): r z n
-    q: Array  # (T, B, H)
+    blocks: Array  # (T + 1, B, 7, H): those of ``fast/memory.py``; at 0 none counts
 
     def text_tape(self) -> GRUTape:
         """Return the run as the text records it, views of this tape."""
-        D = len(self.W) - 1 - self.q.shape[2]
-        steps = []
-        for h_prev, gates, q in zip(self.x_1_h[:, :, D + 1 :], self.gates, self.q):
-            r, z, n = np.split(gates, 3, axis=1)
-            steps.append(GRUStep(h_prev, r, z, n, q))
+        D = len(self.W) - 1 - self.blocks.shape[3]
+        h, blocks = self.x_1_h[:, :, D + 1 :], self.blocks[1:].swapaxes(1, 2)
+        steps = [GRUStep(h_prev, s[R], s[Z], s[N], s[Q]) for h_prev, s in zip(h, blocks)]
         return GRUTape(self.x_1_h[:-1, :, :D], {"weight_ih": self.W[:D].T, "weight_hh": self.W[D + 1 :].T}, steps)
+
+
+@compiled
+def reset_after_forward(r: Array, q: Array, n: Array) -> None:
+    """Take the reset of a step of units; r and n hold first z_r and the input's share of z_n, and n ends as z_n."""
+    for u in range(len(r)):
+        r[u] = r_u = sigmoid(r[u])  # (G2)
+        n[u] += r_u * q[u]  # (G5)
+
+
+@compiled
+def reset_before_forward(r: Array, q: Array, h_prev: Array) -> None:
+    """Take the reset of a step of units; r holds first z_r."""
+    for u in range(len(r)):
+        r[u] = r_u = sigmoid(r[u])  # (G2)
+        q[u] = r_u * h_prev[u]  # (G19)
+
+
+@compiled
+def update_forward(z: Array, n: Array, h_prev: Array, h: Array) -> None:
+    """Take the update of a step of units; z and n hold first z_z and z_n."""
+    for u in range(len(h)):
+        z[u] = sigmoid(z[u])  # (G3)
+        n[u] = tanh(n[u])  # (G6)
+        h[u] = (ONE - z[u]) * n[u] + z[u] * h_prev[u]  # (G7)
+
+
+@compiled
+def update_backward(z: Array, n: Array, h_prev: Array, d_h: Array, d_z_z: Array, d_z_n: Array) -> None:
+    """Compute d_z_z and d_z_n of units from d_h, which ends as what z hands back to h_prev."""
+    for u in range(len(z)):
+        z_u, n_u, d_h_u = z[u], n[u], d_h[u]
+        d_z_z[u] = d_h_u * (h_prev[u] - n_u) * z_u * (ONE - z_u)  # (G9)
+        d_z_n[u] = d_h_u * (ONE - z_u) * (ONE - n_u * n_u)  # (G10)
+        d_h[u] = d_h_u * z_u  # the first term of (G13) or (G23)
+
+
+@compiled
+def reset_after_backward(r: Array, q: Array, d_z_n: Array, d_q: Array, d_z_r: Array) -> None:
+    """Compute d_q and d_z_r of units from d_z_n."""
+    for u in range(len(r)):
+        r_u = r[u]
+        d_q[u] = d_z_n[u] * r_u  # (G11)
+        d_z_r[u] = d_z_n[u] * q[u] * r_u * (ONE - r_u)  # (G12)
+
+
+@compiled
+def reset_before_backward(r: Array, h_prev: Array, d_h: Array, d_q: Array, d_z_r: Array) -> None:
+    """Compute d_z_r of units from d_q, and add to d_h what r hands back to h_prev."""
+    for u in range(len(r)):
+        r_u = r[u]
+        d_z_r[u] = d_q[u] * h_prev[u] * r_u * (ONE - r_u)  # (G22)
+        d_h[u] += d_q[u] * r_u  # a term of (G23)
 
 
 @compiled
@@ -55,8 +107,7 @@ def forward(
     b_hh: Array,
     x_1_h: Array,
     W: Array,
-    gates: Array,
-    q: Array,
+    blocks: Array,
     output: Array,
     h_n: Array,
 ) -> None:
@@ -67,28 +118,23 @@ def forward(
         for u in range(2 * H, 3 * H):
             W[D, u] = b_ih[u]  # b_hn is a term of q
     W_x, W_h, W_hn = W[: D + 1], W[D + 1 :], W[D + 1 :, 2 * H :]
-    from_h = np.empty_like(b_hh)
     for t in range(T):
         for b in range(B):
-            g, h_prev, h = gates[t, b], x_1_h[t, b, D + 1 :], x_1_h[t + 1, b, D + 1 :]
-            for k in range(3 * H):
-                g[k], from_h[k] = 0, b_hh[k] if k >= 2 * H else 0
-            add_transposed(W_x, x_1_h[t, b, : D + 1], g)
-            add_transposed(W_h, h_prev, from_h if reset_after else from_h[: 2 * H])
-            for u in range(H):
-                g[u] = r = sigmoid(g[u] + from_h[u])  # (G1), (G2)
-                g[H + u] = sigmoid(g[H + u] + from_h[H + u])  # (G1), (G3)
-                if reset_after:
-                    q[t, b, u] = from_h[2 * H + u]  # (G4)
-                    g[2 * H + u] += r * q[t, b, u]  # (G5)
-                else:
-                    q[t, b, u] = r * h_prev[u]  # (G19)
-            if not reset_after:
-                add_transposed(W_hn, q[t, b], g[2 * H :])  # (G20)
-            for u in range(H):
-                z, n = g[H + u], tanh(g[2 * H + u])  # (G6)
-                g[2 * H + u] = n
-                h[u] = (1 - z) * n + z * h_prev[u]  # (G7)
+            s, h_prev = blocks[t + 1, b], x_1_h[t, b, D + 1 :]
+            r, z, n, q = s[R], s[Z], s[N], s[Q]
+            r_z, r_z_n = s[:N].ravel(), s[: N + 1].ravel()
+            r_z_n[:] = 0
+            add_transposed(W_x, x_1_h[t, b, : D + 1], r_z_n)
+            add_transposed(W_h, h_prev, r_z)  # (G1)
+            if reset_after:
+                q[:] = b_hh[2 * H :]
+                add_transposed(W_hn, h_prev, q)  # (G4)
+                reset_after_forward(r, q, n)
+            else:
+                reset_before_forward(r, q, h_prev)
+                add_transposed(W_hn, q, n)  # (G20)
+            update_forward(z, n, h_prev, s[HIDDEN])
+            x_1_h[t + 1, b, D + 1 :] = s[HIDDEN]
     copy_h(x_1_h, output, h_n)
 
 
@@ -97,8 +143,7 @@ def backward(
     reset_after: bool,
     x_1_h: Array,
     W: Array,
-    gates: Array,
-    q: Array,
+    blocks: Array,
     d_output: Array,
     d_h_n: Array,
     d_x: Array,
@@ -114,30 +159,22 @@ def backward(
     d_W, d_b_hn = np.zeros_like(W), np.zeros_like(d_h_prev[0])
     d_W_x, d_W_h, d_W_hn = d_W[: D + 1], d_W[D + 1 :], d_W[D + 1 :, 2 * H :]
     d_z, d_from_h, d_q = np.empty_like(W[0]), np.empty_like(W[0]), np.empty_like(d_h_prev[0])
+    d_z_r, d_z_z, d_z_n = d_z[:H], d_z[H : 2 * H], d_z[2 * H :]
     d_x_1, from_gates = np.empty_like(W[: D + 1, 0]), np.empty_like(d_q)
     copy(d_h_n, d_h_prev)
     for t in range(T - 1, -1, -1):
         for b in range(B):
-            g, h_prev = gates[t, b], x_1_h[t, b, D + 1 :]
+            s, h_prev = blocks[t + 1, b], x_1_h[t, b, D + 1 :]
             for u in range(H):
-                z, n = g[H + u], g[2 * H + u]
-                d_h = d_output[t, b, u] + d_h_prev[b, u]  # (G8)
-                d_z[H + u] = d_h * (h_prev[u] - n) * z * (1 - z)  # (G9)
-                d_z[2 * H + u] = d_h * (1 - z) * (1 - n**2)  # (G10)
-                d_h_prev[b, u] = d_h * z  # the first term of (G13) or (G23)
+                d_h_prev[b, u] += d_output[t, b, u]  # (G8)
+            update_backward(s[Z], s[N], h_prev, d_h_prev[b], d_z_z, d_z_n)
             if reset_after:
-                for u in range(H):
-                    r = g[u]
-                    d_q[u] = d_z[2 * H + u] * r  # (G11)
-                    d_z[u] = d_z[2 * H + u] * q[t, b, u] * r * (1 - r)  # (G12)
+                reset_after_backward(s[R], s[Q], d_z_n, d_q, d_z_r)
             else:
-                multiply(W_hn, d_z[2 * H :], d_q)  # (G21)
-                for u in range(H):
-                    r = g[u]
-                    d_z[u] = d_q[u] * h_prev[u] * r * (1 - r)  # (G22)
-                    d_h_prev[b, u] += d_q[u] * r
-            for u in range(H):
-                d_from_h[u], d_from_h[H + u], d_from_h[2 * H + u] = d_z[u], d_z[H + u], d_q[u]
+                multiply(W_hn, d_z_n, d_q)  # (G21)
+                reset_before_backward(s[R], h_prev, d_h_prev[b], d_q, d_z_r)
+            d_from_h[: 2 * H] = d_z[: 2 * H]
+            d_from_h[2 * H :] = d_q
             d_by_h = d_from_h if reset_after else d_from_h[: 2 * H]
             multiply(W_h, d_by_h, from_gates)
             for u in range(H):
@@ -148,9 +185,9 @@ def backward(
             add_outer(x_1_h[t, b, : D + 1], d_z, d_W_x)  # (G15), (G17)
             add_outer(h_prev, d_by_h, d_W_h)  # (G16), or (G24) of r and z
             for u in range(H):
-                d_b_hn[u] += d_q[u] if reset_after else d_z[2 * H + u]
+                d_b_hn[u] += d_q[u] if reset_after else d_z_n[u]
             if not reset_after:
-                add_outer(q[t, b], d_z[2 * H :], d_W_hn)  # (G24) of n
+                add_outer(s[Q], d_z_n, d_W_hn)  # (G24) of n
     unload(d_W, d_W_ih, d_W_hh, d_b_ih, d_b_hh)  # with b_hn (G18) or (G25)
     for u in range(H):
         d_b_hh[2 * H + u] = d_b_hn[u]
@@ -168,7 +205,7 @@ class CompiledGRU:
     most_units = 250
 
     def __init__(self, text: GRUKernel):
-        self.reset_after = text.reset_after
+        self.reset_after, self.fused = text.reset_after, FusedGRU(text.reset_after)
 
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
@@ -180,8 +217,7 @@ class CompiledGRU:
         tape = CompiledGRUTape(
             empty((T + 1, B, D + 1 + H), dtype),
             empty((D + 1 + H, 3 * H), dtype),
-            empty((T, B, 3 * H), dtype),
-            empty((T, B, H), dtype),
+            empty((T + 1, B, 7, H), dtype),
         )
         W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
         output, h_n = empty((T, B, H), dtype), empty((B, H), dtype)
@@ -197,3 +233,62 @@ class CompiledGRU:
         gradients = weight_gradients(N, K - 1 - H, H, dtype)
         backward(self.reset_after, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
         return d_x, (d_h_0,), gradients
+
+
+@compiled
+def fused_reset(t: int, reset_after: bool, units: Array) -> None:
+    """Take the reset of step t of all units; those of ``fast/memory.py``."""
+    s = units[t + 1]
+    if reset_after:
+        reset_after_forward(s[R], s[Q], s[N])
+    else:
+        reset_before_forward(s[R], s[RESET], units[t, HIDDEN])
+
+
+@compiled
+def fused_update(t: int, units: Array) -> None:
+    """Take the update of step t of all units."""
+    s = units[t + 1]
+    update_forward(s[Z], s[N], units[t, HIDDEN], s[HIDDEN])
+
+
+@compiled
+def fused_update_backward(t: int, units: Array, d_h: Array, d_z: Array, per_step: int, per_gate: int) -> None:
+    """Compute d_z_z and d_z_n of step t from d_h (B, H)."""
+    s, d_z_z, d_z_n = units[t + 1], d_z[t * per_step + D_Z * per_gate], d_z[t * per_step + D_N * per_gate]
+    update_backward(s[Z], s[N], units[t, HIDDEN], d_h.ravel(), d_z_z, d_z_n)
+
+
+@compiled
+def fused_reset_backward(
+    t: int, reset_after: bool, units: Array, d_h: Array, d_z: Array, per_step: int, per_gate: int
+) -> None:
+    """Compute d_z_r of step t, and from d_z_n d_q, or from d_q what r hands back to h_prev."""
+    s, n = units[t + 1], t * per_step
+    d_z_r, d_z_n, d_q = d_z[n + D_R * per_gate], d_z[n + D_N * per_gate], d_z[n + D_Q * per_gate]
+    if reset_after:
+        reset_after_backward(s[R], s[Q], d_z_n, d_q, d_z_r)
+    else:
+        reset_before_backward(s[R], units[t, HIDDEN], d_h.ravel(), d_q, d_z_r)
+
+
+class FusedGRU(FastGRU):
+    """The fast kernel with one pass over all units between two products."""
+
+    negated = 0
+
+    def reset(self, t: int, memory: GRUMemory) -> None:
+        """Activate r of step t, and compute what it lets through: r ∘ q, and with it z_n, or q."""
+        fused_reset(t, self.reset_after, memory.units)
+
+    def update(self, t: int, memory: GRUMemory) -> None:
+        """Compute z, n and h of step t from z_z and z_n."""
+        fused_update(t, memory.units)
+
+    def differentiate_update(self, t: int, memory: GRUMemory, d_h: Array) -> None:
+        """Compute d_z_z and d_z_n of step t from d_h (B, H), which ends as what z hands back to h_prev."""
+        fused_update_backward(t, memory.units, d_h, *memory.units_of_d_z)
+
+    def differentiate_reset(self, t: int, memory: GRUMemory, d_h: Array) -> None:
+        """Compute d_z_r of step t, and from d_z_n d_q, or from d_q what r hands back to h_prev."""
+        fused_reset_backward(t, self.reset_after, memory.units, d_h, *memory.units_of_d_z)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
-from manual.compiled.activations import sigmoid, tanh
+from manual.compiled.activations import ONE, sigmoid, tanh
 from manual.compiled.loops import (
     add_outer,
     add_transposed,
@@ -23,6 +23,8 @@ from manual.compiled.loops import (
     unload,
     weight_gradients,
 )
+from manual.fast.lstm import FastLSTM
+from manual.fast.memory import TANH_C, C, F, G, I, LSTMMemory, M, O
 from manual.lstm import LSTMKernel, LSTMStep, LSTMTape
 
 
@@ -32,19 +34,48 @@ class CompiledLSTMTape(NamedTuple):
     x_1_h: Array  # (T + 1, B, D + 1 + P): x, 1 and h_prev; at T only h_n counts
     W: Array  # (D + 1 + P, 4H)
     W_mh: Array  # (P, H); (0, H) without a projection
-    gates: Array  # (T, B, 4H): i f g o
-    c: Array  # (T + 1, B, H): c_0 first
-    tanh_c: Array  # (T, B, H)
+    blocks: Array  # (T + 1, B, 9, H): those of ``fast/memory.py``; at 0 only c_0 counts
 
     def text_tape(self) -> LSTMTape:
         """Return the run as the text records it, views of this tape."""
-        D = len(self.W) - 1 - (len(self.W_mh) or self.c.shape[2])
-        h, steps = self.x_1_h[:, :, D + 1 :], []
-        for t, gates in enumerate(self.gates):
-            i, f, g, o = np.split(gates, 4, axis=1)
-            steps.append(LSTMStep(h[t], self.c[t], i, f, g, o, self.c[t + 1], o * self.tanh_c[t]))
+        D = len(self.W) - 1 - (len(self.W_mh) or self.blocks.shape[3])
+        h_prev, c_prev, blocks = self.x_1_h[:, :, D + 1 :], self.blocks[:, :, C], self.blocks[1:].swapaxes(1, 2)
+        steps = [LSTMStep(h, c, s[I], s[F], s[G], s[O], s[C], s[M]) for h, c, s in zip(h_prev, c_prev, blocks)]
         weights = {"weight_ih": self.W[:D].T, "weight_hh": self.W[D + 1 :].T, "weight_hr": self.W_mh}
         return LSTMTape(self.x_1_h[:-1, :, :D], weights, steps)
+
+
+@compiled
+def units_forward(s: Array, c_prev: Array) -> None:
+    """Take a step of n units: i f g o of its blocks s (9, n) hold first the pre-activations."""
+    i, f, g, o, c, tanh_c, m = s[I], s[F], s[G], s[O], s[C], s[TANH_C], s[M]
+    for u in range(len(c)):  # two loops, as many arrays at a time drive each other out of the cache
+        i[u] = i_u = sigmoid(i[u])  # (L2)
+        f[u] = f_u = sigmoid(f[u])  # (L3)
+        g[u] = g_u = tanh(g[u])  # (L4)
+        c[u] = f_u * c_prev[u] + i_u * g_u  # (L6)
+    for u in range(len(c)):
+        o[u] = o_u = sigmoid(o[u])  # (L5)
+        tanh_c[u] = tanh_c_u = tanh(c[u])
+        m[u] = o_u * tanh_c_u  # (L7)
+
+
+@compiled
+def units_backward(
+    s: Array, c_prev: Array, d_m: Array, d_c: Array, d_z_i: Array, d_z_f: Array, d_z_g: Array, d_z_o: Array
+) -> None:
+    """Compute d_z from d_m and d_c (n,), which ends as the gradient of c_prev."""
+    i, f, g, o, tanh_c = s[I], s[F], s[G], s[O], s[TANH_C]
+    for u in range(len(d_c)):
+        o_u, tanh_c_u = o[u], tanh_c[u]
+        d_c[u] += d_m[u] * o_u * (ONE - tanh_c_u * tanh_c_u)  # (L9)
+        d_z_o[u] = d_m[u] * tanh_c_u * o_u * (ONE - o_u)  # (L13)
+    for u in range(len(d_c)):
+        i_u, f_u, g_u, d_c_u = i[u], f[u], g[u], d_c[u]
+        d_z_i[u] = d_c_u * g_u * i_u * (ONE - i_u)  # (L10)
+        d_z_f[u] = d_c_u * c_prev[u] * f_u * (ONE - f_u)  # (L11)
+        d_z_g[u] = d_c_u * i_u * (ONE - g_u * g_u)  # (L12)
+        d_c[u] = d_c_u * f_u  # (L14)
 
 
 @compiled
@@ -59,39 +90,29 @@ def forward(
     x_1_h: Array,
     W: Array,
     W_mh: Array,
-    gates: Array,
-    c: Array,
-    tanh_c: Array,
+    blocks: Array,
     output: Array,
     h_n: Array,
     c_n: Array,
 ) -> None:
     """Run ``x`` from ``h_0`` and ``c_0``, and record it on the tape, which has W_mh already."""
     (T, B, D), (P, H) = x.shape, (h_0.shape[1], c_0.shape[1])
-    m = np.empty_like(c_0[0])
     load(x, h_0, W_ih, W_hh, b_ih, b_hh, x_1_h, W)
-    copy(c_0, c[0])
+    copy(c_0, blocks[0, :, C])
     for t in range(T):
         for b in range(B):
-            z, h = gates[t, b], x_1_h[t + 1, b, D + 1 :]
-            for n in range(4 * H):
-                z[n] = 0
-            add_transposed(W, x_1_h[t, b], z)  # (L1)
-            for u in range(H):
-                z[u] = i = sigmoid(z[u])  # (L2)
-                z[H + u] = f = sigmoid(z[H + u])  # (L3)
-                z[2 * H + u] = g = tanh(z[2 * H + u])  # (L4)
-                z[3 * H + u] = o = sigmoid(z[3 * H + u])  # (L5)
-                c[t + 1, b, u] = f * c[t, b, u] + i * g  # (L6)
-                tanh_c[t, b, u] = tanh(c[t + 1, b, u])
-                m[u] = o * tanh_c[t, b, u]  # (L7)
+            s, h = blocks[t + 1, b], x_1_h[t + 1, b, D + 1 :]
+            i_f, g_o = s[I : F + 1].ravel(), s[G : O + 1].ravel()
+            i_f[:] = g_o[:] = 0
+            add_transposed(W, x_1_h[t, b], i_f)  # (L1)
+            add_transposed(W[:, 2 * H :], x_1_h[t, b], g_o)  # (L1)
+            units_forward(s, blocks[t, b, C])
             if P < H:
-                multiply(W_mh, m, h)  # (L21)
+                multiply(W_mh, s[M], h)  # (L21)
             else:
-                for u in range(H):
-                    h[u] = m[u]
+                h[:] = s[M]
     copy_h(x_1_h, output, h_n)
-    copy(c[T], c_n)
+    copy(blocks[T, :, C], c_n)
 
 
 @compiled
@@ -99,9 +120,7 @@ def backward(
     x_1_h: Array,
     W: Array,
     W_mh: Array,
-    gates: Array,
-    c: Array,
-    tanh_c: Array,
+    blocks: Array,
     d_output: Array,
     d_h_n: Array,
     d_c_n: Array,
@@ -117,30 +136,22 @@ def backward(
     """Carry ``d_output``, ``d_h_n`` and ``d_c_n`` back; ``d_h`` and ``d_c`` end as the gradients of h_0 and c_0."""
     (T, B, D), (P, H) = d_x.shape, (d_h.shape[1], d_c.shape[1])
     d_z, d_x_1_h, d_W = np.empty_like(W[0]), np.empty_like(x_1_h[0, 0]), np.zeros_like(W)
-    d_m, m = np.empty_like(d_c[0]), np.empty_like(d_c[0])
+    d_m = np.empty_like(d_c[0])
+    d_z_i, d_z_f, d_z_g, d_z_o = d_z[:H], d_z[H : 2 * H], d_z[2 * H : 3 * H], d_z[3 * H :]
     copy(d_h_n, d_h)
     copy(d_c_n, d_c)
     for t in range(T - 1, -1, -1):
         for b in range(B):
+            s = blocks[t + 1, b]
             for p in range(P):
                 d_h[b, p] += d_output[t, b, p]  # (L8)
             if P < H:
-                for u in range(H):
-                    d_m[u], m[u] = 0, gates[t, b, 3 * H + u] * tanh_c[t, b, u]  # (L7)
+                d_m[:] = 0
                 add_transposed(W_mh, d_h[b], d_m)  # (L22)
-                add_outer(d_h[b], m, d_W_mh)  # (L23)
+                add_outer(d_h[b], s[M], d_W_mh)  # (L23)
             else:
-                for u in range(H):
-                    d_m[u] = d_h[b, u]
-            for u in range(H):
-                i, f, g, o = gates[t, b, u], gates[t, b, H + u], gates[t, b, 2 * H + u], gates[t, b, 3 * H + u]
-                tanh_c_u = tanh_c[t, b, u]
-                d_c[b, u] += d_m[u] * o * (1 - tanh_c_u**2)  # (L9)
-                d_z[u] = d_c[b, u] * g * i * (1 - i)  # (L10)
-                d_z[H + u] = d_c[b, u] * c[t, b, u] * f * (1 - f)  # (L11)
-                d_z[2 * H + u] = d_c[b, u] * i * (1 - g**2)  # (L12)
-                d_z[3 * H + u] = d_m[u] * tanh_c_u * o * (1 - o)  # (L13)
-                d_c[b, u] *= f  # (L14)
+                d_m[:] = d_h[b]
+            units_backward(s, blocks[t, b, C], d_m, d_c[b], d_z_i, d_z_f, d_z_g, d_z_o)
             multiply(W, d_z, d_x_1_h)
             for p in range(P):
                 d_h[b, p] = d_x_1_h[D + 1 + p]  # (L15)
@@ -162,7 +173,7 @@ class CompiledLSTM:
     most_units = 100
 
     def __init__(self, text: LSTMKernel):
-        self.projected = bool(text.proj_size)
+        self.projected, self.fused = bool(text.proj_size), FusedLSTM()
 
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
@@ -175,9 +186,7 @@ class CompiledLSTM:
             empty((T + 1, B, D + 1 + P), dtype),
             empty((D + 1 + P, 4 * H), dtype),
             weights["weight_hr"].copy() if self.projected else empty((0, H), dtype),
-            empty((T, B, 4 * H), dtype),
-            empty((T + 1, B, H), dtype),
-            empty((T, B, H), dtype),
+            empty((T + 1, B, 9, H), dtype),
         )
         W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
         output, last = empty((T, B, P), dtype), (empty((B, P), dtype), empty((B, H), dtype))
@@ -196,3 +205,31 @@ class CompiledLSTM:
         if not self.projected:
             del gradients["weight_hr"]
         return d_x, d_first, gradients
+
+
+@compiled
+def fused_forward(t: int, units: Array) -> None:
+    """Take step t of all units; those of ``fast/memory.py``."""
+    units_forward(units[t + 1], units[t, C])
+
+
+@compiled
+def fused_backward(t: int, units: Array, d_m: Array, d_c: Array, d_z: Array, per_step: int, per_gate: int) -> None:
+    """Compute d_z of step t from d_m and d_c (B, H)."""
+    n = t * per_step
+    d_z_i, d_z_f, d_z_g, d_z_o = d_z[n], d_z[n + per_gate], d_z[n + 2 * per_gate], d_z[n + 3 * per_gate]
+    units_backward(units[t + 1], units[t, C], d_m.ravel(), d_c.ravel(), d_z_i, d_z_f, d_z_g, d_z_o)
+
+
+class FusedLSTM(FastLSTM):
+    """The fast kernel with one pass over all units between two products."""
+
+    negated = 0
+
+    def activate(self, t: int, memory: LSTMMemory) -> None:
+        """Compute gates, c and m of step t from the pre-activations."""
+        fused_forward(t, memory.units)
+
+    def differentiate(self, t: int, memory: LSTMMemory, d_m: Array, d_c: Array) -> None:
+        """Compute d_z of step t from d_m and d_c (B, H), which ends as the gradient of c_prev."""
+        fused_backward(t, memory.units, d_m, d_c, *memory.units_of_d_z)

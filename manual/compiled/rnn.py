@@ -5,6 +5,7 @@ contiguous, as it is compiled anew for each kind of array.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from numpy import ascontiguousarray, empty
 
 from manual.activations import ACTIVATIONS
 from manual.arrays import Array
-from manual.compiled.activations import activate, derivative
+from manual.compiled.activations import activate, differentiate
 from manual.compiled.loops import (
     add_outer,
     add_transposed,
@@ -25,6 +26,7 @@ from manual.compiled.loops import (
     unload,
     weight_gradients,
 )
+from manual.fast.rnn import FastRNN
 from manual.rnn import RNNKernel, RNNStep, RNNTape
 
 
@@ -58,15 +60,14 @@ def forward(
     h_n: Array,
 ) -> None:
     """Run ``x`` from ``h_0``, and record it on the tape; ``kind`` is that of the activation."""
-    (T, B, D), H = x.shape, h_0.shape[1]
+    T, B, D = x.shape
     load(x, h_0, W_ih, W_hh, b_ih, b_hh, x_1_h, W)
     for t in range(T):
         for b in range(B):
             h = x_1_h[t + 1, b, D + 1 :]
-            for u in range(H):
-                h[u] = 0
+            h[:] = 0
             add_transposed(W, x_1_h[t, b], h)  # (R1)
-            activate(kind, h)  # (R2)
+            activate(kind, h, h)  # (R2)
     copy_h(x_1_h, output, h_n)
 
 
@@ -90,10 +91,10 @@ def backward(
     copy(d_h_n, d_h)
     for t in range(T - 1, -1, -1):
         for b in range(B):
-            h = x_1_h[t + 1, b, D + 1 :]
+            differentiate(kind, x_1_h[t + 1, b, D + 1 :], d_z)
             for u in range(H):
                 d_h[b, u] += d_output[t, b, u]  # (R3)
-                d_z[u] = d_h[b, u] * derivative(kind, h[u])  # (R4)
+                d_z[u] *= d_h[b, u]  # (R4)
             multiply(W, d_z, d_x_1_h)
             for u in range(H):
                 d_h[b, u] = d_x_1_h[D + 1 + u]  # (R5)
@@ -115,7 +116,7 @@ class CompiledRNN:
     most_units = 100
 
     def __init__(self, text: RNNKernel):
-        self.kind = list(ACTIVATIONS).index(text.nonlinearity)
+        self.kind, self.fused = list(ACTIVATIONS).index(text.nonlinearity), FusedRNN(text.nonlinearity)
 
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
@@ -139,3 +140,12 @@ class CompiledRNN:
         gradients = weight_gradients(H, K - 1 - H, H, dtype)
         backward(self.kind, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
         return d_x, (d_h_0,), gradients
+
+
+class FusedRNN(FastRNN):
+    """The fast kernel with compiled activations."""
+
+    def __init__(self, nonlinearity: str = "tanh"):
+        super().__init__(nonlinearity)
+        kind = list(ACTIVATIONS).index(nonlinearity)
+        self.activation, self.derivative = partial(activate, kind), partial(differentiate, kind)

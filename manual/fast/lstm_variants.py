@@ -61,7 +61,9 @@ class LSTMVariantMemory(Memory):
         self.to_h_prev = FromGates(gates, B, H, H, dtype)
         self.to_x = FromGates(gates, B, H, D, dtype, steps=T)
         self.d_z_to_x = self.to_x.operand(self.d_z)
-        self.peepholes = np.zeros((0 if not peepholes else gates - 1, 1, H), dtype)  # i f o, or i o
+        all_peepholes = np.zeros((3, B, H), dtype)  # i f o, those of a row in each row
+        self.units_of_peepholes = all_peepholes.reshape(3, -1)
+        self.peepholes = all_peepholes[:: 2 if coupled else 1] if peepholes else all_peepholes[:0]
         self.seen = np.zeros((max(0, len(self.peepholes) - 1), B, H), dtype)  # what i f see of the cell
         self.z, self.m, self.cells = self.blocks[1:, G : G + gates], self.blocks[1:, M], self.blocks[:, C]
         self.derivatives = np.zeros((5, B, H), dtype)  # of one step
@@ -101,7 +103,7 @@ class LSTMVariantMemory(Memory):
         self.to_h_prev.load(weights["weight_hh"])
         self.to_x.load(weights["weight_ih"])
         if len(self.peepholes):
-            self.peepholes[:, 0] = weights["weight_ch"].reshape(len(self.peepholes), -1)
+            self.peepholes[...] = weights["weight_ch"].reshape(len(self.peepholes), 1, -1)
         self.to_gates.hoist(self.rows, self.z)
 
     def read_by_backward(self) -> list[Array]:
@@ -110,7 +112,11 @@ class LSTMVariantMemory(Memory):
 
     def text_tape(self) -> LSTMVariantTape:
         """Return the run as the text records it, views of this memory."""
-        weights = {"weight_ih": self.to_x.plain, "weight_hh": self.to_h_prev.plain, "weight_ch": self.peepholes.ravel()}
+        weights = {
+            "weight_ih": self.to_x.plain,
+            "weight_hh": self.to_h_prev.plain,
+            "weight_ch": self.peepholes[:, 0].ravel(),
+        }
         steps = [LSTMVariantStep(h, s.c_prev, s.i, s.f, s.g, s.o, s.c) for h, s in zip(self.h_prev, self.steps)]
         return LSTMVariantTape(self.x, weights, steps)
 
@@ -134,27 +140,32 @@ class FastLSTMVariant:
         H = weights["weight_hh"].shape[1]
         memory = LSTMVariantMemory.reuse(out, T, B, D, H, H, x.dtype, self.peepholes, self.coupled)
         memory.load(x, state, weights)
-        product, W, seen = memory.to_gates.multiply, memory.to_gates.weights, memory.seen
-        for s in memory.steps:
+        product, W = memory.to_gates.multiply, memory.to_gates.weights
+        for t, s in enumerate(memory.steps):
             product(s.row, W, s.z_out)  # (L1) (G, B, H)
-            if self.peepholes:
-                multiply(memory.peepholes[:-1], s.c_prev, seen)
-                add(s.sigmoids, seen, s.sigmoids)
-            sigmoid(s.sigmoids, s.sigmoids)  # (L24), (L25)
-            if self.coupled:
-                subtract(1, s.i, s.f)  # (L32)
-            tanh(s.g, s.g)  # (L4)
-            multiply(s.i, s.g, s.i_g)
-            multiply(s.f, s.c_prev, s.f_c)
-            add(s.i_g, s.f_c, s.c)  # (L6) (B, H)
-            if self.peepholes:
-                multiply(memory.peepholes[-1], s.c, s.m)
-                add(s.o, s.m, s.o)
-            sigmoid(s.o, s.o)  # (L26)
-            tanh(s.c, s.tanh_c)
-            multiply(s.o, s.tanh_c, s.m)  # (L7)
+            self.activate(t, memory)
             copyto(s.next_h_prev, s.m)
         return memory.m.copy(), (memory.m[-1].copy(), memory.cells[-1].copy()), memory
+
+    def activate(self, t: int, memory: LSTMVariantMemory) -> None:
+        """Compute gates, c and m of step t from the pre-activations."""
+        s, seen = memory.steps[t], memory.seen
+        if self.peepholes:
+            multiply(memory.peepholes[:-1], s.c_prev, seen)
+            add(s.sigmoids, seen, s.sigmoids)
+        sigmoid(s.sigmoids, s.sigmoids)  # (L24), (L25)
+        if self.coupled:
+            subtract(1, s.i, s.f)  # (L32)
+        tanh(s.g, s.g)  # (L4)
+        multiply(s.i, s.g, s.i_g)
+        multiply(s.f, s.c_prev, s.f_c)
+        add(s.i_g, s.f_c, s.c)  # (L6) (B, H)
+        if self.peepholes:
+            multiply(memory.peepholes[-1], s.c, s.m)
+            add(s.o, s.m, s.o)
+        sigmoid(s.o, s.o)  # (L26)
+        tanh(s.c, s.tanh_c)
+        multiply(s.o, s.tanh_c, s.m)  # (L7)
 
     def backward(
         self, memory: LSTMVariantMemory, d_output: Array, d_state: tuple[Array, ...]
@@ -162,31 +173,10 @@ class FastLSTMVariant:
         """Carry gradients back as ``LSTMVariantKernel.backward`` does."""
         T, B, D, H, _, dtype = memory.sizes
         d_h, d_c = (np.array(d, order="C") for d in d_state)  # what the next step passes back
-        peepholes, to_h_prev = memory.peepholes, memory.to_h_prev
-        m_by_o, c_by_i, c_by_f, m_by_c, c_by_g = memory.derivatives  # ∂m/∂z_o, ∂c/∂z_i, ∂c/∂z_f, ∂m/∂c, ∂c/∂z_g
-        by_sigmoids, by_tanhs = memory.derivatives[:3], memory.derivatives[3:]
         for t in reversed(range(T)):
-            s = memory.steps[t]
-            if self.coupled:  # f takes what i gives
-                product_by_sigmoid(s.m_ig, s.o_i, by_sigmoids[:2])
-                multiply(s.f_c, s.i, c_by_f)
-                subtract(c_by_i, c_by_f, c_by_i)
-            else:
-                product_by_sigmoid(s.m_ig_fc, s.o_i_f, by_sigmoids)
-            product_by_tanh(s.m_ig, s.o_i, s.tanh_c_g, by_tanhs)
             add(d_h, d_output[t], d_h)  # (L8) (B, H)
-            d_z_o, d_z_g = s.d_gates[-1], s.d_gates[-2]
-            multiply(d_h, m_by_o, d_z_o)  # (L13)
-            multiply(d_h, m_by_c, m_by_c)
-            add(d_c, m_by_c, d_c)
-            if self.peepholes:
-                d_c += peepholes[-1] * d_z_o  # (L27)
-            multiply(d_c, c_by_g, d_z_g)  # (L12)
-            multiply(d_c, memory.derivatives[1 : memory.gates - 1], s.d_gates[:-2])  # (L10) and (L11), or (L33)
-            multiply(d_c, s.f, d_c)
-            if self.peepholes:
-                d_c += (peepholes[:-1] * s.d_gates[:-2]).sum(axis=0)  # (L28), or (L34)
-            to_h_prev(s.d_z, d_h)  # (L15)
+            self.differentiate(t, memory, d_h, d_c)
+            memory.to_h_prev(memory.steps[t].d_z, d_h)  # (L15)
 
         d_W = sum_of_outer_products(memory.d_z, memory.rows)  # (F4) (G H, H + D + 1)
         gradients = {
@@ -196,10 +186,34 @@ class FastLSTMVariant:
             "bias_hh": d_W[:, -1].copy(),  # (L20) (G H,)
         }
         if self.peepholes:
-            seen = [*(memory.cells[:-1] for _ in peepholes[:-1]), memory.cells[1:]]
+            seen = [*(memory.cells[:-1] for _ in memory.peepholes[:-1]), memory.cells[1:]]
             d_z = [*memory.d_z[:-2], memory.d_z[-1]]
             sums = [(d * c).sum(axis=(0, 1)) for d, c in zip(d_z, seen)]  # (L29), (L30), (L31) (H,)
             gradients["weight_ch"] = np.concatenate(sums)
         d_x = np.empty((T * B, D), dtype)
         memory.to_x(memory.d_z_to_x, d_x)  # (L16)
         return d_x.reshape(T, B, D), (d_h, d_c), gradients
+
+    def differentiate(self, t: int, memory: LSTMVariantMemory, d_h: Array, d_c: Array) -> None:
+        """Compute d_z of step t from d_h and d_c (B, H), which ends as the gradient of c_prev."""
+        s, peepholes = memory.steps[t], memory.peepholes
+        m_by_o, c_by_i, c_by_f, m_by_c, c_by_g = memory.derivatives  # ∂m/∂z_o, ∂c/∂z_i, ∂c/∂z_f, ∂m/∂c, ∂c/∂z_g
+        by_sigmoids, by_tanhs = memory.derivatives[:3], memory.derivatives[3:]
+        if self.coupled:  # f takes what i gives
+            product_by_sigmoid(s.m_ig, s.o_i, by_sigmoids[:2])
+            multiply(s.f_c, s.i, c_by_f)
+            subtract(c_by_i, c_by_f, c_by_i)
+        else:
+            product_by_sigmoid(s.m_ig_fc, s.o_i_f, by_sigmoids)
+        product_by_tanh(s.m_ig, s.o_i, s.tanh_c_g, by_tanhs)
+        d_z_o, d_z_g = s.d_gates[-1], s.d_gates[-2]
+        multiply(d_h, m_by_o, d_z_o)  # (L13)
+        multiply(d_h, m_by_c, m_by_c)
+        add(d_c, m_by_c, d_c)
+        if self.peepholes:
+            d_c += peepholes[-1] * d_z_o  # (L27)
+        multiply(d_c, c_by_g, d_z_g)  # (L12)
+        multiply(d_c, memory.derivatives[1 : memory.gates - 1], s.d_gates[:-2])  # (L10) and (L11), or (L33)
+        multiply(d_c, s.f, d_c)
+        if self.peepholes:
+            d_c += (peepholes[:-1] * s.d_gates[:-2]).sum(axis=0)  # (L28), or (L34)

@@ -27,6 +27,8 @@ class Memory:
 
     Copies and pickles are memory of their own, with views of their own.
 
+    ``units`` are the blocks with all rows in one; ``units_of_d_z`` those of d_z, and how steps and adjoints are apart.
+
     Args:
         plan: T, B, D, H, P and the dtype of everything, and what else the layout depends on.
         quantities: blocks of each step.
@@ -44,8 +46,11 @@ class Memory:
         self.blocks = np.zeros((T + 1, quantities, B, H), dtype)  # step t at t + 1; at 0 what the first step reads
         if B == 1:  # the blocks of one step in one row
             self.d_z = np.zeros((T, adjoints, 1, H), dtype).swapaxes(0, 1)
+            self.units_of_d_z = self.d_z.swapaxes(0, 1).reshape(-1, H), adjoints, 1
         else:
             self.d_z = np.zeros((adjoints, T, B, H), dtype)
+            self.units_of_d_z = self.d_z.reshape(-1, B * H), 1, T
+        self.units = self.blocks.reshape(T + 1, quantities, B * H)
 
     @classmethod
     def reuse(cls, out: object, *plan: Any) -> Self:
@@ -156,12 +161,12 @@ class LSTMMemory(Memory):
             d_z=self.to_h_prev.operands(d_z),
         )
 
-    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:
-        """Copy the arguments of a run; of the pre-activations, compute what is hoisted out of the loop."""
+    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], negated: int) -> None:
+        """Copy the arguments of a run, and compute what is hoisted. The last ``negated`` of g o i f get -z."""
         self.x[...] = x
         self.h_prev[0], self.blocks[0, C] = state
         bias = weights["bias_ih"] + weights["bias_hh"]
-        self.to_gates.load(weights["weight_hh"], weights["weight_ih"], bias[:, None], first=2, negated=3)  # (F1)
+        self.to_gates.load(weights["weight_hh"], weights["weight_ih"], bias[:, None], first=2, negated=negated)
         self.to_h_prev.load(weights["weight_hh"])
         self.to_x.load(weights["weight_ih"])
         if self.projected:
@@ -260,15 +265,15 @@ class GRUMemory(Memory):
             d_z=self.to_h_prev.operands(d_z[D_R:] if reset_after else d_z[D_R:D_Q]),
         )
 
-    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array]) -> None:
-        """Copy the arguments of a run; of the pre-activations, compute what is hoisted out of the loop."""
+    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], negated: int) -> None:
+        """Copy the arguments of a run, and compute what is hoisted. The last ``negated`` of r z get -z."""
         self.x[...] = x
         self.h_prev[0] = self.blocks[0, HIDDEN] = state[0]
         W_ih, b_ih, W_hh, b_hh = (weights[name] for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh"))
         H = W_hh.shape[1]
         rz, n = slice(2 * H), slice(2 * H, None)
         bias = (b_ih + b_hh)[:, None]
-        self.to_gates.load(W_hh[rz], 0 * bias[rz], W_ih[rz], bias[rz], negated=2)  # (F1)
+        self.to_gates.load(W_hh[rz], 0 * bias[rz], W_ih[rz], bias[rz], negated=negated)
         if self.reset_after:  # b_hn stays apart from b_in: it is a term of q
             self.x_to_n.load(W_ih[n], b_ih[n, None])
             self.h_to_n.load(W_hh[n], b_hh[n, None])

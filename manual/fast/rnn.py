@@ -4,7 +4,8 @@ The numbers and the legend are those of ``manual/rnn.py``; the views of a step a
 last argument of add, multiply, … is where the result goes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy import add, copyto, multiply
@@ -23,6 +24,8 @@ class FastRNN:
     """
 
     def __init__(self, nonlinearity: str = "tanh"):
+        self.activation: Callable[..., Any]
+        self.derivative: Callable[..., Any]
         self.activation, self.derivative = ACTIVATIONS[nonlinearity]
 
     def forward(

@@ -4,7 +4,7 @@ from typing import Any
 
 from catalogue.fault import FastFault
 
-LOAD = "memory.load(x, state, weights)"
+LOAD = "memory.load(x, state, weights"
 CARRY = "copyto(s.next_h_prev, s.h)"
 D_H = "add(d_h, d_output[t], d_h)"
 LAST_BIAS = "memory.d_z[:, -1].sum(axis=1).reshape(-1)"
@@ -15,7 +15,7 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 def _load(**changed: str) -> str:
     """Return the call that loads the arguments, with some of them changed."""
     arguments = {"x": "x", "state": "state", "weights": "weights"} | changed
-    return f"memory.load({', '.join(arguments.values())})"
+    return f"memory.load({', '.join(arguments.values())}"
 
 
 def _scaled(name: str, factor: int) -> str:
@@ -36,7 +36,7 @@ def _rnn(title: str, old: str, new: str, *wrong: str, trains: bool = True) -> Fa
 
 LSTM_BACKWARD = ("d_x", "d_h_0", "d_c_0", *WEIGHTS)
 LSTM_ALL = ("output", "h_n", "c_n", *LSTM_BACKWARD)
-BY_TANHS = "product_by_tanh(s.m_ig, s.o_i, s.tanh_c_g, by_tanhs)"
+BY_TANHS = "product_by_tanh(s.m_ig, s.o_i, s.tanh_c_g, memory.derivatives[3:])"
 
 LSTM = [
     _lstm("a bias is left out", LOAD, _load(weights=_scaled("bias_hh", 0)), *LSTM_ALL),
@@ -49,8 +49,8 @@ LSTM = [
     _lstm("the hidden state is not carried", CARRY, "copyto(s.next_h_prev, 0)", *LSTM_ALL),
     _lstm(
         "σ' is left out of all gates",
-        "product_by_sigmoid(s.m_ig_fc, s.o_i_f, by_sigmoids)",
-        "copyto(by_sigmoids, s.m_ig_fc)",
+        "product_by_sigmoid(s.m_ig_fc, s.o_i_f, memory.derivatives[:3])",
+        "copyto(memory.derivatives[:3], s.m_ig_fc)",
         *LSTM_BACKWARD,
     ),
     _lstm(
@@ -62,8 +62,8 @@ LSTM = [
     _lstm("the forget gate is left out of the carry", "multiply(d_c, s.f, d_c)", "pass", *LSTM_BACKWARD),
     _lstm(
         "the recurrent matrix is transposed in the backward pass",
-        "to_h_prev(s.d_z, d_h)",
-        "d_h[...] = sum(d @ W.T for d, W in zip(memory.d_z[:, t], np.split(to_h_prev.plain, 4)))",
+        "memory.to_h_prev(s.d_z, d_h)",
+        "d_h[...] = sum(d @ W.T for d, W in zip(memory.d_z[:, t], np.split(memory.to_h_prev.plain, 4)))",
         *LSTM_BACKWARD,
     ),
     _lstm(
@@ -119,8 +119,8 @@ GRU = [
     _gru("the hidden state is not carried", CARRY, "copyto(s.next_h_prev, 0)", *ALL),
     _gru(
         "σ' is left out of both gates",
-        "product_by_sigmoid(s.reset_update, s.r_z, by_sigmoids)",
-        "copyto(by_sigmoids, s.reset_update)",
+        "product_by_sigmoid(s.reset_update, s.r_z, memory.derivatives[:2])",
+        "copyto(memory.derivatives[:2], s.reset_update)",
         *BACKWARD,
     ),
     _gru("tanh' is left out", "product_by_tanh(h_by_n, s.d_q, s.n, h_by_n)", "copyto(h_by_n, s.d_q)", *BACKWARD),
@@ -148,7 +148,7 @@ GRU = [
     ),
     _gru(
         "the reset gate is left out of d_h_prev",
-        "multiply(s.d_q, s.r, s.d_q)",
+        "add(d_h, by_r, d_h)",
         "pass",
         *BACKWARD,
         reset_after=False,

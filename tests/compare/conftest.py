@@ -93,6 +93,8 @@ def uncompiled(monkeypatch):
     numba = pytest.importorskip("numba", reason="the extra `compiled` is not installed")
     for name in ("gru", "lstm", "lstm_variants", "optimizers", "rnn"):
         import_module(f"manual.compiled.{name}")  # the real ones stay compiled
+    for name in ("sigmoid", "tanh"):
+        getattr(import_module("manual.compiled.activations"), name)(0.5)  # and what they choose is chosen now
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
 
 

@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -23,6 +24,20 @@ KERNELS = {
     "rnn": (RNNKernel(), FastRNN()),
     "rnn sigmoid": (RNNKernel("sigmoid"), FastRNN("sigmoid")),
 }
+
+if find_spec("numba"):
+    from manual.compiled.gru import CompiledGRU
+    from manual.compiled.lstm import CompiledLSTM
+    from manual.compiled.lstm_variants import CompiledLSTMVariant
+    from manual.compiled.rnn import CompiledRNN
+
+    LOOPS = {
+        LSTMKernel: CompiledLSTM,
+        LSTMVariantKernel: CompiledLSTMVariant,
+        GRUKernel: CompiledGRU,
+        RNNKernel: CompiledRNN,
+    }
+    KERNELS |= {f"fused {name}": (text, LOOPS[type(text)](text).fused) for name, (text, _) in KERNELS.items()}
 
 
 @pytest.fixture(params=KERNELS)

@@ -99,7 +99,7 @@ def test_loops_run_up_to_their_number_of_units_and_numpy_above(cell, monkeypatch
     layer, numpy_layer = (Trial(cell).layer(engine) for engine in ("compiled", "numpy"))
     x = np.random.default_rng(0).normal(size=(T, B, D))
     for most_units, numpy_runs in ((B * H, False), (B * H - 1, True)):
-        monkeypatch.setattr(layer.sweeps[0].fast.compiled, "most_units", most_units)
+        monkeypatch.setattr(layer.sweeps[0].fast.loops, "most_units", most_units)
         output, _, tape = layer.forward(x)
         assert isinstance(tape.sweeps[0][0], Memory) == numpy_runs
         expected = numpy_layer.backward(numpy_layer.forward(x)[2], output)[0]

@@ -26,9 +26,18 @@ USED_AS = {
 }
 
 W_HH = "recurrent.weight_hh_l0"
+BACKWARD = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+OUTPUT = ("output", *BACKWARD)
 PLAIN = [fault for fault in FAST if not fault.options]  # the command trains PyTorch's form of the GRU only
 SEEN = [fault for fault in PLAIN if fault.trains]
 UNSEEN = [fault for fault in PLAIN if not fault.trains]
+
+#: One fault for each cell of what all units go through at once, where there are more than the loops take.
+FUSED = [
+    FastFault("c_prev is c", "compiled/lstm.py", "units[t, C], d_m", "units[t + 1, C], d_m", BACKWARD, "lstm"),
+    FastFault("n is z", "compiled/gru.py", "forward(s[Z], s[N], units", "forward(s[N], s[Z], units", OUTPUT, "gru"),
+    FastFault("tanh is relu", "compiled/rnn.py", "partial(activate, kind)", "partial(activate, 1)", OUTPUT, "rnn"),
+]
 
 #: What no step of a training run shows, and how the check of each equation names it.
 TEXT = [
@@ -125,6 +134,18 @@ def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no
 ):
     broken(fault, tmp_path, monkeypatch)
     code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell, "--engine", "compiled")
+    assert code == 1
+    assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FUSED, ids=title)
+def test_a_fault_of_a_fused_pass_is_listed_in_the_tensors_it_touches_and_no_others(
+    fault, tmp_path, monkeypatch, uncompiled
+):
+    broken(fault, tmp_path, monkeypatch)
+    many_units = ["--cell", fault.cell, "--engine", "compiled", "--batch-size", "90"]
+    code, written = summary(tmp_path, monkeypatch, *many_units)
     assert code == 1
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
 

@@ -69,13 +69,16 @@ def test_compiled_agrees_with_the_text(data):
     text = data.draw(texts(H))
     dtype = data.draw(st.sampled_from([np.float32, np.float64]))
     e = experiment(text, T, B, D, H, dtype, data.draw(st.integers(0, 2**32)))
-    assert worst_ulps(e, replace(e, kernel=compiled(text))) < ULPS
+    loops = compiled(text)
+    assert worst_ulps(e, replace(e, kernel=data.draw(st.sampled_from([loops, loops.fused])))) < ULPS
 
 
 @pytest.mark.slow
 def test_units_beyond_a_vector_register_agree_with_the_text(text):
     e = experiment(text, T=5, B=2, D=3, H=37, dtype=np.float32, seed=0)
-    assert worst_ulps(e, replace(e, kernel=compiled(text))) < ULPS
+    loops = compiled(text)
+    for kernel in (loops, loops.fused):
+        assert worst_ulps(e, replace(e, kernel=kernel)) < ULPS
 
 
 def test_arguments_may_be_views_of_any_memory_order(text):
@@ -97,11 +100,14 @@ def test_values_that_saturate_or_are_not_finite_mean_what_they_mean_in_the_text(
     e.x[1, 0, 2] = value
     with np.errstate(invalid="ignore"):
         expected = e.results()
-    actual = replace(e, kernel=compiled(text)).results()
-    for name, array in expected.items():
-        assert np.array_equal(np.isfinite(actual[name]), np.isfinite(array)), name
-        assert np.array_equal(np.isnan(actual[name]), np.isnan(array)), name
-        assert np.allclose(actual[name], array, rtol=1e-12, atol=1e-12, equal_nan=True), name
+    loops = compiled(text)
+    for kernel in (loops, loops.fused):
+        with np.errstate(invalid="ignore"):
+            actual = replace(e, kernel=kernel).results()
+        for name, array in expected.items():
+            assert np.array_equal(np.isfinite(actual[name]), np.isfinite(array)), name
+            assert np.array_equal(np.isnan(actual[name]), np.isnan(array)), name
+            assert np.allclose(actual[name], array, rtol=1e-12, atol=1e-12, equal_nan=True), name
 
 
 def test_the_text_reads_the_tape_as_its_own(text):

@@ -15,7 +15,7 @@ def test_equation_f1(B):
     T, D, H = 4, 2, 5
     e = Experiment.random(LSTMKernel(), T, B, D, H)
     memory = LSTMMemory(T, B, D, H, H, e.x.dtype)
-    memory.load(e.x, e.state, e.weights)
+    memory.load(e.x, e.state, e.weights, negated=3)
     z = np.zeros((4, B, H))
     memory.to_gates.multiply(memory.rows[0], memory.to_gates.weights, memory.to_gates.out(z))
     bias = e.weights["bias_ih"] + e.weights["bias_hh"]
