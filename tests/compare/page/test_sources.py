@@ -19,8 +19,9 @@ def test_every_numbered_formula_is_found_and_is_mathml():
 def test_a_formula_has_the_text_that_leads_to_it():
     found = formulas()
     assert "is used twice, by" in found["L9"].text
-    assert "the derivatives (A2) and (A3)" in found["L10"].text
-    assert found["L11"].text == ""  # the formula before leads on to it
+    assert "whose derivative is (A2)" in found["L10"].text
+    assert "the cell before this step" in found["L11"].text
+    assert found["L3"].text == ""  # a definition
     assert "<code>d_h_prev</code>" in found["L8"].text
 
 
