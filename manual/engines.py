@@ -77,6 +77,9 @@ def compiled(kernel: Kernel, dtype: np.dtype[Any]) -> FastKernel:
     Args:
         kernel: the text.
         dtype: that it is to compute in.
+
+    Raises:
+        ValueError: there are no compiled loops of this cell.
     """
     from manual.compiled.gru import CompiledGRU  # these need Numba
     from manual.compiled.lstm import CompiledLSTM
@@ -89,6 +92,8 @@ def compiled(kernel: Kernel, dtype: np.dtype[Any]) -> FastKernel:
         GRUKernel: CompiledGRU,
         RNNKernel: CompiledRNN,
     }
+    if type(kernel) not in cells:
+        raise ValueError(f"engine: expected numpy, since there are no compiled loops of {type(kernel).__name__}")
     loops = cells[type(kernel)](kernel)
     H = kernel.state_sizes(1)["h"] + 1  # more than a projection leaves
     weights = {name: np.zeros(shape, dtype) for name, shape in kernel.parameter_shapes(1, H).items()}

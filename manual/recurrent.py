@@ -36,7 +36,7 @@ class Recurrent:
 
     Args:
         kernel: the text of one layer in one direction, which runs where there is a probe.
-        fast: the fast kernel, which runs otherwise.
+        fast: the fast kernel, which runs otherwise; None if there is none, and the equations always run.
         input_size: D.
         hidden_size: H.
         num_layers: layers, each reading the outputs of the previous one.
@@ -60,7 +60,7 @@ class Recurrent:
     def __init__(
         self,
         kernel: Kernel,
-        fast: FastKernel,
+        fast: FastKernel | None,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -97,7 +97,7 @@ class Recurrent:
         self.sweeps = [
             Sweep(
                 kernel,
-                Sharded(fast, threads) if threads > 1 else fast,
+                Sharded(fast, threads) if fast and threads > 1 else fast,
                 D=self.output_size if layer else input_size,
                 H=hidden_size,
                 suffix=f"_l{layer}_reverse" if reverse else f"_l{layer}",

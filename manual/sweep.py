@@ -109,14 +109,14 @@ class Schedule(NamedTuple):
 class Sweep:
     """One layer of a stack in one direction.
 
-    The fast kernel runs on real numbers wherever no probe is passed, and the text otherwise: in complex arithmetic only
-    the text's sigmoid can do without an overflow.
+    The fast kernel, if there is one, runs on real numbers wherever no probe is passed, and the text otherwise: in
+    complex arithmetic only the text's sigmoid can do without an overflow.
     """
 
     def __init__(
         self,
         kernel: Kernel,
-        fast: FastKernel,
+        fast: FastKernel | None,
         D: int,
         H: int,
         suffix: str,
@@ -217,7 +217,7 @@ class Sweep:
         """Run over one rectangle."""
         if probe:
             return self.kernel.forward(x, state, weights, self._scoped(probe, schedule, part))
-        if x.dtype.kind == "c":
+        if self.fast is None or x.dtype.kind == "c":
             return self.kernel.forward(x, state, weights)
         return self.fast.forward(x, state, weights, out)
 
@@ -235,7 +235,7 @@ class Sweep:
         if probe:
             tape = tape.text_tape() if fast else tape
             return self.kernel.backward(tape, d_output, d_state, self._scoped(probe, schedule, part))
-        return (self.fast if fast else self.kernel).backward(tape, d_output, d_state)
+        return (self.fast if self.fast and fast else self.kernel).backward(tape, d_output, d_state)
 
     def _scoped(self, probe: Probe, schedule: Schedule, part: Rectangle) -> Probe:
         """Return the probe as a kernel calls it: it sees the whole batch at the true time, under the full name."""

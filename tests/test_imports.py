@@ -96,6 +96,15 @@ def test_wings_import_the_ground_floor_and_only_the_wings_below_them():
         assert found <= allowed, f"{name} imports {found - allowed}"
 
 
+def test_the_checker_knows_no_cell():
+    checker = {name for name in FILES if name.startswith("compare.checker")}
+    assert {"compare.checker.diagnose", "compare.checker.report.report"} <= checker
+    for name in checker:
+        ours = {found for found in IMPORTS[name] if found.partition(".")[0] in ("manual", "torch_impl", "compare")}
+        allowed = ("compare.checker", "compare.agreement", "compare.files", "manual.arrays")
+        assert {found for found in ours if not found.startswith(allowed)} == set(), name
+
+
 def test_nothing_imports_the_command_line():
     assert {"compare.cli", "compare.commands.train"} <= COMMAND_LINE
     for name in FILES.keys() - COMMAND_LINE:

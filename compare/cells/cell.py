@@ -53,8 +53,7 @@ class Cell:
         states: the states carried from step to step; the first is the output.
         options: its options by name.
         equations: returns the equations of a form, given the values of all options.
-        places: the column and the height, in gates, of each node of its diagram.
-        starter: the file to start a derivation from.
+        places: the column and the height, in gates, of each node of its diagram; drawn in order if left out.
     """
 
     name: str
@@ -62,13 +61,17 @@ class Cell:
     states: tuple[str, ...]
     options: Mapping[str, Option]
     equations: Callable[[Mapping[str, Any]], Equations]
-    places: Mapping[str, tuple[int, float]]
-    starter: Path
+    places: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
     @property
     def class_name(self) -> str:
         """The name of its class in ``manual``, ``torch_impl`` and ``torch.nn``."""
         return self.name.upper()
+
+    @property
+    def starter(self) -> Path:
+        """The file to start a derivation from."""
+        return STARTERS / f"{self.name}.py"
 
     def of(self, package: Any) -> Any:
         """Return its class in one of these packages.

@@ -52,14 +52,14 @@ class CellFile:
         form = Form(CELLS[cell], getattr(module, "OPTIONS", {}))
         if form.options.get("proj_size"):
             raise ValueError("OPTIONS: proj_size: expected 0, since LAYOUT has no place for a projection")
-        twin(form, 1, 1)  # whose options may not go together
+        weights = twin(form, 1, 1).cell.parameter_shapes(1, 1)  # an error if the options do not go together
         given = getattr(module, "LAYOUT", {})
         for key in given:
             if key not in FILE_KEYS:
                 raise ValueError(unknown_key("LAYOUT", key, dict.fromkeys(FILE_KEYS)))
-        keys: dict[str, Any] = {"gates": " ".join(form.gates)}
+        keys: dict[str, Any] = {"gates": " ".join(form.gates), "biases": 2 if "bias_hh" in weights else 1}
         keys |= {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-        layout = Layout(**keys, peepholes=bool(form.options.get("peepholes")))
+        layout = Layout(**keys, recurrent="weight_hh" in weights, peepholes="weight_ch" in weights)
         layout.check_gates(form.gates)
         return cls(form, layout)
 

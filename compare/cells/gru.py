@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compare.cells.cell import OF_STATE, STARTERS, Cell, Equations, Option
+from compare.cells.cell import OF_STATE, Cell, Equations, Option
 from compare.checker.notation import Equation
 
 EQUATIONS: Equations = {
@@ -78,5 +78,4 @@ GRU = Cell(
         **{"z": (1, 0.6), "r": (1, 1.6), "q": (1, 2.6)},
         **{"h": (2, 0.0), "n": (2, 2.85)},
     },
-    starter=STARTERS / "gru.py",
 )

@@ -49,6 +49,7 @@ class Layout:
             ``"scalar"`` for one number per gate, a ``bias`` of shape (1,).
         vectors: ``"rows"`` if a state is (B, H); ``"columns"`` if it is (H, B), x is (T, D, B) and a bias is (H, 1).
         names: what an array is called where it has another name than here; with ``{gate}`` in it, there is one a gate.
+        recurrent: whether there is a ``weight_hh``, that is, whether h goes through a matrix.
         peepholes: whether there is a ``weight_ch``, from the cell to all gates but the candidate.
         negated: gates that are one minus PyTorch's, so that their pre-activations and weights have the opposite sign.
         added: what is added to the bias of a gate whenever the layer runs.
@@ -65,6 +66,7 @@ class Layout:
     biases: int | str = 2
     vectors: str = "rows"
     names: Mapping[str, str] = field(default_factory=dict)
+    recurrent: bool = True
     peepholes: bool = False
     negated: str = ""
     added: Mapping[str, float] = field(default_factory=dict)
@@ -108,7 +110,7 @@ class Layout:
         """
         own = {name: self._by_gate(name, array) for name, array in parameters.items()}
         for name in ("bias_ih", "bias_hh"):
-            own.setdefault(name, {gate: np.zeros_like(block[:, 0]) for gate, block in own["weight_hh"].items()})
+            own.setdefault(name, {gate: np.zeros_like(block[:, 0]) for gate, block in own["weight_ih"].items()})
         for gate in self.lacking.split():
             if own["bias_hh"][gate].any():
                 raise ValueError(f"bias_hh: expected zeros for gate {gate}, whose second bias this layout cannot hold")
@@ -135,9 +137,9 @@ class Layout:
         """
         blocks = self._blocks(arrays)
         if self.biases == 0:
-            blocks["bias_ih"] = {gate: np.zeros_like(block[:, 0]) for gate, block in blocks["weight_hh"].items()}
+            blocks["bias_ih"] = {gate: np.zeros_like(block[:, 0]) for gate, block in blocks["weight_ih"].items()}
         if self.biases == "scalar":
-            H = len(blocks["weight_hh"][self.order[0]])
+            H = len(blocks["weight_ih"][self.order[0]])
             blocks["bias_ih"] = {gate: np.repeat(block, H) for gate, block in blocks["bias_ih"].items()}
         if "bias_hh" not in blocks:
             added = {gate: np.full_like(block, self.added.get(gate, 0.0)) for gate, block in blocks["bias_ih"].items()}
@@ -185,7 +187,7 @@ class Layout:
     @property
     def _roles(self) -> tuple[str, ...]:
         """What the arrays are."""
-        weights = ("weight",) if self.joined else ("weight_ih", "weight_hh")
+        weights = ("weight",) if self.joined else ("weight_ih", "weight_hh") if self.recurrent else ("weight_ih",)
         return *weights, *BIASES[self.biases], *(("weight_ch",) if self.peepholes else ())
 
     def _named(self, role: str) -> dict[tuple[str, ...], str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compare.cells.cell import OF_STATE, STARTERS, Cell, Equations, Option
+from compare.cells.cell import OF_STATE, Cell, Equations, Option
 from compare.checker.notation import Equation
 
 EQUATIONS: Equations = {
@@ -113,5 +113,4 @@ LSTM = Cell(
         **{"f": (1, 0.85), "i": (1, 1.85), "g": (1, 2.85), "o": (1, 3.85)},
         **{"c": (2, 0.0), "m": (2, 2.0), "h": (2, 3.85)},
     },
-    starter=STARTERS / "lstm.py",
 )

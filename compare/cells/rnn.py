@@ -1,6 +1,6 @@
 """The Elman RNN."""
 
-from compare.cells.cell import OF_STATE, STARTERS, Cell, Equations, Option
+from compare.cells.cell import OF_STATE, Cell, Equations, Option
 from compare.checker.notation import Equation
 
 EQUATIONS: Equations = {
@@ -26,5 +26,4 @@ RNN = Cell(
     options={"nonlinearity": Option(("tanh", "relu", "sigmoid"), "{}")},
     equations=lambda options: EQUATIONS,
     places={"h_prev": (0, 0.0), "x": (0, 1.0), "h": (1, 0.4), "parameters": (2, 0.2)},
-    starter=STARTERS / "rnn.py",
 )

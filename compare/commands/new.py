@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from compare.cells import CELLS
+from compare.cells.cell import STARTERS
 from compare.commands import AGREE
-
-STARTERS = Path(__file__).parent.parent / "cells" / "starters"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,19 +26,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Copy the starter, or both."""
-    starters = {options.file: f"{options.cell}.py"}
+    starters = {options.file: CELLS[options.cell].starter}
     check = f"python -m compare check {options.file}"
     if options.reference:
         reference = options.file.with_name(f"{options.file.stem}_reference.py")
-        starters = {options.file: "derivation.py", reference: "derivation_reference.py"}
+        starters = {options.file: STARTERS / "derivation.py", reference: STARTERS / "derivation_reference.py"}
         check += f" --reference {reference}:reference"
     for path in starters:
         if path.exists():
             raise ValueError(f"FILE: expected a new file, but {path} exists")
+    if not all(starter.exists() for starter in starters.values()):
+        raise ValueError(f"cell: expected one with a starter, got {options.cell}")
     for path, starter in starters.items():
         try:
             with path.open("x") as file:
-                file.write((STARTERS / starter).read_text())
+                file.write(starter.read_text())
         except OSError as error:
             raise ValueError(f"FILE: expected a path to write to, got {path}: {error.strerror}") from None
     print(f"Written to {' and '.join(map(str, starters))}. Fill in each ... and run: {check}")

@@ -7,7 +7,7 @@ import numpy as np
 
 import manual
 from compare.binary_addition import batches
-from compare.cells import CELLS, Cell
+from compare.cells import CELLS, Form
 from compare.commands import AGREE
 from compare.commands.trained import trained
 from compare.disagreement import by_hand
@@ -46,9 +46,9 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"out: expected a new file, but {options.out} exists; --force replaces it")
     form = _form(options)
     if options.weights is None:
-        model = _newly_trained(CELLS[options.cell], form)
+        model = _newly_trained(form)
         origin = derivation.origin(STEPS, BATCH_SIZE)
-    elif form or options.cell != "lstm":
+    elif form != Form(CELLS["lstm"]):
         raise ValueError("weights: expected no other option than out and force, since the run has its own cell")
     else:
         lockstep, summary = trained("weights", options.weights)
@@ -59,29 +59,25 @@ def run(options: argparse.Namespace) -> int:
     return AGREE
 
 
-def _form(options: argparse.Namespace) -> dict[str, object]:
-    """Return the options of the layer that are not those by default.
+def _form(options: argparse.Namespace) -> Form:
+    """Return the form of the cell.
 
     Raises:
         ValueError: an option of another cell.
     """
-    given = {
-        "lstm": {"proj_size": options.proj_size, "peepholes": options.peepholes, "coupled": options.coupled},
-        "gru": {"reset_before": options.reset_before},
-        "rnn": {"nonlinearity": options.nonlinearity if options.nonlinearity != "tanh" else ""},
-    }
-    for cell, form in given.items():
-        for name, value in form.items():
-            if value and cell != options.cell:
-                raise ValueError(f"{name}: expected only with --cell {cell}, got --cell {options.cell}")
-    if options.reset_before:
-        return {"reset_after": False}
-    return {name: value for name, value in given[options.cell].items() if value}
+    given = {name: getattr(options, name) for name in ("proj_size", "peepholes", "coupled", "nonlinearity")}
+    given["reset_after"] = not options.reset_before
+    for cell in CELLS.values():
+        for name in given.keys() & cell.options.keys() - CELLS[options.cell].options.keys():
+            if given.pop(name) != cell.options[name].values[0]:
+                flag = "reset_before" if name == "reset_after" else name
+                raise ValueError(f"{flag}: expected only with --cell {cell.name}, got --cell {options.cell}")
+    return Form(CELLS[options.cell], given)
 
 
-def _newly_trained(cell: Cell, form: dict[str, object]) -> manual.Model:
+def _newly_trained(form: Form) -> manual.Model:
     rng = np.random.default_rng(0)
-    recurrent = cell.of(manual)(2, HIDDEN_SIZE, rng=rng, **form)
+    recurrent = form.layer(manual, 2, HIDDEN_SIZE, rng=rng)
     model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, rng=rng))
     optimizer = manual.Adam(model.parameters, lr=LEARNING_RATE)
     _, d_loss = manual.LOSSES["bce"]

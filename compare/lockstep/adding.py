@@ -1,6 +1,6 @@
 """Binary addition as the settings of a run say: the network on all sides, and the sums that they get right."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ from compare.binary_addition import Sums, all_sums, batches, carry_chains, rando
 from compare.cells import CELLS
 from compare.checker.report.report import Report
 from compare.disagreement import by_hand
+from compare.frameworks.layouts import LAYOUTS
 from compare.lockstep.distributed import DistributedTrainer, check_batch_size
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.other_batches import compare_other_batches
@@ -57,14 +58,16 @@ class Adding(Experiment):
             model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
             leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
         if settings.against == "jax":
-            from compare.lockstep.jax_side import JaxTrainer
+            from compare.lockstep.jax_side import STEPS, JaxTrainer
 
+            _check_cell(settings, STEPS)
             jax, independent = (JaxTrainer(settings, model.parameters) for _ in range(2))
             return Lockstep(leader, {"jax": jax}, independent)
 
         if settings.against == "keras":
             from compare.lockstep.keras_side import KerasTrainer, frozen
 
+            _check_cell(settings, LAYOUTS["keras"])
             held = {name: model.parameters[name] for name in frozen(settings, model.parameters)}
             for array in held.values():
                 array[...] = 0
@@ -80,8 +83,9 @@ class Adding(Experiment):
         def torch_side(package: Any) -> TorchTrainer:
             return _torch_side(settings, package, kind, settings.device)
 
-        nn_layer = f"nn.{CELLS[settings.cell].class_name}"
-        opponents = {"autograd": torch_side(torch_impl), nn_layer: torch_side(torch.nn)}
+        opponents, name = {"autograd": torch_side(torch_impl)}, CELLS[settings.cell].class_name
+        if hasattr(torch.nn, name):
+            opponents[f"nn.{name}"] = torch_side(torch.nn)
         return Lockstep(leader, opponents, torch_side(torch_impl))
 
     def batches(self) -> Iterator[tuple[Array, Array]]:
@@ -105,6 +109,12 @@ class Adding(Experiment):
             twin = _torch_side(settings, torch_impl)
             compare_other_batches(lockstep, twin, settings.bits, np.random.default_rng(settings.seed))
         return add_up(lockstep, sets, random_sums(unseen, settings.bits, 3))
+
+
+def _check_cell(settings: Settings, known: Collection[str]) -> None:
+    """Check that the framework to compare with has the cell."""
+    if settings.cell not in known:
+        raise ValueError(f"against: expected torch with cell {settings.cell}, got {settings.against}")
 
 
 def _torch_side(

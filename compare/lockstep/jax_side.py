@@ -121,7 +121,7 @@ def _sweep(cell: str, parameters: Any, suffix: str, x: Any) -> Any:
     zeros = jnp.zeros((x.shape[1], W_hh.shape[1]), x.dtype)
 
     def step(state: Any, from_x: Any) -> Any:
-        state = _STEPS[cell](from_x, state[0] @ W_hh.T + b_hh, state)
+        state = STEPS[cell](from_x, state[0] @ W_hh.T + b_hh, state)
         return state, state[0]
 
     _, output = jax.lax.scan(step, (zeros, zeros), x @ W_ih.T + b_ih, reverse=suffix.endswith("_reverse"))
@@ -146,7 +146,7 @@ def _rnn(from_x: Any, from_h: Any, state: Any) -> Any:
 
 
 #: By cell, from x's and h's shares of the pre-activations and a state (h, c) to the next state; only an LSTM has a c.
-_STEPS: dict[str, Callable[..., Any]] = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+STEPS: dict[str, Callable[..., Any]] = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
 
 _LOSSES: dict[str, Callable[..., Any]] = {
     "bce": lambda z, y: optax.sigmoid_binary_cross_entropy(z, y).mean(),

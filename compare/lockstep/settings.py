@@ -1,6 +1,7 @@
 """The settings of a run, apart from everything that carries it out."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar, Protocol
@@ -16,8 +17,8 @@ from manual.engines import ENGINES, is_compiled
 SIDES: dict[str, tuple[str, ...]] = {"torch": (), "jax": ("jax", "optax"), "keras": ("keras",)}
 
 #: The values of the settings that are words.
-CHOICES: dict[str, tuple[str, ...]] = {
-    "cell": tuple(CELLS),
+CHOICES: dict[str, Collection[str]] = {
+    "cell": CELLS.keys(),
     "optimizer": ("adam", "sgd"),
     "loss": tuple(LOSSES),
     "dtype": ("float64", "float32"),

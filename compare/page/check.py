@@ -40,7 +40,7 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
     for one in rows:
         one.lines = list(dict.fromkeys(_line(quantity) for quantity in one.quantities if quantity["code"]))
     cell = CELLS.get(quantities["cell"])
-    drawn = diagram.of_cell(cell, as_run) if cell else diagram.in_order(as_run)
+    drawn = diagram.of_cell(cell, as_run) if cell and cell.places else diagram.in_order(as_run)
     steps = sorted({step for one in as_run for step in one["steps"]})
     rows_shown = max((len(one["actual"]) for one in as_run), default=1)
     step, row = _place(faults, steps, rows_shown)

@@ -77,7 +77,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
             "parts": PARTS,
             "cells": cells,
             "at": at,
-            "diagram": diagram.of_cell(form.cell, everything),
+            "diagram": diagram.of_cell(form.cell, everything) if form.cell.places else diagram.in_order(everything),
             "by_label": {one["label"]: one for one in everything},
             "right": right,
             "few": FEW,

@@ -46,20 +46,14 @@ class Row:
 
 
 def rows_of(quantities: list[dict[str, Any]], formulas: Mapping[str, Formula]) -> list[Row]:
-    """Group quantities by equation, in the order of their first appearance, and note in each the ``id`` of its row.
-
-    Raises:
-        ValueError: an equation has a number that no formula has.
-    """
+    """Group quantities by equation, in the order of their first appearance, and note in each the ``id`` of its row."""
     rows: dict[str, Row] = {}
     for one in quantities:
         number = one["equation"]
         one["id"] = number or re.sub(r"[^\w.-]+", "-", one["name"])
-        if number and number not in formulas:
-            raise ValueError(f"({number}): expected a formula in DERIVATION.md, got none")
         if one["id"] not in rows:
-            formula, text = (formulas[number].mathml, formulas[number].text) if number else (one["formula"], "")
-            rows[one["id"]] = Row(one["id"], number, formula, text)
+            derived = formulas.get(number, Formula(number, one["formula"], Markup()))
+            rows[one["id"]] = Row(one["id"], number, derived.mathml, derived.text)
         rows[one["id"]].quantities.append(one)
     return list(rows.values())
 

@@ -28,7 +28,9 @@ def step(xp: Any, cell: str, weights: dict[str, Any], from_x: Any, state: tuple[
         r_z = sigmoid(from_x[:, : 2 * H] + from_h[:, : 2 * H])
         n = xp.tanh(from_x[:, 2 * H :] + r_z[:, :H] * from_h[:, 2 * H :])
         return (n + r_z[:, H:] * (h - n),)
-    return (xp.tanh(from_x + from_h),)
+    if cell == "RNN":
+        return (xp.tanh(from_x + from_h),)
+    raise ValueError(f"cell: expected LSTM, GRU or RNN, got {cell}")
 
 
 def bce(xp: Any, z: Any, y: Any) -> Any:
