@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 if the sides agree, 1 if they do not, 2 for bad input, 3 for an internal error, 4 if a file
-        cannot be read or written (a full disk, say), 130 after an interrupt.
+        cannot be read or written (a full disk, say), 5 if too much could not be judged, 130 after an interrupt.
 
     Raises:
         SystemExit: a command's own help was asked for, or its arguments are wrong; the code is the exit status.

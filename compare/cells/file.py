@@ -11,9 +11,8 @@ from compare.cells.cell import unknown_key
 from compare.cells.hints.cell_hints import cell_hints
 from compare.cells.layout import FILE_KEYS, LaidOut, Layout
 from compare.cells.twins import twin
-from compare.checker.arguments import as_dtype
 from compare.checker.compare import Compared
-from compare.checker.derivations.problem import Answer, Arrays, Problem
+from compare.checker.derivations.problem import Answer, Arrays, Problem, in_precision
 from compare.checker.expected import Expected
 from compare.checker.general_hints import general_hint
 from compare.checker.recorder import Record
@@ -73,8 +72,8 @@ class CellFile:
 
         inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in self.form.cell.states}
         d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.form.cell.states}
-        theirs = as_dtype(self.layout.draw(D, H, rng), dtype)
-        inputs, d_outputs = (as_dtype(arrays, dtype) for arrays in (inputs, d_outputs))
+        theirs = in_precision(self.layout.draw(D, H, rng), dtype)
+        inputs, d_outputs = (in_precision(arrays, dtype) for arrays in (inputs, d_outputs))
         canonical = self.layout.parameters(theirs)
         ours = Problem({f"{name}_l0": array for name, array in canonical.items()}, inputs, d_outputs)
 

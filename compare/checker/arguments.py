@@ -101,17 +101,6 @@ def axes_of(letters: str, inputs: Mapping[str, Any]) -> dict[str, int]:
     return dict(zip(names, arrays[0].shape))
 
 
-def as_dtype(values: Mapping[str, Any], dtype: str) -> dict[str, Any]:
-    """Round all floating-point arrays to a dtype below double; bfloat16, which NumPy lacks, becomes float32."""
-    if dtype == "float64":
-        return dict(values)
-    nearest = "float32" if dtype == "bfloat16" else dtype
-    return {
-        name: value.astype(nearest) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-        for name, value in values.items()
-    }
-
-
 def incoming(outputs: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
     """Draw an incoming gradient for each output."""
     return {name: np.asarray(rng.normal(size=array.shape)) for name, array in outputs.items()}

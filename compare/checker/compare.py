@@ -8,21 +8,29 @@ import numpy as np
 
 from compare.agreement import Difference
 from compare.checker.derivations.problem import Answer
-from compare.checker.expected import Expected
+from compare.checker.expected import Expected, Pick
 from compare.checker.notation import Notation
 from compare.checker.recorder import Place, Recorded, Recorder, why_not_comparable
+from compare.checker.reference import Reference
+from compare.checker.rounding import Judged, Runs, distance, fewest_digits, judge, worst_element
 from compare.checker.trials import Trial
 from manual.arrays import Array
+
+#: An error relative to the value that in double precision is none of rounding, if most elements have it.
+ROUNDED = 1e-10
 
 
 @dataclass(frozen=True)
 class Compared:
     """One quantity: a probe's, an output, a gradient of an input, or a block of a parameter's gradient.
 
-    ``actual`` and ``right`` hold one part for each of ``steps``, or a single part if there are no steps. ``errors`` and
-    ``limits`` are relative to ``scales``, part by part. ``missing`` lists the steps at which the probe was not called
-    although the correct value is not zero. ``places`` are the lines of the probes that showed the parts. ``returned``
-    says that it is what the derivation returned under a name that a probe has, too.
+    ``actual`` and ``right`` hold one part for each of ``steps``, or a single part if there are no steps. ``allowed``
+    holds the largest error of each element that passes. ``errors`` and ``limits`` are those of the worst element of
+    each part, relative to ``scales``. ``missing`` lists the steps at which the probe was not called although the
+    correct value is not zero. ``places`` are the lines of the probes that showed the parts. ``returned`` says that it
+    is what the derivation returned under a name that a probe has, too. ``less_accurate`` is its error as a multiple of
+    what passes, if it is right but less accurate than that; ``aside`` counts the elements that lie on a branch and
+    took another side; ``unjudged`` says that rounding moves too much of it too far for a judgement.
     """
 
     name: str
@@ -31,11 +39,15 @@ class Compared:
     steps: tuple[int, ...]
     actual: list[Array]
     right: list[Array]
+    problem: str
+    rows_axis: int | None
     errors: Array
     limits: Array
     scales: Array
-    problem: str
-    rows_axis: int | None
+    allowed: tuple[Array, ...]
+    less_accurate: float = 0.0
+    aside: int = 0
+    unjudged: bool = False
     missing: tuple[int, ...] = ()
     places: tuple[Place, ...] = ()
     returned: bool = False
@@ -57,6 +69,15 @@ class Compared:
         return self.kind in ("value", "adjoint")
 
     @property
+    def looks_rounded(self) -> bool:
+        """Whether most of it is off by what rounding in a precision below double amounts to."""
+        if self.problem:
+            return False
+        right = np.concatenate([r.ravel() for r in self.right])
+        far = np.concatenate([distance(a, r).ravel() for a, r in zip(self.actual, self.right)])
+        return bool(np.median((far / np.abs(right))[right != 0]) > ROUNDED) if right.any() else False
+
+    @property
     def worst(self) -> int:
         """The part with the largest error relative to its limit."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -68,8 +89,7 @@ class Compared:
         limit = float(self.limits[k])
         if why_not_comparable(self.actual[k], self.right[k]):
             return Difference(self.label, np.inf, limit, problem=self.problem)
-        far = distance(self.actual[k], self.right[k])
-        index = tuple(map(int, np.unravel_index(int(np.argmax(far)), far.shape)))
+        index = worst_element(distance(self.actual[k], self.right[k]), self.allowed[k])
         first = (self.steps[k],) if self.steps else ()
         values = self.actual[k][index].item(), self.right[k][index].item()
         return Difference(self.label, float(self.errors[k]), limit, (*first, *index), *values, self.problem)
@@ -89,8 +109,8 @@ class Compared:
     def wrong(self) -> list[Array]:
         """Return for each part which elements exceed the limit; all of them if they cannot be compared."""
         return [
-            np.ones(a.shape, bool) if why_not_comparable(a, r) else distance(a, r) > limit * scale
-            for a, r, limit, scale in zip(self.actual, self.right, self.limits, self.scales)
+            np.ones(a.shape, bool) if why_not_comparable(a, r) else distance(a, r) > allowed
+            for a, r, allowed in zip(self.actual, self.right, self.allowed)
         ]
 
     def wrong_steps(self) -> tuple[int, ...]:
@@ -139,61 +159,65 @@ def compare_run(
 
 def _missing(name: str, kind: str) -> Compared:
     one = np.ones(1)
-    return Compared(name, "", kind, (), [np.zeros(0)], [one], np.inf * one, 0 * one, one, "missing", None)
+    return Compared(name, "", kind, (), [np.zeros(0)], [one], "missing", None, np.inf * one, 0 * one, one, (0 * one,))
 
 
 def _of_probes(recorder: Recorder, expected: Expected, trial: Trial, notation: Notation) -> Iterator[Compared]:
     by_name: dict[str, dict[int | None, Recorded]] = {}
-    for shown in recorder.recorded:
-        by_name.setdefault(shown.key[0], {})[shown.key[1]] = shown
-    record, noise = expected.right.record, expected.noise.record if expected.noise else None
+    for recorded in recorder.recorded:
+        by_name.setdefault(recorded.key[0], {})[recorded.key[1]] = recorded
+    record = expected.right.record
     for name, calls in by_name.items():
-        backward = name.startswith("d_")
         steps = sorted((t for n, t in record if n == name), key=lambda t: -1 if t is None else t)
-        extra = [shown for t, shown in calls.items() if t not in steps]
+        extra = [recorded for t, recorded in calls.items() if t not in steps]
         seen = [t for t in steps if t in calls]
-        actual, right = [calls[t].value for t in seen], [record[name, t] for t in seen]
-        moved = [noise[name, t] for t in seen] if noise else []
-        scales, limits = expected.limits(right, moved, backward) if seen else (np.zeros(0), np.zeros(0))
-        problems = [calls[t].problem for t in seen if calls[t].problem] + [shown.problem for shown in extra]
-        again = [shown.key[1] for shown in recorder.repeated if shown.key[0] == name]
+        problems = [calls[t].problem for t in seen if calls[t].problem] + [recorded.problem for recorded in extra]
+        again = [recorded.key[1] for recorded in recorder.repeated if recorded.key[0] == name]
         if again:
             problems.append("shown twice, with two values" + ("" if again[0] is None else f", at step {again[0]}"))
         missing = [t for t in steps if t not in calls and record[name, t].any()]
         yield _compared(
-            name, notation.gate(name), "adjoint" if backward else "value", seen, actual, right, scales, limits,
-            problems, _axes(right[0].shape, trial, "B").get("B") if right else None,
+            name,
+            notation.gate(name),
+            "adjoint" if name.startswith("d_") else "value",
+            seen,
+            [calls[t].value for t in seen],
+            lambda run: [run.record[name, t] for t in seen],  # noqa: B023 - it is called here and now
+            expected,
+            problems,
+            _axes(record[name, seen[0]].shape, trial, "B").get("B") if seen else None,
             missing=tuple(t for t in missing if t is not None),
             places=tuple(calls[t].place for t in seen),
-        )  # fmt: skip
+        )
 
 
 def _of_answer(name: str, kind: str, actual: Array, right: Array, expected: Expected, trial: Trial) -> Compared:
     part = "outputs" if kind == "output" else "d_inputs"
-    noise = [getattr(expected.noise.answer, part)[name]] if expected.noise else []
     label = f"d_{name}" if kind == "d_input" else name
     letters = [letter for letter in "TB" if kind == "output" or (name, letter) not in trial.lacking]
     axes = _axes(right.shape, trial, "".join(letters))
     if "T" in axes and actual.shape == right.shape:
-        scales, limits = expected.limits([*right], [step for array in noise for step in array], kind == "d_input")
-        rows = axes["B"] - 1 if "B" in axes else None
-        return _compared(label, "", kind, list(range(len(right))), [*actual], [*right], scales, limits, [], rows)
-    scales, limits = expected.limits([right], noise, kind == "d_input")
-    return _compared(label, "", kind, [None], [actual], [right], scales, limits, [], axes.get("B"))
+        steps, rows = list(range(len(right))), axes["B"] - 1 if "B" in axes else None
+        return _compared(
+            label, "", kind, steps, [*actual], lambda run: [*getattr(run.answer, part)[name]], expected, [], rows
+        )
+    return _compared(
+        label, "", kind, [None], [actual], lambda run: [getattr(run.answer, part)[name]], expected, [], axes.get("B")
+    )
 
 
 def _of_gradient(name: str, actual: Array, expected: Expected, notation: Notation) -> list[Compared]:
-    right, noise = expected.right.answer.gradients[name], expected.noise
-    moved = notation.blocks(name, noise.answer.gradients[name]) if noise else {}
-    if actual.shape != right.shape:
-        scales, limits = expected.limits([right], [], True)
-        return [_compared(name, "", "gradient", [None], [actual], [right], scales, limits, [], None)]
-    found = []
-    rights = notation.blocks(name, right)
-    for gate, block in notation.blocks(name, actual).items():
-        scales, limits = expected.limits([rights[gate]], [moved[gate]] if moved else [], True)
-        found.append(_compared(name, gate, "gradient", [None], [block], [rights[gate]], scales, limits, [], None))
-    return found
+    if actual.shape != expected.right.answer.gradients[name].shape:
+        pick: Pick = lambda run: [run.answer.gradients[name]]  # noqa: E731
+        return [_compared(name, "", "gradient", [None], [actual], pick, expected, [], None)]
+
+    def of_gate(gate: str, block: Array) -> Compared:
+        def pick(run: Reference) -> list[Array]:
+            return [notation.blocks(name, run.answer.gradients[name])[gate]]
+
+        return _compared(name, gate, "gradient", [None], [block], pick, expected, [], None)
+
+    return [of_gate(gate, block) for gate, block in notation.blocks(name, actual).items()]
 
 
 def _compared(
@@ -202,36 +226,35 @@ def _compared(
     kind: str,
     steps: list[Any],
     actual: list[Array],
-    right: list[Array],
-    scales: Array,
-    limits: Array,
+    pick: Pick,
+    expected: Expected,
     problems: list[str],
     rows_axis: int | None,
     **more: Any,
 ) -> Compared:
-    errors = np.zeros(len(actual))
-    for k, (a, r) in enumerate(zip(actual, right)):
-        if why_not := why_not_comparable(a, r):
-            errors[k], problems = np.inf, problems or [why_not]
-        elif not a.size:
-            continue
-        else:
-            largest = float(distance(a, r).max())
-            errors[k] = largest / scales[k]  # which is at least the smallest number there is
-            if not np.isfinite(largest):
-                problems = problems or ["not finite"]
+    right = pick(expected.right)
+    backward = kind not in ("value", "output")
+    why_not = [why_not_comparable(a, r) for a, r in zip(actual, right)]
+    if any(why_not):  # what can be compared is compared with itself, so that only the rest differs
+        judged = judge(right, right, [Runs(None, [], [])] * len(right), expected.rule(backward))
+        judged = replace(judged, errors=np.where(np.array(why_not) != "", np.inf, judged.errors))
+    else:
+        judged = _judged(actual, right, pick, expected, backward)
+    problem = next(filter(None, [*problems, *why_not]), "")
+    if not problem and not all(np.isfinite(distance(a, r)).all() for a, r in zip(actual, right)):
+        problem = "not finite"
     numbered = tuple(t for t in steps if t is not None)
-    return Compared(
-        name, gate, kind, numbered, actual, right, errors, limits, scales, problems[0] if problems else "", rows_axis,
-        **more,
-    )  # fmt: skip
+    return Compared(name, gate, kind, numbered, actual, right, problem, rows_axis, **vars(judged), **more)
 
 
-def distance(actual: Array, right: Array) -> Array:
-    """Return the distance by element: 0 where both are the same infinity, infinite where one is NaN."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        far = np.abs(actual.astype(float) - right.astype(float))
-    return np.where(actual == right, 0.0, np.where(np.isnan(far), np.inf, far))
+def _judged(actual: list[Array], right: list[Array], pick: Pick, expected: Expected, backward: bool) -> Judged:
+    """Judge a quantity in the precision of the derivation, or else in its own if it has fewer digits."""
+    rule = expected.rule(backward)
+    judged = judge(actual, right, expected.runs(pick), rule, expected.proven)
+    if not judged.agrees and (digits := fewest_digits(actual, right, rule)):
+        lower = expected.lower(digits)
+        return judge(actual, right, lower.runs(pick), lower.rule(backward))
+    return judged
 
 
 def expands(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:

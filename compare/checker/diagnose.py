@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from compare.checker.compare import Compared, distance
+from compare.checker.compare import Compared
 from compare.checker.derivations.problem import Derivation
+from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
 from compare.checker.localise import Localiser, Located
 from compare.checker.notation import Notation
-from compare.checker.recorder import why_not_comparable
+from compare.checker.recorder import Recorder, why_not_comparable
 from compare.checker.report.fault import Fault
 from compare.checker.report.report import Report, Size
+from compare.checker.rounding import distance, eps
 from compare.checker.trials import Trial
 
 #: Below double precision, the permitted error as a multiple of autograd's own error in the same precision.
@@ -57,19 +59,59 @@ class Subject:
 def diagnose(subject: Subject) -> Report:
     """Check a derivation on all trials, the first of them twice.
 
+    A mistake does not shrink with the precision. So what is to be checked below double precision is checked in double
+    precision first, if it runs in it; then only its accuracy is in question.
+
     Raises:
         ValueError: dtype, tolerance or k is not one to compare with, or the derivation or its reference returned
             something that cannot be compared. Exceptions raised by the derivation on the first trial propagate.
     """
     _check_standard(subject)
-    dtype = subject.dtype or _dtype(subject)
-    first, *others = (_localiser(subject, trial, dtype) for trial in subject.trials(dtype))
+    if subject.dtype in (None, "float64"):
+        return _diagnose(subject, subject.dtype or _dtype(subject))
+    exact = _more_exactly(subject, subject.dtype)
+    if exact and not exact.agrees:
+        return exact
+    report = _diagnose(subject, subject.dtype, proven=exact is not None)
+    if exact:
+        report.left_out, report.not_judged = exact.left_out, exact.not_judged
+    return report
+
+
+def _more_exactly(subject: Subject, dtype: str) -> Report | None:
+    """Check a derivation on arguments in double precision; None if it does not run so, or rounds to ``dtype`` even so.
+
+    Code that computes in a precision between the two is judged by that.
+    """
+    try:
+        better = replace(subject, derivation=subject.derivation.in_precision("float64"))  # type: ignore[attr-defined]
+        report = _diagnose(better, "float64")
+        coarsest = "float64"
+        if isinstance(better.derivation, TorchFunction):
+            seen = better.derivation.precisions(subject.trials("float64")[0].problem)
+            coarsest = max(seen & {"float64", *LOWER}, key=eps)
+            if not report.agrees and "float32" in seen and dtype != "float32":
+                report = _diagnose(better, "float32")
+        elif all(one.looks_rounded for one in report.as_run if not one.agrees):
+            coarsest = dtype
+    except Exception:
+        return None
+    if not report.agrees and eps(coarsest) >= eps(dtype):
+        return None
+    report.notes.append(f"Found with arguments in double precision, though asked about {dtype}")
+    return report
+
+
+def _diagnose(subject: Subject, dtype: str, proven: bool = False) -> Report:
+    """Check a derivation in one precision. ``proven`` says that it agrees in double precision."""
+    trial, *others = subject.trials(dtype)
+    first = _localiser(subject, trial, dtype, proven)
     unsteady = _unsteady(first, others)
     located = Located(run := first.run(), run) if unsteady else first.locate()
     report = _report(subject, first, located)
     report.unsteady = unsteady
     for other in others:
-        _try(report, subject, other)
+        _try(report, subject, _localiser(subject, other, dtype, proven))
     return report
 
 
@@ -83,22 +125,22 @@ def _check_standard(subject: Subject) -> None:
 
 
 def _dtype(subject: Subject) -> str:
-    """Return the lowest precision in what the derivation returns for double-precision arguments. Note a mixture."""
+    """Return the highest precision in what the derivation returns for double-precision arguments. Note a mixture."""
     (trial, *_) = subject.trials("float64")
     try:
         answer = subject.derivation.solve(trial.problem, None)
     except Exception:  # the recorded run reports it better
         return "float64"
     found = {name: str(array.dtype) for name, array in answer.tensors().items()}
-    lowest = next((dtype for dtype in reversed(LOWER) if dtype in found.values()), "float64")
-    if lowest != "float64" and "float64" in found.values():
-        names = ", ".join(name for name, dtype in found.items() if dtype == lowest)
-        subject.notes.append(f"Returned in {lowest}, unlike the rest: {names}")
-    return lowest
+    kinds = [dtype for dtype in ("float64", *LOWER) if dtype in found.values()] or ["float64"]
+    for lower in kinds[1:]:
+        names = ", ".join(name for name, dtype in found.items() if dtype == lower)
+        subject.notes.append(f"Returned in {lower}, unlike the rest: {names}")
+    return kinds[0]
 
 
-def _localiser(subject: Subject, trial: Trial, dtype: str) -> Localiser:
-    right = Expected(trial, dtype, subject.k, subject.tolerance)
+def _localiser(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Localiser:
+    right = Expected(trial, dtype, subject.k, subject.tolerance, proven)
     return Localiser(subject.derivation, trial, right, subject.notation)
 
 
@@ -110,7 +152,7 @@ def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
         return [Fault.of(one, subject.notation, subject.hint(trial, right, one)) for one in compared]
 
     answer = located.as_run.answer
-    return Report(
+    report = Report(
         subject=subject.name,
         notation=subject.notation,
         dtype=right.dtype,
@@ -135,6 +177,8 @@ def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
         ],
         sizes=[Size(trial.label, located.agrees)],
     )
+    report.note_doubts(located.as_run.compared)
+    return report
 
 
 def _try(report: Report, subject: Subject, localiser: Localiser) -> None:
@@ -147,12 +191,17 @@ def _try(report: Report, subject: Subject, localiser: Localiser) -> None:
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         report.sizes.append(Size(label, False, what))
         return
+    if located and not agrees and localiser.trial.large and located.only_overflows:
+        report.notes.append(f"Overflows where values are ten times as large, and is not compared there: {label}")
+        return
     report.sizes.append(Size(label, agrees))
+    if located and agrees:
+        report.note_doubts(located.as_run.compared)
     if located and not agrees:
         report.take_over(_report(subject, localiser, located))
 
 
-def _unsteady(first: Localiser, others: list[Localiser]) -> list[str]:
+def _unsteady(first: Localiser, others: list[Trial]) -> list[str]:
     """Return the outputs and gradients that change when the derivation is run again, after a run on other values."""
     try:
         before = first.run()
@@ -160,7 +209,7 @@ def _unsteady(first: Localiser, others: list[Localiser]) -> list[str]:
         return []
     if others:
         with suppress(Exception):
-            others[0].answer()
+            first.derivation.solve(others[0].problem, Recorder(first.expected.right.record))
     after = first.answer().tensors()
     found = []
     for one in before.compared:

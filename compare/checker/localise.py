@@ -8,18 +8,21 @@ with one name fed back wrong, with changed arrays restored.
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from compare.checker.compare import Compared, compare_run, distance
+from compare.checker.accuracy import rounding_apart
+from compare.checker.compare import Compared, compare_run
 from compare.checker.derivations.problem import Answer, Arrays, Derivation
 from compare.checker.expected import Expected
 from compare.checker.influence import Influence
 from compare.checker.notation import Notation
 from compare.checker.recorder import Key, Record, Recorder, as_float64, why_not_comparable
+from compare.checker.rounding import distance
 from compare.checker.trials import Trial
 from manual.arrays import Array
 
@@ -82,6 +85,14 @@ class Located:
         """Whether nothing differs, as the code runs and with the reference fed back."""
         return not (self.as_run.wrong or self.fed_back.wrong)
 
+    @property
+    def only_overflows(self) -> bool:
+        """Whether all elements that differ are infinite or NaN, as the code runs and with the reference fed back."""
+        wrong = [*self.as_run.wrong.values(), *self.fed_back.wrong.values()]
+        return not any(
+            one.missing or (mask & np.isfinite(a)).any() for one in wrong for mask, a in zip(one.wrong(), one.actual)
+        )
+
 
 class Localiser:
     """Runs a derivation on one trial, with the reference fed back where needed.
@@ -122,14 +133,23 @@ class Localiser:
                 return None
             return instead.get(key, expected)
 
-        recorder = Recorder(
-            self.expected.right.record, None if free is None else feedback, self.ascending, self.skipped, restored
-        )
-        answer = self.derivation.solve(self.trial.problem, recorder)
+        def solved(derivation: Derivation) -> tuple[Recorder, Answer]:
+            record, fed = self.expected.right.record, None if free is None else feedback
+            recorder = Recorder(record, fed, self.ascending, self.skipped, restored)
+            return recorder, derivation.solve(self.trial.problem, recorder)
+
+        def in_single() -> list[Compared] | None:
+            with suppress(Exception):  # it has no other precision
+                return self._compare(*solved(self.derivation.in_precision("float32")))  # type: ignore[attr-defined]
+            return None
+
+        recorder, answer = solved(self.derivation)
         compared = self._compare(recorder, answer)
-        if self.expected.noise is None and not all(one.agrees for one in compared):
-            self.expected.measure_noise()  # as slow as several runs, and not needed where all agrees
+        if not self.expected.measured and not all(one.agrees for one in compared):
+            self.expected.measure()  # as slow as several runs, and not needed where all agrees
             compared = self._compare(recorder, answer)
+        if self.expected.dtype == "float64":
+            compared = rounding_apart(compared, self.expected.largest, in_single)
         return Run(recorder, answer, compared)
 
     def _compare(self, recorder: Recorder, answer: Answer) -> list[Compared]:

@@ -31,18 +31,19 @@ POOL = 1 << 14
 
 
 class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While active, moves every result of an operation by one unit in the last place, up or down.
+    """While active, moves every result of an operation up or down.
 
     No result stays unchanged: a value that depends on a single saturated probability has to move in every run.
 
     Args:
-        seed: the seed of the perturbations.
+        seed: the seed of the signs.
+        size: by which share of its value each result is moved; the negative moves all the other way.
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, size: float):
         super().__init__()  # type: ignore[no-untyped-call]
         rng = np.random.default_rng(seed)
-        self.pool, self.start = torch.from_numpy(rng.choice([-1.0, 1.0], POOL)), 0
+        self.pool, self.start = torch.from_numpy(size * rng.choice([-1.0, 1.0], POOL)), 0
         self.operations: dict[Any, tuple[Callable[..., Any], bool]] = {}  # what computes it, and whether that rounds
         self.factors: dict[Any, Tensor] = {}  # by dtype and device
 
@@ -70,7 +71,7 @@ class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return value
         kind = value.dtype, value.device
         if kind not in self.factors:
-            self.factors[kind] = (1 + self.pool * torch.finfo(value.dtype).eps).to(value)
+            self.factors[kind] = (1 + self.pool).to(value)
         count, pool = value.numel(), self.factors[kind]
         if count > POOL:
             return value * pool.repeat(count // POOL + 1)[:count].view(value.shape)
@@ -78,7 +79,6 @@ class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value * pool[self.start : self.start + count].view(value.shape)
 
 
-def perturbed(array: Any, dtype: str, rng: np.random.Generator) -> Any:
-    """Return a floating-point array with each element off by one unit in the last place of a dtype, or by none."""
-    eps = float(torch.finfo(getattr(torch, dtype)).eps)
-    return array * (1 + eps * rng.choice([-1, 1], array.shape))
+def perturbed(array: Any, size: float, rng: np.random.Generator) -> Any:
+    """Return an array of floating-point numbers with each element moved by a share of its value, up or down."""
+    return array * (1 + size * rng.choice([-1, 1], array.shape))

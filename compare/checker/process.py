@@ -28,12 +28,11 @@ Check = Callable[[Path, tuple[Path, str] | None, int], Report]
 
 @dataclass(frozen=True)
 class Checked:
-    """The result of a check: whether the derivation agrees, ``Report.as_json``, the report as text and as a PNG figure.
+    """The result of a check: ``Report.as_json``, the report as text and as a PNG figure.
 
-    The figure is empty if the derivation agrees. ``quantities`` are those of ``quantities.displayed``.
+    The figure is empty unless the derivation disagrees. ``quantities`` are those of ``quantities.displayed``.
     """
 
-    agrees: bool
     found: dict[str, Any]
     text: str
     figure: bytes
@@ -81,7 +80,7 @@ def check_within(
     if "error" in outcome:
         raise ValueError(outcome["error"])
     figure = base64.b64decode(outcome["figure"])
-    return Checked(outcome["agrees"], outcome["found"], outcome["text"], figure, outcome["quantities"])
+    return Checked(outcome["found"], outcome["text"], figure, outcome["quantities"])
 
 
 def _run(connection: Connection, check: Callable[[], dict[str, Any]]) -> None:
@@ -110,12 +109,11 @@ def _check(
         text = StringIO()
         report.show(Console(file=text, width=look[0], force_terminal=bool(look[1]), color_system=look[1]))
         figure = b""
-        if not report.agrees:
+        if report.outcome == "disagree":
             with tempfile.TemporaryDirectory() as folder:
                 report.draw(Path(folder) / "faults.png")
                 figure = (Path(folder) / "faults.png").read_bytes()
         outcome = {
-            "agrees": report.agrees,
             "found": report.as_json(),
             "text": text.getvalue(),
             "figure": base64.b64encode(figure).decode(),

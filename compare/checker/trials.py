@@ -14,7 +14,7 @@ from torch import nn
 
 from compare.checker import arguments
 from compare.checker.derivations.pair import flat, nested_as
-from compare.checker.derivations.problem import Arrays, Problem
+from compare.checker.derivations.problem import Arrays, Problem, in_precision
 from compare.checker.reference import Autograd, Reference, check_finite, of_function, of_module
 
 #: The scale of the random inputs on the trial that detects clipping and overflow.
@@ -31,7 +31,8 @@ class Trial:
     ``label`` describes the size. ``reference`` takes the arguments of ``Autograd.run`` and returns everything under the
     derivation's names and in its layout. ``axes`` holds the sizes of the step and row axes, by letter. ``rows_last``
     says that rows are the last axis, not the first after the steps. ``lacking`` holds pairs of an input and a letter
-    whose axis it lacks, known from other sizes, even if its shape looks like it.
+    whose axis it lacks, known from other sizes, even if its shape looks like it. ``large`` says that its values are
+    large, where a right derivation may lose digits or overflow.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Trial:
     axes: dict[str, int] = field(default_factory=dict)
     rows_last: bool = False
     lacking: frozenset[tuple[str, str]] = frozenset()
+    large: bool = False
 
 
 @dataclass(eq=False)
@@ -107,15 +109,18 @@ class Trials:
         return [replace(trial, lacking=lacking) for trial in found]
 
     def _draw(self, size: Any, scale: float, remark: str, rng: np.random.Generator, dtype: str) -> Trial:
-        inputs = arguments.as_dtype(arguments.drawn(size, rng, scale), dtype)
-        parameters = arguments.as_dtype(flat(self._parameters(rng)), dtype)
+        inputs = in_precision(arguments.drawn(size, rng, scale), dtype)
+        parameters = in_precision(flat(self._parameters(rng)), dtype)
         function = of_module(self._module) if self._module else of_function(self.reference, self.nested)
         reference = Autograd(function, Problem(parameters, inputs, {}, self.fixed))
         outputs = reference.outputs(self.outputs)
         _check_repeatable(outputs, reference.outputs(self.outputs))
-        problem = Problem(parameters, inputs, arguments.as_dtype(arguments.incoming(outputs, rng), dtype), self.fixed)
+        # By a generator of its own: the user may have drawn the inputs with this seed, too.
+        d_outputs = in_precision(arguments.incoming(outputs, rng.spawn(1)[0]), dtype)
+        problem = Problem(parameters, inputs, d_outputs, self.fixed)
         axes = arguments.axes_of(self.axes, inputs)
-        return Trial(arguments.described(inputs, axes) + remark, problem, Autograd(function, problem).run, axes)
+        label = arguments.described(inputs, axes) + remark
+        return Trial(label, problem, Autograd(function, problem).run, axes, large=scale != 1.0)
 
     def _parameters(self, rng: np.random.Generator) -> Any:
         drawn: Arrays = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from compare.bounds import check_at_least
 from compare.cells.check import check_file
 from compare.checker.process import check_within
-from compare.commands import AGREE, DISAGREE
+from compare.commands import AGREE, DISAGREE, UNDECIDED
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
 from compare.files import replacing
 from compare.page import check as page
@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare the derivation in FILE with autograd twice: as it runs, and with the reference substituted at each "
         "probe, so that only the wrong equations differ. `python -m compare new FILE` writes a file to start from. "
-        "Exit status: 0 the derivation agrees, 1 it does not, 2 bad input."
+        "Exit status: 0 the derivation agrees, 1 it does not, 5 too much could not be judged, 2 bad input."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the derivation")
     parser.add_argument(
@@ -56,14 +56,14 @@ def run(options: argparse.Namespace) -> int:
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
     make_ready(options.out)
-    if not checked.agrees:
+    if checked.figure:
         with replacing(options.out / "faults.png") as beside:
             beside.write_bytes(checked.figure)
     page.write(options.file.name, checked.found, checked.quantities, options.out / "check.html")
     if not options.json:
         with to_whoever_reads():
             print(f"Drawn in {options.out / 'check.html'}")
-    return AGREE if checked.agrees else DISAGREE
+    return {"agree": AGREE, "disagree": DISAGREE, "undecided": UNDECIDED}[checked.found["verdict"]]
 
 
 def _require_file(argument: str, path: Path) -> None:

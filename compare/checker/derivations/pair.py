@@ -26,6 +26,7 @@ class Pair:
         backward: the backward pass.
         nested: converts parameters by flat name to the form that the functions take; None if they take none.
         name: names the derivation in messages.
+        dtype: the precision of the arguments; that of the problem if None.
     """
 
     def __init__(
@@ -34,8 +35,14 @@ class Pair:
         backward: Callable[..., Any],
         nested: Callable[[Arrays], Any] | None,
         name: str = "",
+        dtype: str | None = None,
     ):
         self.forward, self.backward, self.nested, self.name = forward, backward, nested, name
+        self.dtype = dtype
+
+    def in_precision(self, dtype: str) -> "Pair":
+        """Return the same functions on arguments of another precision."""
+        return Pair(self.forward, self.backward, self.nested, self.name, dtype)
 
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
         """Run both passes.
@@ -43,7 +50,7 @@ class Pair:
         Raises:
             ValueError: a pass returns the wrong number of values. Exceptions raised by the functions propagate.
         """
-        problem = copy.deepcopy(problem)
+        problem = copy.deepcopy(problem.in_precision(self.dtype) if self.dtype else problem)
         given = [("", problem.parameters), ("", problem.inputs), ("d_", problem.d_outputs)]
         before = copy.deepcopy(given)
         first = [self.nested(problem.parameters)] if self.nested else []

@@ -1,5 +1,6 @@
 """What is checked against autograd: a problem, and a derivation that solves it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +33,20 @@ class Problem:
             if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in self.fixed
         ]
 
+    def in_precision(self, dtype: str) -> "Problem":
+        """Return the problem with all floating-point arrays in another dtype."""
+        d_outputs = in_precision(self.d_outputs, dtype)
+        return Problem(in_precision(self.parameters, dtype), in_precision(self.inputs, dtype), d_outputs, self.fixed)
+
+
+def in_precision(values: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """Round all floating-point arrays to a dtype; bfloat16, which NumPy lacks, becomes float32."""
+    nearest = "float32" if dtype == "bfloat16" else dtype
+    return {
+        name: value.astype(nearest) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+        for name, value in values.items()
+    }
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -52,7 +67,10 @@ class Answer:
 
 
 class Derivation(Protocol):
-    """A forward and a backward pass derived by hand."""
+    """A forward and a backward pass derived by hand.
+
+    It may have a method ``in_precision``, which returns the same derivation on arguments of another dtype.
+    """
 
     def solve(self, problem: Problem, probe: Any) -> Answer:
         """Run both passes, calling the probe, if any, at each named intermediate."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from compare.checker.compare import expands
 from compare.checker.derivations.problem import Answer, Arrays, Problem
@@ -24,6 +25,22 @@ class TorchFunction:
 
     def __init__(self, function: Any, like: list[Any]):
         self.function, self.like = function, like
+
+    def in_precision(self, dtype: str) -> "TorchFunction":
+        """Return the same function on tensors of another precision."""
+
+        def cast(value: Any) -> Any:
+            if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+                return value
+            return value.detach().to(getattr(torch, dtype)).requires_grad_(value.requires_grad)
+
+        return TorchFunction(self.function, [cast(value) for value in self.like])
+
+    def precisions(self, problem: Problem) -> set[str]:
+        """Return the precisions in which it computes anything."""
+        with _Precisions() as mode:
+            self.solve(problem, None)
+        return mode.seen
 
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
         """Run both passes on fresh tensors.
@@ -73,6 +90,22 @@ class TorchFunction:
         ]
         left_out = [f"d_{name}" for name in leaves if name not in found]
         return Answer(outputs, found, {}, tuple(left_out), tuple(changed))
+
+
+class _Precisions(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """While active, collects the dtypes that operations return."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operation."""
+        result = func(*args, **(kwargs or {}))
+        for one in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(one, torch.Tensor):
+                self.seen.add(str(one.dtype).removeprefix("torch."))
+        return result
 
 
 def _lenient(function: Any, given: Mapping[str, Any], misshapen: Arrays) -> Callable[..., Any]:

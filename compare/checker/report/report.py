@@ -47,6 +47,9 @@ class Report:
         written: arguments that the derivation wrote to.
         left_out: gradients that were not derived.
         gradients_compared: whether the derivation returned any gradient.
+        less_accurate: by name, by how much a quantity that is right is less accurate than autograd.
+        aside: by name, how many elements took another side of a branch than the reference.
+        not_judged: by name, on how many trials rounding moved too much of a quantity too far for a judgement.
         sizes: the trials.
         fast: for a layer of ``manual``, its fast kernels compared with its text, tensor by tensor.
         notes: further remarks.
@@ -70,20 +73,38 @@ class Report:
     written: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     gradients_compared: bool = True
+    less_accurate: dict[str, float] = field(default_factory=dict)
+    aside: dict[str, int] = field(default_factory=dict)
+    not_judged: dict[str, int] = field(default_factory=dict)
     sizes: list[Size] = field(default_factory=list)
     fast: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
-        """Whether gradients were compared, and everything agrees on every trial, on the first of them twice."""
-        return self.gradients_compared and not (
-            not all(one.agrees for one in [*self.as_run, *self.fed_back])
-            or self.unsteady
-            or self.writes
-            or self.fast_faults
-            or not all(size.agrees for size in self.sizes)
-        )
+        """Whether everything could be compared and agrees on every trial, on the first of them twice."""
+        return self.kinds == ["agree"]
+
+    @property
+    def undecided(self) -> list[str]:
+        """The quantities on which there is no verdict, since no trial could judge them."""
+        return [name for name, trials in self.not_judged.items() if trials >= len(self.sizes)]
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in a word: ``agree``, ``disagree``, or ``undecided`` where too much could not be judged."""
+        undecided = {"nothing compared", "not judged"}
+        return "agree" if self.agrees else "undecided" if {*self.kinds} <= undecided else "disagree"
+
+    def note_doubts(self, compared: list[Compared]) -> None:
+        """Note what is right but less accurate than autograd, what lies on a branch, and what could not be judged."""
+        for one in compared:
+            if one.agrees and one.less_accurate:
+                self.less_accurate[one.label] = max(one.less_accurate, self.less_accurate.get(one.label, 0.0))
+            if one.agrees and one.aside:
+                self.aside[one.label] = max(one.aside, self.aside.get(one.label, 0))
+            if one.agrees and one.unjudged:
+                self.not_judged[one.label] = self.not_judged.get(one.label, 0) + 1
 
     @property
     def writes(self) -> list[str]:
@@ -112,8 +133,9 @@ class Report:
             "not shown": self.consequences,
             "arguments changed": self.writes,
             "fast kernels": self.fast_faults,
-            "nothing compared": not self.gradients_compared,
             "size": [size for size in self.sizes if not size.agrees],
+            "nothing compared": not self.gradients_compared,
+            "not judged": self.undecided,
         }
         kinds = [kind for kind, there in found.items() if there]
         if self.unsteady:
@@ -144,7 +166,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Return everything a script may need; numbers that are not finite become strings, since JSON has none."""
         return {
-            "verdict": "agree" if self.agrees else "disagree",
+            "verdict": self.outcome,
             "kinds": self.kinds,
             "subject": self.subject,
             "dtype": self.dtype,
@@ -158,6 +180,9 @@ class Report:
             "unsteady": self.unsteady,
             "arguments_changed": list(self.written),
             "left_out": list(self.left_out),
+            "less_accurate": self.less_accurate,
+            "set_aside": self.aside,
+            "not_judged": self.undecided,
             "sizes": [{"size": size.label, "agrees": size.agrees, "raised": size.raised} for size in self.sizes],
             "as_run": {one.label: _worst(one) for one in self.as_run},
             "fed_back": {one.label: _worst(one) for one in self.fed_back},

@@ -21,7 +21,7 @@ SHOWN_STEPS = 10
 #: The width of a plain-text report, in columns.
 WIDTH = 120
 
-RED, GREEN = "bold red", "bold green"
+RED, GREEN, YELLOW = "bold red", "bold green", "bold yellow"
 
 
 def plain(report: "Report") -> str:
@@ -45,14 +45,17 @@ def show(report: "Report", console: Console) -> None:
 
 def verdict(report: "Report") -> Text:
     """Return the verdict on one line."""
+    if report.outcome == "undecided":
+        return Text.assemble(("UNDECIDED", YELLOW), f": {report.subject}: {'; '.join(_headlines(report))}")
     if report.agrees:
         worst = max((float(one.errors.max()) for one in report.as_run if len(one.errors)), default=0.0)
         own = f"{report.k:g} times autograd's error in {report.dtype}"
         tolerance = f"{report.tolerance:.0e}" if report.dtype == "float64" else own
         sizes = f" at {len(report.sizes)} sizes" if len(report.sizes) > 1 else ""
         count = f"{len(report.as_run)} intermediates and gradients compared"
+        less = f", less accurate than autograd: {', '.join(report.less_accurate)}" if report.less_accurate else ""
         return Text.assemble(
-            ("AGREE", GREEN), f": {report.subject}: {count}{sizes}, tolerance {tolerance}, worst {worst:.1e}"
+            ("AGREE", GREEN), f": {report.subject}: {count}{sizes}, tolerance {tolerance}, worst {worst:.1e}{less}"
         )
     differing = sum(not one.agrees for one in report.as_run)
     as_run = f"as the code runs, {differing} of {len(report.as_run)} quantities differ"
@@ -74,6 +77,7 @@ def _headlines(report: "Report") -> list[str]:
         "fast kernels": f"fast against text: {', '.join(report.fast_faults)}",
         "size": f"differs at {'; '.join(size.label for size in report.sizes if not size.agrees)}",
         "nothing compared": "no gradient was compared",
+        "not judged": f"rounding moves too much of it too far for a judgement: {', '.join(report.undecided)}",
     }
     kinds = report.kinds
     if len(kinds) > 1:
@@ -196,6 +200,11 @@ def _notes(report: "Report") -> list[str]:
             f"Checked in {report.dtype} against a reference in float64: worst error {ours:.1e}; autograd's own error "
             f"in {report.dtype} is up to {limit / report.k:.1e}, and {report.k:g} times that is allowed"
         )
+    for name, times in report.less_accurate.items():
+        notes.append(f"{name} is right, but less accurate than autograd: its error is {times:.2g} times what passes")
+    for name, count in report.aside.items():
+        elements = f"{count} element{'s' if count > 1 else ''}"
+        notes.append(f"Set aside in {name}: {elements} where rounding decides which branch is taken, such as a tie")
     if not all(size.agrees for size in report.sizes):
         good = [size.label for size in report.sizes if size.agrees]
         bad = [f"{s.label}{f' ({s.raised})' if s.raised else ''}" for s in report.sizes if not s.agrees]

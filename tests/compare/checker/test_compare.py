@@ -238,18 +238,19 @@ def test_the_worst_element_is_placed_by_step_row_and_unit():
     right, actual = [np.ones((3, 4))] * 2, [np.ones((3, 4)), np.ones((3, 4))]
     actual[1][2, 1] = 6
     limits = np.full(2, 1e-12)
-    one = Compared("a", "", "value", (4, 5), actual, right, np.array([0, 5.0]), limits, np.ones(2), "", rows_axis=0)
+    one = Compared("a", "", "value", (4, 5), actual, right, "", 0, np.array([0, 5.0]), limits, np.ones(2), (*limits,))
     assert one.where() == "step 5, row 2, unit 1"
     assert replace(one, rows_axis=None).where() == "step 5, [2, 1]"
     vector = replace(one, steps=(), actual=[actual[1][2]], right=[right[1][2]], errors=np.array([5.0]), rows_axis=None)
     assert vector.where() == "[1]"
 
 
-def test_an_element_is_wrong_if_it_exceeds_the_limit_times_the_scale():
-    right, actual = [np.zeros(4)], [np.array([0.0, 2.0, 2.5, -2.5])]
-    one = Compared("a", "", "value", (), actual, right, np.ones(1), np.array([0.5]), np.array([4.0]), "", None)
+def test_an_element_is_wrong_if_it_exceeds_its_own_limit():
+    right, actual, allowed = [np.zeros(4)], [np.array([0.0, 2.0, 2.5, -2.5])], np.array([0.0, 2.0, 3.0, 2.0])
+    one = Compared("a", "", "value", (), actual, right, "", None, np.ones(1), np.ones(1), np.ones(1), (allowed,))
     (wrong,) = one.wrong()
-    assert wrong.tolist() == [False, False, True, True]
+    assert wrong.tolist() == [False, False, False, True]
+    assert one.difference().index == (3,)
     (wrong,) = replace(one, right=[np.zeros(3)]).wrong()
     assert wrong.tolist() == [True] * 4
 
@@ -257,8 +258,8 @@ def test_an_element_is_wrong_if_it_exceeds_the_limit_times_the_scale():
 def test_the_worst_element_has_the_problem_with_it():
     right, actual = [np.ones((3, 2))], [np.ones((3, 2))]
     actual[0][1, 1] = np.nan
-    infinite = np.array([np.inf])
-    one = Compared("a", "", "value", (), actual, right, infinite, np.ones(1), np.ones(1), "not finite", None)
+    one = np.ones(1)
+    one = Compared("a", "", "value", (), actual, right, "not finite", None, np.inf * one, one, one, (one,))
     worst = one.difference()
     assert (worst.index, worst.error, worst.problem) == ((1, 1), np.inf, "not finite")
 

@@ -74,12 +74,12 @@ def is_closed(held):
 
 
 def test_a_process_is_started_for_a_check(tmp_path):
-    assert check(write(tmp_path / "mine.py", "rnn")).agrees
+    assert check(write(tmp_path / "mine.py", "rnn")).found["verdict"] == "agree"
 
 
 def test_a_right_file_comes_back_as_found(tmp_path, preloaded):
     checked = check(write(tmp_path / "mine.py", "rnn"))
-    assert checked.agrees
+    assert checked.found["verdict"] == "agree"
     assert checked.found["subject"] == str(tmp_path / "mine.py")
     assert checked.text.startswith(f"AGREE: {tmp_path / 'mine.py'}: 13 intermediates")
     assert checked.figure == b""
@@ -198,4 +198,4 @@ def test_a_file_may_import_files_beside_it_and_have_annotations_that_are_strings
         "@dataclass\nclass Step:\n    h: np.ndarray\n"
     )
     path.write_text(f'"""{doc}"""\n\n{added}\n\n{code}')
-    assert check(path).agrees
+    assert check(path).found["verdict"] == "agree"

@@ -19,7 +19,7 @@ def compared(actual, right=None, steps=(), rows_axis=None, name="c", gate="", ki
     right = [array.copy() for array in actual] if right is None else right
     errors = np.array([0.0 if a.shape == r.shape and np.array_equal(a, r) else 0.5 for a, r in zip(actual, right)])
     ones = np.ones(len(actual))
-    return Compared(name, gate, kind, steps, actual, right, errors, 1e-12 * ones, ones, "", rows_axis)
+    return Compared(name, gate, kind, steps, actual, right, "", rows_axis, errors, 1e-12 * ones, ones, (*ones,))
 
 
 @pytest.fixture

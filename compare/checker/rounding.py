@@ -1,0 +1,290 @@
+"""Whether the error of an element is rounding: judged for each by itself, never by what another may be off by.
+
+The measure is how far the reference moves when its arguments and the results of all its operations are perturbed by one
+unit in the last place, up and down, and by ``WIDER`` units. Rounding moves a value in proportion. What moves by as much
+at one unit as at several lies on a branch, such as a tie: rounding decides which side it takes. There the right
+values are those that the runs took.
+
+In double precision an error of 1e-12 of the array's scale passes as well, below that twice the error of autograd itself
+in the same precision.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from manual.arrays import Array
+
+#: By how many units in the last place the wider perturbations move each result.
+WIDER = 8
+
+#: What moves so many times as far there as at one unit moves in proportion.
+PROPORTIONAL = 3, 24
+
+#: The permitted error in double precision, as a multiple of how far the perturbations move an element. In lower
+#: precision it is that of an array which rounding moves by more than its scale.
+MARGIN = 50
+
+#: In lower precision, the error that always passes, in units in the last place of the array's scale.
+LEAST_ULPS = 2
+
+#: An array below the first fraction of the typical scale is zero up to rounding; its error may be the second fraction.
+NOTHING, NEARLY_NOTHING = 1e-15, 1e-13
+
+#: An element that may be off by more than this share of the scale is not judged. If more than the second share of a
+#: quantity is not judged, the quantity is not.
+COARSE, UNJUDGED = 0.01, 0.25
+
+#: So many standard errors the slope of an error on the right value may differ from zero by chance; it takes so many
+#: elements to know.
+SIGMAS, FEWEST = 6, 4
+
+#: The significant bits of each precision.
+BITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+
+
+class Runs(NamedTuple):
+    """One array in further runs of the reference: in the derivation's precision, and perturbed by one and more units.
+
+    ``own`` is None in double precision. ``near`` and ``wide`` are empty before they are measured.
+    """
+
+    own: Array | None
+    near: list[Array]
+    wide: list[Array]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What errors are judged by: the precision, and what passes in it.
+
+    Args:
+        dtype: the precision.
+        k: below double precision, the permitted error as a multiple of autograd's own.
+        tolerance: the largest relative error that always passes in double precision.
+        typical: the scale of the other quantities of the same kind.
+    """
+
+    dtype: str
+    k: float
+    tolerance: float
+    typical: float
+
+    @property
+    def eps(self) -> float:
+        """The distance of 1 from the next larger number."""
+        return eps(self.dtype)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judgement of a quantity, given as one array for each step.
+
+    Args:
+        scales: what the errors of each array are relative to.
+        allowed: the largest error of each element that passes; broadcasts to the array.
+        errors: the error of the worst element of each array, relative to the scale.
+        limits: what passes for that element, relative to the scale.
+        less_accurate: the largest error as a multiple of what passes, if it is right but less accurate than that.
+        aside: how many elements took another side of a branch than the reference, as its perturbed runs did.
+        unjudged: whether rounding moves too many elements too far to judge them.
+    """
+
+    scales: Array
+    allowed: tuple[Array, ...]
+    errors: Array
+    limits: Array
+    less_accurate: float = 0.0
+    aside: int = 0
+    unjudged: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every element is within its limit."""
+        return bool((self.errors <= self.limits).all())
+
+
+def judge(actual: list[Array], right: list[Array], runs: list[Runs], rule: Rule, proven: bool = False) -> Judged:
+    """Judge a quantity by the rounding of each of its elements.
+
+    Args:
+        actual: the derivation's values, one array per step, of the same shapes as the right ones.
+        right: the reference's, in double precision.
+        runs: the same arrays in further runs of the reference.
+        rule: what passes.
+        proven: whether the quantity agrees in a higher precision, so that only its accuracy is in question.
+    """
+    parts = [_judge(*part, rule) for part in zip(actual, right, runs)]
+    far = [distance(a, r) for a, r in zip(actual, right)]
+    scales = np.array([part.scale for part in parts])
+    allowed = [part.allowed for part in parts]
+    less, wrong = 0.0, any((f > a).any() for f, a in zip(far, allowed))
+    if rule.dtype != "float64" and not (wrong and any(not run.near for run in runs)):
+        systematic = 0.0 if proven else slope(actual, right, [*scales], runs, rule.eps)
+        if systematic:
+            allowed = [np.minimum(a, abs(systematic) / 2 * s) for a, s in zip(allowed, scales)]
+        elif wrong and all((f <= np.sqrt(rule.eps) * scales.max()).all() for f in far):
+            less = max(float((f / a).max(initial=0)) for f, a in zip(far, allowed))
+            allowed = [np.maximum(a, f) for a, f in zip(allowed, far)]
+    aside = sum(int(part.aside.sum()) for part in parts)
+    unjudged = sum(int(part.unjudged.sum()) for part in parts) > UNJUDGED * sum(r.size for r in right)
+    far = [np.where(part.aside | part.unjudged, 0.0, f) for part, f in zip(parts, far)]
+    worst = [worst_element(f, a) for f, a in zip(far, allowed)]
+    errors = np.array([f[at] if f.size else 0.0 for f, at in zip(far, worst)])
+    limits = np.array([np.broadcast_to(a, f.shape)[at] if f.size else 0.0 for a, f, at in zip(allowed, far, worst)])
+    return Judged(scales, tuple(allowed), errors / scales, limits / scales, less, aside, unjudged)
+
+
+def worst_element(far: Array, allowed: Array) -> tuple[int, ...]:
+    """Return the index of the element that is farthest beyond what is allowed, or farthest where none is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beyond = np.where(far > allowed, far / allowed, 0.0)
+    flat = int(np.argmax(beyond if beyond.any() else far)) if far.size else 0
+    return tuple(map(int, np.unravel_index(flat, far.shape))) if far.size else ()
+
+
+class _Part(NamedTuple):
+    """The judgement of one array: its scale, and by element the largest error, whether it is aside, or not judged."""
+
+    scale: float
+    allowed: Array
+    aside: Array
+    unjudged: Array
+
+
+def _judge(actual: Array, right: Array, runs: Runs, rule: Rule) -> _Part:
+    nowhere = np.zeros((), bool)
+    largest = largest_magnitude(right)
+    if right.dtype.kind != "f":  # whole numbers
+        return _Part(max(largest, 1.0), np.zeros(()), nowhere, nowhere)
+    double, tiny = rule.dtype == "float64", float(np.finfo(float).tiny)
+    nothing = largest < NOTHING * rule.typical
+    scale = max(rule.typical, tiny) if nothing else max(largest, tiny)
+    base = rule.tolerance * largest if double else rule.k * LEAST_ULPS * rule.eps * largest
+    base = max(base, NEARLY_NOTHING * rule.typical if nothing else tiny)
+    allowed = np.asarray(base)
+    if runs.own is not None:
+        error = _moves([runs.own], right)
+        allowed = rule.k * np.maximum(error, _median(error))
+        allowed = np.maximum(allowed, max(base, rule.k * rule.eps**2 * rule.typical))
+    if not runs.near:
+        return _Part(scale, allowed, nowhere, nowhere)
+
+    near, wide = _moves(runs.near, right), _moves(runs.wide, right)
+    noise = np.maximum(near, wide / WIDER)
+    smooth = (wide <= allowed) | ((wide >= PROPORTIONAL[0] * near) & (wide <= PROPORTIONAL[1] * near))
+    jumps = ~smooth & (wide > MARGIN * WIDER * _median(noise[smooth]))
+    usual = _median(noise[~jumps])
+    noise = np.where(jumps, usual, np.maximum(noise, usual))
+    allowed = np.maximum(allowed, (MARGIN if double or usual >= largest else rule.k) * noise)
+
+    far = distance(actual, right)
+    differs = far > base
+    unjudged = differs & ~jumps & (far <= allowed) & (allowed > COARSE * scale) & (usual < largest)
+    aside = np.zeros(right.shape, bool)
+    if jumps.any():
+        taken, unclear = _sides(actual, right, [*runs.near, *runs.wide], allowed, np.sqrt(rule.eps) * wide)
+        aside, unjudged = jumps & differs & taken, unjudged | (jumps & differs & unclear)
+    return _Part(scale, np.where(aside | unjudged, np.maximum(allowed, far), allowed), aside, unjudged)
+
+
+def _sides(actual: Array, right: Array, runs: list[Array], allowed: Array, grain: Array) -> tuple[Array, Array]:
+    """Return where an element has a value that a run of the reference has, and where it may be yet another.
+
+    Several branches that meet in one element make more values than the runs show. Where they show more than two, the
+    element may have any value that is not far outside them.
+    """
+    values = np.array([right, *runs])
+    same = np.maximum(allowed, grain)
+    taken = (np.abs(values - actual) <= same).any(axis=0)
+    low, high = values.min(axis=0), values.max(axis=0)
+    several = ((values > low + same) & (values < high - same)).any(axis=0)
+    width = high - low
+    return taken, ~taken & several & (actual >= low - width) & (actual <= high + width)
+
+
+def slope(actual: list[Array], right: list[Array], scales: list[float], runs: list[Runs], unit: float) -> float:
+    """Return the systematic error of a quantity, as a share of its value; 0 if rounding explains it.
+
+    Rounding errors are as often above as below: their regression on the right values has no slope but by chance.
+
+    Args:
+        actual: the derivation's values, one array per step.
+        right: the reference's.
+        scales: what the errors of each step are relative to.
+        runs: each step in further runs of the reference.
+        unit: the unit in the last place of 1.
+    """
+
+    def errors(arrays: list[Array]) -> Array:
+        with np.errstate(all="ignore"):
+            return np.concatenate([((a - r) / s).ravel() for a, r, s in zip(arrays, right, scales)])
+
+    x, y = errors([2 * r for r in right]), errors(actual)
+    good = np.isfinite(y) & (x != 0) & (np.abs(y) <= np.sqrt(unit))
+    if good.sum() < max(FEWEST, len(x) / 2):
+        return 0.0
+    others = [errors([run.own for run in runs if run.own is not None])] if runs[0].own is not None else []
+    others += [errors([run.near[j] for run in runs]) for j in range(len(runs[0].near))]
+    x, y = x[good], y[good]
+    square = float(x @ x)
+    found = float(x @ y) / square
+    spread = float(np.sqrt(((x * (y - found * x)) ** 2).sum())) / square
+    chance = max((abs(float(x @ other[good])) / square for other in others), default=0.0)
+    few = 1 + 8 / (len(x) - 2)  # the fewer they are, the less is known of the spread
+    return found if abs(found) > SIGMAS * few * spread + 2 * chance + 2 * unit else 0.0
+
+
+def fewest_digits(actual: list[Array], right: list[Array], rule: Rule) -> str:
+    """Return the precision to which all of a quantity is rounded, unlike the right one; "" if it is that of the rule.
+
+    A few round numbers are no sign of it.
+    """
+    for lower, bits in sorted(BITS.items(), key=lambda item: item[1]):
+        if eps(lower) <= max(rule.eps, rule.tolerance):
+            break
+        rounded = all(_fits(array, bits) for array in actual) and not all(_fits(array, bits) for array in right)
+        if rounded and sum(len(np.unique(array)) for array in actual) >= FEWEST:
+            return lower
+    return ""
+
+
+def _fits(array: Array, bits: int) -> bool:
+    if array.dtype.kind != "f":
+        return False
+    return not (np.atleast_1d(array).astype(np.float64).view(np.uint64) & np.uint64((1 << (53 - bits)) - 1)).any()
+
+
+def distance(actual: Array, right: Array) -> Array:
+    """Return the distance by element: 0 where both are the same infinity, infinite where one is NaN."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        far = np.abs(np.subtract(actual, right, dtype=float))
+    if np.isnan(far.max(initial=0)):  # of infinities, or of what is no number
+        far = np.where(actual == right, 0.0, np.where(np.isnan(far), np.inf, far))
+    return far
+
+
+def largest_magnitude(array: Array) -> float:
+    """Return the largest magnitude among the finite elements."""
+    largest = float(max(array.max(), -array.min())) if array.size and array.dtype.kind == "f" else np.nan
+    if np.isfinite(largest):
+        return largest
+    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    return float(np.abs(finite).max()) if finite.size else 0.0
+
+
+def eps(dtype: str) -> float:
+    """Return the distance of 1 from the next larger number of a precision."""
+    return float(2.0 ** (1 - BITS[dtype]))
+
+
+def _moves(runs: list[Array], right: Array) -> Array:
+    """Return how far the runs move each element at most."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        farthest = np.max([np.abs(run - right) for run in runs], axis=0)
+    return np.nan_to_num(farthest, nan=0.0, posinf=0.0)
+
+
+def _median(array: Array) -> float:
+    return float(np.median(array)) if array.size else 0.0

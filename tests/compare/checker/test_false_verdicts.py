@@ -1,0 +1,39 @@
+"""Right derivations with and without faults in their gradients: neither is ever taken for the other."""
+
+import pytest
+from matrix import CASES, FAULTS, verdict, wrongs
+
+#: On ties, saturated, losing digits, with steps.
+FEW = ["AboveTheMean", "SaturatedAttention", "NaiveCrossEntropy", "CrossEntropyOverSteps", "TopTwoGate", "BatchNorm"]
+DTYPES = ["float64", "float32", "bfloat16", "float16"]
+SUBTLE = ["zero", "factor 1.25", "factor 1.001", "element"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FEW)
+def test_a_right_derivation_agrees(name, dtype):
+    report = CASES[name].check_function(1, dtype=dtype)
+    assert report.agrees, str(report)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+@pytest.mark.parametrize("name", FEW)
+def test_a_wrong_one_does_not(name, dtype):
+    gradient = next(gradient for gradient, fault in wrongs(CASES[name]))
+    for fault in SUBTLE if dtype == "float64" else SUBTLE[1:3]:
+        report = CASES[name].check_function(0, (gradient, FAULTS[fault]), dtype)
+        assert report.outcome == "disagree", (fault, str(report))
+        assert any(one.name != "output" for one in report.faults)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CASES)
+def test_every_derivation_and_every_fault(name, dtype):
+    """At most one fault in two hundred may agree; those that do in the whole matrix are given here."""
+    case = CASES[name]
+    assert all(case.check_function(seed, dtype=dtype).agrees for seed in range(3))
+    assert dtype == "bfloat16" or case.check_pair(0, dtype=dtype).agrees
+    for gradient, fault in wrongs(case):
+        found = verdict(case.check_function(0, (gradient, FAULTS[fault]), dtype))
+        assert found == "disagree", (gradient, fault, found)
