@@ -1,6 +1,7 @@
 """A stack of recurrent layers with or without a readout, as every reader returns it and every writer takes it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -96,6 +97,11 @@ class Network:
         for name, array in self.readout.items():
             _copy(f"readout.{name}", array, linear.parameters[name])
         return manual.Model(layer, linear, self.activation, self.final)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of its weights."""
+        return self.layers[0][0]["weight_hh"].dtype
 
     def astype(self, dtype: DTypeLike) -> "Network":
         """Return the network with weights of another dtype."""

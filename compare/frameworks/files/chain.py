@@ -92,10 +92,10 @@ class Chain:
         if stage.readout:
             raise self.error(title, f"expected one readout, got another after {stage.title}")
         x = self.renamed[x]
-        if x.shape[-1] != weight.shape[1]:
-            raise self.error(title, f"expected weights of {x.shape[-1]} columns, got {weight.shape[1]}")
         for read in (stage.labels, np.concatenate(list(stage.final), axis=-1)):  # (T, B, F), or (B, F)
             row_of = {int(row[0]): k for k, row in enumerate(read.reshape(-1, read.shape[-1]))}
+            if x.shape[-1] != read.shape[-1]:
+                continue
             rows = np.array([row_of.get(int(first), -1) for first in x[..., 0].ravel()])
             if (rows >= 0).all() and np.array_equal(read.reshape(-1, read.shape[-1])[rows].reshape(x.shape), x):
                 break

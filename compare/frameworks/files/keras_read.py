@@ -1,27 +1,33 @@
-"""Keras models as networks."""
+"""Keras models as networks, whole or in part, and what Keras itself makes of them."""
 
 from pathlib import Path
 from typing import Any
 
-from compare.cells.layout import Arrays
-from compare.frameworks.files.keras_write import LAYERS, import_keras
-from compare.frameworks.files.reading import Proof, Reading
-from compare.frameworks.layouts import LAYOUTS
+import numpy as np
+
+from compare.frameworks.files.keras_graph import Graph, title_of
+from compare.frameworks.files.keras_layer import KINDS
+from compare.frameworks.files.keras_write import import_keras
+from compare.frameworks.files.reading import Proof, Reading, compared
 from compare.frameworks.network import Network
 
-#: The further configuration that a layer must have for ``manual`` to have the same layer.
-USUAL = {
-    "LSTM": {"activation": "tanh", "recurrent_activation": "sigmoid"},
-    "GRU": {"activation": "tanh", "recurrent_activation": "sigmoid"},
-    "SimpleRNN": {},
-}
+#: The sizes of B and T at which a model is followed where it leaves them free.
+SIZES = (3, 5), (7, 4)
+
+#: How a network was found, the network, a model that computes the same, and what was left out.
+Found = tuple[Graph, Network, Any, tuple[str, ...]]
 
 
 def read(path: Path, part: str = "", prove: bool = True) -> Reading:
-    """Return the recurrent layers of a Keras model, each of which reads the one before, and the readout after them.
+    """Read a Keras model.
+
+    Args:
+        path: the file.
+        part: the name of a recurrent layer, to read the chain of recurrent layers alone to which it belongs.
+        prove: whether to run the model and ``manual``.
 
     Raises:
-        ValueError: the file is no Keras model, or has a layer that ``manual`` does not have.
+        ValueError: the file is no Keras model; it is no chain of a network of ``manual``; Keras computes another.
     """
     try:
         model = import_keras().saving.load_model(path, compile=False)
@@ -29,53 +35,86 @@ def read(path: Path, part: str = "", prove: bool = True) -> Reading:
         if not path.is_file():
             raise
         raise ValueError(f"{path}: expected a Keras model: {' '.join(str(error).split())}") from None
-    return Reading(as_network(model, str(path)), Proof("left out"))
+    return as_network(model, str(path), part, prove)
 
 
-def as_network(model: Any, source: str) -> Network:
+def as_network(model: Any, source: str, part: str = "", prove: bool = False) -> Reading:
     """Return the network in a Keras model; ``source`` is what errors call it.
 
     Raises:
         ValueError: as ``read``.
     """
-    forms: list[str] = []
-    layers: list[list[Arrays]] = []
-    readout: Arrays = {}
-    for layer in model.layers:
-        kind = type(layer).__name__
-        if kind == "InputLayer":
-            continue
-        title = f"{source}: layer {layer.name}"
-        if kind == "Dense" and layers and not readout:
-            if layer.get_config()["activation"] not in ("linear", "sigmoid", "softmax"):
-                raise ValueError(
-                    f"{title}: expected a linear readout, got activation {layer.get_config()['activation']}"
-                )
-            weight, *bias = layer.get_weights()
-            readout = {"weight": weight.T.copy(), "bias": bias[0] if bias else 0 * weight[0]}
-            continue
-        directions = [layer.forward_layer, layer.backward_layer] if kind == "Bidirectional" else [layer]
-        if kind == "Bidirectional" and layer.merge_mode != "concat":
-            raise ValueError(f"{title}: expected merge_mode concat, got {layer.merge_mode}")
-        form = _form(directions[0], title)
-        layout = LAYOUTS["keras"][form]
-        forms.append(form)
-        layers.append(
-            [layout.parameters(dict(zip(layout.arrays, own.get_weights(), strict=True))) for own in directions]
-        )
-    if len(set(forms)) != 1:
-        raise ValueError(f"{source}: expected recurrent layers of one form, got {'; '.join(forms) or 'none'}")
-    return Network(forms[0], layers, readout)
+    functional = getattr(model, "_functional", None) or model
+    if not hasattr(functional, "_nodes_by_depth"):
+        raise ValueError(f"{source}: expected a Sequential or functional model, got a {type(model).__name__}")
+    try:
+        found = [_followed(functional, source, part, sizes) for sizes in SIZES]
+    except ValueError as error:
+        names = [title_of(layer).split()[1] for layer in model.layers if type(layer).__name__ in KINDS]
+        if part or not names:
+            raise
+        raise ValueError(f"{error}; --part NAME reads layers alone, of {', '.join(names)}") from None
+    graph, network, _, left_out = found[0]
+    proof = Proof("left out, as asked")
+    if prove:
+        proof = max((_proof(*one[:3]) for one in found), key=lambda proof: proof.error or 0)
+    used = [title_of(node.operation) for node, _, _ in graph.layers]
+    twice = [name for name in dict.fromkeys(used) if used.count(name) > 1]
+    assumed = tuple(
+        f"{name} is used {used.count(name)} times: its weights are copied, no longer shared" for name in twice
+    )
+    return Reading(network, proof, assumed, left_out)
 
 
-def _form(layer: Any, title: str) -> str:
-    """Return the form of a recurrent layer."""
-    kind, given = type(layer).__name__, layer.get_config()
-    expected = {"go_backwards": False, "use_bias": True, **USUAL.get(kind, {})}
-    for name, value in expected.items():
-        if given.get(name) != value and name in given:
-            raise ValueError(f"{title}: expected {name} = {value!r}, got {given[name]!r}")
-    for form, (own, options) in LAYERS.items():
-        if own == kind and all(given[name] == value for name, value in options.items()):
-            return form
-    raise ValueError(f"{title}: expected one of {'; '.join(LAYERS)}, got {kind} with {given.get('activation')}")
+def _followed(
+    model: Any, source: str, part: str, sizes: tuple[int, int]
+) -> tuple[Graph, Network, Any, tuple[str, ...]]:
+    """Follow a model at one size."""
+    graph = Graph(model, source, part, sizes)
+    if not graph.layers:
+        raise ValueError(f"{source}: expected a layer of LSTM, GRU or SimpleRNN, got none")
+    if part:
+        return _part(graph, model)
+    names = [tensor.name for tensor in model.outputs]
+    return graph, graph.chain.finish({name: graph.labels(t) for name, t in zip(names, model.outputs)}), model, ()
+
+
+def _part(graph: Graph, model: Any) -> Found:
+    """Return the network of the recurrent layers that are chained to the part, and a model of these alone."""
+    chained = [layer for layer in graph.layers if layer[0].operation.name == graph.part][:1]
+    if not chained:
+        names = ", ".join(node.operation.name for node, _, _ in graph.layers)
+        raise ValueError(f"{graph.chain.source}: part: expected a recurrent layer, of {names}, got {graph.part!r}")
+    while before := [layer for layer in graph.layers if layer[1] is chained[0][1].source]:
+        chained.insert(0, before[0])
+    while len(following := [layer for layer in graph.layers if layer[1].source is chained[-1][1]]) == 1:
+        chained.append(following[0])
+    first, last = chained[0][0].input_tensors[0], chained[-1][0].outputs[0]
+    network = graph.chain.finish({"Y": graph.labels(last)})
+    graph.feeds = [graph.chain.walked[0].labels]
+    before_it, inside = _ancestors(graph.nodes, [first]), _ancestors(graph.nodes, [last])
+    left_out = [f"before: {title_of(node.operation)}" for node in before_it]
+    left_out += [f"after or beside: {title_of(node.operation)}" for node in graph.nodes if node not in inside]
+    return graph, network, import_keras().Model(first, last), tuple(left_out)
+
+
+def _ancestors(nodes: list[Any], tensors: list[Any]) -> list[Any]:
+    """Return the nodes that symbolic tensors depend on, in their order."""
+    wanted, found = {id(tensor) for tensor in tensors}, []
+    for node in reversed(nodes):
+        if wanted & {id(tensor) for tensor in node.outputs}:
+            found.append(node)
+            wanted |= {id(tensor) for tensor in node.input_tensors}
+    return found[::-1]
+
+
+def _proof(graph: Graph, network: Network, model: Any) -> Proof:
+    """Run Keras and ``manual`` on the same random numbers."""
+    keras = import_keras()
+    values = np.random.default_rng(0).normal(size=len(graph.chain.renamed)).astype(network.dtype)
+    feeds = [values[labels] for labels in graph.feeds]
+    theirs = model(feeds if len(feeds) > 1 else feeds[0], training=False)
+    theirs = theirs if isinstance(theirs, (list, tuple)) else [theirs]
+    ours = graph.chain.expected(network, values)
+    plain = [keras.ops.convert_to_numpy(tensor) for tensor in theirs]
+    return compared(graph.chain.source, f"Keras on {keras.backend.backend()}", ours, dict(zip(ours, plain)))

@@ -31,7 +31,7 @@ def import_keras() -> Any:
 
 
 def as_model(network: Network) -> Any:
-    """Return a Keras model of a network: from x (B, T, D) the readout, or else the output, of each time step.
+    """Return a Keras model of a network: from x (B, T, D) the readout, or else the output.
 
     Raises:
         ValueError: Keras cannot hold the network.
@@ -41,14 +41,14 @@ def as_model(network: Network) -> Any:
     layout, first = LAYOUTS["keras"][network.form], network.layers[0][0]
     dtype = str(first["weight_hh"].dtype)
     model = keras.Sequential([keras.Input((None, first["weight_ih"].shape[1]), dtype=dtype)])
-    for directions in network.layers:
-        H = directions[0]["weight_hh"].shape[1]
-        layer = getattr(keras.layers, kind)(H, return_sequences=True, dtype=dtype, **options)
+    for k, directions in enumerate(network.layers):
+        H, is_last = directions[0]["weight_hh"].shape[1], k == len(network.layers) - 1
+        layer = getattr(keras.layers, kind)(H, return_sequences=not (is_last and network.final), dtype=dtype, **options)
         model.add(keras.layers.Bidirectional(layer, dtype=dtype) if len(directions) == 2 else layer)
         weights = [layout.weights(arrays) for arrays in directions]
         model.layers[-1].set_weights([arrays[name] for arrays in weights for name in layout.arrays])
     if network.readout:
-        model.add(keras.layers.Dense(len(network.readout["bias"]), dtype=dtype))
+        model.add(keras.layers.Dense(len(network.readout["bias"]), network.activation, dtype=dtype))
         model.layers[-1].set_weights([network.readout["weight"].T, network.readout["bias"]])
     return model
 

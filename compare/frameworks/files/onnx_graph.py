@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from compare.frameworks.files.chain import Chain
 from compare.frameworks.files.onnx_layer import ACTIVATIONS, INPUTS, read_layer
-from compare.frameworks.files.stage import Labels, Stage
+from compare.frameworks.files.stage import Labels, Marked, Stage
 from manual.arrays import Array
 
 #: The operators that are recurrent layers.
@@ -28,13 +28,6 @@ MOVES: dict[str, slice] = dict.fromkeys(
 
 #: The operators that a readout may end in.
 ENDS = {"Sigmoid": "sigmoid", "Tanh": "tanh", "Relu": "relu", "Softmax": "softmax"}
-
-
-class Marked:
-    """A value that depends on the input of the model: its labels, or None if something computed it."""
-
-    def __init__(self, labels: Any = None):
-        self.labels = labels
 
 
 def title_of(node: onnx.NodeProto) -> str:

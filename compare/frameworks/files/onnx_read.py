@@ -11,9 +11,10 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from compare.converter import verify
-from compare.frameworks.files.onnx_graph import RECURRENT, Graph, Marked, inside, needed, title_of
+from compare.frameworks.files.onnx_graph import RECURRENT, Graph, inside, needed, title_of
 from compare.frameworks.files.onnx_write import CHECKSUM, initializers
 from compare.frameworks.files.reading import Proof, Reading, compared
+from compare.frameworks.files.stage import Marked
 from compare.frameworks.network import Network
 
 #: The sizes at which a model is followed where it leaves them free. No constant of the model can pass for both.

@@ -1,6 +1,7 @@
 """What hands out elements on the way from a model's input to its output, and their labels."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,13 @@ class Stage:
         """The labels of a layer's final h, (directions, B, H)."""
         last = np.split(self.labels[[0 if self.reverse else -1, 0]], len(self.directions), axis=-1)
         return np.stack([last[k][k] for k in range(len(self.directions))])
+
+
+class Marked:
+    """A value that depends on the input of the model: its labels, or None if something computed it."""
+
+    def __init__(self, labels: Any = None):
+        self.labels = labels
 
 
 def walk(last: Stage) -> list[Stage]:
