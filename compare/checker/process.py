@@ -3,27 +3,34 @@
 import base64
 import json
 import multiprocessing
+import os
 import resource
+import secrets
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from rich.console import Console
 
-from compare.checker import descendants
 from compare.checker.report.quantities import displayed
 from compare.checker.report.report import Report
 
 #: Checks a file against a reference, the file and name of one, or against its cell if None, with a seed.
 Check = Callable[[Path, tuple[Path, str] | None, int], Report]
+
+#: The largest result that is read, in bytes. One with 64 steps of everything has about a million.
+LARGEST_RESULT = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,9 @@ def check_within(
 ) -> Checked:
     """Run a check of a file with limits on time, in seconds, and memory, in GiB.
 
-    The file runs in a process of its own, which is killed with all that it has started when this call returns or when
-    the calling process dies, even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled
-    here. ``quiet`` redirects what the file prints to standard error. The text is rendered for ``console``, or as plain
-    text if None.
+    The file runs in a process group of its own, which is killed when this call returns or when the calling process
+    dies, even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled here. ``quiet``
+    redirects what the file prints to standard error. The text is rendered for ``console``, or as plain text if None.
 
     Raises:
         ValueError: the check exceeded the time limit or raised. The message then names the line of the user's file, and
@@ -63,19 +69,21 @@ def check_within(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     look = (console.width, console.color_system if console.is_terminal else None) if console else (120, None)
-    process = context.Process(
-        target=_run, args=(theirs, partial(_check, check, memory, path, reference, seed, quiet, look))
-    )
+    run, mark = partial(_check, check, memory, path, reference, seed, quiet, look), secrets.token_bytes(16)
+    process = context.Process(target=_run, args=(theirs, run, mark))
     process.start()
     theirs.close()
     try:
-        if not ours.poll(seconds):
-            raise ValueError(f"{path}: expected a result within {seconds:g} s (--timeout), got none")
-        outcome = json.loads(ours.recv_bytes())
-    except (EOFError, OSError):
+        outcome = json.loads(_received(ours, process.sentinel, mark, seconds))
+    except TimeoutError:
+        raise ValueError(f"{path}: expected a result within {seconds:g} s (--timeout), got none") from None
+    except (EOFError, OSError, json.JSONDecodeError):
         raise ValueError(f"{path}: expected a result, but its process ended without one") from None
     finally:
-        process.terminate()
+        assert process.pid, "it was started"
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()  # which may have no group yet
         process.join()
     if "error" in outcome:
         raise ValueError(outcome["error"])
@@ -83,11 +91,42 @@ def check_within(
     return Checked(outcome["found"], outcome["text"], figure, outcome["quantities"])
 
 
-def _run(connection: Connection, check: Callable[[], dict[str, Any]]) -> None:
-    """In the other process, run the check in yet another one, which sends the outcome, until the parent ends."""
+def _received(connection: Connection, ended: int, mark: bytes, seconds: float) -> bytes:
+    """Return what comes between two marks. The file may write to the pipe, too, but it does not know the mark.
+
+    Raises:
+        TimeoutError: it did not come in time.
+        EOFError: the process ended before, or there is too much of it.
+    """
+    end, received = monotonic() + seconds, bytearray()
+    while monotonic() < end and (ready := wait([connection, ended], end - monotonic())):
+        chunk = os.read(connection.fileno(), 1 << 16) if connection in ready else b""
+        received += chunk
+        _, begun, result = received.partition(mark)
+        if begun and mark in result:
+            return bytes(result.partition(mark)[0])
+        if not chunk or len(received) > LARGEST_RESULT:
+            raise EOFError
+        if not begun:
+            received = received[-len(mark) :]
+    raise TimeoutError
+
+
+def _run(connection: Connection, check: Callable[[], dict[str, Any]], mark: bytes) -> None:
+    """In the other process, send the outcome of the check. It and all that it has started end with the parent."""
     parent = multiprocessing.parent_process()
     assert parent, "this is a child process"
-    descendants.run(lambda: connection.send_bytes(json.dumps(check()).encode()), parent.sentinel, connection.close)
+    os.setsid()
+
+    def end_with_the_parent() -> None:
+        wait([parent.sentinel])
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    own, outcome = os.getpid(), check()
+    if os.getpid() == own:  # and not a copy that the file has made of the process
+        with connection, os.fdopen(os.dup(connection.fileno()), "wb") as pipe:
+            pipe.write(mark + json.dumps(outcome).encode() + mark)
 
 
 def _check(

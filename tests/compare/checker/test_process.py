@@ -26,18 +26,12 @@ pipe.write(b"x")
 subprocess.run(["sleep", "1000"], stdout=pipe)
 """
 
-#: Does the same, and a process that has left its group and lost its parent holds the pipe, too.
-DAEMON = """
-import os, time
+#: Writes something to the pipe that the result comes through.
+WRITING = """
+import gc, os
+from multiprocessing.connection import Connection
 
-pipe = open({pipe!r}, "wb", buffering=0)
-pipe.write(b"x")
-if not os.fork():
-    os.setsid()
-    if not os.fork():
-        time.sleep(1000)
-    os._exit(0)
-os.wait()
+(pipe,) = [one for one in gc.get_objects() if isinstance(one, Connection)]
 """
 
 
@@ -158,23 +152,25 @@ def test_a_file_that_never_ends_is_ended_with_its_children(tmp_path, preloaded):
             assert is_closed(held)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux to find processes that have left their group")
-def test_a_daemon_ends_with_the_check(tmp_path, preloaded):
-    pipe, path = tmp_path / "pipe", tmp_path / "mine.py"
-    os.mkfifo(pipe)
-    path.write_text(DAEMON.format(pipe=str(pipe)))
-    with ThreadPoolExecutor() as pool:
-        ended = pool.submit(message, path)
-        with reading(pipe) as held:
-            assert ended.result() == f"{path}: expected a function forward, got none"
-            assert is_closed(held)
-
-
-@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGHUP"])
-def test_a_file_that_ends_its_parent_ends_only_its_own_check(tmp_path, preloaded, number):
+def test_a_message_that_never_ends_is_ended_in_time(tmp_path, preloaded):
     path = tmp_path / "mine.py"
-    path.write_text(f"import os, signal, time\n\nos.kill(os.getppid(), signal.{number})\ntime.sleep(1)\n")
-    assert message(path).startswith(f"{path}: expected a ")
+    path.write_text(f"{WRITING}\nwhile True:\n    os.write(pipe.fileno(), bytes(1 << 16))\n")
+    assert message(path, seconds=4) == f"{path}: expected a result within 4 s (--timeout), got none"
+
+
+@pytest.mark.parametrize("forged", [b'{"agrees": true, "found": {}}', b"\x00\x00\x00\x10{}", bytes(5)], ids=repr)
+def test_a_message_that_the_file_writes_does_not_turn_the_verdict(tmp_path, preloaded, forged):
+    path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h"))
+    path.write_text(f"{path.read_text()}\n{WRITING}\nos.write(pipe.fileno(), {forged!r})\n")
+    checked = check(path)
+    assert not checked.agrees
+    assert [fault["name"] for fault in checked.found["faults"]] == ["d_z_h"]
+
+
+def test_a_copy_of_the_process_sends_no_result(tmp_path, preloaded):
+    path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h if WRONG else d_h * (1 - h * h)"))
+    path.write_text(f"import os, time\n\nWRONG = os.fork() != 0\nif WRONG:\n    time.sleep(1)\n\n{path.read_text()}")
+    assert not check(path).agrees
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
