@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy import add, concatenate, dot, matmul
+from numpy import add, dot, matmul
 
 from manual.arrays import Array
 
@@ -82,21 +82,23 @@ class ToGates:
         """Copy weights.
 
         Args:
-            weights: (G H, k) each, to be placed side by side.
+            weights: (G H, k) each, to be placed side by side. The hoisted columns begin with one of them.
             first: the gate that becomes the first; those before it become the last.
             negated: how many of what are then the last gates are negated.
         """
         G, _, n, width = self.by_column[0].shape
-        w = concatenate(weights, axis=1).reshape(G, n, width, -1).transpose(0, 3, 1, 2)
-        start = 0
-        for part in self.by_column:
-            columns = slice(start, start + part.shape[1])
-            part[: G - first] = w[first:, columns]
-            if first:
-                part[G - first :] = w[:first, columns]
-            if negated:
-                np.negative(part[G - negated :], part[G - negated :])  # (F1)
+        parts, start = list(self.by_column), 0
+        for W in weights:
+            if start == parts[0].shape[1]:
+                del parts[0]
+                start = 0
+            columns, w = slice(start, start + W.shape[1]), W.reshape(G, n, width, -1).transpose(0, 3, 1, 2)
+            parts[0][: G - first, columns] = w[first:]
+            parts[0][G - first :, columns] = w[:first]
             start = columns.stop
+        if negated:
+            for part in self.by_column:
+                np.negative(part[G - negated :], part[G - negated :])  # (F1)
 
     def hoist(self, rows: Array, z: Array) -> None:
         """Write the trailing columns' share of rows (T, B, K) to z (T, G, B, H), if it is hoisted."""
