@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,16 @@ def describe() -> dict[str, Any]:
         found = json.loads(process.communicate()[0])
     processor = models[0] if models else "unknown processor"
     return {"processor": processor, "cores": len(available_cores()), "load": os.getloadavg()[0]} | found
+
+
+def busy(found: Mapping[str, Any]) -> str:
+    """Return a sentence on the load of a machine as ``describe`` found it; empty if it was idle."""
+    if found["load"] < found["cores"] / 2:
+        return ""
+    return (
+        f"The machine was busy: load {found['load']:.2f} on {found['cores']} cores. "
+        "All times are longer than on an idle one, and the ratios less certain."
+    )
 
 
 def versions() -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Pool:
 
         Raises:
             RuntimeError: the process has ended.
+            ValueError: the contender has raised an error.
         """
         process = self.processes[table, name]
         assert process.stdin is not None and process.stdout is not None
@@ -58,7 +59,10 @@ class Pool:
             raise RuntimeError(f"the process of {name} ended with status {process.wait()}")
         if self.threads > 1:
             sleep(PAUSE)
-        return json.loads(answer)
+        found = json.loads(answer)
+        if "error" in found:
+            raise ValueError(f"contender: {name} raised {found['error']}")
+        return found
 
     def close(self) -> None:
         """End all processes by closing their input."""

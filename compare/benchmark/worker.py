@@ -10,6 +10,7 @@ Libraries are imported only once the process is pinned to its cores, because the
 import json
 import os
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
@@ -18,44 +19,62 @@ from typing import Any
 
 def serve(table: str, name: str) -> None:
     """Answer requests for a contender until the input ends."""
-    import numpy as np
-
     from compare.benchmark import contenders
-    from compare.benchmark.case import Case, Work, draw_inputs
 
-    contender = getattr(contenders, table)[name]
-    work: Work | None = None
-    warm = set()
+    answers, sys.stdout = sys.stdout, sys.stderr  # a contender may print
+    known = getattr(contenders, table)
+    seat = Seat(known[name] if name in known else contenders.own(name))
     for line in sys.stdin:
         request = json.loads(line)
-        if request["do"] == "prepare":
-            work = None  # frees the memory of the previous case first
-            case = Case(**request["case"])
-            small = replace(case, T=2, B=2, D=2, H=2)
-            if not contender.longest and small not in warm:  # imports on first use do not belong to the case
-                contender.build(small, draw_inputs(small))()
-                warm.add(small)
-            inputs = draw_inputs(case)
-            before = _reset_peak()
-            start = perf_counter()
-            work = contender.build(case, inputs)
-            result = work()
-            first = perf_counter() - start
-            with Path(request["file"]).open("wb") as file:
-                np.savez(file, **{n: _comparable(n, a) for n, a in (result.outputs | result.gradients).items()})
-            result = None
-            start = perf_counter()
-            work()
-            once = perf_counter() - start
-            answer: Any = {"first": first, "once": once, "peak": _memory("VmHWM") - before if before else None}
-        else:
-            assert work is not None, "prepare comes first"
-            start, busy = perf_counter(), process_time()
-            for _ in range(request["runs"]):
-                work()
-            elapsed = perf_counter() - start
-            answer = {"seconds": elapsed / request["runs"], "busy": (process_time() - busy) / elapsed}
-        print(json.dumps(answer), flush=True)
+        try:
+            answer = seat.prepare(request) if request["do"] == "prepare" else seat.time(request["runs"])
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            answer = {"error": f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+class Seat:
+    """A contender with the work that it has prepared."""
+
+    def __init__(self, contender: Any):
+        self.contender = contender
+        self.work: Any = None
+        self.warm: set[Any] = set()
+
+    def prepare(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Build the contender for a case, run it, and write its results to a file."""
+        import numpy as np
+
+        from compare.benchmark.case import Case, draw_inputs
+
+        self.work = None  # frees the memory of the previous case first
+        case = Case(**request["case"])
+        small = replace(case, T=2, B=2, D=2, H=2)
+        if not self.contender.longest and small not in self.warm:  # imports on first use do not belong to the case
+            self.contender.build(small, draw_inputs(small))()
+            self.warm.add(small)
+        inputs = draw_inputs(case)
+        before = _reset_peak()
+        start = perf_counter()
+        self.work = self.contender.build(case, inputs)
+        result = self.work()
+        first = perf_counter() - start
+        with Path(request["file"]).open("wb") as file:
+            np.savez(file, **{n: _comparable(n, a) for n, a in (result.outputs | result.gradients).items()})
+        result = None
+        start = perf_counter()
+        self.work()
+        once = perf_counter() - start
+        return {"first": first, "once": once, "peak": _memory("VmHWM") - before if before else None}
+
+    def time(self, runs: int) -> dict[str, float]:
+        """Run the work several times."""
+        start, busy = perf_counter(), process_time()
+        for _ in range(runs):
+            self.work()
+        elapsed = perf_counter() - start
+        return {"seconds": elapsed / runs, "busy": (process_time() - busy) / elapsed}
 
 
 def _comparable(name: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from compare.benchmark import machine, measure, report
 from compare.benchmark.case import Case
-from compare.benchmark.contenders import CONTENDERS
+from compare.benchmark.contenders import CONTENDERS, own
 from compare.benchmark.measure import Budget, Measured
 from compare.cells import CELLS
 from compare.commands import AGREE, DISAGREE
@@ -53,6 +53,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contenders", nargs="+", metavar="NAME", help=f"some of {', '.join(CONTENDERS)} (default: all installed)"
     )
+    parser.add_argument(
+        "--contender",
+        action="append",
+        default=[],
+        metavar="FILE:FUNCTION",
+        help="one of your own too, as my.py:make: make(case, inputs) returns a function that does the work once and "
+        "returns outputs and gradients, two dicts of arrays by name (see compare/benchmark/README.md)",
+    )
     parser.add_argument("--cells", nargs="+", choices=NAMES, default=NAMES, help="kinds of layer")
     parser.add_argument("--sizes", nargs="+", metavar="T,B,D,H", help="sizes of the layers, instead of the usual ones")
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), help="default: both")
@@ -69,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
     """Measure, write the results, and print them."""
     names = options.contenders or [name for name in measure.installed() if not options.quick or name != "compiled"]
     measure.check_contenders(names)
+    CONTENDERS.update({place: own(place) for place in options.contender})
+    names += options.contender
     names = ["manual", *dict.fromkeys(name for name in names if name != "manual")]
     budget = _budget(options)
     if options.device == "cuda":

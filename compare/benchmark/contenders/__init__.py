@@ -5,11 +5,15 @@ module is imported only then, because each contender runs in a process of its ow
 """
 
 import shutil
+import symtable
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from runpy import run_path
 
-from compare.benchmark.case import Case, Inputs, Work
+from compare.benchmark.case import Case, Inputs, Result, Work
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Contender:
 
     Args:
         label: its name in tables and figures, with ``{cell}`` for the name of the layer's class.
-        builder: the function that builds it, as ``module.function`` in this package.
+        builder: the function that builds it, as ``module.function`` in this package, or as ``file.py:function``.
         needs: a module, or ``compiler``, that the project does not otherwise need.
         longest: the largest T at which it takes part, if not 0. Compiling more unrolled steps takes minutes.
     """
@@ -30,6 +34,11 @@ class Contender:
 
     def build(self, case: Case, inputs: Inputs) -> Work:
         """Prepare everything that is not timed."""
+        file, _, function = self.builder.rpartition(":")
+        if file:
+            sys.path.insert(0, str(Path(file).parent))
+            theirs = run_path(file)[function](case, inputs)
+            return lambda: Result(*theirs())
         module, _, function = self.builder.rpartition(".")
         work: Work = getattr(import_module(f"{__name__}.{module}"), function)(case, inputs)
         return work
@@ -61,3 +70,28 @@ PRODUCTS = {
     "numpy": Contender("products, NumPy's BLAS", "matrix_products.with_numpy"),
     "torch": Contender("products, torch's BLAS", "matrix_products.with_torch"),
 }
+
+
+def own(place: str) -> Contender:
+    """Return a contender of the user's own.
+
+    Its function takes a ``Case`` and its ``Inputs``, and returns a function without arguments. That one does the work
+    once, and returns two dicts of arrays by the names of ``layer_result``: outputs and gradients.
+
+    Args:
+        place: ``file.py:function``.
+
+    Raises:
+        ValueError: there is no such file, or no such function in it.
+    """
+    file, _, name = place.rpartition(":")
+    if not (file and name.isidentifier()):
+        raise ValueError(f"contender: expected file.py:function, got {place!r}")
+    try:
+        symbols = symtable.symtable(Path(file).read_text(), file, "exec").get_symbols()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"contender: expected a Python file, got {file}: {error}") from None
+    if not any(symbol.get_name() == name and (symbol.is_assigned() or symbol.is_imported()) for symbol in symbols):
+        raise ValueError(f"contender: expected a function that {file} defines, got {name!r}")
+    label = place.replace("{", "{{").replace("}", "}}")
+    return Contender(label, f"{Path(file).absolute()}:{name}")

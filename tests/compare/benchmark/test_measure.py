@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -44,8 +45,9 @@ def test_what_disagrees_is_not_timed(tmp_path):
     measured = Measured(CASE, "", 0.0, timings, {})
     assert not measured.agrees
     console = Console(file=StringIO(), width=200)
-    report.show({"processor": "P", "cores": 1, "load": 0.0}, [measured], console)
+    report.show({"processor": "P", "cores": 1, "load": 0.6}, [measured], console)
     assert "DISAGREE: in 1 of 1 cases" in console.file.getvalue()
+    assert "The machine was busy: load 0.60 on 1 cores" in console.file.getvalue()
 
 
 def test_without_the_written_out_module_the_reference_is_another_s(tmp_path):
@@ -60,6 +62,21 @@ def test_without_the_written_out_module_the_reference_is_another_s(tmp_path):
         "manual",
         "manual-compiled",
     ]
+
+
+def test_the_advice_is_the_fastest_and_how_far_it_is_ahead():
+    def measured(H, **seconds):
+        case = replace(CASE, H=H)
+        return Measured(case, "", 0.0, {name: Timing(name, [s, s]) for name, s in seconds.items()}, {})
+
+    cases = [measured(5, manual=2.0, fused=3.0), measured(6, manual=2.0, fused=8.0), measured(7, manual=2.2, fused=2.0)]
+    assert report.advice(cases) == [
+        "\nWhich should I use? manual is the fastest in 2 of 3 cases; nn.LSTM in 1, as at 3, 4, 2, 7 "
+        "(LSTM, forward + backward, float64, one thread).",
+        "By how much? The next takes 1.10 times the time, manual at 3, 4, 2, 7 (LSTM, forward + backward, float64, "
+        "one thread), and 4.00 times the time, nn.LSTM at 3, 4, 2, 6 (LSTM, forward + backward, float64, one thread).",
+    ]
+    assert report.advice([measured(5, manual=2.0)]) == []
 
 
 def test_ratios_are_paired_within_rounds():

@@ -13,6 +13,9 @@ from compare.cli import main
     [
         (["--contenders", "theano"], "contenders: expected some of manual, manual-compiled,"),
         (["--contenders", "jax"], "contenders: 'jax' is not installed here: pip install"),
+        (["--contender", "my.py"], "contender: expected file.py:function, got 'my.py'"),
+        (["--contender", "none.py:make"], "contender: expected a Python file, got none.py"),
+        (["--contender", f"{__file__}:make"], "test_bench.py defines, got 'make'"),
         (["--sizes", "8,1,2"], "sizes: expected T,B,D,H as in 8,64,2,16, got '8,1,2'"),
         (["--sizes", "8,0,2,16"], "sizes: expected T, B, D and H of at least 1, got '8,0,2,16'"),
         (["--threads", "0"], "threads: expected numbers from 1 to"),
@@ -27,6 +30,58 @@ def test_bad_input_is_one_line(arguments, message, capsys, tmp_path, monkeypatch
     assert message in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+MINE = """
+from by_hand_of_mine import layer_of
+print("anything")
+def make(case, inputs):
+    layer, state, d_state = layer_of(case, inputs)
+    def run():
+        output, (h_n, c_n), tape = layer.forward(inputs.x, state)
+        d_x, (d_h_0, d_c_0), gradients = layer.backward(tape, inputs.d_output, d_state)
+        return {"output": output, "h_n": h_n, "c_n": c_n}, {"d_x": d_x, "d_h_0": d_h_0, "d_c_0": d_c_0} | gradients
+    return run
+def wrong(case, inputs):
+    run = make(case, inputs)
+    return lambda: [named | {name: 1.001 * a for name, a in named.items() if name == "d_x"} for named in run()]
+def broken(case, inputs):
+    raise KeyError("W")
+"""
+BESIDE = """
+import manual, numpy as np
+def layer_of(case, inputs):
+    layer = manual.LSTM(case.D, case.H, dtype=case.dtype, rng=np.random.default_rng(0))
+    layer.parameters.update({f"{name}_l0": array for name, array in inputs.weights.items()})
+    return layer, tuple(s[None] for s in inputs.state), tuple(d[None] for d in inputs.d_state)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "function, code, said",
+    [
+        ("make", 0, "AGREE: all outputs and gradients, in all 1 cases"),
+        ("wrong", 1, "disagrees with fused in d_x: error 1.0e-03"),
+        ("broken", 2, "broken raised KeyError: 'W' (mine.py:15)"),
+    ],
+)
+def test_a_contender_of_one_s_own_at_a_size_of_one_s_own(function, code, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("compare.benchmark.pool.PRODUCTS", {})
+    monkeypatch.setattr("compare.benchmark.measure.PRODUCTS", {})
+    monkeypatch.setattr("compare.commands.bench.CONTENDERS", CONTENDERS)
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "by_hand_of_mine.py").write_text(BESIDE)
+    place = f"{tmp_path}/mine.py:{function}"
+    options = "--quick --contenders manual fused --cells LSTM --sizes 3,2,5,4 --no-sweeps --no-steps --rounds 3"
+    out = tmp_path / "out"
+    assert main(["bench", *options.split(), "--contender", place, "--seconds", "0.1", "--out", str(out)]) == code
+    del CONTENDERS[place]
+    printed = "".join(capsys.readouterr()).replace("\n", "")
+    assert said in " ".join(printed.split())
+    if code < 2:
+        assert (out / "bench.png").read_bytes().startswith(b"\x89PNG")
+        assert place in json.loads((out / "bench.json").read_text())["cases"][0]["timings"]
 
 
 @pytest.mark.slow
