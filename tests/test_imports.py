@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -50,7 +51,11 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 COMMAND_LINE = {name for name in FILES if name.startswith(("compare.__main__", "compare.cli", "compare.commands"))}
-IMPORTS = {name: set(imports(ast.parse(file.read_text()))) for name, file in FILES.items()}
+
+
+@cache
+def imports_of(name: str) -> set[str]:
+    return set(imports(ast.parse(FILES[name].read_text())))
 
 
 def wing(module: str) -> str:
@@ -64,7 +69,7 @@ def test_the_two_sides_share_nothing(package):
     own = [name for name in FILES if name.partition(".")[0] == package]
     assert len(own) > 5
     for name in own:
-        assert not FORBIDDEN[package] & {imported.partition(".")[0] for imported in IMPORTS[name]}, name
+        assert not FORBIDDEN[package] & {imported.partition(".")[0] for imported in imports_of(name)}, name
 
 
 def test_imports_are_found_inside_functions_but_not_for_type_checkers():
@@ -81,7 +86,7 @@ def late():
 
 
 def test_there_is_no_circle():
-    graph = {name: IMPORTS[name] & FILES.keys() for name in FILES}
+    graph = {name: imports_of(name) & FILES.keys() for name in FILES}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -92,7 +97,7 @@ def test_wings_import_the_ground_floor_and_only_the_wings_below_them():
     assert {"lockstep", "cells", "checker", "benchmark", "published"} <= WINGS
     for name in FILES.keys() - COMMAND_LINE:
         allowed = WINGS_OF.get(wing(name), set()) if wing(name) else WINGS_OF_GROUND_FLOOR.get(name, set())
-        found = {wing(imported) for imported in IMPORTS[name]} - {"", wing(name)}
+        found = {wing(imported) for imported in imports_of(name)} - {"", wing(name)}
         assert found <= allowed, f"{name} imports {found - allowed}"
 
 
@@ -108,7 +113,7 @@ def test_the_checker_knows_no_cell():
 def test_nothing_imports_the_command_line():
     assert {"compare.cli", "compare.commands.train"} <= COMMAND_LINE
     for name in FILES.keys() - COMMAND_LINE:
-        assert not IMPORTS[name] & COMMAND_LINE, name
+        assert not imports_of(name) & COMMAND_LINE, name
 
 
 @pytest.mark.parametrize(

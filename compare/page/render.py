@@ -1,6 +1,7 @@
 """Render a template to one self-contained HTML file."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def render(template: str, page: Mapping[str, Any], data: Any, path: Path) -> Non
         beside.write_text(_environment().get_template(template).render(page, data=data), encoding="utf-8")
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("compare.page"),

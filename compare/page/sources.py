@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Line:
     code: str
 
 
+@cache
 def formulas(path: Path = DERIVATION) -> dict[str, Formula]:
     """Return the numbered formulas of a derivation, by number, each with the text between the one before and itself."""
     found = {}

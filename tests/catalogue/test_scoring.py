@@ -51,6 +51,7 @@ def fault():
     return next(fault for fault in FAULTS if fault.title == "a fault at one time step only" and fault.cell == "lstm")
 
 
+@pytest.mark.slow
 def test_what_changes_nothing_is_not_caught(fault):
     scored = score(replace(fault, new=f"({fault.old})", wrong=(), hint=""))
     assert not scored.caught

@@ -38,6 +38,7 @@ def returned(output, last):
     return output, *(last if isinstance(last, tuple) else (last,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, lengths",
     [

@@ -37,9 +37,13 @@ def status(*arguments: str) -> int:
         return left.code
 
 
-def test_agreement_is_0(capsys):
+def test_agreement_is_0_with_results_below_runs_and_no_progress_bar_without_a_terminal(capsys, tmp_path):
     assert status(*SMALL) == 0
-    assert "AGREE" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "AGREE" in printed.out and printed.err == ""
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}-\d+", folder.name)
+    assert (folder / "summary.json").is_file()
 
 
 def test_disagreement_is_1(capsys):
@@ -103,13 +107,6 @@ def test_a_folder_that_is_there_but_takes_no_files_is_2_before_any_work(capsys, 
     assert "out: expected a writable folder, got /proc/self" in line
 
 
-def test_the_results_go_below_runs_unless_told_otherwise(tmp_path):
-    assert status(*SMALL, "--quiet") == 0
-    (folder,) = (tmp_path / "runs").iterdir()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}-\d+", folder.name)
-    assert (folder / "summary.json").is_file()
-
-
 @pytest.mark.slow
 def test_the_folder_asked_for_is_made_and_filled(tmp_path, capsys):
     assert status(*SMALL, "--out", "some/where") == 0
@@ -150,6 +147,7 @@ def test_an_interrupt_leaves_an_interrupted_result(monkeypatch, capsys):
     assert json.loads(Path("run", "summary.json").read_text())["verdict"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_was_asked_for_and_what_came_of_it(tmp_path):
     options = ["--loss", "mse", "--dtype", "float32", "--seed", "5", "--optimizer", "sgd", "--momentum", "0.5"]
     options += ["--nesterov", "--learning-rate", "0.2", "--weight-decay", "0.01"]
@@ -288,11 +286,6 @@ def test_a_long_verdict_is_still_one_line(capsys, monkeypatch):
     assert status(*SMALL, "--quiet") == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert len(line) > 300 and "parameter readout.bias" in line
-
-
-def test_without_a_terminal_there_is_no_progress_bar(capsys):
-    status(*SMALL)
-    assert capsys.readouterr().err == ""
 
 
 class Terminal(io.StringIO):

@@ -73,6 +73,7 @@ def test_adjoint_equation(number, request):
     assert relative_error(experiment.recorded()[f"d_{name}"], experiment.adjoint(name)) < 1e-13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixture", ["peepholes", "coupled", "both"])
 def test_each_adjoint_and_gradient(fixture, request):
     experiment = request.getfixturevalue(fixture)

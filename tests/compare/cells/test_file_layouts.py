@@ -153,6 +153,7 @@ def test_a_gru_as_in_tutorials_agrees(tmp_path):
     assert {one.label: one.rows_axis for one in report.as_run if one.kind == "output"} == {"output": 1, "h_n": 1}
 
 
+@pytest.mark.slow
 def test_of_a_gru_as_in_tutorials_only_consequences_are_known(tmp_path):
     (tmp_path / "mine.py").write_text(TUTORIAL_GRU.replace("* r * (1 - r)", "* r"))
     report = check_file(tmp_path / "mine.py")

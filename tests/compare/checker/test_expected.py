@@ -94,6 +94,7 @@ def back_in_float32(p, tape, d_hs):
     return Memory.backward({n: a.astype("float32") for n, a in p.items()}, tape, d_hs.astype("float32"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_right_float32_code_passes_as_float32_code(seed):
     report = check_backward(in_float32, back_in_float32, Memory.reference, Memory.inputs, seed=seed, **Memory.options)

@@ -102,6 +102,7 @@ def test_an_array_that_is_changed_has_no_step_where_there_are_none():
     assert "y was changed after it was shown\n" in str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, after", [("h", "f"), ("c", "c")])
 def test_what_a_changed_array_is_used_for_next_is_not_blamed(name, after):
     changed = f"hs.append(h.copy())\n        if len(tape) == 3:\n            {name} *= 0.5"

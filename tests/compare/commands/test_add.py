@@ -27,6 +27,7 @@ def untrained(tmp_path_factory):
     settings = Settings(cell="gru", layers=2, bidirectional=True, dtype="float32", bits=4, hidden_size=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "_draw", lambda run, path: path.touch())
+        patch.setattr(run_folder.derivation, "write", lambda model, origin, path: path.touch())
         run_folder.write(train(Adding(settings), stop), folder / "gru")
         for name in ("scalar-bias-lstm", "lstm-layer"):
             run_folder.write(train(FromRecipe(RECIPES[name]), stop), folder / name)

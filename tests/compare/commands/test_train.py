@@ -145,6 +145,7 @@ def test_a_new_run_does_not_touch_a_folder_with_results_until_it_has_its_own(tmp
     assert results(tmp_path / "run") != before
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_4_and_one_line_after_the_verdict(tmp_path, capsys, monkeypatch):
     def fail(run, path):
         path.write_bytes(b"half")

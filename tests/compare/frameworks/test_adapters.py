@@ -108,6 +108,7 @@ def test_each_wrong_reading_is_noticed(name, form):
         assert not forward.agrees()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("haiku" not in INSTALLED, reason="Haiku is not installed")
 @pytest.mark.parametrize("form, change", [("lstm", {"added": {}}), ("gru, reset before", {"negated": ""})])
 def test_what_is_peculiar_to_haiku_is_noticed_if_it_is_left_out(form, change):

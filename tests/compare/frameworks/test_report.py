@@ -59,6 +59,7 @@ def test_what_fails_is_shown():
     assert "DISAGREE: 1 of 1 frameworks (torch.nn), 1 cases in all\n" in text
 
 
+@pytest.mark.slow
 def test_files_are_written_and_the_rest_of_a_readme_stays(tmp_path):
     report.write(found(), tmp_path)
     whole = (tmp_path / "README.md").read_text()

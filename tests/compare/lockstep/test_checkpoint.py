@@ -109,6 +109,7 @@ def test_another_layout_is_named(tmp_path):
         Checkpoint.read(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0.0, 0.01, 0.3, 0.6, 0.99])
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_damaged_file_is_refused_on_one_line(tmp_path, place, cut):

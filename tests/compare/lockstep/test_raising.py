@@ -48,6 +48,7 @@ def test_while_the_network_of_a_recipe_is_built(monkeypatch, capsys):
     assert capsys.readouterr().out == "DISAGREE: manual: building the network raised ValueError: no axis 3\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method, place", [("forward", "forward and backward"), ("backward", "forward and backward")])
 @pytest.mark.parametrize("after", [0, 1, 2], ids=["first step", "last step", "first batch again"])
 def test_while_it_trains_and_right_after(method, place, after, monkeypatch, capsys):
@@ -77,6 +78,7 @@ def test_parameters_of_other_names_are_named(monkeypatch, capsys):
     assert "'recurrent.weight_hx_l0'" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [None, [0.5], "0.5"])
 def test_a_loss_that_is_no_number_is_named(loss, monkeypatch, capsys):
     monkeypatch.setitem(manual.LOSSES, "bce", (lambda z, y: loss, manual.LOSSES["bce"][1]))

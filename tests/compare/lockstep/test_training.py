@@ -54,6 +54,7 @@ def test_settings_that_the_optimiser_or_the_machine_cannot_do_are_named(monkeypa
             configure(engine="compiled")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_smallest_run_there_is_agrees(dtype):
     assert train(Adding(Settings(hidden_size=1, bits=2, steps=1, batch_size=1, dtype=dtype))).lockstep.agrees
@@ -148,6 +149,7 @@ def test_the_opponents_are_the_written_out_layer_and_torchs_own(run):
     assert type(run.lockstep.autograd.module.recurrent) is torch_impl.LSTM
 
 
+@pytest.mark.slow
 def test_no_two_sides_share_an_array():
     lockstep = train(Adding(SMALL)).lockstep
     sides = [lockstep.manual, *lockstep.opponents.values(), lockstep.autograd]
@@ -185,11 +187,13 @@ def test_all_short_sums_are_evaluated(run):
     assert (trained.bits, trained.count) == (5, 256)
 
 
+@pytest.mark.slow
 def test_all_16384_sums_of_8_bits_are_evaluated():
     trained = train(Adding(replace(SMALL, bits=8))).correct_sums[0]
     assert (trained.bits, trained.count) == (8, 16384)
 
 
+@pytest.mark.slow
 def test_longer_sums_are_sampled_with_the_hardest_among_them():
     trained = train(Adding(replace(SMALL, bits=9))).correct_sums[0]
     assert (trained.bits, trained.count) == (9, 16384 + 7)
@@ -256,6 +260,7 @@ def test_every_cell_agrees_in_two_layers_both_ways(cell):
     assert train(Adding(replace(SMALL, cell=cell, steps=12, layers=2, bidirectional=True))).agrees
 
 
+@pytest.mark.slow
 def test_compiled_loops_train_as_numpy_does():
     pytest.importorskip("numba", reason="the extra `compiled` is not installed")
     runs = [train(Adding(replace(SMALL, engine=engine))) for engine in ENGINES]

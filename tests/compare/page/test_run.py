@@ -143,6 +143,7 @@ def test_a_run_without_a_step_has_a_page(run, written, open_page, tmp_path):
     assert tab.get_by_text("No step was finished.").is_visible()
 
 
+@pytest.mark.slow
 def test_a_long_run_keeps_its_worst_steps_and_stays_small(run, written):
     count = 50_000
     lengthened(run, 3)

@@ -79,6 +79,7 @@ def test_the_error_of_the_class_is_the_published_one():
     np.testing.assert_allclose(losses * 4, 0.5 * ((trace.h - y) ** 2).sum() / 15, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scalar-bias-lstm", "matlab-rnn", "gru-layer"])
 def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
     recipe = replace(RECIPES[name], hidden_size=3)

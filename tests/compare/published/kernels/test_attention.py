@@ -18,6 +18,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("equation", CHANGES)
 def test_a_change_of_an_equation_is_named(equation, changed):
     old, new, name = CHANGES[equation]

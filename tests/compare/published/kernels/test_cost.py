@@ -2,6 +2,7 @@ import pytest
 
 from compare.published.kernels import cost
 
+pytestmark = pytest.mark.slow
 FOUR = ["d_q", "d_k", "d_i", "d_f"]
 
 

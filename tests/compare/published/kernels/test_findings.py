@@ -12,6 +12,8 @@ from compare.published.kernels.findings import KERNELS, find
 
 FOLDER = Path(kernels.__file__).parent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def found():
