@@ -15,7 +15,7 @@ ROOT = Path(manual.__file__).parent.parent
 DERIVATION = ROOT / "manual" / "DERIVATION.md"
 
 #: A numbered formula, and a heading.
-FORMULA = re.compile(r"\$\$(?P<tex>(?:(?!\$\$).)*?)\\tag\{(?P<number>\w+)\}\s*\$\$", re.DOTALL)
+FORMULA = re.compile(r"^```math\n(?P<tex>(?:(?!```).)*?)\\tag\{(?P<number>\w+)\}\n```$", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
 
 #: A number in a comment.
@@ -79,7 +79,7 @@ def _html(markdown: str) -> Markup:
 
 def _inline(text: str) -> str:
     """Return text as HTML; every second part is a formula."""
-    parts = text.split("$")
+    parts = re.split(r"\$`(.+?)`\$", text)
     words = [re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escape(part)) for part in parts[::2]]
     parts[::2] = [re.sub(r"`(.+?)`", r"<code>\1</code>", part) for part in words]
     parts[1::2] = [_mathml(tex) for tex in parts[1::2]]

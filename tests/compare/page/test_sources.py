@@ -33,7 +33,7 @@ def test_a_sentence_that_goes_on_from_the_formula_above_is_left_out():
 
 def test_markup_in_a_derivation_is_escaped(tmp_path):
     path = tmp_path / "DERIVATION.md"
-    path.write_text("# A\n\nIf <b> is **bold** & `a < b`:\n\n$$a < b \\tag{Q1}$$\n")
+    path.write_text("# A\n\nIf <b> is **bold** & `a < b`:\n\n```math\na < b \\tag{Q1}\n```\n")
     formula = formulas(path)["Q1"]
     assert formula.text == "<p>If &lt;b&gt; is <strong>bold</strong> &amp; <code>a &lt; b</code>:</p>"
     assert "<mo>&lt;</mo>" in formula.mathml or "&#x0003C;" in formula.mathml
