@@ -105,7 +105,7 @@ def test_the_checker_knows_no_cell():
     checker = {name for name in FILES if name.startswith("compare.checker")}
     assert {"compare.checker.diagnose", "compare.checker.report.report"} <= checker
     for name in checker:
-        ours = {found for found in IMPORTS[name] if found.partition(".")[0] in ("manual", "torch_impl", "compare")}
+        ours = {found for found in imports_of(name) if found.partition(".")[0] in ("manual", "torch_impl", "compare")}
         allowed = ("compare.checker", "compare.agreement", "compare.files", "manual.arrays")
         assert {found for found in ours if not found.startswith(allowed)} == set(), name
 

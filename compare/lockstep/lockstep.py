@@ -86,7 +86,7 @@ class Lockstep:
         self.raised = False  # the manual side has raised an error
         self.explained = 0  # errors above the tolerance that are no larger than rounding makes them
         self.unjudged: list[str] = []  # steps and other data in which rounding alone moves autograd too far
-        self.seconds: dict[str, list[float]] = {"manual": [], "autograd": [], "comparing": []}
+        self.seconds: dict[str, list[float]] = {what: [] for what in ("manual", *opponents, "comparing")}
         self.scales: dict[tuple[str, str, str], deque[float]] = {}  # by opponent, group and layer; of the last steps
         self.first_batch: tuple[Array, Array] | None = None
         with by_hand("copying its parameters"):
@@ -118,7 +118,10 @@ class Lockstep:
         with self._clock("manual"), by_hand("forward and backward"):
             ours = self._undisturbed("manual", self.manual.run, x, y)
         loss = _number(ours.loss)
-        theirs = {name: self._undisturbed(name, opponent.run, x, y) for name, opponent in self.opponents.items()}
+        theirs = {}
+        for name, opponent in self.opponents.items():
+            with self._clock(name):
+                theirs[name] = self._undisturbed(name, opponent.run, x, y)
         with self._clock("comparing"):
             if x.any():  # if x is zero, so is the gradient of the input weights
                 for name, side in {"manual": ours, **theirs}.items():
@@ -138,17 +141,17 @@ class Lockstep:
             self._undisturbed("manual", self.manual.update, ours.gradients)
         with by_hand("handing out its parameters"):
             parameters, buffers = self.manual.parameters, self.manual.buffers
-        for opponent in self.opponents.values():
-            opponent.update(ours.gradients)
+        for name, opponent in self.opponents.items():
+            with self._clock(name):
+                opponent.update(ours.gradients)
         with self._clock("comparing"):
             for name, opponent in self.opponents.items():
                 self._compare(name, "parameter", parameters, opponent.parameters, errors)
                 if buffers or opponent.buffers:  # plain SGD has none
                     self._compare(name, "optimizer", buffers, opponent.buffers, errors)
 
-        with self._clock("autograd"):
-            independent = self.autograd.run(x, y)
-            self.autograd.update(independent.gradients)
+        independent = self.autograd.run(x, y)
+        self.autograd.update(independent.gradients)
         self.moved.update(self.moved.run(x, y).gradients)
         jitter(self.moved, self.movements)
         drift = self._drift(parameters), self._drift(self.moved.parameters)

@@ -116,8 +116,13 @@ def _examples(examples: list[dict[str, str]]) -> str:
 
 def _times(run: Run) -> str:
     median = {what: float(np.median(spent)) * 1e3 for what, spent in run.lockstep.seconds.items()}
+    others = ", ".join(
+        f"{'its equations under autograd' if name == 'autograd' else name} {median[name]:.2f} ms "
+        f"({median[name] / median['manual']:.2f} times as long)"
+        for name in run.lockstep.opponents
+    )
     return (
-        f"Median time per training step: manual {median['manual']:.2f} ms, autograd {median['autograd']:.2f} ms "
-        f"({median['autograd'] / median['manual']:.2f} times as long), comparison {median['comparing']:.2f} ms\n"
+        f"Median time per training step: manual {median['manual']:.2f} ms, {others}, "
+        f"comparison {median['comparing']:.2f} ms\n"
         f"Drift of an independent autograd run: {run.lockstep.steps[-1].drift:.1e} of the largest parameter"
     )

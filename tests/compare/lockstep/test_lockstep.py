@@ -355,5 +355,5 @@ def test_both_losses_and_the_errors_of_each_group_are_recorded(lockstep):
 
 def test_the_time_of_each_step_is_taken(lockstep):
     run = train(lockstep())
-    assert run.seconds.keys() == {"manual", "autograd", "comparing"}
+    assert run.seconds.keys() == {"manual", *run.opponents, "comparing"}
     assert all(len(spent) == 4 and min(spent) > 0 for spent in run.seconds.values())
