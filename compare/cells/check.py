@@ -18,9 +18,9 @@ from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Arrays, Problem
 from compare.checker.diagnose import K, Subject, diagnose
 from compare.checker.expected import Expected
-from compare.checker.localise import Localiser
 from compare.checker.reference import Autograd, call_recurrent, of_module
 from compare.checker.report.report import Report
+from compare.checker.run import Runner
 from compare.checker.trials import Trial
 from manual.recurrent import Recurrent
 
@@ -70,7 +70,7 @@ def compare_layer(layer: Recurrent, twin: nn.Module, problem: Problem) -> list[C
     """
     trial = _trial(layer, twin, problem)
     expected = Expected(trial, "float64", K, TOLERANCES[layer.dtype.name])
-    return Localiser(Layer(copy.deepcopy(layer)), trial, expected, form_of(layer)).run().compared
+    return Runner(Layer(copy.deepcopy(layer)), trial, expected, form_of(layer)).run().compared
 
 
 def _trial(layer: Recurrent, twin: nn.Module, problem: Problem, lengths: list[int] | None = None) -> Trial:

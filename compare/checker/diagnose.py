@@ -1,7 +1,6 @@
 """Check a derivation against autograd on several trials, and assemble the report."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,12 +9,12 @@ from compare.checker.compare import Compared
 from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
-from compare.checker.localise import Localiser, Located
+from compare.checker.localise import Located, locate
 from compare.checker.notation import Notation
-from compare.checker.recorder import Recorder, why_not_comparable
 from compare.checker.report.fault import Fault
 from compare.checker.report.report import Report, Size
-from compare.checker.rounding import distance, eps
+from compare.checker.rounding import eps
+from compare.checker.run import Runner
 from compare.checker.trials import Trial
 
 #: Below double precision, the permitted error as a multiple of autograd's own error in the same precision.
@@ -105,13 +104,13 @@ def _more_exactly(subject: Subject, dtype: str) -> Report | None:
 def _diagnose(subject: Subject, dtype: str, proven: bool = False) -> Report:
     """Check a derivation in one precision. ``proven`` says that it agrees in double precision."""
     trial, *others = subject.trials(dtype)
-    first = _localiser(subject, trial, dtype, proven)
-    unsteady = _unsteady(first, others)
-    located = Located(run := first.run(), run) if unsteady else first.locate()
+    first = _runner(subject, trial, dtype, proven)
+    unsteady = first.unsteady(others)
+    located = Located(run := first.run(), run) if unsteady else locate(first)
     report = _report(subject, first, located)
     report.unsteady = unsteady
     for other in others:
-        _try(report, subject, _localiser(subject, other, dtype, proven))
+        _try(report, subject, _runner(subject, other, dtype, proven))
     return report
 
 
@@ -139,14 +138,14 @@ def _dtype(subject: Subject) -> str:
     return kinds[0]
 
 
-def _localiser(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Localiser:
-    right = Expected(trial, dtype, subject.k, subject.tolerance, proven)
-    return Localiser(subject.derivation, trial, right, subject.notation)
+def _runner(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Runner:
+    expected = Expected(trial, dtype, subject.k, subject.tolerance, proven)
+    return Runner(subject.derivation, trial, expected, subject.notation)
 
 
-def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
+def _report(subject: Subject, runner: Runner, located: Located) -> Report:
     """Report on one trial."""
-    right, trial = localiser.expected, localiser.trial
+    right, trial = runner.expected, runner.trial
 
     def faults(compared: list[Compared]) -> list[Fault]:
         return [Fault.of(one, subject.notation, subject.hint(trial, right, one)) for one in compared]
@@ -181,47 +180,21 @@ def _report(subject: Subject, localiser: Localiser, located: Located) -> Report:
     return report
 
 
-def _try(report: Report, subject: Subject, localiser: Localiser) -> None:
+def _try(report: Report, subject: Subject, runner: Runner) -> None:
     """Record whether the derivation agrees on another trial; locate faults there if none are known yet."""
-    label = localiser.trial.label
+    label = runner.trial.label
     try:
-        located = localiser.locate() if report.agrees else None
-        agrees = located.agrees if located else not localiser.run().wrong
+        located = locate(runner) if report.agrees else None
+        agrees = located.agrees if located else not runner.run().wrong
     except Exception as error:
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         report.sizes.append(Size(label, False, what))
         return
-    if located and not agrees and localiser.trial.large and located.only_overflows:
+    if located and not agrees and runner.trial.large and located.only_overflows:
         report.notes.append(f"Overflows where values are ten times as large, and is not compared there: {label}")
         return
     report.sizes.append(Size(label, agrees))
     if located and agrees:
         report.note_doubts(located.as_run.compared)
     if located and not agrees:
-        report.take_over(_report(subject, localiser, located))
-
-
-def _unsteady(first: Localiser, others: list[Trial]) -> list[str]:
-    """Return the outputs and gradients that change when the derivation is run again, after a run on other values."""
-    try:
-        before = first.run()
-    except Exception:  # the run that follows reports it better
-        return []
-    if others:
-        with suppress(Exception):
-            first.derivation.solve(others[0].problem, Recorder(first.expected.right.record))
-    after = first.answer().tensors()
-    found = []
-    for one in before.compared:
-        if one.recorded or one.name in found or one.name not in before.answer.tensors():
-            continue
-        array, again = before.answer.tensors()[one.name], after.get(one.name)
-        if again is None or again.shape != array.shape:
-            found.append(one.name)
-            continue
-        if why_not_comparable(again, array):
-            continue  # no numbers, as the comparison says
-        limit = float((one.limits * one.scales).max())
-        if ((distance(again, array) > limit) & ~(np.isnan(again) & np.isnan(array))).any():
-            found.append(one.name)
-    return found
+        report.take_over(_report(subject, runner, located))

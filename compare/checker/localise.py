@@ -7,51 +7,19 @@ returns, and that nothing is changed afterwards. Further runs detect where that 
 with one name fed back wrong, with changed arrays restored.
 """
 
-from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from compare.checker.accuracy import rounding_apart
-from compare.checker.compare import Compared, compare_run
-from compare.checker.derivations.problem import Answer, Arrays, Derivation
-from compare.checker.expected import Expected
+from compare.checker.compare import Compared
+from compare.checker.derivations.problem import Arrays
 from compare.checker.influence import Influence
-from compare.checker.notation import Notation
-from compare.checker.recorder import Key, Record, Recorder, as_float64, why_not_comparable
+from compare.checker.recorder import Record, as_float64, why_not_comparable
 from compare.checker.rounding import distance
-from compare.checker.trials import Trial
-from manual.arrays import Array
+from compare.checker.run import Run, Runner
 
 #: The factor by which an error is enlarged to see whether it reaches an output or gradient.
 LARGER = 1000.0
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a derivation: what its probes showed, what it returned, and both compared with the reference."""
-
-    recorder: Recorder
-    answer: Answer
-    compared: list[Compared]
-
-    @property
-    def wrong(self) -> dict[str, Compared]:
-        """The quantities that differ, by label, in the order of computation."""
-        return {one.label: one for one in self.compared if not one.agrees}
-
-    @property
-    def wrong_parts(self) -> set[tuple[str, int]]:
-        """What differs, by label and part: step by step where there are steps."""
-        return {(label, k) for label, one in self.wrong.items() for k in (-1, *np.flatnonzero(one.errors > one.limits))}
-
-    @property
-    def answers_right(self) -> bool:
-        """Whether all outputs and gradients agree."""
-        return all(one.agrees for one in self.compared if not one.recorded)
 
 
 @dataclass
@@ -94,269 +62,175 @@ class Located:
         )
 
 
-class Localiser:
-    """Runs a derivation on one trial, with the reference fed back where needed.
-
-    Args:
-        derivation: the derivation to check.
-        trial: the arguments and the reference.
-        expected: the correct values on that trial.
-        notation: what the names stand for.
-    """
-
-    def __init__(self, derivation: Derivation, trial: Trial, expected: Expected, notation: Notation):
-        self.derivation, self.trial, self.expected = derivation, trial, expected
-        self.notation = notation
-        self.ascending: frozenset[str] = frozenset()
-        self.skipped: dict[str, int] = {}
-
-    def answer(self) -> Answer:
-        """Run the derivation without comparing anything."""
-        return self.derivation.solve(self.trial.problem, Recorder(self.expected.right.record))
-
-    def run(
-        self,
-        free: Collection[str] | None = None,
-        restored: Collection[str] = (),
-        instead: Mapping[Key, Array] = MappingProxyType({}),
-    ) -> Run:
-        """Run the derivation with the reference fed back.
-
-        Args:
-            free: the names that are not fed back; None for all.
-            restored: the names whose arrays are restored if they were changed after they were shown.
-            instead: values fed back instead of the reference's, by key, to trace their effect.
-        """
-
-        def feedback(key: Key, expected: Array) -> Array | None:
-            if free is None or key[0] in free:
-                return None
-            return instead.get(key, expected)
-
-        def solved(derivation: Derivation) -> tuple[Recorder, Answer]:
-            record, fed = self.expected.right.record, None if free is None else feedback
-            recorder = Recorder(record, fed, self.ascending, self.skipped, restored)
-            return recorder, derivation.solve(self.trial.problem, recorder)
-
-        def in_single() -> list[Compared] | None:
-            with suppress(Exception):  # it has no other precision
-                return self._compare(*solved(self.derivation.in_precision("float32")))  # type: ignore[attr-defined]
-            return None
-
-        recorder, answer = solved(self.derivation)
-        compared = self._compare(recorder, answer)
-        if not self.expected.measured and not all(one.agrees for one in compared):
-            self.expected.measure()  # as slow as several runs, and not needed where all agrees
-            compared = self._compare(recorder, answer)
-        if self.expected.dtype == "float64":
-            compared = rounding_apart(compared, self.expected.largest, in_single)
-        return Run(recorder, answer, compared)
-
-    def _compare(self, recorder: Recorder, answer: Answer) -> list[Compared]:
-        return compare_run(recorder, answer, self.expected, self.trial, self.notation)
-
-    def locate(self) -> Located:
-        """Find what is wrong, and how."""
-        try:
-            as_run = self._in_order()
-        except Exception as error:  # for instance on a value of the wrong shape, which feeding back corrects
-            fed_back = self._attempt(free=())
-            if fed_back is None or not fed_back.wrong:
-                raise
-            raised = f"{type(error).__name__}: {error}"
-            return Located(fed_back, fed_back, list(fed_back.wrong.values()), raised=raised)
-        try:
-            fed_back = self.run(free=())
-        except Exception:  # the code cannot use the reference's arrays, only its own
-            return Located(as_run, as_run, list(as_run.wrong.values()))
-        found = Located(as_run, fed_back)
-        if found.agrees:
-            return found
-        found.as_run, found.fed_back = as_run, fed_back = self._as_numbered_best(as_run, fed_back)
-        if as_run.answers_right:
-            for one in as_run.wrong.values():
-                (found.faults if self._is_too_small_to_show(one, found) else found.misplaced).append(one)
-            return found
-        fed_back, found.misplaced, free = self._without_misplaced(fed_back)
-        unrestored = fed_back
-        fed_back, found.changed = self._without_changed(fed_back, free)
-        found.fed_back, found.faults = fed_back, list(fed_back.wrong.values())
-        if found.changed:
-            self._set_changed_apart(found, unrestored, free)
-        self._set_unused_apart(found, free)
-        if len(found.faults) > 1:
-            self._set_unrecorded_apart(found, free)
-        if not (found.faults or found.misplaced or found.changed or found.consequences):
-            found.faults = [one for one in as_run.wrong.values() if one.missing] or list(as_run.wrong.values())[:1]
+def locate(runner: Runner) -> Located:
+    """Find what is wrong, and how."""
+    try:
+        runner, as_run = runner.in_order()
+    except Exception as error:  # for instance on a value of the wrong shape, which feeding back corrects
+        fed_back = runner.attempt(free=())
+        if fed_back is None or not fed_back.wrong:
+            raise
+        raised = f"{type(error).__name__}: {error}"
+        return Located(fed_back, fed_back, list(fed_back.wrong.values()), raised=raised)
+    try:
+        fed_back = runner.run(free=())
+    except Exception:  # the code cannot use the reference's arrays, only its own
+        return Located(as_run, as_run, list(as_run.wrong.values()))
+    found = Located(as_run, fed_back)
+    if found.agrees:
         return found
+    runner, as_run, fed_back = runner.numbered_best(as_run, fed_back)
+    found.as_run, found.fed_back = as_run, fed_back
+    if as_run.answers_right:
+        for one in as_run.wrong.values():
+            (found.faults if _is_too_small_to_show(runner, one, found) else found.misplaced).append(one)
+        return found
+    fed_back, found.misplaced, free = _without_misplaced(runner, fed_back)
+    unrestored = fed_back
+    fed_back, found.changed = _without_changed(runner, fed_back, free)
+    found.fed_back, found.faults = fed_back, list(fed_back.wrong.values())
+    if found.changed:
+        _set_changed_apart(runner, found, unrestored, free)
+    _set_unused_apart(runner, found, free)
+    if len(found.faults) > 1:
+        _set_unrecorded_apart(runner, found, free)
+    if not (found.faults or found.misplaced or found.changed or found.consequences):
+        found.faults = [one for one in as_run.wrong.values() if one.missing] or list(as_run.wrong.values())[:1]
+    return found
 
-    def _in_order(self) -> Run:
-        """Run the code as it is, with adjoints shown without a step numbered in the order that fits better."""
-        descending = self.run()
-        unnumbered = {name for name in descending.recorder.numbered if name.startswith("d_")}
-        if not (unnumbered and descending.wrong):
-            return descending
-        self.ascending = frozenset(unnumbered)
-        ascending = self.run()
-        share = {}
-        for run, order in ((descending, False), (ascending, True)):
-            for one in run.compared:
-                if one.name in unnumbered:
-                    share[one.name, order] = float(np.mean(one.errors <= one.limits)) if len(one.errors) else 0.0
-        self.ascending = frozenset(n for n in unnumbered if share.get((n, True), 0.0) > share.get((n, False), 0.0))
-        return self.run() if self.ascending else descending
 
-    def _as_numbered_best(self, as_run: Run, fed_back: Run) -> tuple[Run, Run]:
-        """Run the code again with the calls of its probes numbered otherwise, and return the runs that differ least.
+def _without_misplaced(runner: Runner, fed_back: Run) -> tuple[Run, list[Compared], tuple[str, ...]]:
+    """Separate the probes that show something other than their name says.
 
-        A loop may leave out the last step rather than the first, or go forward where it should go back.
-        """
-        first, unnumbered = (self.ascending, self.skipped), {*fed_back.recorder.numbered}
-        other = frozenset(name for name in unnumbered - self.ascending if name.startswith("d_"))
-        best, runs = first, (as_run, fed_back)
-        for numbering in ((self.ascending, fed_back.recorder.missing()), (other, {})):
-            self.ascending, self.skipped = numbering
-            again = self._attempt(free=()) if numbering != first else None
-            if again is not None and len(again.wrong) < len(runs[1].wrong):
-                best, runs = numbering, (self.run(), again)
-        self.ascending, self.skipped = best
-        return runs
+    There, feeding the reference back does harm: less is wrong if the name is not fed back. For a wrong equation it
+    is the other way round.
+    """
+    free = tuple({shown.key[0] for shown in fed_back.recorder.repeated})
+    misplaced = [one for one in fed_back.compared if one.name in free]
+    if free:  # two values under one name: the reference matches at most one
+        fed_back = runner.run(free=free)
+    for name in [one.name for one in fed_back.wrong.values() if one.recorded]:
+        without = runner.attempt(free=(*free, name))
+        if without is None:
+            continue
+        rest = fed_back.wrong.keys() - {name}
+        left = without.wrong.keys() - {name}
+        if left < rest and name in fed_back.wrong:
+            misplaced.append(fed_back.wrong[name])
+            fed_back, free = without, (*free, name)
+    fed_back = replace(fed_back, compared=[one for one in fed_back.compared if one.name not in free])
+    return fed_back, misplaced, free
 
-    def _without_misplaced(self, fed_back: Run) -> tuple[Run, list[Compared], tuple[str, ...]]:
-        """Separate the probes that show something other than their name says.
 
-        There, feeding the reference back does harm: less is wrong if the name is not fed back. For a wrong equation it
-        is the other way round.
-        """
-        free = tuple({shown.key[0] for shown in fed_back.recorder.repeated})
-        misplaced = [one for one in fed_back.compared if one.name in free]
-        if free:  # two values under one name: the reference matches at most one
-            fed_back = self.run(free=free)
-        for name in [one.name for one in fed_back.wrong.values() if one.recorded]:
-            without = self._attempt(free=(*free, name))
-            if without is None:
-                continue
-            rest = fed_back.wrong.keys() - {name}
-            left = without.wrong.keys() - {name}
-            if left < rest and name in fed_back.wrong:
-                misplaced.append(fed_back.wrong[name])
-                fed_back, free = without, (*free, name)
-        fed_back = replace(fed_back, compared=[one for one in fed_back.compared if one.name not in free])
-        return fed_back, misplaced, free
+def _without_changed(runner: Runner, fed_back: Run, free: tuple[str, ...]) -> tuple[Run, dict[str, tuple[int, ...]]]:
+    """Separate the arrays that were changed in place after they were shown, if that makes other values wrong."""
+    changed: dict[str, list[int]] = {}
+    for shown in fed_back.recorder.recorded:
+        if shown.changed and shown.key[0] not in free:
+            changed.setdefault(shown.key[0], []).append(-1 if shown.key[1] is None else shown.key[1])
+    guilty: dict[str, tuple[int, ...]] = {}
+    for name, steps in changed.items():
+        restored = runner.attempt(free=free, restored=(*guilty, name))
+        if restored is not None and restored.wrong_parts < fed_back.wrong_parts:
+            guilty[name] = tuple(sorted(t for t in steps if t >= 0))
+            fed_back = replace(restored, compared=[one for one in restored.compared if one.name not in free])
+    return fed_back, guilty
 
-    def _without_changed(self, fed_back: Run, free: tuple[str, ...]) -> tuple[Run, dict[str, tuple[int, ...]]]:
-        """Separate the arrays that were changed in place after they were shown, if that makes other values wrong."""
-        changed: dict[str, list[int]] = {}
-        for shown in fed_back.recorder.recorded:
-            if shown.changed and shown.key[0] not in free:
-                changed.setdefault(shown.key[0], []).append(-1 if shown.key[1] is None else shown.key[1])
-        guilty: dict[str, tuple[int, ...]] = {}
-        for name, steps in changed.items():
-            restored = self._attempt(free=free, restored=(*guilty, name))
-            if restored is not None and restored.wrong_parts < fed_back.wrong_parts:
-                guilty[name] = tuple(sorted(t for t in steps if t >= 0))
-                fed_back = replace(restored, compared=[one for one in restored.compared if one.name not in free])
-        return fed_back, guilty
 
-    def _set_changed_apart(self, found: Located, unrestored: Run, free: tuple[str, ...]) -> None:
-        """Drop the faults that a right equation gives for what a changed array holds afterwards."""
-        shown = [s for s in unrestored.recorder.recorded if s.key[0] in found.changed and not s.problem]
-        afterwards = {s.key: as_float64(s.returned) for s in shown}
-        influence = Influence(self.trial, self._fed_back(found, free) - {*found.changed})
-        record, answer = influence.following(afterwards)
-        found.faults = [one for one in found.faults if not self._follows(one, record, answer)]
+def _set_changed_apart(runner: Runner, found: Located, unrestored: Run, free: tuple[str, ...]) -> None:
+    """Drop the faults that a right equation gives for what a changed array holds afterwards."""
+    shown = [s for s in unrestored.recorder.recorded if s.key[0] in found.changed and not s.problem]
+    afterwards = {s.key: as_float64(s.returned) for s in shown}
+    influence = Influence(runner.trial, _names_fed_back(found, free) - {*found.changed})
+    record, answer = influence.following(afterwards)
+    found.faults = [one for one in found.faults if not _follows(runner, one, record, answer)]
 
-    def _is_too_small_to_show(self, one: Compared, found: Located) -> bool:
-        """Whether an error reaches the answer, and only drowns there in what rounding may do.
 
-        Then the reference in its place does no harm, and more of the same error does.
-        """
-        if (one.errors > LARGER * one.limits).any() or not found.fed_back.wrong.keys() <= found.as_run.wrong.keys():
-            return False
-        record = self.expected.right.record
-        worse = {
-            shown.key: record[shown.key] + LARGER * (shown.value - record[shown.key])
-            for shown in found.as_run.recorder.recorded
-            if shown.key[0] == one.name and not shown.problem
-        }
-        run = self._attempt(free=(), instead=worse)
-        return run is not None and not run.wrong.keys() <= found.fed_back.wrong.keys()
+def _is_too_small_to_show(runner: Runner, one: Compared, found: Located) -> bool:
+    """Whether an error reaches the answer, and only drowns there in what rounding may do.
 
-    def _set_unused_apart(self, found: Located, free: tuple[str, ...]) -> None:
-        """Separate the consequences of a fault at a probe whose result the code does not use."""
-        rng = np.random.default_rng(0)
-        record = self.expected.right.record
-        for fault in [one for one in found.faults if one.recorded]:
-            noise = {key: a + rng.normal(size=a.shape) for key, a in record.items() if key[0] == fault.name}
-            poisoned = self._attempt(free=free, instead=noise)
-            if poisoned is not None and not self._differ(poisoned, found.fed_back, fault.name):
-                found.unused.append(fault.name)
-        if found.unused:
-            influence = Influence(self.trial, self._fed_back(found, free) - {*found.unused})
-            reached = set().union(*(influence.of(name) for name in found.unused))
-            shown = {
-                s.key: s.value for s in found.fed_back.recorder.recorded if s.key[0] in found.unused and not s.problem
-            }
-            record, answer = influence.following(shown)
-            followers = [one for one in found.faults if one.name in reached and self._follows(one, record, answer)]
-            found.consequences = [one.label for one in followers]
-            found.faults = [one for one in found.faults if one not in followers]
+    Then the reference in its place does no harm, and more of the same error does.
+    """
+    if (one.errors > LARGER * one.limits).any() or not found.fed_back.wrong.keys() <= found.as_run.wrong.keys():
+        return False
+    record = runner.expected.right.record
+    worse = {
+        shown.key: record[shown.key] + LARGER * (shown.value - record[shown.key])
+        for shown in found.as_run.recorder.recorded
+        if shown.key[0] == one.name and not shown.problem
+    }
+    run = runner.attempt(free=(), instead=worse)
+    return run is not None and not run.wrong.keys() <= found.fed_back.wrong.keys()
 
-    def _follows(self, one: Compared, record: Record, answer: Arrays) -> bool:
-        """Return whether a wrong quantity has the value that a right equation gives for the wrong values before it."""
-        if any(why_not_comparable(a, right) for a, right in zip(one.actual, one.right)):
-            return False
-        if one.recorded:
-            parts = [record[one.name, t] for t in one.steps or (None,)]
-        else:
-            block = (
-                self.notation.blocks(one.name, answer[one.name])[one.gate]
-                if one.kind == "gradient"
-                else answer[one.name]
-            )
-            parts = [block[t] for t in one.steps] if one.steps else [block]
-        return all(
-            bool((distance(a, part) <= limit * max(scale, np.abs(part).max(initial=0))).all())
-            for a, part, limit, scale in zip(one.actual, parts, one.limits, one.scales)
+
+def _set_unused_apart(runner: Runner, found: Located, free: tuple[str, ...]) -> None:
+    """Separate the consequences of a fault at a probe whose result the code does not use."""
+    rng = np.random.default_rng(0)
+    record = runner.expected.right.record
+    for fault in [one for one in found.faults if one.recorded]:
+        noise = {key: a + rng.normal(size=a.shape) for key, a in record.items() if key[0] == fault.name}
+        poisoned = runner.attempt(free=free, instead=noise)
+        if poisoned is not None and not _differ(poisoned, found.fed_back, fault.name):
+            found.unused.append(fault.name)
+    if found.unused:
+        influence = Influence(runner.trial, _names_fed_back(found, free) - {*found.unused})
+        reached = set().union(*(influence.of(name) for name in found.unused))
+        shown = {s.key: s.value for s in found.fed_back.recorder.recorded if s.key[0] in found.unused and not s.problem}
+        record, answer = influence.following(shown)
+        followers = [one for one in found.faults if one.name in reached and _follows(runner, one, record, answer)]
+        found.consequences = [one.label for one in followers]
+        found.faults = [one for one in found.faults if one not in followers]
+
+
+def _follows(runner: Runner, one: Compared, record: Record, answer: Arrays) -> bool:
+    """Return whether a wrong quantity has the value that a right equation gives for the wrong values before it."""
+    if any(why_not_comparable(a, right) for a, right in zip(one.actual, one.right)):
+        return False
+    if one.recorded:
+        parts = [record[one.name, t] for t in one.steps or (None,)]
+    else:
+        block = (
+            runner.notation.blocks(one.name, answer[one.name])[one.gate] if one.kind == "gradient" else answer[one.name]
         )
+        parts = [block[t] for t in one.steps] if one.steps else [block]
+    return all(
+        bool((distance(a, part) <= limit * max(scale, np.abs(part).max(initial=0))).all())
+        for a, part, limit, scale in zip(one.actual, parts, one.limits, one.scales)
+    )
 
-    def _set_unrecorded_apart(self, found: Located, free: tuple[str, ...]) -> None:
-        """Separate faults that one error in a hidden quantity would explain, and name the probe to add."""
-        wrong = {one.name for one in found.faults}
-        fed_back = self._fed_back(found, free)
-        influence = Influence(self.trial, fed_back)
-        compared = {one.name for one in found.fed_back.compared}  # a gradient that was not derived shows nothing
-        candidates = {}
-        for name in influence.names:
-            if name not in fed_back and name not in free:
-                reached = influence.of(name) & compared
-                if len(reached) > 1 and reached <= wrong:
-                    candidates[name] = reached
-        if not candidates:
-            return
-        most = max(map(len, candidates.values()))
-        best = [name for name, reached in candidates.items() if len(reached) == most]
-        named = [name for name in best if not name.endswith("_prev")] or best
-        found.unrecorded = named
-        explained = [one for one in found.faults if one.name in candidates[named[0]]]
-        found.consequences += [one.label for one in explained]
-        found.faults = [one for one in found.faults if one not in explained]
 
-    def _fed_back(self, found: Located, free: tuple[str, ...]) -> set[str]:
-        return {shown.key[0] for shown in found.fed_back.recorder.recorded} - {*free}
+def _set_unrecorded_apart(runner: Runner, found: Located, free: tuple[str, ...]) -> None:
+    """Separate faults that one error in a hidden quantity would explain, and name the probe to add."""
+    wrong = {one.name for one in found.faults}
+    fed_back = _names_fed_back(found, free)
+    influence = Influence(runner.trial, fed_back)
+    compared = {one.name for one in found.fed_back.compared}  # a gradient that was not derived shows nothing
+    candidates = {}
+    for name in influence.names:
+        if name not in fed_back and name not in free:
+            reached = influence.of(name) & compared
+            if len(reached) > 1 and reached <= wrong:
+                candidates[name] = reached
+    if not candidates:
+        return
+    most = max(map(len, candidates.values()))
+    best = [name for name, reached in candidates.items() if len(reached) == most]
+    named = [name for name in best if not name.endswith("_prev")] or best
+    found.unrecorded = named
+    explained = [one for one in found.faults if one.name in candidates[named[0]]]
+    found.consequences += [one.label for one in explained]
+    found.faults = [one for one in found.faults if one not in explained]
 
-    def _differ(self, run: Run, other: Run, name: str) -> bool:
-        """Whether two runs differ anywhere except in the values shown under a name."""
-        ours = {s.key: s.value for s in run.recorder.recorded if s.key[0] != name}
-        theirs = {s.key: s.value for s in other.recorder.recorded if s.key[0] != name}
-        if any(not np.array_equal(value, theirs[key], equal_nan=True) for key, value in ours.items() if key in theirs):
-            return True
-        mine, other_tensors = run.answer.tensors(), other.answer.tensors()
-        return any(not np.array_equal(array, other_tensors[n], equal_nan=True) for n, array in mine.items())
 
-    def _attempt(self, **options: Any) -> Run | None:
-        """Run the derivation on values it would not compute; None if that fails."""
-        try:
-            return self.run(**options)
-        except Exception:
-            return None
+def _names_fed_back(found: Located, free: tuple[str, ...]) -> set[str]:
+    return {shown.key[0] for shown in found.fed_back.recorder.recorded} - {*free}
+
+
+def _differ(run: Run, other: Run, name: str) -> bool:
+    """Whether two runs differ anywhere except in the values shown under a name."""
+    ours = {s.key: s.value for s in run.recorder.recorded if s.key[0] != name}
+    theirs = {s.key: s.value for s in other.recorder.recorded if s.key[0] != name}
+    if any(not np.array_equal(value, theirs[key], equal_nan=True) for key, value in ours.items() if key in theirs):
+        return True
+    mine, other_tensors = run.answer.tensors(), other.answer.tensors()
+    return any(not np.array_equal(array, other_tensors[n], equal_nan=True) for n, array in mine.items())
