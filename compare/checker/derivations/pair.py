@@ -64,7 +64,7 @@ class Pair:
             if probe:
                 probe.restore()
             returned = _call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
-        d_inputs, gradients, left_out = self._gradients(returned, problem)
+        d_inputs, gradients, left_out = self.gradients(returned, problem)
         changed = [
             prefix + name
             for (prefix, then), (_, now) in zip(before, given)
@@ -74,7 +74,7 @@ class Pair:
         ]
         return Answer(answered, d_inputs, gradients, left_out, tuple(changed))
 
-    def _gradients(self, returned: Any, problem: Problem) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+    def gradients(self, returned: Any, problem: Problem) -> tuple[Arrays, Arrays, tuple[str, ...]]:
         """Return the gradients of inputs and parameters, and the names of those that were not derived."""
         gradients: Any = {}
         if self.nested:

@@ -1,0 +1,211 @@
+"""The program that is searched for a wrong line: how it is run, and what is right."""
+
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import wraps
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+from compare.checker.derivations.pair import flat
+from compare.checker.lines import traced
+from compare.checker.lines.program import Edits, Program
+from compare.checker.lines.record import NAME, Event, Recorder, rewrite
+from compare.checker.lines.tape import Tape
+from manual.arrays import Array
+
+#: The longest that one run may take, in seconds, beyond five times that of the code as it is.
+LONGEST = 0.5
+
+#: How far a value may be off, relative to the largest of its kind, in the search. The check itself judges the result.
+NEAR = 1e-9
+
+
+class TooLong(BaseException):
+    """A run took too long. Not an ``Exception``, which the user's code may catch."""
+
+
+@dataclass(eq=False)
+class Run:
+    """One run whose every operation was traced.
+
+    ``events`` are the statements in the order in which they ran, ``returned`` the ids of outputs and gradients by name,
+    ``first`` the tape's operation at which the backward pass began, ``incoming`` the ids of the incoming gradients.
+    """
+
+    tape: Tape
+    events: list[Event]
+    tensors: dict[str, Array]
+    returned: dict[str, Array]
+    first: int
+    incoming: list[Array]
+    outputs: list[tuple[Array, Array]]
+    arguments: dict[str, Array]
+
+
+class Case:
+    """A derivation in NumPy and what is right for it.
+
+    Args:
+        pair: the derivation, with ``forward``, ``backward`` and ``solve``.
+        trials: problems of several sizes and values, each with a ``reference``.
+    """
+
+    def __init__(self, pair: Any, trials: list[Any]):
+        self.pair, self.trials = pair, trials
+        self.program = Program(pair.forward, pair.backward)
+        self._right: dict[int, dict[str, Array]] = {}
+        self.longest = 10.0
+
+    def right(self, k: int) -> dict[str, Array]:
+        """Return the right outputs and gradients of a trial."""
+        if k not in self._right:
+            self._right[k] = self.trials[k].reference().answer.tensors()
+        return self._right[k]
+
+    def tensors(self, problem: Any) -> dict[str, Array]:
+        """Run the program as it is and return its outputs and gradients."""
+        with _limited(self.longest):
+            return self.pair.solve(problem, None).tensors()
+
+    def wrong(self, k: int, edits: Edits | None = None) -> frozenset[str] | None:
+        """Return what is wrong on a trial with these edits; None if the program does not run."""
+        try:
+            with self.program.running(edits or {}):
+                found = self.tensors(self.trials[k].problem)
+        except (Exception, TooLong):
+            return None
+        return differing(found, self.right(k))
+
+    def _named(self, made: list[Any], problem: Any, tape: Tape) -> dict[str, Array]:
+        """Return the ids of the arguments, by the names of their gradients."""
+        first = flat(_with_ids(made[0], tape)) if self.pair.nested else {}
+        inputs = zip(problem.inputs, made[bool(self.pair.nested) :])
+        return first | {f"d_{name}": tape.ids(value).copy() for name, value in inputs if name in problem.differentiable}
+
+    def trace(self, problem: Any, edits: Edits, isolate: bool = True) -> Run:
+        """Run the program with every operation traced."""
+        tape = Tape()
+        recorder = Recorder(tape.ids, isolate)
+        known: dict[int, Any] = {}
+        kept: list[Any] = []
+        run = Run(tape, recorder.events, {}, {}, 0, [], [], {})
+
+        def given(value: Any) -> Any:
+            if id(value) in known:
+                return known[id(value)]
+            kept.append(value)
+            if isinstance(value, np.ndarray) and value.dtype == np.float64 and not isinstance(value, traced.Traced):
+                known[id(value)] = traced.leaf(value)
+            elif isinstance(value, dict):
+                known[id(value)] = {key: given(one) for key, one in value.items()}
+            elif type(value) in (list, tuple):
+                known[id(value)] = type(value)(map(given, value))
+            else:
+                return value
+            return known[id(value)]
+
+        @wraps(self.pair.forward)
+        def forward(*inputs: Any, **options: Any) -> Any:
+            made = [given(one) for one in inputs]
+            run.arguments = self._named(made, problem, tape)
+            returned = self.pair.forward(*made, **options)
+            run.outputs = [(tape.ids(one).copy(), one) for one in returned[: len(problem.d_outputs)]]
+            run.first = len(tape.operations)
+            recorder.forward = False
+            return returned
+
+        @wraps(self.pair.backward)
+        def backward(*inputs: Any, **options: Any) -> Any:
+            made = [given(one) for one in inputs]
+            run.incoming = [tape.ids(one).copy() for one in made[-len(problem.d_outputs) :]]
+            returned = self.pair.backward(*made, **options)
+            answer = self.pair.gradients(_with_ids(returned, tape), problem)
+            run.returned = {f"d_{name}": ids for name, ids in answer[0].items()} | answer[1]
+            return returned
+
+        watched = type(self.pair)(forward, backward, self.pair.nested)
+        with (
+            self.program.running(edits, rewrite),
+            self._hooked(recorder),
+            _limited(30 * self.longest),
+            traced.writing(tape),
+        ):
+            run.tensors = watched.solve(problem, None).tensors()
+        return run
+
+    @contextmanager
+    def _hooked(self, recorder: Recorder) -> Iterator[None]:
+        """A context in which the functions find the recorder, and NumPy makes traced arrays."""
+        before = []
+        modules = {id(np): traced.NumPy(np), id(math): traced.NumPy(math)}
+        spaces = {id(f.__globals__): f.__globals__ for f in self.program.functions}
+        try:
+            for space in spaces.values():
+                for name, value in list(space.items()):
+                    new = modules.get(id(value))
+                    if new is None and getattr(np, getattr(value, "__name__", " "), None) is value:
+                        new = traced.seen(value)
+                    if new is not None and new is not value:
+                        before.append((space, name, value))
+                        space[name] = new
+                space[NAME] = recorder
+            yield
+        finally:
+            for space, name, value in before:
+                space[name] = value
+            for space in spaces.values():
+                space.pop(NAME, None)
+
+
+def differing(found: dict[str, Array], right: dict[str, Array]) -> frozenset[str]:
+    """Return the names of what is wrong or missing."""
+    largest = [np.abs(value).max(initial=0) for value in right.values() if value.size]
+    least = 1e-5 * float(np.median(largest)) if largest else 0.0
+    return frozenset(name for name, value in right.items() if name not in found or not near(found[name], value, least))
+
+
+def near(actual: Any, right: Any, least: float = 0.0) -> bool:
+    """Whether two arrays are the same up to rounding, relative to the largest element or, if larger, ``least``."""
+    actual, right = np.asarray(actual), np.asarray(right)
+    if actual.shape != right.shape or actual.dtype.kind not in "fiub":
+        return False
+    if actual.dtype.kind == "f" and not np.isfinite(actual).all():
+        return np.array_equal(actual, right, equal_nan=True)
+    return bool(np.abs(actual - right).max(initial=0) <= NEAR * max(np.abs(right).max(initial=0), least, 1e-12))
+
+
+def _with_ids(returned: Any, tape: Tape) -> Any:
+    """Return what a pass returned, with ids in the place of arrays."""
+    if isinstance(returned, np.ndarray):
+        return tape.ids(returned).copy()
+    if isinstance(returned, dict):
+        return {key: _with_ids(value, tape) for key, value in returned.items()}
+    if isinstance(returned, list | tuple):
+        return [_with_ids(one, tape) for one in returned]
+    return None if returned is None else np.zeros(np.shape(returned), np.int64)
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """A context that ends after some time with ``TooLong``, in the main thread; nothing is printed in it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()), np.errstate(all="ignore"):
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

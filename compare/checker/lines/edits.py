@@ -1,0 +1,292 @@
+"""Edits of a statement: what could stand in the place of each of its expressions."""
+
+import ast
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from compare.checker.lines import grammar
+from compare.checker.lines.program import Statement
+from compare.checker.lines.record import leaves, value_of
+from compare.checker.lines.structures import structures
+from manual.arrays import Array
+
+#: The name that stands for the expression that is replaced.
+HOLE = "__hole__"
+
+#: The simplest expressions.
+OPERANDS = (ast.Name, ast.Subscript, ast.Attribute)
+
+#: What it costs to put another operand in the place of one wherever it stands in a statement.
+RENAMED = 1.2
+
+#: The values of an expression at the occurrences that are looked at.
+Values = list[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """An expression of the user's and its values."""
+
+    text: str
+    node: ast.expr
+    values: Values
+
+
+@dataclass(eq=False)
+class Candidate:
+    """An edit that is not made yet: the statement's value with it, and what it is.
+
+    ``node`` is the expression that is replaced, ``form`` what stands in its place, a template of ``operands``.
+    """
+
+    statement: Statement
+    cost: float
+    node: ast.AST | None
+    form: str
+    operands: dict[str, ast.expr]
+    values: list[list[Array]] | None = None
+    made: ast.stmt | None = None
+
+    def edited(self) -> list[ast.stmt]:
+        """Return the edited statement."""
+        if self.made is not None:
+            return [self.made]
+        return [_replaced(self.statement.node, self.node, expression(self.form, self.operands))]
+
+
+def expression(form: str, operands: dict[str, ast.expr]) -> ast.expr:
+    """Return a form with expressions in the place of its letters."""
+    tree = copy.deepcopy(_form(form)[0])
+
+    class Put(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return operands.get(node.id, node)
+
+    return Put().visit(tree)
+
+
+def form_code(form: str) -> CodeType:
+    """Return a form as code."""
+    return _form(form)[1]
+
+
+@cache
+def _form(form: str) -> tuple[ast.expr, CodeType]:
+    tree = ast.parse(form, mode="eval")
+    return tree.body, compile(tree, "<form>", "eval")
+
+
+class Bench:
+    """A statement with its variables at some of its occurrences, at which edits of it are tried out.
+
+    Args:
+        statement: the statement.
+        scopes: the variables and globals at each occurrence.
+        leaves: the expressions of the program that have values there.
+    """
+
+    def __init__(self, statement: Statement, scopes: list[dict[str, Any]], found: list[Leaf]):
+        self.statement, self.scopes, self.leaves = statement, scopes, found
+        self.root = value_of(statement.node)
+        self.np = next((name for name, value in scopes[0].items() if value is np), "") if scopes else ""
+        self._contexts: dict[int, CodeType] = {}
+
+    def is_real(self, node: ast.expr) -> bool:
+        """Whether an expression's values are arrays, or numbers with a fraction."""
+        values = self.values(node)
+        return values is not None and len(leaves(values[0])) == 1
+
+    def natural(self) -> list[list[Array]] | None:
+        """Return the statement's value as it is."""
+        return self._of_root([eval(code_of(self.root), scope) for scope in self.scopes]) if self.root else None
+
+    def values(self, node: ast.expr) -> Values | None:
+        """Return the values of one of its expressions."""
+        try:
+            code = code_of(node)
+            return [eval(code, scope) for scope in self.scopes]
+        except Exception:
+            return None
+
+    def with_node(self, node: ast.AST, values: Values) -> list[list[Array]] | None:
+        """Return the statement's value with other values of one of its expressions."""
+        if node is self.root:
+            return self._of_root(values)
+        if id(node) not in self._contexts:
+            made = _replaced(self.root, node, ast.Name(HOLE, ast.Load()))
+            self._contexts[id(node)] = code_of(made)
+        code = self._contexts[id(node)]
+        found = []
+        try:
+            for scope, value in zip(self.scopes, values):
+                scope[HOLE] = value
+                found.append(eval(code, scope))
+        except Exception:
+            return None
+        return self._of_root(found)
+
+    def _of_root(self, values: Values) -> list[list[Array]] | None:
+        try:
+            return [[np.asarray(one, dtype=float) for one in leaves(value)] for value in values]
+        except Exception:
+            return None
+
+    def candidates(self, low: float, most: float) -> Iterator[Candidate]:
+        """Yield edits that cost more than ``low``, at most ``most``, in the order of the statement's expressions."""
+        if low < 1:
+            yield from self._statements()
+        if self.root is None:
+            return
+        expressions = _expressions(self.root)
+        yield from self._renamed(expressions, low, most)
+        for node in expressions:
+            values = self.values(node)
+            if values is None:
+                continue
+            if low < 1.2:
+                yield from self._structures(node, low, most)
+            if not _is_number(values[0]):
+                continue
+            text = ast.unparse(node)
+            others = [leaf for leaf in self.leaves if leaf.text != text]
+            yield from self._forms(node, values, grammar.ALONE, [None], low, most)
+            if isinstance(node, ast.Name | ast.Subscript | ast.Attribute | ast.Call):
+                yield from self._forms(node, values, grammar.INSTEAD, others, low, most)
+            elif isinstance(node, ast.BinOp):
+                yield from self._forms(node, values, grammar.SUBEXPRESSION, others, low, most)
+            for forms in (grammar.FACTOR, grammar.TERM, grammar.SIZES):
+                yield from self._forms(node, values, forms, others, low, most)
+
+    def _forms(
+        self, node: ast.expr, values: Values, forms: dict[str, float], others: list[Any], low: float, most: float
+    ) -> Iterator[Candidate]:
+        for form, cost in forms.items():
+            if not low < cost <= most or ("np." in form and not self.np):
+                continue
+            code = _form(form)[1]
+            for leaf in others:
+                operands = {"n": node} | ({"f": leaf.node} if leaf else {})
+                try:
+                    made = [
+                        eval(code, {"np": np, "n": value, "f": leaf.values[k] if leaf else None})
+                        for k, value in enumerate(values)
+                    ]
+                except Exception:
+                    continue
+                found = self.with_node(node, made)
+                if found is not None:
+                    extra = 0.0 if leaf is None or isinstance(leaf.node, OPERANDS) else 0.1
+                    operands |= {"np": ast.Name(self.np, ast.Load())}
+                    yield Candidate(self.statement, cost + extra, node, form, operands, found)
+
+    def _structures(self, node: ast.expr, low: float, most: float) -> Iterator[Candidate]:
+        """Yield edits of the structure of an expression."""
+        for cost, new in structures(node, [leaf.text for leaf in self.leaves]):
+            if not low < cost <= most:
+                continue
+            values = self.values(new)
+            made = self.with_node(node, values) if values is not None else None
+            if made is not None:
+                yield Candidate(self.statement, cost, node, "x", {"x": new}, made)
+
+    def _renamed(self, nodes: list[ast.expr], low: float, most: float) -> Iterator[Candidate]:
+        """Yield the statement with one of its operands replaced wherever it stands."""
+        if not low < RENAMED <= most:
+            return
+        operands = [node for node in nodes if isinstance(node, ast.Name | ast.Subscript | ast.Attribute)]
+        texts = [ast.unparse(node) for node in operands]
+        for text in dict.fromkeys(t for t in texts if texts.count(t) > 1):
+            places = [node for node, one in zip(operands, texts) if one == text]
+            for leaf in self.leaves:
+                if leaf.text != text:
+                    made = self.statement.node
+                    value: Any = self.root
+                    for place in places:
+                        made, value = _replaced(made, place, leaf.node), _replaced(value, place, leaf.node)
+                    values = self.values(value)
+                    result = self._of_root(values) if values is not None else None
+                    if result is not None:
+                        yield Candidate(self.statement, RENAMED, None, "", {}, result, made)
+
+    def _statements(self) -> Iterator[Candidate]:
+        """Yield edits of what is done with the value."""
+        node = self.statement.node
+        target: Any = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and not isinstance(node.targets[0], ast.Tuple):
+            yield self._as(node, node.targets[0], "n + f", ast.AugAssign(target, ast.Add(), node.value))
+        if isinstance(node, ast.AugAssign):
+            yield self._as(node, node.target, "n - f", ast.Assign([node.target], node.value))
+            if isinstance(node.op, ast.Add | ast.Sub):
+                other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+                yield self._as(node, node.target, "-n", ast.AugAssign(node.target, other, node.value))
+
+    def _as(self, node: Any, target: ast.expr, form: str, made: ast.stmt) -> Candidate:
+        """Return a statement of another kind, with the value that would have the same effect in this one."""
+        made = ast.fix_missing_locations(ast.copy_location(made, node))
+        read = copy.deepcopy(target)
+        for one in ast.walk(read):
+            if hasattr(one, "ctx"):
+                one.ctx = ast.Load()
+        before, values = self.values(read), self.values(node.value)
+        result = None
+        if values is not None and (before is not None or form == "-n"):
+            try:
+                of = [eval(_form(form)[1], {"n": v, "f": before[k] if before else 0}) for k, v in enumerate(values)]
+                result = self._of_root(of)
+            except Exception:
+                result = None
+        return Candidate(self.statement, 1.0, None, "", {}, result, made)
+
+
+def code_of(node: Any) -> CodeType:
+    """Return an expression as code."""
+    return compile(ast.fix_missing_locations(ast.Expression(node)), "<edit>", "eval")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fb"
+    return isinstance(value, float | np.floating)
+
+
+def _replaced(tree: Any, node: Any, new: ast.AST) -> Any:
+    """Return a copy of a tree in which a node is another; the parts of the new one keep the places they had."""
+
+    def copied(one: Any) -> Any:
+        if one is node:
+            return new
+        if isinstance(one, ast.AST):
+            made = type(one)(**{name: copied(value) for name, value in ast.iter_fields(one)})
+            made.__dict__.update({k: v for k, v in one.__dict__.items() if k not in made._fields})
+            return made
+        return [copied(value) for value in one] if isinstance(one, list) else one
+
+    return ast.fix_missing_locations(copied(tree))
+
+
+def _expressions(root: ast.expr) -> list[ast.expr]:
+    """Return the expressions in one that others can stand for, the outermost first."""
+    out: list[ast.expr] = []
+
+    def visit(node: ast.AST, parent: Any, name: str) -> None:
+        if isinstance(node, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.DictComp | ast.SetComp | ast.JoinedStr):
+            if isinstance(node, ast.expr):
+                out.append(node)
+            return
+        callee = isinstance(parent, ast.Call) and name == "func"
+        module = isinstance(parent, ast.Attribute) and isinstance(node, ast.Name) and node.id in ("np", "numpy", "math")
+        if isinstance(node, ast.expr) and not callee and not module and not isinstance(node, ast.Slice | ast.Starred):
+            out.append(node)
+        for field, value in ast.iter_fields(node):
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, ast.AST):
+                    visit(one, node, field)
+
+    visit(root, None, "")
+    return out

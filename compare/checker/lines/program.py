@@ -1,0 +1,288 @@
+"""The user's functions as source that can be edited: where it is, its statements, and the same functions with others.
+
+Functions are not loaded anew: their code objects are exchanged, so that closures, methods, generators, decorators,
+defaults and ``nonlocal`` stay what they are.
+"""
+
+import ast
+import copy
+import functools
+import inspect
+import linecache
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+#: Statements in whose place others can stand.
+SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
+COMPOUND = (ast.For, ast.While, ast.If)
+
+#: Where libraries lie, whose source is not the user's.
+LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+#: Code objects by name, line and how many of that name and line came before.
+Codes = dict[tuple[str, int, int], CodeType]
+
+#: Statements by number, and what stands in their place.
+Edits = dict[int, list[ast.stmt]]
+
+
+@dataclass(eq=False)
+class Statement:
+    """A statement of a function: its number, the block it stands in, and the function and outermost definition."""
+
+    number: int
+    node: ast.stmt
+    block: list[ast.stmt]
+    function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    outermost: ast.stmt
+    source: "Source"
+
+    @property
+    def line(self) -> int:
+        """Its first line."""
+        return self.node.lineno
+
+    @property
+    def text(self) -> str:
+        """Its source; for a loop or a condition, that of its first line."""
+        end = self.node.lineno if isinstance(self.node, COMPOUND) else self.node.end_lineno or self.node.lineno
+        lines = self.source.lines[self.node.lineno - 1 : end]
+        return inspect.cleandoc("\n".join(lines)).strip()
+
+
+@dataclass(eq=False)
+class Source:
+    """A file of the user's: its lines, its tree, its code objects and the statements in its functions."""
+
+    file: str
+    lines: list[str]
+    tree: ast.Module
+    codes: "Codes"
+    statements: list[Statement] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the code object of a function is: in which definition, and the how-manieth of its name and line there."""
+
+    source: Source
+    outermost: ast.stmt
+    key: tuple[str, int, int]
+
+
+class Program:
+    """All functions that some functions call, as far as their source is known.
+
+    Args:
+        entries: the functions, methods or classes to begin with.
+    """
+
+    def __init__(self, *entries: Any):
+        self.statements: list[Statement] = []
+        self._sources: dict[str, Source | None] = {}
+        self.functions: dict[FunctionType, Place] = {}
+        for function in _reachable(entries):
+            place = self._place(function)
+            if place:
+                self.functions[function] = place
+        live = {place.outermost for place in self.functions.values()}
+        sources = [source for source in self._sources.values() if source]
+        self.statements = [one for source in sources for one in source.statements if one.outermost in live]
+        self.by_number = {statement.number: statement for statement in self.statements}
+
+    def knows(self, *entries: Any) -> bool:
+        """Whether the source of all of these functions is known."""
+        return all(any(one in self.functions for one in _reachable([entry], deep=False)) for entry in entries)
+
+    def _place(self, function: FunctionType) -> Place | None:
+        """Return where a function's code is; None if its source is not what runs."""
+        code = function.__code__
+        if code.co_filename.startswith(LIBRARIES) or code.co_filename.startswith("<frozen"):
+            return None
+        source = self._source(code.co_filename)
+        if source is None:
+            return None
+        for outermost in source.tree.body:
+            first = min([outermost.lineno, *(d.lineno for d in getattr(outermost, "decorator_list", []))])
+            if first <= code.co_firstlineno <= (outermost.end_lineno or first):
+                for key, known in source.codes.items():
+                    if known == code:
+                        return Place(source, outermost, key)
+        return None
+
+    def _source(self, file: str) -> Source | None:
+        if file not in self._sources:
+            linecache.checkcache(file)
+            lines = linecache.getlines(file)
+            source = None
+            with suppress(SyntaxError, ValueError):
+                if lines:
+                    # The whole file: what a name was imported as changes how the compiler calls its methods.
+                    tree = ast.parse("".join(lines))
+                    for node in ast.walk(tree):
+                        node.theirs = True  # type: ignore[attr-defined]
+                    codes = _codes(compile(tree, file, "exec", dont_inherit=True))
+                    source = Source(file, [line.rstrip("\n") for line in lines], tree, codes)
+            if source:
+                offset = sum(len(s.statements) for s in self._sources.values() if s)
+                source.statements = list(_statements(source, offset))
+            self._sources[file] = source
+        return self._sources[file]
+
+    @contextmanager
+    def running(self, edits: Edits, rewrite: Any = None) -> Iterator[None]:
+        """A context in which the functions are edited, and rewritten by ``rewrite`` from a definition to another.
+
+        Raises:
+            SyntaxError: an edited function does not compile.
+            ValueError: an edited function needs a name of an enclosing function that it did not use.
+        """
+        outermost = {self.by_number[number].outermost for number in edits} if rewrite is None else None
+        before = {}
+        try:
+            with _edited(self.by_number, edits):
+                for function, place in self.functions.items():
+                    if outermost is not None and place.outermost not in outermost:
+                        continue
+                    before[function] = function.__code__
+                compiled: dict[ast.stmt, Codes] = {}
+                for function in before:
+                    place = self.functions[function]
+                    if place.outermost not in compiled:
+                        tree = rewrite(copy.deepcopy(place.outermost)) if rewrite else place.outermost
+                        compiled[place.outermost] = _codes(_compiled(tree, place.source, function))
+                    found = compiled[place.outermost].get(place.key)
+                    if found is None:
+                        raise ValueError(f"{place.key[0]}: not found in its edited source")
+                    function.__code__ = found
+            yield
+        finally:
+            for function, code in before.items():
+                function.__code__ = code
+
+
+@contextmanager
+def _edited(statements: dict[int, Statement], edits: Edits) -> Iterator[None]:
+    """A context in which the tree has other statements."""
+    done: list[tuple[list[ast.stmt], list[ast.stmt]]] = []
+    try:
+        for number, new in edits.items():
+            statement = statements[number]
+            block = statement.block
+            done.append((block, list(block)))
+            k = next(k for k, node in enumerate(block) if node is statement.node)
+            block[k : k + 1] = new
+        yield
+    finally:
+        for block, old in reversed(done):
+            block[:] = old
+
+
+def _compiled(outermost: ast.stmt, source: Source, function: FunctionType) -> CodeType:
+    flags = function.__code__.co_flags & 0x1FF0000  # those of __future__
+    return compile(ast.Module([outermost], []), source.file, "exec", flags=flags, dont_inherit=True)
+
+
+def _codes(code: CodeType) -> Codes:
+    """Return all code objects in one."""
+    found: Codes = {}
+
+    def visit(one: CodeType) -> None:
+        for constant in one.co_consts:
+            if isinstance(constant, CodeType):
+                same = sum(key[:2] == (constant.co_name, constant.co_firstlineno) for key in found)
+                found[constant.co_name, constant.co_firstlineno, same] = constant
+                visit(constant)
+
+    visit(code)
+    return found
+
+
+def _statements(source: Source, offset: int) -> Iterator[Statement]:
+    """Yield the statements of all functions of a file, in order; each of their nodes is given its number."""
+    count = offset
+
+    def visit(block: list[ast.stmt], function: Any, outermost: ast.stmt | None) -> Iterator[Statement]:
+        nonlocal count
+        for node in block:
+            top = outermost or node
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield from visit(node.body, None if isinstance(node, ast.ClassDef) else node, top)
+                continue
+            if function is not None and isinstance(node, SIMPLE + COMPOUND) and not _is_text(node):
+                node.number = count  # type: ignore[union-attr]
+                count += 1
+                yield Statement(node.number, node, block, function, top, source)  # type: ignore[union-attr]
+            for name in ("body", "orelse", "finalbody"):
+                inner = getattr(node, name, None)
+                if isinstance(inner, list):
+                    yield from visit(inner, function, top)
+            for handler in getattr(node, "handlers", []):
+                yield from visit(handler.body, function, top)
+
+    yield from visit(source.tree.body, None, None)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _reachable(entries: Any, deep: bool = True) -> Iterator[FunctionType]:
+    """Yield the functions that these may call: in closures, globals, classes, instances and wrappers."""
+    seen: set[int] = set()
+    todo = list(entries)
+    while todo:
+        thing = todo.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, MethodType):
+            todo += [thing.__func__, *([thing.__self__] if deep else [])]
+        elif isinstance(thing, staticmethod | classmethod):
+            todo.append(thing.__func__)
+        elif isinstance(thing, property):
+            todo += [thing.fget, thing.fset]
+        elif isinstance(thing, functools.partial):
+            todo += [thing.func, *(thing.args if deep else ()), *(thing.keywords.values() if deep else ())]
+        elif isinstance(thing, FunctionType):
+            if thing.__code__.co_filename.startswith(LIBRARIES):
+                continue
+            yield thing
+            todo += [thing.__dict__.get("__wrapped__")]
+            cells = [cell.cell_contents for cell in thing.__closure__ or () if _filled(cell)]
+            todo += cells if deep else [c for c in cells if isinstance(c, FunctionType)]
+            if deep:
+                todo += [thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__]
+        elif isinstance(thing, type):
+            if deep and _is_users(thing):
+                todo += [*vars(thing).values(), *thing.__bases__]
+        elif deep and isinstance(thing, dict | list | tuple):
+            todo += list(thing.values() if isinstance(thing, dict) else thing)[:100]
+        elif deep and _is_users(type(thing)):
+            todo += [type(thing), *list(getattr(thing, "__dict__", {}).values())]
+
+
+def _is_users(cls: type) -> bool:
+    """Whether a class was written by the user."""
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if cls.__module__ == "builtins":
+        return False
+    return file is None or not str(Path(file)).startswith(LIBRARIES)
+
+
+def _names(code: CodeType) -> set[str]:
+    return set(code.co_names).union(*(_names(one) for one in code.co_consts if isinstance(one, CodeType)))
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False

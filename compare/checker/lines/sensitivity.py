@@ -1,0 +1,207 @@
+"""How every gradient depends on every value in the backward pass, and so what any edit of a line would change.
+
+A backward pass is linear in the incoming gradients. So where a line is wrong, the difference of its right value from
+the one it computes explains the differences of all gradients exactly. One traced run gives the weights with which each
+value enters a random sum of each gradient; an edit is judged by the values of its line alone.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from compare.checker.lines.case import Case, Run, TooLong, differing
+from compare.checker.lines.known import Known, values_of
+from compare.checker.lines.program import Edits
+from compare.checker.lines.record import Event
+from manual.arrays import Array
+
+#: How near the predicted and the needed change of a gradient are to be, relative to its terms.
+EXACT = 1e-6
+
+#: The places, along the first two axes but the last, at which an incoming gradient is left.
+CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1), (-1, -1), (-2, -1), (-1, -2))
+
+
+@dataclass(eq=False)
+class Sensitivity:
+    """What one traced run tells.
+
+    ``names`` are those of the gradients, ``missing`` what each lacks (its random sum), ``weights`` (gradients, ids) how
+    each of them depends on each number.
+    """
+
+    run: Run
+    names: list[str]
+    missing: Array
+    weights: Array
+    scales: Array
+    wrong: frozenset[str]
+    exact: bool
+    known: Known
+    begin: int = 0
+    forward: bool = False
+
+    def weight(self, ids: Array) -> Array:
+        """Return how each gradient depends on numbers, (gradients, *shape)."""
+        return self.weights[:, ids]
+
+    def reach(self, event: Event) -> frozenset[str]:
+        """Return the gradients that depend on what a statement computed there."""
+        found = np.zeros(len(self.names), bool)
+        for ids in event.value_ids:
+            found |= (self.weights[:, ids] != 0).reshape(len(self.names), -1).any(1)
+        return frozenset(name for name, there in zip(self.names, found) if there)
+
+    def judge(self, change: Array) -> frozenset[str]:
+        """Return the gradients that a change of them makes right; none if it makes another one wrong.
+
+        Args:
+            change: the predicted change of each gradient's random sum, (gradients,).
+        """
+        right = np.abs(change - self.missing) <= EXACT * self.scales
+        wrong = self.missing != 0
+        if not right[~wrong].all():
+            return frozenset()
+        return frozenset(name for name, good in zip(self.names, right & wrong) if good)
+
+
+def sensitivity(case: Case, k: int, edits: Edits) -> Sensitivity | None:
+    """Trace a trial and return how its gradients depend on every value; None if the program cannot be traced."""
+    problem, right = case.trials[k].problem, case.right(k)
+    run = _traced(case, problem, edits)
+    if run is None:
+        return None
+    outputs = differing(run.tensors, right) & set(problem.d_outputs)
+    if outputs:
+        nothing = np.zeros((0, run.tape.count))
+        empty = np.zeros(0)
+        return Sensitivity(run, [], empty, nothing, empty, outputs, False, values_of(case.trials[k]), forward=True)
+    known = Known()
+    if _near(own_gradients(run, list(problem.d_outputs.values()), known), right):
+        corner = _corner(case, problem, run, edits)
+        if corner is not None:
+            return corner
+    return _weighed(run, right, known)
+
+
+def _near(found: dict[str, Array], right: dict[str, Array]) -> bool:
+    """Whether all gradients found are right, up to the accuracy of derivatives by differences."""
+    return bool(found) and all(
+        value.shape == right[name].shape
+        and np.abs(value - right[name]).max(initial=0) <= 1e-6 * max(np.abs(right[name]).max(initial=0), 1e-9)
+        for name, value in found.items()
+        if name in right
+    )
+
+
+def own_gradients(run: Run, d_outputs: list[Array], known: Known) -> dict[str, Array]:
+    """Return the gradients of the user's own forward pass, as its tape has them, and get to know all adjoints."""
+    seeds = [(ids, np.asarray(d, float)[None]) for (ids, _), d in zip(run.outputs, d_outputs)]
+    operations = run.tape.operations
+    run.tape.operations = operations[: run.first]
+    try:
+        adjoints = run.tape.adjoints(seeds, see=known.add_all)[0]
+    finally:
+        run.tape.operations = operations
+    return {name: adjoints[ids] for name, ids in run.arguments.items()}
+
+
+def _traced(case: Case, problem: Any, edits: Edits) -> Run | None:
+    """Return a traced run that computes what the program does; None if there is none."""
+    try:
+        with case.program.running(edits):
+            plain = case.tensors(problem)
+        for isolate in (True, False):
+            try:
+                run = case.trace(problem, edits, isolate)
+            except (Exception, TooLong):
+                continue
+            if not differing(run.tensors, plain):
+                return run
+    except (Exception, TooLong):
+        pass
+    return None
+
+
+def _corner(case: Case, problem: Any, run: Run, edits: Edits) -> Sensitivity | None:
+    """Return the sensitivity where only a corner of one output has an incoming gradient, and something is wrong.
+
+    In a recurrence an error is carried on, so that a line at one step sees wrong operands because of itself at another.
+    With an incoming gradient at the last step alone there are no others.
+    """
+    tried = set()
+    outputs = sorted(problem.d_outputs, key=lambda name: -np.ndim(problem.d_outputs[name]))  # sequences, then states
+    for name in outputs:
+        for first, second in CORNERS:
+            made = {}
+            for other, d in problem.d_outputs.items():
+                d = np.asarray(d)
+                made[other] = np.zeros_like(d)
+                index = (first, second)[: max(d.ndim - 1, 0)]
+                if other == name and all(-n <= i < n for i, n in zip(index, d.shape)):
+                    made[other][index] = d[index]
+            key = tuple(np.asarray(d).tobytes() for d in made.values())
+            if key in tried or not any(d.any() for d in made.values()):
+                continue
+            tried.add(key)
+            at = replace(problem, d_outputs=made)
+            try:
+                with case.program.running(edits):
+                    found = case.tensors(at)
+            except (Exception, TooLong):
+                continue
+            known = Known()
+            right = own_gradients(run, list(made.values()), known)
+            wrong = _wrong(found, right)
+            if wrong:
+                again = _traced(case, at, edits)
+                if again is None:
+                    return None
+                weighed = _weighed(again, right, known, corner=True)
+                weighed.begin = _begin(case, at, again, edits)
+                return weighed
+    return None
+
+
+def _begin(case: Case, problem: Any, run: Run, edits: Edits) -> int:
+    """Return the first event that depends on the incoming gradient."""
+    nothing = {name: np.zeros_like(np.asarray(d)) for name, d in problem.d_outputs.items()}
+    without = _traced(case, replace(problem, d_outputs=nothing), edits)
+    for k, (one, other) in enumerate(zip(run.events, without.events if without else [])):
+        if one.statement != other.statement:
+            break
+        if any(not np.array_equal(a, b) for a, b in zip(one.value, other.value)):
+            return k
+    return 0
+
+
+def _weighed(run: Run, right: dict[str, Array], known: Known, corner: bool = False) -> Sensitivity:
+    rng = np.random.default_rng(3)
+    names = [n for n, ids in run.returned.items() if n in right and ids.shape == right[n].shape]
+    missing, seeds, scales = np.zeros(len(names)), [], np.zeros(len(names))
+    wrong = _wrong(run.tensors, right) & set(names)
+    for j, name in enumerate(names):
+        weights = rng.normal(size=right[name].shape)
+        lack = right[name] - run.tensors[name] if name in wrong else np.zeros(right[name].shape)
+        missing[j] = (weights * lack).sum()
+        scales[j] = np.abs(weights * right[name]).sum() + np.abs(weights * lack).sum()
+        spread = np.zeros((len(names), *right[name].shape))
+        spread[j] = weights
+        seeds.append((run.returned[name], spread))
+    weights = run.tape.adjoints(seeds) if names else np.zeros((0, run.tape.count))
+    for value in [*right.values(), *(value for event in run.events if event.forward for value in event.value)]:
+        known.add(value)
+    return Sensitivity(run, names, missing, weights, np.maximum(scales, 1e-9), frozenset(wrong), corner, known)
+
+
+def _wrong(found: dict[str, Array], right: dict[str, Array]) -> set[str]:
+    """Return the names of what differs from what derivatives by differences may have found."""
+    least = 1e-13 * max((np.abs(value).max(initial=0) for value in right.values()), default=0.0)
+
+    def same(actual: Array, value: Array) -> bool:
+        if actual.shape != value.shape:
+            return False
+        return bool(np.abs(actual - value).max(initial=0) <= max(1e-8 * np.abs(value).max(initial=0), least))
+
+    return {name for name, value in right.items() if name in found and not same(np.asarray(found[name]), value)}

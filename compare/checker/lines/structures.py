@@ -1,0 +1,147 @@
+"""Other structures of an expression: operators, operands, axes, indices, keys."""
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from compare.checker.lines import grammar
+
+
+def structures(node: ast.expr, texts: list[str]) -> Iterator[tuple[float, ast.expr]]:
+    """Yield other structures of an expression, with their cost."""
+    if isinstance(node, ast.BinOp):
+        kind = type(node.op).__name__
+        for name in grammar.OPERATORS.get(kind, ()):
+            yield 1.0, ast.BinOp(node.left, getattr(ast, name)(), node.right)
+        yield 1.0, node.left
+        yield 1.0, node.right
+        if kind in ("Sub", "Div", "MatMult"):
+            yield 1.0, ast.BinOp(node.right, node.op, node.left)
+        if kind == "MatMult":
+            left, right = _transposed(node.left), _transposed(node.right)
+            yield 1.2, ast.BinOp(left, node.op, right)
+            yield 1.2, ast.BinOp(right, node.op, left)
+    elif isinstance(node, ast.UnaryOp):
+        yield 1.0, node.operand
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+        for name in grammar.COMPARISONS.get(type(node.ops[0]).__name__, ()):
+            yield 1.0, ast.Compare(node.left, [getattr(ast, name)()], node.comparators)
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        v: Any = node.value
+        for new in dict.fromkeys([v + 1, v - 1, -v, 2 * v, v / 2 if v % 2 else v // 2]):
+            if new != v:
+                yield 1.15, ast.Constant(new) if new >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(-new))
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield 1.0, ast.Constant(not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from ((1.0, ast.Constant(new)) for new in _strings(node.value, texts))
+    elif isinstance(node, ast.Attribute) and node.attr == "T":
+        yield 1.0, node.value
+    elif isinstance(node, ast.Call):
+        yield from _calls(node)
+    elif isinstance(node, ast.Subscript):
+        yield from _indices(node)
+    elif isinstance(node, ast.IfExp):
+        yield 1.0, node.body
+        yield 1.0, node.orelse
+    elif isinstance(node, ast.Tuple | ast.List) and 1 < len(node.elts) <= 6 and isinstance(node.ctx, ast.Load):
+        for i in range(len(node.elts)):
+            for j in range(i):
+                elements = list(node.elts)
+                elements[i], elements[j] = elements[j], elements[i]
+                yield 1.2, type(node)(elements, node.ctx)
+
+
+def _strings(value: str, texts: list[str]) -> list[str]:
+    """Return other keys in the user's code; for the subscripts of ``einsum``, other orders of the letters."""
+    if "->" in value:
+        terms, _, out = value.partition("->")
+        found = []
+        parts = [*terms.split(","), out]
+        for k, part in enumerate(parts):
+            for i in range(len(part)):
+                for j in range(i):
+                    letters = list(part)
+                    letters[i], letters[j] = letters[j], letters[i]
+                    new = [*parts[:k], "".join(letters), *parts[k + 1 :]]
+                    found.append(f"{','.join(new[:-1])}->{new[-1]}")
+        return found
+    keys = {text.split("'")[1] for text in texts if text.count("'") == 2}
+    return sorted(keys - {value})
+
+
+def _transposed(node: ast.expr) -> ast.expr:
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return node.value
+    return ast.Attribute(node, "T", ast.Load())
+
+
+def _calls(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
+    """Yield other calls: another function, another axis, swapped arguments, or what is called on, or with."""
+    func = node.func
+    if isinstance(func, ast.Attribute):
+        for pair in grammar.FUNCTIONS:
+            if func.attr in pair:
+                other = pair[1 - pair.index(func.attr)]
+                yield 1.0, ast.Call(ast.Attribute(func.value, other, ast.Load()), node.args, node.keywords)
+        if not (isinstance(func.value, ast.Name) and func.value.id in ("np", "math")):
+            yield 1.0, func.value
+    if node.args:
+        yield 1.1, node.args[0]
+    if len(node.args) == 2:
+        yield 1.1, ast.Call(func, node.args[::-1], node.keywords)
+    named = {k.arg for k in node.keywords}
+    for k, keyword in enumerate(node.keywords):
+        rest = [*node.keywords[:k], *node.keywords[k + 1 :]]
+        if keyword.arg == "axis" and isinstance(keyword.value, ast.Constant | ast.UnaryOp):
+            for axis in (0, 1, -1):
+                new = ast.Constant(axis) if axis >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(-axis))
+                yield 1.0, ast.Call(func, node.args, [*rest, ast.keyword("axis", new)])
+        if keyword.arg in ("axis", "keepdims"):
+            yield 1.1, ast.Call(func, node.args, rest)
+    if isinstance(func, ast.Attribute) and func.attr in ("sum", "mean", "max", "min"):
+        if "keepdims" not in named:
+            yield 1.0, ast.Call(func, node.args, [*node.keywords, ast.keyword("keepdims", ast.Constant(True))])
+        if "axis" not in named:
+            for axis in (0, 1):
+                yield 1.0, ast.Call(func, node.args, [ast.keyword("axis", ast.Constant(axis)), *node.keywords])
+
+
+def _indices(node: ast.Subscript) -> Iterator[tuple[float, ast.expr]]:
+    """Yield other indices: shifted by one, other ends of a slice, or none."""
+    index = node.slice
+    parts = list(index.elts) if isinstance(index, ast.Tuple) else [index]
+    for k, part in enumerate(parts):
+        for new in _shifted(part):
+            made: ast.expr = ast.Tuple([*parts[:k], new, *parts[k + 1 :]], ast.Load()) if len(parts) > 1 else new
+            yield 1.0, ast.Subscript(node.value, made, ast.Load())
+    if len(parts) == 2:
+        yield 1.2, ast.Subscript(node.value, ast.Tuple(parts[::-1], ast.Load()), ast.Load())
+    yield 1.2, node.value
+
+
+def _shifted(part: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(part, ast.Slice):
+        for field in ("lower", "upper", "step"):
+            bound = getattr(part, field)
+            options: list[Any] = [*_shifted(bound), None] if bound is not None else []
+            if bound is None and field != "step":
+                options = [ast.Constant(1), ast.UnaryOp(ast.USub(), ast.Constant(1))]
+            if field == "step":
+                options = [None] if bound is not None else [ast.UnaryOp(ast.USub(), ast.Constant(1))]
+            for new in options:
+                ends = {"lower": part.lower, "upper": part.upper, "step": part.step}
+                yield ast.Slice(**ends | {field: new})
+        if part.lower is not None or part.upper is not None:
+            yield ast.Slice(part.upper, part.lower, part.step)
+    elif isinstance(part, ast.Constant) and isinstance(part.value, int):
+        yield ast.Constant(part.value + 1)
+        yield ast.Constant(part.value - 1) if part.value else ast.UnaryOp(ast.USub(), ast.Constant(1))
+    elif isinstance(part, ast.BinOp) and isinstance(part.op, ast.Add | ast.Sub):
+        yield part.left
+        yield ast.BinOp(part.left, ast.Sub() if isinstance(part.op, ast.Add) else ast.Add(), part.right)
+    elif isinstance(part, ast.UnaryOp):
+        yield part.operand
+    elif isinstance(part, ast.Name | ast.Call | ast.Attribute):
+        yield ast.BinOp(part, ast.Sub(), ast.Constant(1))
+        yield ast.BinOp(part, ast.Add(), ast.Constant(1))

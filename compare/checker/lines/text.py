@@ -1,0 +1,116 @@
+"""An edited statement as the user would write it: their names, spelling and spacing wherever nothing changes."""
+
+import ast
+import copy
+import itertools
+from typing import Any
+
+from compare.checker.lines.edits import Candidate, expression
+from compare.checker.lines.program import Statement
+
+#: Expressions that need no parentheses anywhere.
+ATOMS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Constant, ast.Tuple, ast.List, ast.Dict)
+
+
+def replacement(candidate: Candidate) -> tuple[str, str]:
+    """Return what an edit replaces and by what, as text; the whole statements if it is not one expression."""
+    statement = candidate.statement
+    if candidate.node is None:
+        return statement.text, edited(candidate)
+    new = expression(candidate.form, candidate.operands)
+    return segment(statement, candidate.node), _written(statement, new, False)
+
+
+def edited(candidate: Candidate) -> str:
+    """Return the edited statement as text."""
+    statement = candidate.statement
+    (wanted,) = candidate.edited()
+    if isinstance(wanted, ast.For | ast.While | ast.If):
+        return ast.unparse(wanted).splitlines()[0]
+    if candidate.node is None:
+        return _of_statement(statement, wanted)
+    new = expression(candidate.form, candidate.operands)
+    before, after = _around(statement, candidate.node)
+    for inner, outer in itertools.product((False, True), repeat=2):
+        written = _written(statement, new, inner)
+        text = f"{before}({written}){after}" if outer else before + written + after
+        if _same(text, wanted):
+            return text
+    return styled(statement, ast.unparse(wanted))
+
+
+def segment(statement: Statement, node: Any) -> str:
+    """Return the user's text of an expression, on one line; what is not theirs as Python writes it."""
+    text = ast.get_source_segment("\n".join(statement.source.lines), node) if hasattr(node, "lineno") else None
+    if text is not None:
+        try:
+            if ast.dump(ast.parse(f"({text})", mode="eval").body) == ast.dump(node):
+                return " ".join(text.split()) if "\n" in text else text
+        except SyntaxError:
+            pass
+    return styled(statement, ast.unparse(node))
+
+
+def styled(statement: Statement, text: str) -> str:
+    """Return Python's spelling in the user's style: quotes, and spaces around a power."""
+    source = "\n".join(statement.source.lines)
+    if source.count("**") >= 2 * source.count(" ** "):
+        text = text.replace(" ** ", "**")
+    if source.count('"') > source.count("'") and '"' not in text:
+        text = text.replace("'", '"')
+    return text
+
+
+def _around(statement: Statement, node: Any) -> tuple[str, str]:
+    """Return the text of a statement before and after one of its expressions."""
+    lines = [line.encode() for line in statement.source.lines]
+    first, last = statement.node, statement.node
+    before = [*lines[first.lineno - 1 : node.lineno - 1], lines[node.lineno - 1][: node.col_offset]]
+    before[0] = before[0][first.col_offset :]
+    rest = [lines[node.end_lineno - 1][node.end_col_offset :], *lines[node.end_lineno : last.end_lineno]]
+    if last.end_lineno == node.end_lineno:
+        rest = [lines[node.end_lineno - 1][node.end_col_offset : last.end_col_offset]]
+    else:
+        rest[-1] = rest[-1][: last.end_col_offset]
+    return b"\n".join(before).decode(), b"\n".join(rest).decode()
+
+
+def _written(statement: Statement, new: ast.expr, parentheses: bool) -> str:
+    """Return an expression as text, with the user's text of the parts that are theirs."""
+    parts: list[str] = []
+
+    class Theirs(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> ast.AST:
+            if isinstance(node, ast.expr) and hasattr(node, "lineno") and hasattr(node, "theirs"):
+                text = segment(statement, node)
+                parts.append(f"({text})" if parentheses and not isinstance(node, ATOMS) else text)
+                return ast.Name(f"part_{len(parts) - 1}_", ast.Load())
+            return self.generic_visit(node)
+
+    made = copy.copy(new)
+    text = styled(statement, ast.unparse(ast.fix_missing_locations(Theirs().visit(copy.deepcopy(made)))))
+    for k, part in enumerate(parts):
+        text = text.replace(f"part_{k}_", part)
+    return text
+
+
+def _of_statement(statement: Statement, wanted: ast.stmt) -> str:
+    """Return a statement of another kind as text."""
+    node: Any = statement.node
+    new: Any = wanted
+    if isinstance(new, ast.Assign | ast.AugAssign) and ast.dump(new.value) == ast.dump(node.value):
+        target = new.targets[0] if isinstance(new, ast.Assign) else new.target
+        sign = {ast.Add: "+=", ast.Sub: "-="}[type(new.op)] if isinstance(new, ast.AugAssign) else "="
+        return f"{segment(statement, target)} {sign} {segment(statement, node.value)}"
+    return styled(statement, ast.unparse(wanted))
+
+
+def _same(text: str, wanted: ast.stmt) -> bool:
+    try:
+        (made,) = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        try:
+            (made,) = ast.parse(f"def f():\n {text}").body[0].body  # type: ignore[attr-defined]
+        except (SyntaxError, ValueError):
+            return False
+    return ast.dump(made) == ast.dump(wanted)

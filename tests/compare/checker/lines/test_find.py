@@ -1,0 +1,188 @@
+"""From unmodified code: the wrong line, and the line that is right."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from compare.checker.derivations.pair import Pair
+from compare.checker.lines.find import wrong_lines
+from compare.checker.trials import Trials
+
+ELMAN = """\
+import numpy as np
+
+def forward(p, x, h_0):
+    h, hs, tape = h_0, [], []
+    for t in range(len(x)):
+        before = h
+        a = x[t] @ p["W"] + h @ p["U"] + p["b"]
+        h = np.tanh(a)
+        hs.append(h)
+        tape.append((x[t], before, h))
+    return np.stack(hs), tape
+
+def backward(p, tape, d_hs):
+    grads = {name: np.zeros_like(value) for name, value in p.items()}
+    d_x, carry = np.zeros((len(tape), len(d_hs[0]), len(p["W"]))), 0.0
+    for t in range(len(tape) - 1, -1, -1):
+        x, before, h = tape[t]
+        d_h = d_hs[t] + carry
+        d_a = d_h * (1 - h**2)
+        grads["W"] += x.T @ d_a
+        grads["U"] += before.T @ d_a
+        grads["b"] += d_a.sum(axis=0)
+        d_x[t] = d_a @ p["W"].T
+        carry = d_a @ p["U"].T
+    return d_x, carry, grads
+"""
+
+NORM = """\
+import numpy as np
+
+class Norm:
+    def __init__(self, eps):
+        self.eps = eps
+
+    def forward(self, x, scale, shift):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        self.inverse = 1 / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + self.eps)
+        self.n = centred * self.inverse
+        return self.n * scale + shift, scale
+
+    def backward(self, scale, d_y):
+        d_n = d_y * scale
+        d_x = self.inverse * (
+            d_n - d_n.mean(axis=-1, keepdims=True) - self.n * (d_n * self.n).mean(axis=-1, keepdims=True)
+        )
+        return d_x, (d_y * self.n).sum(axis=0), d_y.sum(axis=0)
+
+layer = Norm(1e-5)
+forward, backward = layer.forward, layer.backward
+"""
+
+
+def elman(p, x, h):
+    hs = []
+    for x_t in x:
+        h = torch.tanh(x_t @ p["W"] + h @ p["U"] + p["b"])
+        hs.append(h)
+    return torch.stack(hs)
+
+
+def norm(x, scale, shift):
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], scale, shift)
+
+
+PROGRAMS = {
+    "elman": (
+        ELMAN,
+        elman,
+        [{"x": (4, 3, 2), "h_0": (3, 5)}, {"x": (3, 2, 2), "h_0": (2, 5)}],
+        {"W": (2, 5), "U": (5, 5), "b": (5,)},
+    ),
+    "norm": (NORM, norm, [{"x": (B, C), "scale": (C,), "shift": (C,)} for B, C in ((5, 4), (3, 6))], None),
+}
+
+
+def found(program, tmp_path, *edits):
+    """The wrong lines of a program with texts replaced, and the lines of the right program that were changed."""
+    text, reference, inputs, parameters = PROGRAMS[program]
+    wrong = text
+    for old, new in edits:
+        assert wrong.count(old) == 1
+        wrong = wrong.replace(old, new)
+    name = f"program_{abs(hash(wrong))}"
+    file = tmp_path / f"{name}.py"
+    file.write_text(wrong)
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    trials = Trials(reference, inputs, parameters, None, "", 0)
+    result = wrong_lines(Pair(module.forward, module.backward, trials.nested), trials("float64"), seconds=60)
+    changed = [k for k, (a, b) in enumerate(zip(text.splitlines(), wrong.splitlines()), 1) if a != b]
+    return result, changed, text.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("(1 - h**2)", "(1 - h)", "in the place of"),
+        ("d_hs[t] + carry", "d_hs[t]", "the term carry is missing"),
+        ("* (1 - h**2)", "", "the factor (1 - h²) is missing"),
+        ('["U"] += before', '["U"] += h', "h in the place of before"),
+        ('["b"] += d_a', '["b"] = d_a', "= in the place of +="),
+        ("d_a.sum(axis=0)", "d_a.mean(axis=0)", "in the place of"),
+        ('d_a @ p["U"].T', 'd_a @ p["U"]', "transposed"),
+        ("d_x[t] = d_a", "d_x[t] = d_h", "d_h in the place of d_a"),
+        ("before.T @ d_a", "before.T @ d_a / len(x)", "divided by len(x) where it should not be"),
+        ("x.T @ d_a", "-x.T @ d_a", "the sign is wrong"),
+        ("+ h @ p", "- h @ p", "in the place of"),
+        ("tape.append((x[t], before, h))", "tape.append((x[t], h, h))", ""),
+    ],
+)
+def test_a_wrong_line_and_the_right_one(old, new, says, tmp_path):
+    result, changed, right = found("elman", tmp_path, (old, new))
+    (wrong,) = result
+    assert len(wrong.lines) <= 2
+    (change,) = [change for change in wrong.changes if change.line == changed[0]]
+    assert change.repair == right[changed[0] - 1].strip()
+    assert says in change.words
+
+
+@pytest.mark.slow
+def test_two_faults_on_one_path_are_mended_one_after_the_other(tmp_path):
+    result, changed, right = found("elman", tmp_path, ("(1 - h**2)", "h**2"), ('["U"] += before', '["U"] += h'))
+    assert sorted(line for wrong in result for line in wrong.lines) == changed
+    assert {change.repair for wrong in result for change in wrong.changes} == {right[k - 1].strip() for k in changed}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("d_n = d_y * scale", "d_n = d_y"),
+        (" - d_n.mean(axis=-1, keepdims=True)", ""),
+        ("(d_y * self.n).sum(axis=0)", "(d_y * self.inverse).sum(axis=0)"),
+        ("- self.n * (d_n * self.n).mean", "- self.n * (d_n * self.n).sum"),
+        ("(centred**2).mean", "(centred**2).sum"),
+        ("1 / np.sqrt", "np.sqrt"),
+    ],
+)
+def test_state_held_by_an_object(old, new, tmp_path):
+    result, changed, _ = found("norm", tmp_path, (old, new))
+    (wrong,) = result
+    assert any(change.line <= changed[0] <= change.end for change in wrong.changes)
+    assert all(change.repair for change in wrong.changes)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_nothing_is_said_of_a_right_program(program, tmp_path):
+    result, _, _ = found(program, tmp_path)
+    assert result == []
+
+
+@pytest.mark.slow
+def test_what_no_small_edit_mends_is_not_mended(tmp_path):
+    result, _, _ = found("elman", tmp_path, ('d_a @ p["U"].T', 'np.cos(d_a)[:, ::-1] @ np.exp(p["U"])[::-1].T - 0.3'))
+    assert not any(change.repair for wrong in result for change in wrong.changes)
+
+
+@pytest.mark.slow
+def test_the_program_is_afterwards_as_it_was(tmp_path):
+    text, reference, inputs, parameters = PROGRAMS["elman"]
+    file = tmp_path / "unchanged_program.py"
+    file.write_text(text.replace("(1 - h**2)", "(1 - h)"))
+    spec = importlib.util.spec_from_file_location("unchanged_program", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["unchanged_program"] = module
+    spec.loader.exec_module(module)
+    before = module.forward.__code__, module.backward.__code__, dict(vars(module))
+    trials = Trials(reference, inputs, parameters, None, "", 0)
+    wrong_lines(Pair(module.forward, module.backward, trials.nested), trials("float64"), seconds=60)
+    assert (module.forward.__code__, module.backward.__code__, dict(vars(module))) == before
+    assert module.np is np
