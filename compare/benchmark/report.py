@@ -71,10 +71,11 @@ def _label(name: str, cell: str) -> str:
 
 
 def _times(group: list[Measured], cell: str) -> Table:
-    """Tabulate, for each size, the time of ``manual`` and the ratio of every other contender's time to it."""
-    table = Table(box=None, caption=r"time over that of manual: median of rounds \[quartiles]", caption_justify="left")
-    table.add_column("T, B, D, H", no_wrap=True)
+    """Tabulate, for each size, the time of the first contender and the ratio of every other one's time to it."""
     first, *others = group[0].timings
+    caption = rf"time over that of {_label(first, cell)}: median of rounds \[quartiles]"
+    table = Table(box=None, caption=caption, caption_justify="left")
+    table.add_column("T, B, D, H", no_wrap=True)
     table.add_column(_label(first, cell), justify="right", no_wrap=True)
     for name in others:
         table.add_column(_label(name, cell), justify="right")

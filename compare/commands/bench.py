@@ -51,7 +51,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="three sizes, few rounds, float64, one thread")
     parser.add_argument(
-        "--contenders", nargs="+", metavar="NAME", help=f"some of {', '.join(CONTENDERS)} (default: all installed)"
+        "--contenders",
+        nargs="+",
+        metavar="NAME",
+        help=f"some of {', '.join(CONTENDERS)} (default: all installed). All are compared with the first, which is "
+        "manual unless you begin with manual-compiled",
     )
     parser.add_argument(
         "--contender",
@@ -79,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     measure.check_contenders(names)
     CONTENDERS.update({place: own(place) for place in options.contender})
     names += options.contender
-    names = ["manual", *dict.fromkeys(name for name in names if name != "manual")]
+    names = list(dict.fromkeys(names if names[0].startswith("manual") else ["manual", *names]))
     budget = _budget(options)
     if options.device == "cuda":
         import torch  # whose threads this process can do without otherwise

@@ -28,6 +28,7 @@ def write(results: Mapping[str, Any], path: Path) -> None:
         rows = [_row(one, axis) for one in _contenders(case)]
         groups.setdefault(_title(case), []).append({"choice": choice, "rows": rows})
     page = {
+        "first": next(iter(cases[0]["timings"].values()))["label"],
         "machine": "{processor}, {cores} cores, load {load:.2f} at the start".format(**machine),
         "versions": {name: value for name, value in machine.items() if name not in ("processor", "cores", "load")},
         "count": len(cases),

@@ -12,7 +12,7 @@ from numpy import add, copyto, divide, dot, exp, multiply, tanh
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
 from manual.fast.memory import LSTMMemory
-from manual.fast.products import sum_of_outer_products
+from manual.fast.products import sums_of_outer_products
 
 
 class FastLSTM:
@@ -67,12 +67,12 @@ class FastLSTM:
             self.differentiate(t, memory, d_m, d_c)
             memory.to_h_prev(s.d_z, d_h)  # (L15)
 
-        d_W = sum_of_outer_products(memory.d_z, memory.rows)  # (F4) (4H, P + D + 1)
+        d_W_h, d_W_x = sums_of_outer_products(memory.d_z, memory.rows, P)  # (F4) (4H, P), (4H, D + 1)
         gradients = {
-            "weight_ih": d_W[:, P:-1].copy(),  # (L17) (4H, D)
-            "weight_hh": d_W[:, :P].copy(),  # (L18) (4H, P)
-            "bias_ih": d_W[:, -1].copy(),  # (L19) (4H,)
-            "bias_hh": d_W[:, -1].copy(),  # (L20) (4H,)
+            "weight_ih": d_W_x[:, :-1].copy(),  # (L17) (4H, D)
+            "weight_hh": d_W_h,  # (L18) (4H, P)
+            "bias_ih": d_W_x[:, -1].copy(),  # (L19) (4H,)
+            "bias_hh": d_W_x[:, -1].copy(),  # (L20) (4H,)
         }
         if memory.projected:
             m = memory.m.reshape(T * B, H)

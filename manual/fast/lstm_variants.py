@@ -15,7 +15,7 @@ from manual.activations import sigmoid
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
 from manual.fast.memory import Memory, by_step
-from manual.fast.products import FromGates, ToGates, sum_of_outer_products
+from manual.fast.products import FromGates, ToGates, sums_of_outer_products
 from manual.lstm_variants import LSTMVariantStep, LSTMVariantTape
 
 #: The blocks of a step; a gate's holds first its pre-activation. Neighbours are operated on together: all gates, which
@@ -178,12 +178,12 @@ class FastLSTMVariant:
             self.differentiate(t, memory, d_h, d_c)
             memory.to_h_prev(memory.steps[t].d_z, d_h)  # (L15)
 
-        d_W = sum_of_outer_products(memory.d_z, memory.rows)  # (F4) (G H, H + D + 1)
+        d_W_h, d_W_x = sums_of_outer_products(memory.d_z, memory.rows, H)  # (F4) (G H, H), (G H, D + 1)
         gradients = {
-            "weight_ih": d_W[:, H:-1].copy(),  # (L17) (G H, D)
-            "weight_hh": d_W[:, :H].copy(),  # (L18) (G H, H)
-            "bias_ih": d_W[:, -1].copy(),  # (L19) (G H,)
-            "bias_hh": d_W[:, -1].copy(),  # (L20) (G H,)
+            "weight_ih": d_W_x[:, :-1].copy(),  # (L17) (G H, D)
+            "weight_hh": d_W_h,  # (L18) (G H, H)
+            "bias_ih": d_W_x[:, -1].copy(),  # (L19) (G H,)
+            "bias_hh": d_W_x[:, -1].copy(),  # (L20) (G H,)
         }
         if self.peepholes:
             seen = [*(memory.cells[:-1] for _ in memory.peepholes[:-1]), memory.cells[1:]]

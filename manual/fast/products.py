@@ -177,6 +177,19 @@ class FromGates:
             add.reduce(self.shares, out=out)
 
 
+def sums_of_outer_products(blocks: Array, rows: Array, P: int) -> tuple[Array, Array]:
+    """Return the sum of outer products with the first P columns of rows (T, B, K) and that with the others.
+
+    For long weights and few rows they are two products: to take one apart costs more than to multiply twice.
+    """
+    G, T, B, H = blocks.shape
+    K = rows.shape[2]
+    if T * B < K and G * H * K >= HOISTED_WEIGHTS:
+        return sum_of_outer_products(blocks, rows[:, :, :P]), sum_of_outer_products(blocks, rows[:, :, P:])
+    total = sum_of_outer_products(blocks, rows)
+    return total[:, :P].copy(), total[:, P:]
+
+
 def sum_of_outer_products(blocks: Array, rows: Array) -> Array:
     """Return the sum over steps and rows of the outer products of blocks (G, T, B, H) and rows (T, B, K): (G H, K)."""
     G, T, B, H = blocks.shape

@@ -13,7 +13,7 @@ from numpy import add, copyto, multiply
 from manual.activations import ACTIVATIONS
 from manual.arrays import Array
 from manual.fast.memory import RNNMemory
-from manual.fast.products import sum_of_outer_products
+from manual.fast.products import sums_of_outer_products
 
 
 class FastRNN:
@@ -57,12 +57,12 @@ class FastRNN:
             multiply(d_h, s.d_z, s.d_z)  # (R4)
             to_h_prev(s.d_z, d_h)  # (R5)
 
-        d_W = sum_of_outer_products(memory.d_z, memory.rows)  # (F4) (H, H + D + 1)
+        d_W_h, d_W_x = sums_of_outer_products(memory.d_z, memory.rows, H)  # (F4) (H, H), (H, D + 1)
         gradients = {
-            "weight_ih": d_W[:, H:-1].copy(),  # (R7) (H, D)
-            "weight_hh": d_W[:, :H].copy(),  # (R8) (H, H)
-            "bias_ih": d_W[:, -1].copy(),  # (R9) (H,)
-            "bias_hh": d_W[:, -1].copy(),  # (R10) (H,)
+            "weight_ih": d_W_x[:, :-1].copy(),  # (R7) (H, D)
+            "weight_hh": d_W_h,  # (R8) (H, H)
+            "bias_ih": d_W_x[:, -1].copy(),  # (R9) (H,)
+            "bias_hh": d_W_x[:, -1].copy(),  # (R10) (H,)
         }
         d_x = np.empty((T * B, D), dtype)
         memory.to_x(memory.d_z_to_x, d_x)  # (R6)

@@ -68,21 +68,21 @@ LSTM = [
     ),
     _lstm(
         "input weights from the last step only",
-        "d_W[:, P:-1].copy()",
-        "sum_of_outer_products(memory.d_z[:, -1:], memory.x[T - 1 :])",
+        "d_W_x[:, :-1].copy()",
+        "sums_of_outer_products(memory.d_z[:, -1:], memory.x[T - 1 :], 0)[1]",
         "weight_ih",
     ),
     _lstm(
         "recurrent weights with h of this step",
-        "d_W[:, :P].copy()",
-        "sum_of_outer_products(memory.d_z, memory.h_prev[1:])",
+        ": d_W_h,",
+        ": sums_of_outer_products(memory.d_z, memory.h_prev[1:], 0)[1],",
         "weight_hh",
     ),
-    _lstm("a bias is not summed over time", '"bias_ih": d_W[:, -1].copy()', f'"bias_ih": {LAST_BIAS}', "bias_ih"),
+    _lstm("a bias is not summed over time", '"bias_ih": d_W_x[:, -1].copy()', f'"bias_ih": {LAST_BIAS}', "bias_ih"),
     _lstm(
         "each gate's bias takes another's gradient",
-        '"bias_hh": d_W[:, -1].copy()',
-        '"bias_hh": np.roll(d_W[:, -1], H)',
+        '"bias_hh": d_W_x[:, -1].copy()',
+        '"bias_hh": np.roll(d_W_x[:, -1], H)',
         "bias_hh",
     ),
     _lstm(
@@ -173,11 +173,11 @@ RNN = [
     ),
     _rnn(
         "recurrent weights with h of this step",
-        "d_W[:, :H].copy()",
-        "sum_of_outer_products(memory.d_z, memory.h_prev[1:])",
+        ": d_W_h,",
+        ": sums_of_outer_products(memory.d_z, memory.h_prev[1:], 0)[1],",
         "weight_hh",
     ),
-    _rnn("a bias is not summed over time", '"bias_hh": d_W[:, -1].copy()', f'"bias_hh": {LAST_BIAS}', "bias_hh"),
+    _rnn("a bias is not summed over time", '"bias_hh": d_W_x[:, -1].copy()', f'"bias_hh": {LAST_BIAS}', "bias_hh"),
     _rnn(
         "the gradient of x is doubled",
         "d_x.reshape(T, B, D), (d_h",

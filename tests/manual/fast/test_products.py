@@ -5,7 +5,7 @@ import pytest
 from oracles import Experiment, relative_error
 
 from manual.fast import products
-from manual.fast.products import FromGates, ToGates, sum_of_outer_products, tile_width
+from manual.fast.products import FromGates, ToGates, sum_of_outer_products, sums_of_outer_products, tile_width
 from manual.gru import GRUKernel
 
 T, D, H, G = 7, 3, 6, 4
@@ -92,7 +92,7 @@ def test_the_trailing_columns_are_hoisted_for_one_row_of_many_weights(B, rng, mo
     w, rows = rng.normal(size=(G * H, K)), rng.normal(size=(T, B, K))
     expected = (rows @ w.T).reshape(T, B, G, H).swapaxes(1, 2)
     for to_gates in (gates, plain):
-        to_gates.load(w)
+        to_gates.load(w[:, : K - D], w[:, K - D :])
         z = np.zeros((T, 6, B, H))[:, 1:5]
         to_gates.hoist(rows, z)
         for row, out in zip(to_gates.rows(rows), to_gates.out(z), strict=True):
@@ -129,6 +129,8 @@ def test_sum_of_outer_products(B, tiled, rng, request):
     d_z, rows = adjoints(rng, B), rng.normal(size=(T, B, 9))
     expected = np.einsum("gtbh,tbk->ghk", d_z, rows[:, :, 2:])
     assert relative_error(sum_of_outer_products(d_z, rows[:, :, 2:]).reshape(expected.shape), expected) < 1e-14
+    for part, columns in zip(sums_of_outer_products(d_z, rows[:, :, 2:], 4), (slice(4), slice(4, None)), strict=True):
+        assert relative_error(part.reshape(*expected.shape[:2], -1), expected[:, :, columns]) < 1e-14
 
 
 def test_a_sum_over_many_rows_of_units_that_make_no_whole_parts(small_tiles, rng):
