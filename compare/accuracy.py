@@ -32,7 +32,7 @@ MAX_ULPS = 10_000
 
 
 @dataclass(frozen=True)
-class Deviation:
+class RoundingError:
     """The deviation of one side's tensor from the truth, in ulps: of the worst element, and the root mean square."""
 
     dtype: str
@@ -43,7 +43,7 @@ class Deviation:
     rms: float
 
 
-def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], seed: int) -> list[Deviation]:
+def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], seed: int) -> list[RoundingError]:
     """Measure the error of every side in every tensor, on random problems of each length.
 
     Args:
@@ -94,7 +94,7 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
     return found
 
 
-def ratio_to_manual(errors: list[Deviation], dtype: str, side: str) -> float:
+def ratio_to_manual(errors: list[RoundingError], dtype: str, side: str) -> float:
     """Return a side's root mean square error over the manual side's: the geometric mean over tensors and lengths."""
     by_side = {
         name: np.array([error.rms for error in errors if (error.dtype, error.side) == (dtype, name)])
@@ -104,10 +104,10 @@ def ratio_to_manual(errors: list[Deviation], dtype: str, side: str) -> float:
     return float(np.exp(np.mean(np.log(by_side[side][positive] / by_side["manual"][positive]))))
 
 
-def _error(dtype: str, T: int, name: str, side: str, tensor: Array, truth: Array) -> Deviation:
+def _error(dtype: str, T: int, name: str, side: str, tensor: Array, truth: Array) -> RoundingError:
     ulp = np.spacing(np.abs(truth).max().astype(dtype))
     distance = (np.abs(tensor.astype(np.longdouble) - truth) / ulp).astype(float)
-    return Deviation(dtype, T, name, side, float(distance.max()), float(np.sqrt(np.mean(distance**2))))
+    return RoundingError(dtype, T, name, side, float(distance.max()), float(np.sqrt(np.mean(distance**2))))
 
 
 def _cast(problem: Problem, dtype: type) -> Problem:

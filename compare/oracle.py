@@ -15,7 +15,7 @@ from manual.arrays import Array
 STEP = np.longdouble("1e-100")
 
 #: The cells whose equations are here.
-CELLS = ("lstm", "gru", "rnn")
+KNOWN = ("lstm", "gru", "rnn")
 
 #: The largest relative difference, in units of rounding, that passes for rounding.
 LIMIT = 1e5
@@ -27,8 +27,8 @@ def check_cell(cell: str) -> None:
     Raises:
         ValueError: there are none.
     """
-    if cell not in CELLS:
-        raise ValueError(f"cell: expected one of {', '.join(CELLS)}, whose equations stand here once more, got {cell}")
+    if cell not in KNOWN:
+        raise ValueError(f"cell: expected one of {', '.join(KNOWN)}, whose equations stand here once more, got {cell}")
 
 
 def forward(cell: str, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> list[Array]:

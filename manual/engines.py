@@ -75,7 +75,7 @@ def compiled(kernel: Kernel, dtype: np.dtype[Any]) -> FastKernel:
     It is compiled now, or read from the cache, so that no later call waits for that.
 
     Args:
-        kernel: the text.
+        kernel: the equations.
         dtype: that it is to compute in.
 
     Raises:

@@ -35,7 +35,7 @@ class Recurrent:
     them, write into the arrays; each ``forward`` reads them afresh.
 
     Args:
-        kernel: the text of one layer in one direction, which runs where there is a probe.
+        kernel: the equations of one layer in one direction, which run where there is a probe.
         fast: the fast kernel, which runs otherwise; None if there is none, and the equations always run.
         input_size: D.
         hidden_size: H.
@@ -214,7 +214,7 @@ class Recurrent:
         gradients: list[dict[str, Array]] = [{}] * len(self.sweeps)
         with tape.lock:
             if not tape.sweeps:
-                raise ValueError("tape: expected one whose memory is its own, got one that a later run has overwritten")
+                raise ValueError("tape: its memory was reused by a later forward(out=…)")
             for layer in reversed(range(self.num_layers)):
                 d_outputs = np.split(d_source, 2, axis=2) if self.bidirectional else [d_source]
                 d_inputs = []

@@ -16,7 +16,7 @@ from manual.arrays import Array, Probe
 
 
 class Kernel(Protocol):
-    """The text of one layer in one direction, as in ``lstm.py``, ``gru.py`` and ``rnn.py``."""
+    """The equations of one layer in one direction, as in ``lstm.py``, ``gru.py`` and ``rnn.py``."""
 
     gates: tuple[str, ...]  #: the blocks of rows of the weights, in order
 
@@ -40,7 +40,7 @@ class Kernel(Protocol):
 class FastKernel(Protocol):
     """The same equations, fast and without probes, as in ``fast/`` and ``compiled/``.
 
-    The tape is the memory that they run in. Its ``text_tape()`` is the run as the text records it.
+    The tape is the memory that they run in. Its ``equations_tape()`` is the run as the equations record it.
     """
 
     def forward(
@@ -109,8 +109,8 @@ class Schedule(NamedTuple):
 class Sweep:
     """One layer of a stack in one direction.
 
-    The fast kernel, if there is one, runs on real numbers wherever no probe is passed, and the text otherwise: in
-    complex arithmetic only the text's sigmoid can do without an overflow.
+    The fast kernel, if there is one, runs on real numbers wherever no probe is passed, and the equations otherwise: in
+    complex arithmetic only the equations' sigmoid can do without an overflow.
     """
 
     def __init__(
@@ -231,9 +231,9 @@ class Sweep:
         probe: Probe | None,
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back over one rectangle."""
-        fast = hasattr(tape, "text_tape")
+        fast = hasattr(tape, "equations_tape")
         if probe:
-            tape = tape.text_tape() if fast else tape
+            tape = tape.equations_tape() if fast else tape
             return self.kernel.backward(tape, d_output, d_state, self._scoped(probe, schedule, part))
         return (self.fast if self.fast and fast else self.kernel).backward(tape, d_output, d_state)
 

@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from compare.agreement import TOLERANCES
-from compare.cells.fast_kernels import fast_against_text
+from compare.cells.fast_kernels import fast_against_equations
 from compare.cells.file import CellFile
 from compare.cells.hints.cell_hints import cell_hints
 from compare.cells.layer import Layer, form_of, layer_problem
@@ -29,7 +29,7 @@ T, B, D, H = 6, 3, 4, 5
 
 
 def check_layer(layer: Recurrent, twin: nn.Module, lengths: list[int] | None = None, seed: int = 0) -> Report:
-    """Check a layer of ``manual`` against its twin in ``torch_impl``, and its fast kernels against its text.
+    """Check a layer of ``manual`` against its twin in ``torch_impl``, and its fast kernels against its equations.
 
     Args:
         layer: the layer to check; it is not changed.
@@ -56,7 +56,7 @@ def check_layer(layer: Recurrent, twin: nn.Module, lengths: list[int] | None = N
             tolerance=TOLERANCES[layer.dtype.name],
         )
     )
-    report.fast = fast_against_text(layer, problem, lengths, TOLERANCES[layer.dtype.name])
+    report.fast = fast_against_equations(layer, problem, lengths, TOLERANCES[layer.dtype.name])
     return report
 
 

@@ -1,4 +1,4 @@
-"""Compare a layer's fast kernels with its text."""
+"""Compare a layer's fast kernels with its equations."""
 
 from compare.agreement import Difference, compare
 from compare.cells.layer import Layer
@@ -6,10 +6,10 @@ from compare.checker.derivations.problem import Problem
 from manual.recurrent import Recurrent
 
 
-def fast_against_text(
+def fast_against_equations(
     layer: Recurrent, problem: Problem, lengths: list[int] | None, tolerance: float
 ) -> list[Difference]:
-    """Compare every output and gradient of the fast kernels with those of the text.
+    """Compare every output and gradient of the fast kernels with those of the equations.
 
     Args:
         layer: the layer; its parameters are overwritten by the problem's.
@@ -19,5 +19,5 @@ def fast_against_text(
     """
     derivation = Layer(layer, lengths)
     fast = derivation.solve(problem, probe=None)
-    text = derivation.solve(problem, probe=lambda name, t, value: value)  # a layer with a probe runs its text
+    text = derivation.solve(problem, probe=lambda name, t, value: value)  # a layer with a probe runs its equations
     return compare(fast.tensors(), text.tensors(), tolerance)

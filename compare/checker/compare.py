@@ -174,7 +174,7 @@ def _of_probes(recorder: Recorder, expected: Expected, trial: Trial, notation: N
         problems = [calls[t].problem for t in seen if calls[t].problem] + [recorded.problem for recorded in extra]
         again = [recorded.key[1] for recorded in recorder.repeated if recorded.key[0] == name]
         if again:
-            problems.append("shown twice, with two values" + ("" if again[0] is None else f", at step {again[0]}"))
+            problems.append("recorded twice, with two values" + ("" if again[0] is None else f", at step {again[0]}"))
         missing = [t for t in steps if t not in calls and record[name, t].any()]
         yield _compared(
             name,

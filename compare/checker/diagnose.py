@@ -25,7 +25,7 @@ LOWER = ("float32", "float16", "bfloat16")
 
 
 #: What is said where several quantities differ and the reference shows no intermediate.
-NO_PROBES = "Nothing is shown, so these may be consequences of one error: add probes to the code and to the reference"
+NO_PROBES = "There are no probes, so these may follow from one error: add probes to the code and to the reference"
 
 
 @dataclass

@@ -136,7 +136,7 @@ class Recorder:
         key = self._key(name, step_and_value(arguments, t)[0])
         expected = self.reference.get(key)
         got = as_float64(value)
-        problem = "shown more often than in the reference" if expected is None else why_not_comparable(got, expected)
+        problem = "recorded more often than in the reference" if expected is None else why_not_comparable(got, expected)
         shown = Recorded(key, got, value, value, problem, _place())
         if self.feedback and expected is not None:
             returned = self.feedback(key, expected)
@@ -169,7 +169,7 @@ class Recorder:
         if steps is None:
             close = difflib.get_close_matches(name, self._steps, n=1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
-            expected = f"one of {', '.join(self._steps)}" if self._steps else "none, since the reference shows none"
+            expected = f"one of {', '.join(self._steps)}" if self._steps else "none, since the reference has none"
             raise ValueError(f"probe: expected {expected}; got {name!r}{meant}")
         count = self._calls.get(name, 0)
         self._calls[name] = count + 1

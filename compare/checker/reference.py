@@ -58,7 +58,7 @@ class TensorRecorder:
         self._calls[name] = self._calls.get(name, 0) + 1
         key: Key = name, int(t)
         if key in self.values:
-            raise ValueError(f"reference: probe {name!r}: shown twice at step {t}")
+            raise ValueError(f"reference: probe {name!r}: recorded twice at step {t}")
         if not value.is_floating_point():
             self.values[key] = as_float64(value)
             return value

@@ -114,7 +114,7 @@ def draw_problem(case: Case, lacking: str = "") -> Problem:
     return Problem(parameters, normal(T, B, D), state, normal(T, B, K * H), d_state)
 
 
-def by_hand(case: Case, problem: Problem) -> Callable[[], Answer]:
+def manual_run(case: Case, problem: Problem) -> Callable[[], Answer]:
     """Return a function that solves a problem by ``manual``, in the dtype of its numbers."""
     layer = case.layer(problem.x.dtype)
     for name, array in problem.parameters.items():

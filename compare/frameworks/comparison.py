@@ -19,7 +19,7 @@ from compare import workers
 from compare.agreement import TOLERANCES, Difference
 from compare.agreement import compare as compare_arrays
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Answer, Case, Problem, by_hand, draw_problem
+from compare.frameworks.case import Answer, Case, Problem, draw_problem, manual_run
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
 from manual.arrays import Array
@@ -246,7 +246,7 @@ def judge(name: str, case: Case, theirs: Arrays) -> Comparison:
 def solved(case: Case, lacking: str) -> tuple[Problem, Answer, Answer]:
     """Return a case's problem, ``manual``'s answer, and its answer in long double."""
     problem = draw_problem(case, lacking)
-    return problem, by_hand(case, problem)(), by_hand(case, problem.astype(np.longdouble))()
+    return problem, manual_run(case, problem)(), manual_run(case, problem.astype(np.longdouble))()
 
 
 def central_difference(case: Case, problem: Problem, tensor: str, index: tuple[int, ...]) -> float:
@@ -265,7 +265,7 @@ def central_difference(case: Case, problem: Problem, tensor: str, index: tuple[i
     element, losses = leaves[tensor][index], []
     for sign in (1, -1):
         leaves[tensor][index] = element + sign * STEP
-        outputs = by_hand(case, wide)().outputs.values()
+        outputs = manual_run(case, wide)().outputs.values()
         losses.append(sum((o * d).sum() for o, d in zip(outputs, (wide.d_output, *wide.d_state))))
     return float((losses[0] - losses[1]) / (2 * STEP))
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Answer, Case, by_hand, draw_problem, named
+from compare.frameworks.case import Answer, Case, draw_problem, manual_run, named
 from compare.frameworks.engines import ENGINES
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
@@ -33,7 +33,7 @@ def prepare(name: str, case: Case) -> tuple[Callable[[], Any], Callable[[Any], A
         Exception: whatever the framework raises.
     """
     if name == "manual":
-        return by_hand(case, draw_problem(case)), lambda answer: answer
+        return manual_run(case, draw_problem(case)), lambda answer: answer
     framework = FRAMEWORKS[name]
     layout = LAYOUTS[framework.layout][case.form]
     problem = draw_problem(case, layout.lacking)

@@ -165,7 +165,7 @@ class Lockstep:
         if self.first_batch is None or self.stuck:
             return
         batch = self.first_batch
-        ours = self.by_hand("forward and backward", lambda: self._undisturbed("manual", self.manual.run, *batch))
+        ours = self.attempt("forward and backward", lambda: self._undisturbed("manual", self.manual.run, *batch))
         if ours is None:
             return
         for side, last, before in (
@@ -192,7 +192,7 @@ class Lockstep:
         """
         if not self.agrees:
             return
-        ours = self.by_hand(title, lambda: self._undisturbed("manual", self.manual.logits, x))
+        ours = self.attempt(title, lambda: self._undisturbed("manual", self.manual.logits, x))
         for name, opponent in self.opponents.items():
             opponent.follow(self.manual)
             found = difference("logits", ours, opponent.logits(x), self.tolerance)
@@ -262,7 +262,7 @@ class Lockstep:
                 shape = theirs[found.name].shape if found.name in theirs else ()
                 self.worst[key] = Finding(opponent, group, found, shape, len(self.steps) + 1)
 
-    def by_hand(self, what: str, compute: Callable[[], Any]) -> Any:
+    def attempt(self, what: str, compute: Callable[[], Any]) -> Any:
         """Return the result of the manual side; if it raises, record that, and return None."""
         try:
             with by_hand(what):

@@ -113,8 +113,8 @@ def _summary(run: Run) -> dict[str, Any]:
             if not f.difference.agrees
         ],
         "faults": run.checked.titles,
-        "fast_against_text": run.checked.fast_error,
-        "deaths": lockstep.failures,
+        "fast_against_equations": run.checked.fast_error,
+        "failures": lockstep.failures,
         "not_judged": lockstep.unjudged,
         "drift": lockstep.steps[-1].drift,
         **{name: {"manual": s.manual, "autograd": s.autograd} for name, s in zip(names, run.correct_sums)},

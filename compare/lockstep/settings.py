@@ -14,7 +14,7 @@ from manual import LOSSES
 from manual.engines import ENGINES, is_compiled
 
 #: What the manual side can be compared with, and the modules that each needs besides the project's own.
-SIDES: dict[str, tuple[str, ...]] = {"torch": (), "jax": ("jax", "optax"), "keras": ("keras",)}
+OPPONENTS: dict[str, tuple[str, ...]] = {"torch": (), "jax": ("jax", "optax"), "keras": ("keras",)}
 
 #: The values of the settings that are words.
 CHOICES: dict[str, Collection[str]] = {
@@ -22,7 +22,7 @@ CHOICES: dict[str, Collection[str]] = {
     "optimizer": ("adam", "sgd"),
     "loss": tuple(LOSSES),
     "dtype": ("float64", "float32"),
-    "against": tuple(SIDES),
+    "against": tuple(OPPONENTS),
     "device": ("cpu", "cuda"),
     "engine": ENGINES,
 }
@@ -72,7 +72,7 @@ class Settings:
         is_compiled(self.engine, np.dtype(self.dtype))
         if self.device != "cpu" and self.against != "torch":
             raise ValueError(f"device: expected cpu with against {self.against}, got {self.device}")
-        missing = [module for module in SIDES[self.against] if not find_spec(module)]
+        missing = [module for module in OPPONENTS[self.against] if not find_spec(module)]
         if missing:
             raise ValueError(f"against: {self.against} needs {', '.join(missing)}: pip install -e '.[frameworks]'")
         check_at_least(self, hidden_size=1, layers=1, bits=2, steps=1, batch_size=1, seed=0)

@@ -48,7 +48,7 @@ class Run:
 
     settings: Configuration
     lockstep: Lockstep
-    checked: Report  # each equation of the recurrent layers individually, and their fast kernels against the text
+    checked: Report  # each equation of the recurrent layers individually, and their fast kernels against the equations
     correct_sums: list[CorrectSums]  # of the trained length first, then 64 and 1,024 bits; empty if nothing is added
     examples: tuple[Sums, Array] | None  # a few sums, and the manual side's logits for them
     curve: list[tuple[int, float]] = field(default_factory=list)  # the author's error curve, by step
@@ -56,7 +56,7 @@ class Run:
 
     @property
     def agrees(self) -> bool:
-        """Whether the sides agreed at every step, each equation individually, and the fast kernels with the text."""
+        """Whether the sides agreed at every step, each equation individually, and the fast kernels with them."""
         return self.lockstep.agrees and self.checked.agrees and not self.interrupted
 
     @property
@@ -177,7 +177,7 @@ def train(
         for x, y in islice(experiment.batches(), len(lockstep.steps), None):
             if lockstep.stuck:
                 break
-            look = lockstep.by_hand("a print-out", lambda: experiment.look(lockstep, x, y))  # noqa: B023
+            look = lockstep.attempt("a print-out", lambda: experiment.look(lockstep, x, y))  # noqa: B023
             if look:
                 curve += [(len(lockstep.steps) + 1, look.value)] if look.value is not None else []
                 for line in look.lines:
@@ -191,7 +191,7 @@ def train(
             checkpoint.save(lockstep, curve=curve)
         return Run(settings, lockstep, no_check(lockstep, settings), [], None, curve, interrupted=True)
     if not lockstep.stuck:
-        for line in lockstep.by_hand("a print-out", lambda: experiment.closing(lockstep)) or []:
+        for line in lockstep.attempt("a print-out", lambda: experiment.closing(lockstep)) or []:
             say(line)
     lockstep.finish()
     checked = check_equations(lockstep, experiment.twin(), settings)
@@ -199,9 +199,9 @@ def train(
 
 
 def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration) -> Report:
-    """Check each equation of the manual side's layer individually, and its fast kernels against the text.
+    """Check each equation of the manual side's layer individually, and its fast kernels against the equations.
 
-    Nothing is checked if the lock-step is stuck. An error that the text raises is a failure of the manual side.
+    Nothing is checked if the lock-step is stuck. An error that the equations raise is a failure of the manual side.
 
     Args:
         lockstep: the finished lock-step.
@@ -211,7 +211,7 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration
     if lockstep.stuck:
         return no_check(lockstep, settings)
     layer = lockstep.manual.model.recurrent
-    checked = lockstep.by_hand("each equation", lambda: check_layer(layer, twin, seed=settings.seed))
+    checked = lockstep.attempt("each equation", lambda: check_layer(layer, twin, seed=settings.seed))
     return checked or no_check(lockstep, settings)
 
 
@@ -234,7 +234,7 @@ def add_up(lockstep: Lockstep, sets: list[Sums], examples: Sums) -> tuple[list[C
 
     if lockstep.raised:
         return [], None
-    found = lockstep.by_hand(
+    found = lockstep.attempt(
         "adding", lambda: ([shares(s) for s in sets], (examples, lockstep.manual.logits(examples.inputs(dtype))))
     )
     return found or ([], None)

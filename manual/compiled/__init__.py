@@ -1,7 +1,7 @@
 """The equations of ``lstm.py``, ``gru.py`` and ``rnn.py`` as loops over units, compiled by Numba.
 
 For few rows, where a call of NumPy costs more than what it computes. These kernels take no probe and need the extra
-``compiled``. They compute what the text computes, to a few units in the last place.
+``compiled``. They compute what the equations compute, to a few units in the last place.
 """
 
 from contextlib import suppress

@@ -35,8 +35,8 @@ class CompiledGRUTape(NamedTuple):
     W: Array  # (D + 1 + H, 3H)
     blocks: Array  # (T + 1, B, 7, H): those of ``fast/memory.py``; at 0 none counts
 
-    def text_tape(self) -> GRUTape:
-        """Return the run as the text records it, views of this tape."""
+    def equations_tape(self) -> GRUTape:
+        """Return the run as the equations record it, views of this tape."""
         D = len(self.W) - 1 - self.blocks.shape[3]
         h, blocks = self.x_1_h[:, :, D + 1 :], self.blocks[1:].swapaxes(1, 2)
         steps = [GRUStep(h_prev, s[R], s[Z], s[N], s[Q]) for h_prev, s in zip(h, blocks)]

@@ -36,8 +36,8 @@ class CompiledLSTMTape(NamedTuple):
     W_mh: Array  # (P, H); (0, H) without a projection
     blocks: Array  # (T + 1, B, 9, H): those of ``fast/memory.py``; at 0 only c_0 counts
 
-    def text_tape(self) -> LSTMTape:
-        """Return the run as the text records it, views of this tape."""
+    def equations_tape(self) -> LSTMTape:
+        """Return the run as the equations record it, views of this tape."""
         D = len(self.W) - 1 - (len(self.W_mh) or self.blocks.shape[3])
         h_prev, c_prev, blocks = self.x_1_h[:, :, D + 1 :], self.blocks[:, :, C], self.blocks[1:].swapaxes(1, 2)
         steps = [LSTMStep(h, c, s[I], s[F], s[G], s[O], s[C], s[M]) for h, c, s in zip(h_prev, c_prev, blocks)]

@@ -35,8 +35,8 @@ class CompiledLSTMVariantTape(NamedTuple):
     p: Array  # (3, H): p_i p_f p_o, zeros where there is none
     blocks: Array  # (T + 1, B, 9, H): those of ``fast/lstm_variants.py``; at 0 only c_0 counts
 
-    def text_tape(self) -> LSTMVariantTape:
-        """Return the run as the text records it, views of this tape."""
+    def equations_tape(self) -> LSTMVariantTape:
+        """Return the run as the equations record it, views of this tape."""
         (K, N), H = self.W.shape, self.blocks.shape[3]
         D = K - 1 - H
         h_prev, c_prev, blocks = self.x_1_h[:, :, D + 1 :], self.blocks[:, :, C], self.blocks[1:].swapaxes(1, 2)

@@ -36,8 +36,8 @@ class CompiledRNNTape(NamedTuple):
     x_1_h: Array  # (T + 1, B, D + 1 + H): x, 1 and h_prev; at T only h_n counts
     W: Array  # (D + 1 + H, H)
 
-    def text_tape(self) -> RNNTape:
-        """Return the run as the text records it, views of this tape."""
+    def equations_tape(self) -> RNNTape:
+        """Return the run as the equations record it, views of this tape."""
         K, H = self.W.shape
         D = K - 1 - H
         h = self.x_1_h[:, :, D + 1 :]

@@ -46,7 +46,7 @@ class LSTMVariantViews:
     tanh_c: Array
     tanh_c_g: Array
     next_h_prev: Array
-    d_gates: Array  # (gates, B, H), in the text's order
+    d_gates: Array  # (gates, B, H), in the equations' order
     d_z: Array  # the same, as ``to_h_prev`` multiplies them
 
 
@@ -110,8 +110,8 @@ class LSTMVariantMemory(Memory):
         """Return the arrays that backward reads and does not write first."""
         return [*super().read_by_backward(), self.to_h_prev.weights, self.to_x.weights, self.peepholes]
 
-    def text_tape(self) -> LSTMVariantTape:
-        """Return the run as the text records it, views of this memory."""
+    def equations_tape(self) -> LSTMVariantTape:
+        """Return the run as the equations record it, views of this memory."""
         weights = {
             "weight_ih": self.to_x.plain,
             "weight_hh": self.to_h_prev.plain,

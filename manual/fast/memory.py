@@ -178,8 +178,8 @@ class LSTMMemory(Memory):
         weights = [self.to_h_prev.weights, self.to_x.weights, self.weight_hr]
         return [*super().read_by_backward(), self.h, *weights]
 
-    def text_tape(self) -> LSTMTape:
-        """Return the run as the text records it, views of this memory."""
+    def equations_tape(self) -> LSTMTape:
+        """Return the run as the equations record it, views of this memory."""
         weights = {"weight_ih": self.to_x.plain, "weight_hh": self.to_h_prev.plain, "weight_hr": self.weight_hr}
         steps = [LSTMStep(h_prev, s.c_prev, s.i, s.f, s.g, s.o, s.c, s.m) for h_prev, s in zip(self.h_prev, self.steps)]
         return LSTMTape(self.x, weights, steps)
@@ -291,8 +291,8 @@ class GRUMemory(Memory):
         weights = [self.to_h_prev.weights, self.to_q.weights, self.to_x.weights]
         return [*super().read_by_backward(), *weights]
 
-    def text_tape(self) -> GRUTape:
-        """Return the run as the text records it, views of this memory."""
+    def equations_tape(self) -> GRUTape:
+        """Return the run as the equations record it, views of this memory."""
         W_hh = self.to_h_prev.plain
         if not self.reset_after:
             W_hh = concatenate((W_hh, self.to_q.plain))
@@ -344,7 +344,7 @@ class RNNMemory(Memory):
         """Return the arrays that backward reads and does not write first."""
         return [*super().read_by_backward(), self.to_h_prev.weights, self.to_x.weights]
 
-    def text_tape(self) -> RNNTape:
-        """Return the run as the text records it, views of this memory."""
+    def equations_tape(self) -> RNNTape:
+        """Return the run as the equations record it, views of this memory."""
         weights = {"weight_ih": self.to_x.plain, "weight_hh": self.to_h_prev.plain}
         return RNNTape(self.x, weights, [RNNStep(h_prev, h) for h_prev, h in zip(self.h_prev, self.h)])

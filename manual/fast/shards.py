@@ -22,7 +22,7 @@ MIN_BLOCK_BYTES = 12 << 10
 class Shards(list[Any]):
     """The memory of each shard of a run."""
 
-    def text_tape(self) -> NoReturn:
+    def equations_tape(self) -> NoReturn:
         """Refuse: a probe sees whole batches, and these are parts.
 
         Raises:

@@ -35,8 +35,8 @@ class Injected:
 
 
 @dataclass(frozen=True)
-class TextFault(Injected):
-    """A mistake in the text. ``wrong`` names intermediates and tensors, those with gates as in ``bias_hh[i o]``.
+class EquationFault(Injected):
+    """A mistake in the equations. ``wrong`` names intermediates and tensors, those with gates as in ``bias_hh[i o]``.
 
     Args:
         cell: the name of the cell.
@@ -57,7 +57,7 @@ class TextFault(Injected):
 
 @dataclass(frozen=True)
 class FastFault(Injected):
-    """A mistake in a fast kernel. ``wrong`` names the outputs and gradients that differ from the text's.
+    """A mistake in a fast kernel. ``wrong`` names the outputs and gradients that differ from the equations'.
 
     Args:
         cell: the name of the cell.
@@ -83,11 +83,11 @@ class TrainingFault(Injected):
     options: tuple[str, ...] = ()
 
 
-def text_faults(cell: str, **usual: Any) -> Callable[..., TextFault]:
-    """Return a function that makes faults in the text of a cell from title, old, new, the wrong names and options."""
+def equation_faults(cell: str, **usual: Any) -> Callable[..., EquationFault]:
+    """Return a function that makes faults in a cell's equations from title, old, new, the wrong names and options."""
 
-    def fault(title: str, old: str, new: str, *wrong: str, **more: Any) -> TextFault:
-        return TextFault(
+    def fault(title: str, old: str, new: str, *wrong: str, **more: Any) -> EquationFault:
+        return EquationFault(
             **{"file": f"{cell}.py", "cell": cell} | usual | more | dict(title=title, old=old, new=new, wrong=wrong)
         )
 

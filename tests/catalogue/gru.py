@@ -1,6 +1,6 @@
 """Faults of both forms of the GRU."""
 
-from catalogue.fault import TextFault, text_faults
+from catalogue.fault import EquationFault, equation_faults
 
 G5 = "b_in + r * q"
 G7 = "(1 - z) * n + z * h_prev"
@@ -13,11 +13,11 @@ G13 = "d_h * z + d_z_r @ W_hr + d_z_z @ W_hz + d_q @ W_hn"
 G17 = "d_b_ih += d_z.sum(axis=0)"
 INPUT_SIDE = "np.hstack([d_z_r, d_z_z, d_z_n])"
 
-_gru = text_faults("gru")
+_gru = equation_faults("gru")
 #: Faults of the form whose reset gate acts before the product.
-_before = text_faults("gru", options={"reset_after": False})
+_before = equation_faults("gru", options={"reset_after": False})
 
-GRU: list[TextFault] = [
+GRU: list[EquationFault] = [
     _gru("z and 1 - z are swapped", G7, "z * n + (1 - z) * h_prev", "h", hint="z and 1 - z are swapped"),
     _gru("the previous state is left out of h", G7, "(1 - z) * n", "h", hint="z ∘ h_prev is missing"),
     _gru("the reset gate is left out", G5, "b_in + q", "z_n", hint="∘ r is missing"),

@@ -1,6 +1,6 @@
 """Faults of the LSTM, forward and backward, and of the sweep over time in both directions."""
 
-from catalogue.fault import TextFault, text_faults
+from catalogue.fault import EquationFault, equation_faults
 
 Z = ("z_i", "z_f", "z_g", "z_o")
 FROM_H = "h_prev @ W_hh.T + b_hh"
@@ -19,9 +19,9 @@ L19 = "d_b_ih += d_z.sum(axis=0)"
 L20 = "d_b_hh += d_z.sum(axis=0)"
 WITHOUT_I = "np.hstack([0 * d_z_i, d_z_f, d_z_g, d_z_o])"
 
-_lstm = text_faults("lstm")
+_lstm = equation_faults("lstm")
 
-LSTM: list[TextFault] = [
+LSTM: list[EquationFault] = [
     # forward
     _lstm("the second bias is left out", FROM_H, "h_prev @ W_hh.T", *Z, hint="bias_hh is missing"),
     _lstm("the first bias is added twice", "W_ih.T + b_ih", "W_ih.T + 2 * b_ih", *Z, hint="bias_ih is added twice"),

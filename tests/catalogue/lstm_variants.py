@@ -1,6 +1,6 @@
 """Faults of the LSTM with peepholes and with coupled gates, in what these do not share with the usual LSTM."""
 
-from catalogue.fault import FastFault, TextFault, text_faults
+from catalogue.fault import EquationFault, FastFault, equation_faults
 
 L27 = " + d_z_o * p_o"
 L28 = "d_c * f + d_z_i * p_i + d_z_f * p_f"
@@ -9,11 +9,11 @@ L34 = "d_c * f + d_z_i * p_i)"
 SWAPPED = ("z_i", "z_o", "d_c", "d_c_prev", "weight_ch[i o]")  # forward and backward cut the same weights up
 PEEPHOLES, COUPLED = {"peepholes": True}, {"coupled": True}
 
-_peepholes = text_faults("lstm", file="lstm_variants.py", options=PEEPHOLES)
-_coupled = text_faults("lstm", file="lstm_variants.py", options=COUPLED)
-_both = text_faults("lstm", file="lstm_variants.py", options=PEEPHOLES | COUPLED)
+_peepholes = equation_faults("lstm", file="lstm_variants.py", options=PEEPHOLES)
+_coupled = equation_faults("lstm", file="lstm_variants.py", options=COUPLED)
+_both = equation_faults("lstm", file="lstm_variants.py", options=PEEPHOLES | COUPLED)
 
-TEXT: list[TextFault] = [
+TEXT: list[EquationFault] = [
     _peepholes("the input gate's peephole is left out", "z_i + p_i * c_prev", "z_i", "z_i", hint="peephole"),
     _peepholes("the forget gate has the input gate's peephole", "p_f * c_prev", "p_i * c_prev", "z_f"),
     _peepholes("the output gate sees the old cell", "z_o + p_o * c)", "z_o + p_o * c_prev)", "z_o", hint="c_prev"),

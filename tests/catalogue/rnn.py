@@ -1,15 +1,15 @@
 """Faults of the Elman RNN."""
 
-from catalogue.fault import TextFault, text_faults
+from catalogue.fault import EquationFault, equation_faults
 
 R2 = "self.activation(z_h)"
 R3 = "d_output[t] + d_h_prev"
 R4 = "d_h * self.derivative(h)"
 R5 = "d_z_h @ W_hh"
 
-_rnn = text_faults("rnn")
+_rnn = equation_faults("rnn")
 
-RNN: list[TextFault] = [
+RNN: list[EquationFault] = [
     _rnn("the second bias is left out", "W_hh.T + b_hh", "W_hh.T", "z_h", hint="bias_hh is missing"),
     _rnn("tanh is applied twice", R2, f"self.activation({R2})", "h", hint="the activation is applied twice"),
     _rnn("tanh is left out", R2, "z_h", "h", hint="the activation is left out"),

@@ -15,7 +15,7 @@ import torch
 
 import manual
 import torch_impl
-from catalogue import FastFault, Injected, TextFault
+from catalogue import EquationFault, FastFault, Injected
 from compare.cells import CELLS
 from compare.cells.check import D, H, check_layer
 from compare.checker.report.report import Report
@@ -33,14 +33,14 @@ class Scored:
         hints: the hints of the faults found.
     """
 
-    injected: TextFault | FastFault
+    injected: EquationFault | FastFault
     caught: bool
     named: bool
     found: tuple[str, ...]
     hints: tuple[str, ...] = ()
 
 
-def score(injected: TextFault | FastFault) -> Scored:
+def score(injected: EquationFault | FastFault) -> Scored:
     """Inject a fault into a copy of the source and check the resulting layer.
 
     Raises:
@@ -55,18 +55,18 @@ def score(injected: TextFault | FastFault) -> Scored:
             return _score_fast(injected, check_layer(layer, twin))
         layer = kind.of(package)(D, H, **injected.options, rng=rng)
         lengths = list(injected.lengths) if injected.lengths else None
-        return _score_text(injected, check_layer(layer, twin, lengths), layer.kernel.gates)
+        return _score_equations(injected, check_layer(layer, twin, lengths), layer.kernel.gates)
 
 
 def _score_fast(injected: FastFault, report: Report) -> Scored:
-    """Score a fault of a fast kernel by the tensors that differ from those of the text, which is correct."""
+    """Score a fault of a fast kernel by the tensors that differ from those of the equations, which are right."""
     found = tuple(name.removesuffix("_l0") for name in report.fast_faults)
     named = set(found) == set(injected.wrong) and all(one.agrees for one in report.as_run)
     return Scored(injected, caught=bool(found), named=named, found=found)
 
 
-def _score_text(injected: TextFault, report: Report, gates: tuple[str, ...]) -> Scored:
-    """Score a fault of the text by the equations named, the steps and rows, and the hint."""
+def _score_equations(injected: EquationFault, report: Report, gates: tuple[str, ...]) -> Scored:
+    """Score a fault of the equations by the equations named, the steps and rows, and the hint."""
     found, faults = _names(report, gates), [fault for fault in report.faults if fault.steps]
     where = all(fault.steps == injected.steps for fault in faults) or not injected.steps
     where &= all(fault.rows == injected.rows for fault in faults) or not injected.rows

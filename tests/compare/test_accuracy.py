@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from compare.accuracy import SIDES, Deviation, measure, ratio_to_manual
+from compare.accuracy import SIDES, RoundingError, measure, ratio_to_manual
 from compare.cli import main
 from manual.fast.gru import FastGRU
 from manual.fast.lstm import FastLSTM
@@ -27,8 +27,10 @@ def test_all_sides_are_within_a_few_ulps(cell):
 
 
 def test_the_ratio_is_the_geometric_mean():
-    errors = [Deviation("float32", 1, t, side, 9.0, rms) for side, rms in (("manual", 0.5), ("nn", 2.0)) for t in "ab"]
-    errors += [Deviation("float32", 2, "a", "manual", 9.0, 1.0), Deviation("float32", 2, "a", "nn", 9.0, 0.5)]
+    errors = [
+        RoundingError("float32", 1, t, side, 9.0, rms) for side, rms in (("manual", 0.5), ("nn", 2.0)) for t in "ab"
+    ]
+    errors += [RoundingError("float32", 2, "a", "manual", 9.0, 1.0), RoundingError("float32", 2, "a", "nn", 9.0, 0.5)]
     assert ratio_to_manual(errors, "float32", "nn") == pytest.approx((4 * 4 * 0.5) ** (1 / 3))
 
 

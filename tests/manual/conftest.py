@@ -42,5 +42,5 @@ if find_spec("numba"):
 
 @pytest.fixture(params=KERNELS)
 def kernels(request: pytest.FixtureRequest) -> Any:
-    """The text and the fast kernel of each cell and form."""
+    """The equations and the fast kernel of each cell and form."""
     return KERNELS[request.param]

@@ -1,4 +1,4 @@
-"""The guide to the text quotes the text."""
+"""The guide to the equations quotes them."""
 
 import re
 from pathlib import Path

@@ -70,7 +70,7 @@ LAYERS = {
 @pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["full", "lengths"])
 @pytest.mark.parametrize("cell", LAYERS)
 def test_a_probe_may_be_passed_to_either_pass_alone(cell, lengths):
-    """The text runs wherever there is one, on the tape of the fast kernel if need be."""
+    """The equations run wherever there is one, on the tape of the fast kernel if need be."""
     layer, rng = LAYERS[cell](), np.random.default_rng(1)
     x, d_output = rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 3, layer.output_size))
     seen, gradients = [], []

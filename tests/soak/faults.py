@@ -192,7 +192,7 @@ def _train(given: dict[str, Any], folder: Path, printed: io.StringIO) -> str:
 
 
 def _check(given: dict[str, Any], folder: Path, printed: io.StringIO) -> str:
-    """Check each equation; leave the results of the fast kernels and of the text."""
+    """Check each equation; leave the results of the fast kernels and of the equations."""
     import manual
     import torch_impl
     from compare.cells import CELLS

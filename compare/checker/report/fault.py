@@ -47,7 +47,7 @@ class Fault:
         code = linecache.getline(place.file, place.line).strip() if place else ""
         problem = one.problem
         if not problem and one.missing and one.agrees:
-            problem = f"not shown at step{'s' if len(one.missing) > 1 else ''} {spans(one.missing)}"
+            problem = f"not recorded at step{'s' if len(one.missing) > 1 else ''} {spans(one.missing)}"
         return cls(
             one.name,
             one.gate,

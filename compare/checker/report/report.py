@@ -51,7 +51,7 @@ class Report:
         aside: by name, how many elements took another side of a branch than the reference.
         not_judged: by name, on how many trials rounding moved too much of a quantity too far for a judgement.
         sizes: the trials.
-        fast: for a layer of ``manual``, its fast kernels compared with its text, tensor by tensor.
+        fast: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor.
         notes: further remarks.
     """
 
@@ -113,12 +113,12 @@ class Report:
 
     @property
     def fast_faults(self) -> list[str]:
-        """The tensors in which the fast kernels differ from the text."""
+        """The tensors in which the fast kernels differ from the equations."""
         return [found.name for found in self.fast if not found.agrees]
 
     @property
     def fast_error(self) -> float:
-        """The largest relative error of the fast kernels, with the text as the reference."""
+        """The largest relative error of the fast kernels, with the equations as the reference."""
         return max((found.error for found in self.fast), default=0.0)
 
     @property

@@ -67,14 +67,14 @@ def _headlines(report: "Report") -> list[str]:
     right = "the gradients are right; " if report.gradients_right else ""
     first = f"; add a probe for {report.unrecorded[0]!r}" if report.unrecorded else ""
     words = {
-        "unsteady": f"called twice, different results: {', '.join(report.unsteady)}",
-        "changed": "; ".join(f"{name} was changed after it was shown" for name in report.changed),
+        "unsteady": f"not deterministic: two identical calls differ in {', '.join(report.unsteady)}",
+        "changed": "; ".join(f"{name} was modified in place after its probe" for name in report.changed),
         "equation": f"wrong: {', '.join(report.titles)}",
         "probe unused": f"the result of {_probes(report.unused)} is not used",
-        "probe misplaced": right + "; ".join(f"{f.name} as you show it is not {f.name}" for f in report.misplaced),
-        "not shown": f"only consequences are visible: {', '.join(report.consequences)}{first}",
+        "probe misplaced": right + "; ".join(map(_other_than_its_name, report.misplaced)),
+        "not shown": f"cause unknown: no probe between cause and effects {', '.join(report.consequences)}{first}",
         "arguments changed": f"the derivation changed {', '.join(report.writes)}",
-        "fast kernels": f"fast against text: {', '.join(report.fast_faults)}",
+        "fast kernels": f"fast kernels against the equations: {', '.join(report.fast_faults)}",
         "size": f"differs at {'; '.join(size.label for size in report.sizes if not size.agrees)}",
         "nothing compared": "no gradient was compared",
         "not judged": f"rounding moves too much of it too far for a judgement: {', '.join(report.undecided)}",
@@ -90,15 +90,14 @@ def _paragraphs(report: "Report") -> list[Text]:
     if report.unsteady:
         return [
             _paragraph(
-                "called twice, different results",
-                f"the same arguments give a different {', '.join(report.unsteady)} in a later call",
+                f"not deterministic: two identical calls differ in {', '.join(report.unsteady)}",
                 "look for state kept between calls: a buffer, a sum that is not reset, a tape, a random generator",
             )
         ]
     paragraphs = [_of_changed(name, steps) for name, steps in report.changed.items()]
     paragraphs += _of_faults(report.faults)
     for name in report.unused:
-        unclear = f"these may be mere consequences: {', '.join(report.consequences)}"
+        unclear = f"these may only follow from it: {', '.join(report.consequences)}"
         paragraphs.append(
             _paragraph(
                 f"the result of probe {name!r} is not used",
@@ -110,7 +109,7 @@ def _paragraphs(report: "Report") -> list[Text]:
         right = "the gradients are right" if report.gradients_right else "everything computed from it is right"
         paragraphs.append(
             _paragraph(
-                f"{fault.title} as you show it is not {fault.name}",
+                f"{fault.title}: {_other_than_its_name(fault)}",
                 f"{right}: the probe shows another quantity, or the error cancels",
                 _line(fault),
                 *_details(fault),
@@ -128,6 +127,10 @@ def _paragraphs(report: "Report") -> list[Text]:
     return paragraphs
 
 
+def _other_than_its_name(fault: Fault) -> str:
+    return f"probe {fault.name!r} is given something other than {fault.name}"
+
+
 def _paragraph(title: str, *lines: str, more: str = "") -> Text:
     text = Text(title, style=RED)
     text.append(more, style="not bold")
@@ -138,7 +141,7 @@ def _paragraph(title: str, *lines: str, more: str = "") -> Text:
 
 def _of_changed(name: str, steps: tuple[int, ...]) -> Text:
     return _paragraph(
-        f"{name} was changed after it was shown",
+        f"{name} was modified in place after its probe",
         "something writes to the array later, so whatever else holds it, such as a tape, reads the new value",
         "store a copy, or compute into a new array",
         more=f", at {_steps(steps)}" if steps else "",
@@ -149,8 +152,8 @@ def _of_consequences(report: "Report") -> Text:
     first, *rest = report.unrecorded or [""]
     more = f", then {', '.join(rest[:8])}" if rest else ""
     return _paragraph(
-        f"only consequences are visible: {', '.join(report.consequences)}",
-        f"one error in a quantity without a probe explains all of them; add probe({first!r}, …) first{more}"
+        f"cause unknown: no probe between cause and effects: {', '.join(report.consequences)}",
+        f"one error in a quantity without a probe would explain all of them; add probe({first!r}, …) first{more}"
         if first
         else "",
     )

@@ -9,12 +9,12 @@ from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
 from manual.arrays import as_state, state_parts
 
-CELLS = {"lstm": eqx.nn.LSTMCell, "gru": eqx.nn.GRUCell}
+CLASSES = {"lstm": eqx.nn.LSTMCell, "gru": eqx.nn.GRUCell}
 
 
 def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case."""
-    cell = CELLS[case.form](case.D, case.H, key=jax.random.key(0))
+    cell = CLASSES[case.form](case.D, case.H, key=jax.random.key(0))
 
     def call(leaves: Leaves, x: Any, *state: Any) -> tuple[Any, ...]:
         names = list(leaves[0])

@@ -10,8 +10,8 @@ from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
 from manual.arrays import as_state, state_parts
 
-CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "rnn": nn.SimpleCell}
-CELLS["rnn, relu"] = lambda features: nn.SimpleCell(features, activation_fn=nn.relu)
+CLASSES = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "rnn": nn.SimpleCell}
+CLASSES["rnn, relu"] = lambda features: nn.SimpleCell(features, activation_fn=nn.relu)
 
 #: What ``Bidirectional`` calls the parameters of its layers.
 DIRECTIONS = ("forward_rnn", "backward_rnn")
@@ -19,7 +19,7 @@ DIRECTIONS = ("forward_rnn", "backward_rnn")
 
 def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case. A carry of Flax's is (c, h)."""
-    layers = [nn.RNN(CELLS[case.form](case.H)) for _ in weights]
+    layers = [nn.RNN(CLASSES[case.form](case.H)) for _ in weights]
     layer = layers[0] if case.directions == 1 else nn.Bidirectional(*layers)
 
     def call(leaves: Leaves, x: Any, *state: Any) -> tuple[Any, ...]:

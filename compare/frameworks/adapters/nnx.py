@@ -10,7 +10,7 @@ from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, Case, Leaves
 from manual.arrays import as_state, state_parts
 
-CELLS = {"lstm": nnx.OptimizedLSTMCell, "gru": nnx.GRUCell, "rnn": nnx.SimpleCell, "rnn, relu": nnx.SimpleCell}
+CLASSES = {"lstm": nnx.OptimizedLSTMCell, "gru": nnx.GRUCell, "rnn": nnx.SimpleCell, "rnn, relu": nnx.SimpleCell}
 
 
 def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
@@ -18,7 +18,7 @@ def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
     options: dict[str, Any] = {"dtype": case.dtype, "param_dtype": case.dtype, "rngs": nnx.Rngs(0)}
     if case.form == "rnn, relu":
         options["activation_fn"] = nnx.relu
-    layers = [nnx.RNN(CELLS[case.form](case.D, case.H, **options)) for _ in weights]
+    layers = [nnx.RNN(CLASSES[case.form](case.D, case.H, **options)) for _ in weights]
     graphs = [nnx.split(layer, nnx.Param, ...) for layer in layers]
 
     def call(leaves: Leaves, x: Any, *state: Any) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ import pytest
 import manual
 import torch_impl
 from compare.cells.check import check_layer
-from compare.cells.fast_kernels import fast_against_text
+from compare.cells.fast_kernels import fast_against_equations
 from compare.cells.layer import layer_problem
 
 LAYERS = {
@@ -17,7 +17,7 @@ LAYERS = {
 
 
 def differences(layer, lengths=None):
-    return fast_against_text(layer, layer_problem(layer, 6, 3, np.random.default_rng(1)), lengths, 1e-12)
+    return fast_against_equations(layer, layer_problem(layer, 6, 3, np.random.default_rng(1)), lengths, 1e-12)
 
 
 @pytest.mark.parametrize("lengths", [None, [3, 6, 2]], ids=["full", "lengths"])

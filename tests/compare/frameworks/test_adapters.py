@@ -12,7 +12,7 @@ import torch
 
 from compare.agreement import TOLERANCES
 from compare.agreement import compare as compare_arrays
-from compare.frameworks.case import Case, by_hand, draw_problem, named
+from compare.frameworks.case import Case, draw_problem, manual_run, named
 from compare.frameworks.comparison import judge
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
@@ -45,7 +45,7 @@ class Forward:
         self.layout = LAYOUTS[framework.layout][form]
         self.problem = draw_problem(self.case, self.layout.lacking)
         self.adapter = import_module(f"compare.frameworks.adapters.{framework.adapter}")
-        self.right = by_hand(self.case, self.problem)().outputs
+        self.right = manual_run(self.case, self.problem)().outputs
         self.compiled = None
 
     def agrees(self, layout=None, change=lambda parameters: parameters):
@@ -104,7 +104,7 @@ def test_each_wrong_reading_is_noticed(name, form):
         assert not forward.agrees(change=lambda p: p | {"bias_ih_l0": p["bias_hh_l0"], "bias_hh_l0": p["bias_ih_l0"]})
     if form.startswith("gru"):  # the reset gate in the other place
         other = replace(forward.case, form="gru" if form != "gru" else "gru, reset before")
-        forward.right = by_hand(other, forward.problem)().outputs
+        forward.right = manual_run(other, forward.problem)().outputs
         assert not forward.agrees()
 
 

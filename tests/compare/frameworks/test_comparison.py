@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compare.frameworks import comparison
-from compare.frameworks.case import Case, by_hand, draw_problem
+from compare.frameworks.case import Case, draw_problem, manual_run
 from compare.frameworks.comparison import Worker, central_difference, judge, run, solved
 from compare.frameworks.registry import FRAMEWORKS, Framework
 
@@ -14,7 +14,7 @@ SIZE = [(4, 3, 2, 5)]
 
 def answer(case=CASE):
     """What ``manual`` makes of a case, for a test to spoil."""
-    return {name: array.copy() for name, array in by_hand(case, draw_problem(case))().tensors().items()}
+    return {name: array.copy() for name, array in manual_run(case, draw_problem(case))().tensors().items()}
 
 
 def test_the_same_numbers_are_drawn_each_time_and_none_is_zero():
@@ -81,7 +81,7 @@ def test_gradients_are_not_expected_of_what_only_infers():
 def test_a_second_bias_is_not_expected_of_what_lacks_it():
     case = replace(CASE, form="gru")
     arrays = {
-        name: a for name, a in by_hand(case, draw_problem(case, "n"))().tensors().items() if "bias_hh" not in name
+        name: a for name, a in manual_run(case, draw_problem(case, "n"))().tensors().items() if "bias_hh" not in name
     }
     found = judge("nnx", case, arrays)
     assert found.agrees and found.lacking == ["bias_hh_l0", "bias_hh_l0_reverse"]
@@ -91,7 +91,7 @@ def test_a_second_bias_is_not_expected_of_what_lacks_it():
 def test_a_central_difference_is_the_derivative(form):
     case = replace(CASE, form=form)
     problem = draw_problem(case)
-    for name, gradient in by_hand(case, problem)().gradients.items():
+    for name, gradient in manual_run(case, problem)().gradients.items():
         index = tuple(size - 1 for size in gradient.shape)
         assert central_difference(case, problem, name, index) == pytest.approx(gradient[index], rel=1e-9, abs=1e-11)
 

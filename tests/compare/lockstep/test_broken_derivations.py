@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from catalogue import COMPILED, FAST, TRAINING, FastFault, TextFault, TrainingFault
+from catalogue import COMPILED, FAST, TRAINING, EquationFault, FastFault, TrainingFault
 from catalogue.training import ALL
 
 from compare.cli import main
@@ -41,9 +41,9 @@ FUSED = [
 
 #: What no step of a training run shows, and how the check of each equation names it.
 TEXT = [
-    TextFault("the gradient of x is doubled", "lstm.py", "= d_z @ W_ih", "= 2 * d_z @ W_ih", ("(L16) d_x",)),
-    TextFault("the gradient of c_0 is not returned", "lstm.py", "d_c_prev.copy()", "0 * d_c_prev", ("d_c_0",)),
-    TextFault(
+    EquationFault("the gradient of x is doubled", "lstm.py", "= d_z @ W_ih", "= 2 * d_z @ W_ih", ("(L16) d_x",)),
+    EquationFault("the gradient of c_0 is not returned", "lstm.py", "d_c_prev.copy()", "0 * d_c_prev", ("d_c_0",)),
+    EquationFault(
         "the initial hidden state is ignored",
         "lstm.py",
         "(s.copy() for s in state)",
@@ -96,7 +96,7 @@ def test_the_derivation_as_it_stands_agrees(tmp_path, monkeypatch, options):
     code, written = summary(tmp_path, monkeypatch, *options)
     assert code == 0
     assert listed(written) == (set(), set())
-    assert 0 < written["fast_against_text"] < 1e-14
+    assert 0 < written["fast_against_equations"] < 1e-14
 
 
 @pytest.mark.parametrize("fault", TRAINING, ids=title)
@@ -124,7 +124,7 @@ def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_oth
     assert written["faults"] == []
     printed = capsys.readouterr().out
     assert all(name in printed for name in expected(fault))
-    assert "; fast against text: " in printed
+    assert "; fast kernels against the equations: " in printed
 
 
 @pytest.mark.slow
@@ -157,8 +157,10 @@ def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_en
     code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
     assert code == 1
     assert listed(written) == (set(), set())
-    assert written["fast_against_text"] > 1e-3
-    _, _, names = capsys.readouterr().out.partition("DISAGREE: 3 steps in float64; fast against text: ")
+    assert written["fast_against_equations"] > 1e-3
+    _, _, names = capsys.readouterr().out.partition(
+        "DISAGREE: 3 steps in float64; fast kernels against the equations: "
+    )
     assert {name.removesuffix("_l0") for name in names.splitlines()[0].split(", ")} == set(fault.wrong)
 
 
@@ -171,16 +173,19 @@ def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp
     assert listed(written) == (set(), set())
     assert written["faults"] == list(fault.wrong)
     assert (tmp_path / "faults.png").read_bytes().startswith(b"\x89PNG")
-    assert f"DISAGREE: 3 steps in float64; {'; '.join(fault.wrong)}; fast against text: " in capsys.readouterr().out
+    assert (
+        f"DISAGREE: 3 steps in float64; {'; '.join(fault.wrong)}; fast kernels against the equations: "
+        in capsys.readouterr().out
+    )
 
 
 def test_an_equation_that_raises_is_a_disagreement(tmp_path, monkeypatch, capsys):
-    """Training runs the fast kernels, so that the text raises only when its equations are checked."""
-    fault = TextFault("raises", "lstm.py", "d_z @ W_hh)", "d_z @ W_hh.T)", ())
+    """Training runs the fast kernels, so that the equations raise only when they are checked."""
+    fault = EquationFault("raises", "lstm.py", "d_z @ W_hh)", "d_z @ W_hh.T)", ())
     broken(fault, tmp_path, monkeypatch)
     code, written = summary(tmp_path, monkeypatch)
     assert code == 1
-    assert written["deaths"][0].startswith("manual: each equation raised ValueError: matmul: ")
+    assert written["failures"][0].startswith("manual: each equation raised ValueError: matmul: ")
     assert "DISAGREE: 3 steps in float64; manual: each equation raised" in " ".join(capsys.readouterr().out.split())
 
 

@@ -14,7 +14,7 @@ import torch
 from compare.cli import main
 from compare.lockstep.adding import Adding
 from compare.lockstep.distributed import check_batch_size
-from compare.lockstep.settings import SIDES, Settings
+from compare.lockstep.settings import OPPONENTS, Settings
 from compare.lockstep.training import train
 
 SMALL = {"hidden_size": 5, "bits": 5, "batch_size": 6, "steps": 6}
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 
 def lockstep(against, **changed):
-    for module in SIDES[against]:
+    for module in OPPONENTS[against]:
         pytest.importorskip(module)
     return train(Adding(Settings(**SMALL | {"against": against} | changed))).lockstep
 
@@ -103,7 +103,7 @@ def test_settings_that_do_not_go_together_are_refused(given, words):
 
 
 def test_a_framework_that_is_not_installed_is_refused(monkeypatch):
-    monkeypatch.setitem(SIDES, "jax", ("no_such_module",))
+    monkeypatch.setitem(OPPONENTS, "jax", ("no_such_module",))
     with pytest.raises(ValueError, match="against: jax needs no_such_module: pip install"):
         Settings(against="jax")
 

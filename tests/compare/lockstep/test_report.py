@@ -48,7 +48,7 @@ def test_the_verdict_names_a_few_steps_that_cannot_be_judged(run):
 def test_the_verdict_on_agreement_gives_the_largest_share_of_the_tolerance(run):
     found(run, "nn.LSTM", "gradient", "readout.bias", 0.25e-12, (0,))
     assert re.search(
-        r"the fast kernels against the text within \S+e-16; at most 25.00% of the tolerance used$", verdict(run)
+        r"the fast kernels against the equations within \S+e-16; at most 25.00% of the tolerance used$", verdict(run)
     )
 
 

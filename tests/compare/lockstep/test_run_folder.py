@@ -52,7 +52,7 @@ def test_the_folder_holds_six_files_and_nothing_else(run, tmp_path, undrawn):
 def test_the_summary_of_an_agreement(run, tmp_path, undrawn):
     summary = written(run, tmp_path)
     assert summary["verdict"] == "agree"
-    assert summary["disagreements"] == [] and summary["deaths"] == []
+    assert summary["disagreements"] == [] and summary["failures"] == []
     assert summary["tolerance"] == 1e-12
 
 
@@ -128,11 +128,11 @@ def test_the_summary_names_what_disagrees(run, tmp_path, undrawn):
     ]
 
 
-def test_the_summary_names_failures_under_deaths(run, tmp_path, undrawn):
+def test_the_summary_names_failures__that_are_no_differences(run, tmp_path, undrawn):
     run.lockstep.failures.append("manual: the gradient of readout.bias has vanished")
     summary = written(run, tmp_path)
     assert summary["verdict"] == "disagree"
-    assert summary["deaths"] == ["manual: the gradient of readout.bias has vanished"]
+    assert summary["failures"] == ["manual: the gradient of readout.bias has vanished"]
 
 
 def test_numbers_that_are_not_finite_are_strings_in_the_summary(run, tmp_path, undrawn):

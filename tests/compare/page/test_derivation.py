@@ -115,7 +115,7 @@ def test_the_sums_are_what_they_are_called(page_of):
 
 
 def values_of(model, row):
-    """Run the text of ``manual`` on the sums of the page with the loss of the last bit; by name and step, one row."""
+    """Run the equations on the sums of the page with the loss of the last bit; by name and step, one row."""
     found = {}
 
     def record(name, t, value):

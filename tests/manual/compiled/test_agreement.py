@@ -1,4 +1,4 @@
-"""The compiled kernels compute what the text computes."""
+"""The compiled kernels compute what the equations compute."""
 
 from dataclasses import replace
 
@@ -113,7 +113,7 @@ def test_values_that_saturate_or_are_not_finite_mean_what_they_mean_in_the_text(
 def test_the_text_reads_the_tape_as_its_own(text):
     e = Experiment.random(text, H=6)
     expected = e.kernel.forward(e.x, e.state, e.weights)[2]
-    tape = compiled(text).forward(e.x, e.state, e.weights)[2].text_tape()
+    tape = compiled(text).forward(e.x, e.state, e.weights)[2].equations_tape()
     assert type(tape) is type(expected)
     assert np.array_equal(tape.x, expected.x)
     for name in ("weight_ih", "weight_hh", *(e.weights.keys() & {"weight_hr", "weight_ch"})):

@@ -1,4 +1,4 @@
-"""The fast kernels compute what the text computes."""
+"""The fast kernels compute what the equations compute."""
 
 from dataclasses import replace
 
