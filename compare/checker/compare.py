@@ -1,4 +1,4 @@
-"""Compare what a run of a derivation shows and returns with the reference, quantity by quantity, step by step."""
+"""Compare what a run of a derivation records and returns with the reference, quantity by quantity, step by step."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class Compared:
     ``actual`` and ``right`` hold one part for each of ``steps``, or a single part if there are no steps. ``allowed``
     holds the largest error of each element that passes. ``errors`` and ``limits`` are those of the worst element of
     each part, relative to ``scales``. ``missing`` lists the steps at which the probe was not called although the
-    correct value is not zero. ``places`` are the lines of the probes that showed the parts. ``returned`` says that it
+    correct value is not zero. ``places`` are the lines of the probes that recorded the parts. ``returned`` says that it
     is what the derivation returned under a name that a probe has, too. ``less_accurate`` is its error as a multiple of
     what passes, if it is right but less accurate than that; ``aside`` counts the elements that lie on a branch and
     took another side; ``unjudged`` says that rounding moves too much of it too far for a judgement.
@@ -65,7 +65,7 @@ class Compared:
 
     @property
     def recorded(self) -> bool:
-        """Whether a probe showed it."""
+        """Whether a probe recorded it."""
         return self.kind in ("value", "adjoint")
 
     @property
@@ -131,7 +131,7 @@ class Compared:
 def compare_run(
     recorder: Recorder, answer: Answer, expected: Expected, trial: Trial, notation: Notation
 ) -> list[Compared]:
-    """Compare everything: what the probes showed, in the order of computation, then outputs and gradients.
+    """Compare everything: what the probes were given, in the order of computation, then outputs and gradients.
 
     Raises:
         ValueError: the answer names an unknown gradient.

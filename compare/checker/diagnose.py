@@ -24,7 +24,7 @@ K = 2.0
 LOWER = ("float32", "float16", "bfloat16")
 
 
-#: What is said where several quantities differ and the reference shows no intermediate.
+#: What is said where several quantities differ and the reference has no probes.
 NO_PROBES = "There are no probes, so these may follow from one error: add probes to the code and to the reference"
 
 

@@ -1,7 +1,8 @@
 """Find what depends on what, by changing one quantity of the reference and seeing what else changes.
 
-If every quantity that a derivation shows is held fixed, an error in one that it does not show is visible exactly where
-that quantity has an influence. So a set of faults that equals the influence of one hidden quantity may have one cause.
+If every quantity that a derivation probes is held fixed, an error in one that it does not probe is visible exactly
+where that quantity has an influence. So a set of faults that equals the influence of one hidden quantity may have one
+cause.
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,10 @@
 """Find the wrong equations: run a derivation as it is, then with the reference fed back, and see what still differs.
 
-As the code runs, one wrong equation makes nearly every gradient wrong. If each value is replaced by the
-reference's once it has been compared, every equation receives correct inputs, so exactly the wrong ones
-differ, however many there are. This assumes that each probe shows what its name says, that the code uses what the probe
-returns, and that nothing is changed afterwards. Further runs detect where that is not so: with one name not fed back,
-with one name fed back wrong, with changed arrays restored.
+As the code runs, one wrong equation makes nearly every gradient wrong. If each value is replaced by the reference's
+once it has been compared, every equation receives correct inputs, so exactly the wrong ones differ, however many there
+are. This assumes that each probe is given what its name says, that the code uses what the probe returns, and that
+nothing is modified afterwards. Further runs detect where that is not so: with one name not fed back, with one name fed
+back wrong, with modified arrays restored.
 """
 
 from dataclasses import dataclass, field, replace
@@ -30,10 +30,10 @@ class Located:
         as_run: the run of the code as it is.
         fed_back: the run with the reference fed back.
         faults: quantities that are wrong although everything they are computed from is right.
-        misplaced: quantities whose probe shows something other than the name says.
+        misplaced: quantities whose probe is given something other than the name says.
         unused: names whose probe result the code does not use.
-        changed: names whose arrays were changed in place after they were shown, and the steps.
-        consequences: labels that may differ only because of something not shown or not fed back.
+        changed: names whose arrays were modified in place after their probes, and the steps.
+        consequences: labels that may differ only because of something not recorded or not fed back.
         unrecorded: names without a probe, an error in any of which would explain the consequences; the best one first.
         raised: the exception of the as_run run, if the code runs only with the reference fed back.
     """
@@ -100,12 +100,12 @@ def locate(runner: Runner) -> Located:
 
 
 def _without_misplaced(runner: Runner, fed_back: Run) -> tuple[Run, list[Compared], tuple[str, ...]]:
-    """Separate the probes that show something other than their name says.
+    """Separate the probes that are given something other than their name says.
 
     There, feeding the reference back does harm: less is wrong if the name is not fed back. For a wrong equation it
     is the other way round.
     """
-    free = tuple({shown.key[0] for shown in fed_back.recorder.repeated})
+    free = tuple({call.key[0] for call in fed_back.recorder.repeated})
     misplaced = [one for one in fed_back.compared if one.name in free]
     if free:  # two values under one name: the reference matches at most one
         fed_back = runner.run(free=free)
@@ -123,11 +123,11 @@ def _without_misplaced(runner: Runner, fed_back: Run) -> tuple[Run, list[Compare
 
 
 def _without_changed(runner: Runner, fed_back: Run, free: tuple[str, ...]) -> tuple[Run, dict[str, tuple[int, ...]]]:
-    """Separate the arrays that were changed in place after they were shown, if that makes other values wrong."""
+    """Separate the arrays that were modified in place after their probes, if that makes other values wrong."""
     changed: dict[str, list[int]] = {}
-    for shown in fed_back.recorder.recorded:
-        if shown.changed and shown.key[0] not in free:
-            changed.setdefault(shown.key[0], []).append(-1 if shown.key[1] is None else shown.key[1])
+    for call in fed_back.recorder.recorded:
+        if call.changed and call.key[0] not in free:
+            changed.setdefault(call.key[0], []).append(-1 if call.key[1] is None else call.key[1])
     guilty: dict[str, tuple[int, ...]] = {}
     for name, steps in changed.items():
         restored = runner.attempt(free=free, restored=(*guilty, name))
@@ -139,8 +139,8 @@ def _without_changed(runner: Runner, fed_back: Run, free: tuple[str, ...]) -> tu
 
 def _set_changed_apart(runner: Runner, found: Located, unrestored: Run, free: tuple[str, ...]) -> None:
     """Drop the faults that a right equation gives for what a changed array holds afterwards."""
-    shown = [s for s in unrestored.recorder.recorded if s.key[0] in found.changed and not s.problem]
-    afterwards = {s.key: as_float64(s.returned) for s in shown}
+    calls = [s for s in unrestored.recorder.recorded if s.key[0] in found.changed and not s.problem]
+    afterwards = {s.key: as_float64(s.returned) for s in calls}
     influence = Influence(runner.trial, _names_fed_back(found, free) - {*found.changed})
     record, answer = influence.following(afterwards)
     found.faults = [one for one in found.faults if not _follows(runner, one, record, answer)]
@@ -155,9 +155,9 @@ def _is_too_small_to_show(runner: Runner, one: Compared, found: Located) -> bool
         return False
     record = runner.expected.right.record
     worse = {
-        shown.key: record[shown.key] + LARGER * (shown.value - record[shown.key])
-        for shown in found.as_run.recorder.recorded
-        if shown.key[0] == one.name and not shown.problem
+        call.key: record[call.key] + LARGER * (call.value - record[call.key])
+        for call in found.as_run.recorder.recorded
+        if call.key[0] == one.name and not call.problem
     }
     run = runner.attempt(free=(), instead=worse)
     return run is not None and not run.wrong.keys() <= found.fed_back.wrong.keys()
@@ -175,8 +175,10 @@ def _set_unused_apart(runner: Runner, found: Located, free: tuple[str, ...]) -> 
     if found.unused:
         influence = Influence(runner.trial, _names_fed_back(found, free) - {*found.unused})
         reached = set().union(*(influence.of(name) for name in found.unused))
-        shown = {s.key: s.value for s in found.fed_back.recorder.recorded if s.key[0] in found.unused and not s.problem}
-        record, answer = influence.following(shown)
+        recorded = {
+            s.key: s.value for s in found.fed_back.recorder.recorded if s.key[0] in found.unused and not s.problem
+        }
+        record, answer = influence.following(recorded)
         followers = [one for one in found.faults if one.name in reached and _follows(runner, one, record, answer)]
         found.consequences = [one.label for one in followers]
         found.faults = [one for one in found.faults if one not in followers]
@@ -223,11 +225,11 @@ def _set_unrecorded_apart(runner: Runner, found: Located, free: tuple[str, ...])
 
 
 def _names_fed_back(found: Located, free: tuple[str, ...]) -> set[str]:
-    return {shown.key[0] for shown in found.fed_back.recorder.recorded} - {*free}
+    return {call.key[0] for call in found.fed_back.recorder.recorded} - {*free}
 
 
 def _differ(run: Run, other: Run, name: str) -> bool:
-    """Whether two runs differ anywhere except in the values shown under a name."""
+    """Whether two runs differ anywhere except in the values recorded under a name."""
     ours = {s.key: s.value for s in run.recorder.recorded if s.key[0] != name}
     theirs = {s.key: s.value for s in other.recorder.recorded if s.key[0] != name}
     if any(not np.array_equal(value, theirs[key], equal_nan=True) for key, value in ours.items() if key in theirs):

@@ -22,7 +22,7 @@ def probe(name: str, value: Any, t: int | None = None) -> Any:
 
 @contextmanager
 def listening(recorder: Callable[..., Any]) -> Iterator[None]:
-    """Send everything shown to ``probe`` inside the block to a recorder."""
+    """Send everything given to ``probe`` inside the block to a recorder."""
     global _active
     before, _active = _active, recorder
     try:

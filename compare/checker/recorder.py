@@ -1,6 +1,6 @@
 """Record what a derivation's probes show, and feed the reference back.
 
-A name shown once has no step. The calls of a name shown repeatedly are numbered in order, those of an adjoint in
+A name recorded once has no step. The calls of a name recorded repeatedly are numbered in order, those of an adjoint in
 reverse order, unless they give ``t=`` or the localiser says otherwise. Nothing here depends on what is computed.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from compare.checker import probe
 from manual.arrays import Array
 
-#: A name and its step; the step is None where the name is shown once.
+#: A name and its step; the step is None where the name is recorded once.
 Key = tuple[str, int | None]
 
 #: Values by key.
@@ -69,7 +69,7 @@ class Place:
 class Recorded:
     """One call of a probe.
 
-    ``value`` is a copy of what was shown; ``passed`` and ``returned`` are the objects themselves. ``problem`` says why
+    ``value`` is a copy of what was given; ``passed`` and ``returned`` are the objects themselves. ``problem`` says why
     the value cannot be compared, ``place`` where the call is.
     """
 
@@ -96,12 +96,12 @@ class Recorded:
 
 
 class Recorder:
-    """A probe for a derivation. It records what it is shown and may return the reference instead.
+    """A probe for a derivation. It records what it is given and may return the reference instead.
 
     Args:
         reference: the correct values, by key.
         feedback: what to return; the value itself by default.
-        ascending: the adjoints that are shown, without a step, in the order of the steps rather than in reverse.
+        ascending: the adjoints that are recorded, without a step, in the order of the steps rather than in reverse.
         skipped: by name, how many calls without a step are missing before the first, rather than after the last.
         restored: the names whose arrays are restored if they are changed in place.
     """
@@ -117,11 +117,11 @@ class Recorder:
         self.reference, self.feedback, self.restored = reference, feedback, restored
         self.ascending, self.skipped = ascending, skipped
         self.recorded: list[Recorded] = []
-        self.repeated: list[Recorded] = []  # another value under a key that had been shown
+        self.repeated: list[Recorded] = []  # another value under a key that has one
         self._steps: dict[str, list[int | None]] = {}
         for name, t in reference:
             self._steps.setdefault(name, []).append(t)
-        self.numbered: set[str] = set()  # names that are shown repeatedly, without a step
+        self.numbered: set[str] = set()  # names that are recorded repeatedly, without a step
         self._calls: dict[str, int] = {}
         self._seen: dict[Key, Array] = {}
         self._watched: deque[Recorded] = deque(maxlen=WATCHED)
@@ -137,30 +137,30 @@ class Recorder:
         expected = self.reference.get(key)
         got = as_float64(value)
         problem = "recorded more often than in the reference" if expected is None else why_not_comparable(got, expected)
-        shown = Recorded(key, got, value, value, problem, _place())
+        call = Recorded(key, got, value, value, problem, _place())
         if self.feedback and expected is not None:
             returned = self.feedback(key, expected)
-            shown.returned = value if returned is None else _like(value, returned)
-        shown.returned_value = as_float64(shown.returned)
+            call.returned = value if returned is None else _like(value, returned)
+        call.returned_value = as_float64(call.returned)
         if key not in self._seen:
             self._seen[key] = got
-            self.recorded.append(shown)
+            self.recorded.append(call)
         elif not _equal(got, self._seen[key]):
-            self.repeated.append(shown)
+            self.repeated.append(call)
         self.restore()
         if name in self.restored:
-            self._watched.append(shown)
-        return shown.returned
+            self._watched.append(call)
+        return call.returned
 
     def restore(self) -> None:
         """Restore the arrays to be restored that were changed: at each call, and between the two passes."""
-        for shown in reversed(self._watched):  # an array shown at two steps holds what it held at the first
-            for thing, held in shown.held():
+        for call in reversed(self._watched):  # an array recorded at two steps holds what it held at the first
+            for thing, held in call.held():
                 if _differs(thing, held):
                     _write(thing, held)
 
     def missing(self) -> dict[str, int]:
-        """Return how many calls are missing of each name that is shown without a step, but less often than expected."""
+        """Return how many calls are missing of each name that comes without a step, but less often than expected."""
         missing = {name: len(self._steps[name]) - self._calls[name] for name in self.numbered}
         return {name: count for name, count in missing.items() if count > 0}
 

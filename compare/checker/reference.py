@@ -1,7 +1,7 @@
 """The reference: a torch function, run on a problem and differentiated by autograd, with its intermediates recorded.
 
 Every probe is a separate node in autograd's graph. So one tensor under two names has two adjoints, and a tensor that is
-later changed in place still has the adjoint of the value that was shown.
+later changed in place still has the adjoint of the value that was recorded.
 """
 
 import copy
@@ -29,7 +29,7 @@ class TensorRecorder:
 
     Args:
         change: applied to each value and adjoint after it has been recorded.
-        once: the names that are shown only once, if known; ``change`` needs them for the keys.
+        once: the names that are recorded only once, if known; ``change`` needs them for the keys.
     """
 
     def __init__(self, change: Change | None = None, once: frozenset[str] = frozenset()):
@@ -44,13 +44,13 @@ class TensorRecorder:
         """Record the value and return it as a separate node.
 
         Raises:
-            ValueError: the name was already shown at this step, or the value is complex.
+            ValueError: the name was already recorded at this step, or the value is complex.
         """
         t, value = step_and_value(arguments, t)
         if not isinstance(value, Tensor):
             value = torch.as_tensor(value, dtype=torch.get_default_dtype() if isinstance(value, float) else None)
         if value.is_complex():
-            raise ValueError(f"reference: probe {name!r}: expected real numbers, got {value.dtype}; show both parts")
+            raise ValueError(f"reference: probe {name!r}: expected real numbers, got {value.dtype}; probe both parts")
         if t is None:
             t = self._calls.get(name, 0)
         else:
@@ -81,7 +81,7 @@ class TensorRecorder:
         return values | adjoints
 
     def _final(self, key: Key) -> Key:
-        """Return the key, without a step if the name was shown once and the call gave none."""
+        """Return the key, without a step if the name was recorded once and the call gave none."""
         name = key[0]
         once = name in self.once or (self._calls[name] == 1 and name not in self._explicit)
         return (name, None) if once else key

@@ -21,7 +21,7 @@ from manual.arrays import Array
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a derivation: what its probes showed, what it returned, and both compared with the reference."""
+    """One run of a derivation: what its probes were given, what it returned, and both compared with the reference."""
 
     recorder: Recorder
     answer: Answer
@@ -73,7 +73,7 @@ class Runner:
 
         Args:
             free: the names that are not fed back; None for all.
-            restored: the names whose arrays are restored if they were changed after they were shown.
+            restored: the names whose arrays are restored if they were modified after their probes.
             instead: values fed back instead of the reference's, by key, to trace their effect.
         """
 

@@ -17,7 +17,7 @@ class Fault:
 
     ``name`` is that of the probe or tensor, ``gate`` that of the block, if any. ``steps`` and ``rows`` say where it is
     wrong; they are empty if there is no such axis. ``worst`` is the worst element, indexed with the step first.
-    ``problem`` says why it could not be compared. ``file``, ``line`` and ``code`` locate the probe that showed it.
+    ``problem`` says why it could not be compared. ``file``, ``line`` and ``code`` locate the probe that recorded it.
     ``number`` and ``formula`` are those of its equation in ``manual/DERIVATION.md``, if it belongs to a cell.
     """
 

@@ -40,8 +40,8 @@ class Report:
         misplaced: probes that show a quantity other than the one they name.
         gradients_right: whether all outputs and gradients agree as the code runs.
         unused: probes whose result the code does not use.
-        changed: by name, the steps at which an array was changed after it was shown.
-        consequences: quantities that may differ only because of something not shown or not fed back.
+        changed: by name, the steps at which an array was modified in place after its probe.
+        consequences: quantities that may differ only because of something not recorded or not fed back.
         unrecorded: names that need a probe; an error in any of them would explain the consequences.
         unsteady: outputs and gradients that change when the derivation is called again.
         written: arguments that the derivation wrote to.

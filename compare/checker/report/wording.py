@@ -110,7 +110,7 @@ def _paragraphs(report: "Report") -> list[Text]:
         paragraphs.append(
             _paragraph(
                 f"{fault.title}: {_other_than_its_name(fault)}",
-                f"{right}: the probe shows another quantity, or the error cancels",
+                f"{right}: another quantity goes into the probe, or the error cancels",
                 _line(fault),
                 *_details(fault),
             )
@@ -176,7 +176,7 @@ def _of_faults(faults: list[Fault]) -> list[Text]:
 
 
 def _line(fault: Fault) -> str:
-    """Return the line of the probe that showed a fault."""
+    """Return the line of the probe that recorded a fault."""
     return f"{fault.file}:{fault.line}: {fault.code}" if fault.file else ""
 
 

@@ -203,7 +203,7 @@ def test_without_any_probe_the_report_says_that_all_may_be_consequences():
             {"x": (4, 3), "w": (4, 3)},
         )
 
-    words = "these may be consequences of one error: add probes to the code and to the reference"
+    words = "these may follow from one error: add probes to the code and to the reference"
     report = check(lambda d: 2 * d)
     assert names(report) == ["d_x", "d_w"]
     assert words in str(report)
