@@ -5,30 +5,42 @@ against autograd; ``probe`` marks its intermediates. ``compare/checker/README.md
 """
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
-
-from compare.checker.probe import probe
+from typing import TYPE_CHECKING, Any
 
 if sys.version_info >= (3, 11):  # noqa: UP036
     __version__ = "0.1.0"
 else:  # setuptools finds the version by running this file, so pip says it too
     raise ImportError("lstm-by-hand needs Python 3.11 or newer, this is " + sys.version.split()[0], name=__name__)
 
-#: The module of each public function, imported on first use because it imports torch.
+if TYPE_CHECKING:
+    from compare.cells.check import check_file
+    from compare.checker.check import assert_backward, assert_function, check_backward, check_function
+    from compare.checker.probe import probe
+
+#: The module of each public function, imported on first use because most import torch.
 _PLACES = {
     "assert_backward": "checker.check",
     "assert_function": "checker.check",
     "check_backward": "checker.check",
     "check_file": "cells.check",
     "check_function": "checker.check",
+    "probe": "checker.probe",
 }
 
 __all__ = ["assert_backward", "assert_function", "check_backward", "check_file", "check_function", "probe"]
 
 
+def __dir__() -> list[str]:
+    """Return the public names, for tab completion."""
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     """Import a public function."""
     if name not in _PLACES:
-        raise AttributeError(f"module 'compare' has no attribute {name!r}")
+        nearest = "".join(f", did you mean {match!r}?" for match in get_close_matches(name, __all__, n=1))
+        message = f"module 'compare' has no attribute {name!r}{nearest}"
+        raise AttributeError(message, name=name, obj=None)  # of no object, or Python suggests the same once more
     return getattr(import_module(f"compare.{_PLACES[name]}"), name)

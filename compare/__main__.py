@@ -1,6 +1,5 @@
 """``python -m compare``."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,15 +10,7 @@ if __name__ == "__main__":
         if not sys.flags.safe_path:
             sys.path.append(sys.path.pop(0))
         sys.path.insert(0, str(here))
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the caller, and the next file would take its place
-            setattr(sys, name, Path(os.devnull).open("r+"))  # noqa: SIM115 - until the end
 
-    from compare.cli import main
+    from compare.cli import program
 
-    status = main()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads on; the exit status still says what came out
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(status)
+    sys.exit(program("python -m compare"))

@@ -1,4 +1,4 @@
-"""The command line: ``python -m compare``.
+"""The command line: ``lstm-by-hand``, or ``python -m compare``.
 
 Only the module of the chosen command is imported, so that ``--help`` need not wait for torch.
 """
@@ -7,12 +7,15 @@ import argparse
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, NoReturn
 
-from compare.commands import AGREE, BAD_INPUT, COMMANDS, DISAGREE, FILE_ERROR, INTERNAL_ERROR, INTERRUPTED
+from compare import __version__
+from compare.commands import AGREE, BAD_INPUT, COMMANDS, DISAGREE, FILE_ERROR, GROUPS, INTERNAL_ERROR, INTERRUPTED
 from compare.disagreement import Disagreement
 
 DEFAULT = "train"
@@ -22,16 +25,24 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports an error on one line."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, but refuse ``--option=--``, which Python 3.11 takes for an option without a value."""
+        """Parse, but refuse ``--option=--``, which Python 3.11 takes for an option without a value, and name typos."""
         for argument in args:
             if argument.startswith("--") and argument.endswith("=--"):
                 self.error(f"argument {argument[:-3]}: expected a value, got '--'")
+            name, options = argument.partition("=")[0], self._option_string_actions
+            if name[:2] == "--" and not any(option.startswith(name) for option in options) and nearest(name, options):
+                self.error(f"unrecognized arguments: {name}{nearest(name, options)}")
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the arguments and exit."""
         print(f"{self.prog}: {message}", file=sys.stderr)
         sys.exit(BAD_INPUT)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return what to add to a message about an unknown name: the known one that was meant, or nothing."""
+    return "".join(f", did you mean {match!r}?" for match in get_close_matches(name, list(names), n=1))
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -45,11 +56,29 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def program(name: str = "lstm-by-hand") -> int:
+    """Run the command that this process was started with, and return the exit status.
+
+    Args:
+        name: what the program is called in its messages.
+    """
+    for stream in ("stdin", "stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the caller, and the next file would take its place
+            setattr(sys, stream, Path(os.devnull).open("r+"))  # noqa: SIM115 - until the end
+    status = main(name=name)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on; the exit status still says what came out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def main(arguments: list[str] | None = None, name: str = "python -m compare") -> int:
     """Run a command.
 
     Args:
-        arguments: what follows ``python -m compare``; ``sys.argv[1:]`` if None.
+        arguments: what follows the name of the program; ``sys.argv[1:]`` if None.
+        name: what the program is called in its messages.
 
     Returns:
         The exit status: 0 if the sides agree, 1 if they do not, 2 for bad input, 3 for an internal error, 4 if a file
@@ -64,31 +93,34 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # not every encoding has σ
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] in (["-h"], ["--help"]):
-        print(_help())
+        print(_help(name))
         return AGREE
-    name, *rest = given if given and not given[0].startswith("-") else [DEFAULT, *given]
+    if given == ["--version"]:
+        print(f"lstm-by-hand {__version__}")
+        return AGREE
+    chosen, *rest = given if given and not given[0].startswith("-") else [DEFAULT, *given]
     try:
-        if name not in COMMANDS:
-            nearest = "".join(f", did you mean {match!r}?" for match in get_close_matches(name, COMMANDS, n=1))
-            raise ValueError(f"expected one of the commands {', '.join(COMMANDS)}, got {name!r}{nearest}")
-        command = import_module(f"compare.commands.{name}")
-        parser = Parser(f"python -m compare {name}", formatter_class=HelpFormatter)
+        if chosen not in COMMANDS:
+            meant = nearest(chosen, COMMANDS)
+            raise ValueError(f"expected one of the commands {', '.join(COMMANDS)}, got {chosen!r}{meant}")
+        command = import_module(f"compare.commands.{chosen}")
+        parser = Parser(f"{name} {chosen}", formatter_class=HelpFormatter)
         command.arguments(parser)
         status: int = command.run(parser.parse_args(rest))
     except ValueError as error:
-        print(f"python -m compare: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
-        print(f"python -m compare: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return FILE_ERROR
     except Disagreement as verdict:
         print(f"DISAGREE: {verdict}")
         return DISAGREE
     except MemoryError as error:
-        print(f"python -m compare: out of memory: {error}", file=sys.stderr)
+        print(f"{name}: out of memory: {error}", file=sys.stderr)
         return INTERNAL_ERROR
     except KeyboardInterrupt:
-        print("python -m compare: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception:
         traceback.print_exc()
@@ -96,18 +128,10 @@ def main(arguments: list[str] | None = None) -> int:
     return status
 
 
-def _help() -> str:
+def _help(name: str) -> str:
     """List the commands."""
     width = max(map(len, COMMANDS)) + 2
-    return "\n".join(
-        [
-            "usage: python -m compare [COMMAND] [OPTION ...]",
-            "",
-            "Compare hand-derived recurrent layers with autograd.",
-            "",
-            "commands:",
-            *(f"  {name:<{width}}{summary}" for name, summary in COMMANDS.items()),
-            "",
-            f"Without a command it is {DEFAULT}. `python -m compare {DEFAULT} --help` lists its options.",
-        ]
-    )
+    lines = [f"usage: {name} [COMMAND] [OPTION ...]", "", "Is a backward pass that was derived by hand right?", ""]
+    for group, commands in GROUPS.items():
+        lines += [f"{group}:", *(f"  {command:<{width}}{summary}" for command, summary in commands.items()), ""]
+    return "\n".join([*lines, f"Without a command it is {DEFAULT}. `{name} COMMAND --help` lists a command's options."])

@@ -73,7 +73,25 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_the_wheel_has_every_file_of_the_packages(installed):
     assert files(installed) == files(ROOT)
-    assert {"manual/DERIVATION.md", "compare/published/audit.json", "compare/figures/faults.png"} <= files(installed)
+    assert {
+        "manual/DERIVATION.md",
+        "compare/published/audit.json",
+        "compare/figures/faults.png",
+        "manual/py.typed",
+    } <= files(installed)
+
+
+@pytest.mark.slow
+def test_the_program_runs_in_a_folder_with_a_module_of_that_name(installed, tmp_path):
+    """``python -m compare`` would run that module, whose exit status reads as a verdict."""
+    write(tmp_path / "wrong.py", "lstm", ("d_c_prev + d_h * o", "d_h * o"))
+    (tmp_path / "compare.py").write_text("print('not this one')")
+    done = subprocess.run(
+        [installed / "bin" / "lstm-by-hand", "check", "wrong.py"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "(L9) d_c" in done.stdout and "not this one" not in done.stdout
 
 
 @pytest.mark.slow

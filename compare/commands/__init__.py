@@ -8,18 +8,25 @@ A module has ``arguments(parser)``, which adds its arguments, and ``run(options)
 #: last two are those of a process that SIGINT or SIGTERM ends.
 AGREE, DISAGREE, BAD_INPUT, INTERNAL_ERROR, FILE_ERROR, UNDECIDED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 130, 143
 
-#: What each command does. Its module has its name.
-COMMANDS = {
-    "train": "train both sides on binary addition in lock-step (the default)",
-    "check": "find the wrong equation in a derivation of your own",
-    "new": "write a starter file for a derivation, to be filled in and checked",
-    "add": "add two numbers with the trained weights of a run",
-    "page": "write a page with a derivation, its code, its values and its errors, to look at",
-    "accuracy": "measure the rounding error of each side against long double",
-    "bench": "time the hand-derived layers against autograd and other frameworks",
-    "frameworks": "compare the hand-derived layers with those of every installed framework",
-    "convert": "carry the weights of a recurrent network from one framework to another",
-    "recipes": "list the published systems, or train one of them",
-    "audit": "check five published backward passes, and measure what their mistakes cost",
-    "kernels": "check four kernels, and measure what the published mLSTM backward pass leaves out",
+#: What each command does, in groups. Its module has its name.
+GROUPS = {
+    "check a derivation": {
+        "check": "find the wrong line in a derivation of your own",
+        "new": "write a starter file for a derivation, to be filled in and checked",
+        "page": "write a page with a derivation, its code, its values and its errors, to look at",
+    },
+    "prove that this one is right": {
+        "train": "train both sides on binary addition in lock-step (the default)",
+        "bench": "time the hand-derived layers against autograd and other frameworks",
+        "accuracy": "measure the rounding error of each side against long double",
+        "frameworks": "compare the hand-derived layers with those of every installed framework",
+        "convert": "carry the weights of a recurrent network from one framework to another",
+        "add": "add two numbers with the trained weights of a run",
+    },
+    "published write-ups": {
+        "recipes": "list the published systems, or train one of them",
+        "audit": "check five published backward passes, and measure what their mistakes cost",
+        "kernels": "check four kernels, and measure what the published mLSTM backward pass leaves out",
+    },
 }
+COMMANDS = {name: summary for commands in GROUPS.values() for name, summary in commands.items()}

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "and the worst error of each tensor, in ulps of its largest element. Exit status: 0, or 1 if a side is wrong "
         "by more than rounding; the long double results themselves are confirmed by equations of their own."
     )
-    parser.add_argument("--cell", choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
+    parser.add_argument("--cell", type=str.lower, choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
     parser.add_argument("--hidden-size", type=int, default=16, help="units, H")
     parser.add_argument("--batch-size", type=int, default=8, help="batch rows, B")
     parser.add_argument("--lengths", type=int, nargs="+", default=[8, 64, 512], help="numbers of time steps, T")

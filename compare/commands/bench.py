@@ -65,7 +65,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="one of your own too, as my.py:make: make(case, inputs) returns a function that does the work once and "
         "returns outputs and gradients, two dicts of arrays by name (see compare/benchmark/README.md)",
     )
-    parser.add_argument("--cells", nargs="+", choices=NAMES, default=NAMES, help="kinds of layer")
+    parser.add_argument("--cells", nargs="+", type=str.upper, choices=NAMES, default=NAMES, help="kinds of layer")
     parser.add_argument("--sizes", nargs="+", metavar="T,B,D,H", help="sizes of the layers, instead of the usual ones")
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "float64"), help="default: both")
     parser.add_argument("--threads", nargs="+", type=int, metavar="N", help="default: 1 and the number of cores")

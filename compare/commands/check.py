@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file, and what it is checked against."""
     parser.description = (
         "Compare the derivation in FILE with autograd twice: as it runs, and with the reference substituted at each "
-        "probe, so that only the wrong equations differ. `python -m compare new FILE` writes a file to start from. "
+        "probe, so that only the wrong equations differ. `lstm-by-hand new FILE` writes a file to start from. "
         "Exit status: 0 the derivation agrees, 1 it does not, 5 too much could not be judged, 2 bad input."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the derivation")

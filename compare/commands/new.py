@@ -12,11 +12,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the path of the file and what it derives."""
     parser.description = (
         "Write a starter file: a complete forward pass with probes, and a backward pass to be filled in. "
-        "`python -m compare check FILE` checks it."
+        "`lstm-by-hand check FILE` checks it."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to write; it must not exist yet")
     subject = parser.add_mutually_exclusive_group()
-    subject.add_argument("--cell", choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
+    subject.add_argument("--cell", type=str.lower, choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
     subject.add_argument(
         "--reference",
         action="store_true",
@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Copy the starter, or both."""
     starters = {options.file: CELLS[options.cell].starter}
-    check = f"python -m compare check {options.file}"
+    check = f"lstm-by-hand check {options.file}"
     if options.reference:
         reference = options.file.with_name(f"{options.file.stem}_reference.py")
         starters = {options.file: STARTERS / "derivation.py", reference: STARTERS / "derivation_reference.py"}
@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"cell: expected one with a starter, got {options.cell}")
     for path, starter in starters.items():
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x") as file:
                 file.write(starter.read_text())
         except OSError as error:

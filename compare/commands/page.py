@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "Write a page that shows each equation of a cell with its lines of code, its values on binary addition and its "
         "error against autograd. It is one file, and needs no network."
     )
-    parser.add_argument("--cell", choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
+    parser.add_argument("--cell", type=str.lower, choices=tuple(CELLS), default="lstm", help="kind of recurrent layer")
     parser.add_argument("--proj-size", type=int, default=0, metavar="P", help="project an LSTM's output to P units")
     parser.add_argument("--peepholes", action="store_true", help="let the gates of an LSTM see the cell")
     parser.add_argument("--coupled", action="store_true", help="couple the input and forget gates of an LSTM")

@@ -22,10 +22,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default = defaults[name]
         choices = CHOICES.get(name)
         kind: dict[str, Any] = (
-            {"action": "store_true"} if isinstance(default, bool) else {"type": type(default), "choices": choices}
+            {"action": "store_true"}
+            if isinstance(default, bool)
+            else {"type": str.lower if name == "cell" else type(default), "choices": choices}
         )
         # With a default of the parser's own, one could not tell which options were given, and a recipe allows few.
-        meaning = f"{meaning} (default: {default})"
+        meaning = meaning if default is False else f"{meaning} (default: {default})"
         parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=meaning, **kind)
 
     option("cell", "kind of recurrent layer")

@@ -74,7 +74,9 @@ class Settings:
             raise ValueError(f"device: expected cpu with against {self.against}, got {self.device}")
         missing = [module for module in OPPONENTS[self.against] if not find_spec(module)]
         if missing:
-            raise ValueError(f"against: {self.against} needs {', '.join(missing)}: pip install -e '.[frameworks]'")
+            raise ValueError(
+                f"against: {self.against} needs {', '.join(missing)}: pip install -c constraints.txt -e '.[frameworks]'"
+            )
         check_at_least(self, hidden_size=1, layers=1, bits=2, steps=1, batch_size=1, seed=0)
         check_at_most(self, hidden_size=4096, layers=64, bits=4096, steps=10**7, batch_size=1 << 16)
         directions = 1 + self.bidirectional

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import compare
 from compare.cli import main
-from compare.commands import COMMANDS
+from compare.commands import COMMANDS, GROUPS
 from compare.lockstep.settings import Settings
 from compare.lockstep.training import train
 
@@ -72,9 +73,11 @@ def test_disagreement_is_1(capsys):
         (["--optimizer", "lion"], "argument --optimizer: invalid choice: 'lion'"),
         (["--loss", "hinge"], "argument --loss: invalid choice: 'hinge'"),
         (["--dtype", "float16"], "argument --dtype: invalid choice: 'float16'"),
-        (["--speed", "9"], "unrecognized arguments: --speed 9"),
-        (["tran"], "expected one of the commands train, check, new, .*, got 'tran', did you mean 'train'\\?$"),
-        (["dance"], "expected one of the commands train, check, new, .*, got 'dance'$"),
+        (["--velocity", "9"], "unrecognized arguments: --velocity 9$"),
+        (["tran"], "expected one of the commands check, new, .*, got 'tran', did you mean 'train'\\?$"),
+        (["dance"], "expected one of the commands check, new, .*, got 'dance'$"),
+        (["--hiden-size=3"], "unrecognized arguments: --hiden-size, did you mean '--hidden-size'\\?$"),
+        (["convert", "a.npz", "--form", "keras"], "unrecognized arguments: --form, did you mean '--from'\\?$"),
         (["--verbose", "--quiet"], "argument --quiet: not allowed with argument --verbose"),
         (["--out"], "argument --out: expected one argument"),
         (["--layers", "1000000000"], "layers: expected "),
@@ -219,19 +222,37 @@ def test_help_shows_every_option_with_its_default(capsys):
     assert status("train", "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
     for name, value in asdict(Settings()).items():
-        assert re.search(rf"--{name.replace('_', '-')} [^(]*\(default: {re.escape(str(value))}\)", text), name
+        default = "" if value is False else rf" [^(]*\(default: {re.escape(str(value))}\)"
+        assert re.search(rf"--{name.replace('_', '-')}{default}", text), name
     assert re.search(r"--out DIR [^(]*\(default: runs/", text)
-    assert "(default: None)" not in text and "--quiet print only the verdict" in text
+    assert not re.search(r"default: (None|False)", text) and "--quiet print only the verdict" in text
     assert "Exit status: 0 the sides agree, 1 they do not, 2 bad input" in text
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_without_a_command_lists_the_commands_and_the_default(capsys, flag):
+def test_help_without_a_command_lists_the_commands_in_groups_and_the_default(capsys, flag):
     assert status(flag) == 0
     printed = capsys.readouterr().out
-    for name, summary in COMMANDS.items():
-        assert re.search(rf"^  {name} +{re.escape(summary)}$", printed, re.MULTILINE)
-    assert "Without a command it is train. `python -m compare train --help` lists its options." in printed
+    for group, commands in GROUPS.items():
+        (below,) = re.findall(rf"^{group}:\n((?:  .*\n)+)\n", printed, re.MULTILINE)
+        assert [line.split(maxsplit=1) for line in below.splitlines()] == [list(one) for one in commands.items()]
+    assert "Without a command it is train. `python -m compare COMMAND --help` lists a command's options." in printed
+
+
+def test_the_version(capsys):
+    assert status("--version") == 0
+    assert capsys.readouterr().out == f"lstm-by-hand {compare.__version__}\n"
+
+
+def test_a_cell_is_known_in_upper_and_lower_case_and_a_starter_s_folder_made(monkeypatch, tmp_path):
+    def only_look(experiment, advance, checkpoint, say):
+        raise SystemExit(17 if experiment.settings.cell == "gru" else 18)
+
+    monkeypatch.setattr("compare.commands.running.train", only_look)
+    assert status("--cell", "GRU") == 17
+    assert status("new", "sub/mine.py", "--cell", "Gru") == 0
+    assert "derived by hand" in (tmp_path / "sub" / "mine.py").read_text()
+    assert status("bench", "--cells", "lstm", "--sizes", "1") == 2  # which comes after the cells
 
 
 def test_what_an_encoding_lacks_is_replaced(monkeypatch):

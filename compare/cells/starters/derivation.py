@@ -1,7 +1,7 @@
 """A derivation of anything, here of a leaky integrator with a readout.
 
 Fill in each ``...`` in backward, or put your own forward and backward pass in place of these and your own reference in
-the other file. Then run ``python -m compare check FILE --reference FILE_reference.py:reference``.
+the other file. Then run ``lstm-by-hand check FILE --reference FILE_reference.py:reference``.
 
 T time steps, B batch rows, D units, O outputs:
 

@@ -1,4 +1,4 @@
-"""A GRU layer derived by hand. Fill in each ``...``, then run ``python -m compare check`` on this file.
+"""A GRU layer derived by hand. Fill in each ``...``, then run ``lstm-by-hand check`` on this file.
 
 ``p`` holds the weights as LAYOUT describes them, here one matrix per gate: weight_ih_r (D, H), weight_hh_r (H, H),
 bias_ih_r and bias_hh_r (H,) and so on. ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to

@@ -1,4 +1,4 @@
-"""An LSTM layer derived by hand. Fill in each ``...``, then run ``python -m compare check`` on this file.
+"""An LSTM layer derived by hand. Fill in each ``...``, then run ``lstm-by-hand check`` on this file.
 
 ``p`` holds the weights as LAYOUT describes them, here one matrix per gate: weight_ih_i (D, H), weight_hh_i (H, H),
 bias_i (H,) and so on. ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to continue

@@ -1,4 +1,4 @@
-"""An Elman RNN layer derived by hand. Fill in each ``...``, then run ``python -m compare check`` on this file.
+"""An Elman RNN layer derived by hand. Fill in each ``...``, then run ``lstm-by-hand check`` on this file.
 
 ``p`` holds the weights as LAYOUT describes them, here weight_ih (D, H), weight_hh (H, H) and bias (H,).
 ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to continue with. Probes are optional. The
