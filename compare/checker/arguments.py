@@ -50,6 +50,46 @@ def _value(name: str, value: Any, rng: np.random.Generator, scale: float) -> Any
     return value
 
 
+def shuffled(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Return other values of the same domain: floating-point arrays in another order, indices drawn again.
+
+    Truth values, and whole numbers in an order, stay: they may be masks, lengths or offsets.
+    """
+
+    def other(value: Any) -> Any:
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+            return value
+        flat = value.ravel()
+        if value.dtype.kind == "f":
+            return rng.permutation(flat).reshape(value.shape)
+        return value if (np.diff(flat) >= 0).all() else rng.choice(flat, value.shape)
+
+    return {name: other(value) for name, value in inputs.items()}
+
+
+def tied(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Return values with ties and zeros: in each row of an array with both signs, two that are equal and one zero."""
+
+    def other(value: Any) -> Any:
+        if not (isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim and value.shape[-1] > 2):
+            return value
+        if not ((value < 0).any() and (value > 0).any()):
+            return value
+        one, same, zero = rng.permutation(value.shape[-1])[:3]
+        value = value.copy()
+        value[..., same], value[..., zero] = value[..., one], 0
+        return value
+
+    return {name: other(value) for name, value in inputs.items()}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two draws of an input are the same."""
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return not isinstance(one, np.ndarray)
+
+
 def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(size, int) for size in value)
 

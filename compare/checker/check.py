@@ -132,11 +132,7 @@ def check_function(
             raise ValueError(
                 f"{name}: expected a tensor of real numbers, got a {type(value).__name__} of {value.dtype}"
             )
-    # Functions, so that a tuple is not taken for a shape.
-    given = {
-        name: partial(_unchanged, as_float64(value) if isinstance(value, torch.Tensor) else value)
-        for name, value in zip(names, like)
-    }
+    given = {name: partial(_drawn, value) for name, value in zip(names, inputs)}
     fixed = frozenset(
         n for n, is_float, wanted in zip(names, floating, asked) if is_float and any(asked) and not wanted
     )
@@ -195,8 +191,10 @@ def check_against(file: ModuleType, path: Path, where: Path, name: str, seed: in
     )
 
 
-def _unchanged(value: Any, rng: np.random.Generator) -> Any:
-    return value
+def _drawn(value: Any, rng: np.random.Generator) -> Any:
+    """Draw an argument if it is a function of a generator; return anything else as it is, a tuple as well."""
+    value = value(rng) if callable(value) else value
+    return as_float64(value) if isinstance(value, torch.Tensor) else value
 
 
 def _check_callable(**functions: Any) -> None:

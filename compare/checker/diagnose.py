@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from compare.checker.compare import Compared
+from compare.checker.contract import breaches
 from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
-from compare.checker.expected.rounding import eps
 from compare.checker.localise import Located, locate
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
 from compare.checker.report.report import Report, Size
+from compare.checker.rounding import eps
 from compare.checker.run import Runner
 from compare.checker.trials import Trial
 
@@ -66,15 +67,31 @@ def diagnose(subject: Subject) -> Report:
             something that cannot be compared. Exceptions raised by the derivation on the first trial propagate.
     """
     _check_standard(subject)
-    if subject.dtype in (None, "float64"):
-        return _diagnose(subject, subject.dtype or _dtype(subject))
-    exact = _more_exactly(subject, subject.dtype)
+    dtype = subject.dtype or _dtype(subject)
+    exact = _more_exactly(subject, dtype) if subject.dtype not in (None, "float64") else None
     if exact and not exact.agrees:
         return exact
-    report = _diagnose(subject, subject.dtype, proven=exact is not None)
+    report = _diagnose(subject, dtype, proven=exact is not None)
     if exact:
         report.left_out, report.not_judged = exact.left_out, exact.not_judged
+    if report.agrees and isinstance(subject.derivation, TorchFunction):
+        _check_contract(report, subject, subject.derivation, dtype, proven=exact is not None)
     return report
+
+
+def _check_contract(report: Report, subject: Subject, function: TorchFunction, dtype: str, proven: bool) -> None:
+    """Add to a report what a function breaks, or refuses, of what autograd may ask of it."""
+
+    def differing(called: TorchFunction, trial: Trial) -> list[str]:
+        run = _runner(replace(subject, derivation=called), trial, dtype, proven).run()
+        return [*run.wrong, *(name for name in run.answer.left_out if name not in report.left_out)]
+
+    trial, other, *_ = subject.trials(dtype)
+    for found in breaches(function, trial, other, differing):
+        if isinstance(found, str):
+            report.notes.append(found)
+        else:
+            report.broken.append(found)
 
 
 def _more_exactly(subject: Subject, dtype: str) -> Report | None:
@@ -110,6 +127,8 @@ def _diagnose(subject: Subject, dtype: str, proven: bool = False) -> Report:
     report = _report(subject, first, located)
     report.unsteady = unsteady
     for other in others:
+        if proven and other.tied:  # in a low precision there are more ties than these
+            continue
         _try(report, subject, _runner(subject, other, dtype, proven))
     return report
 

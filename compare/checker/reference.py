@@ -6,7 +6,7 @@ later changed in place still has the adjoint of the value that was recorded.
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
-from compare.checker.recorder import Key, Record, as_float64, step_and_value
+from compare.checker.recorder import Key, Record, as_float64, step_and_value, unheard
 from manual.arrays import Array, as_state, state_parts
 
 #: Changes a value or an adjoint as it passes through a probe, given its key.
@@ -184,8 +184,14 @@ class Autograd:
                 raise ValueError(f"reference: {name}: expected a tensor of real numbers, got {kind}")
         return {name: as_float64(tensor) for name, tensor in zip(names, returned)}
 
+    def other_leaves(self) -> list[Tensor]:
+        """Return the tensors that the outputs depend on and that are no argument, such as those of a closure."""
+        parameters, inputs, returned = self._forward(unheard, torch.float64, lambda array: array)
+        own = {id(value) for value in (*parameters.values(), *inputs.values())}
+        return [leaf for leaf in leaves(returned) if id(leaf) not in own]
+
     def _forward(
-        self, recorder: TensorRecorder, dtype: torch.dtype, perturb: Callable[[Array], Array]
+        self, recorder: Any, dtype: torch.dtype, perturb: Callable[[Array], Array]
     ) -> tuple[dict[str, Any], dict[str, Any], tuple[Tensor, ...]]:
         """Return the parameters and inputs as leaves, and the outputs."""
 
@@ -209,6 +215,19 @@ class Autograd:
         finally:
             torch.set_default_dtype(before)
         return parameters, inputs, tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+
+
+def leaves(outputs: Iterable[Any]) -> list[Tensor]:
+    """Return all leaves that require a gradient in the graph of some outputs."""
+    found, seen = [], set()
+    nodes = [value.grad_fn for value in outputs if isinstance(value, Tensor)]
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            found += [node.variable] if hasattr(node, "variable") else []
+            nodes += [before for before, _ in node.next_functions]
+    return found
 
 
 def _grad(leaf: Tensor) -> Array:

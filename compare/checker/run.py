@@ -3,18 +3,19 @@
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from compare.checker.accuracy import rounding_apart
 from compare.checker.compare import Compared, compare_run
-from compare.checker.derivations.problem import Answer, Derivation
+from compare.checker.derivations.problem import Answer, Derivation, Problem
 from compare.checker.expected import Expected
-from compare.checker.expected.accuracy import rounding_apart
-from compare.checker.expected.rounding import distance
 from compare.checker.notation import Notation
 from compare.checker.recorder import Key, Recorder, why_not_comparable
+from compare.checker.rounding import distance
 from compare.checker.trials import Trial
 from manual.arrays import Array
 
@@ -82,26 +83,33 @@ class Runner:
                 return None
             return instead.get(key, expected)
 
-        def solved(derivation: Derivation) -> tuple[Recorder, Answer]:
+        def solved(derivation: Derivation, problem: Problem) -> tuple[Recorder, Answer]:
             record, fed = self.expected.right.record, None if free is None else feedback
             recorder = Recorder(record, fed, self.ascending, self.skipped, restored)
-            return recorder, derivation.solve(self.trial.problem, recorder)
+            return recorder, derivation.solve(problem, recorder)
 
         def compared_now(recorder: Recorder, answer: Answer) -> list[Compared]:
             return compare_run(recorder, answer, self.expected, self.trial, self.notation)
 
         def in_single() -> list[Compared] | None:
             with suppress(Exception):  # it has no other precision
-                return compared_now(*solved(self.derivation.in_precision("float32")))  # type: ignore[attr-defined]
+                single = self.derivation.in_precision("float32")  # type: ignore[attr-defined]
+                return compared_now(*solved(single, self.trial.problem))
             return None
 
-        recorder, answer = solved(self.derivation)
+        def on_others(seed: int) -> list[Compared] | None:
+            with suppress(Exception):  # it takes no such values
+                return compared_now(*solved(self.derivation, self.trial.problem.perturbed(seed)))
+            return None
+
+        recorder, answer = solved(self.derivation, self.trial.problem)
         compared = compared_now(recorder, answer)
         if not self.expected.measured and not all(one.agrees for one in compared):
             self.expected.measure()  # as slow as several runs, and not needed where all agrees
             compared = compared_now(recorder, answer)
         if self.expected.dtype == "float64":
-            compared = rounding_apart(compared, self.expected.largest, in_single)
+            reruns = [partial(on_others, seed) for seed in range(2)]
+            compared = rounding_apart(compared, self.expected.largest, in_single, reruns)
         return Run(recorder, answer, compared)
 
     def attempt(self, **options: Any) -> Run | None:

@@ -2,8 +2,9 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from types import NoneType
 from typing import Any
@@ -32,7 +33,8 @@ class Trial:
     derivation's names and in its layout. ``axes`` holds the sizes of the step and row axes, by letter. ``rows_last``
     says that rows are the last axis, not the first after the steps. ``lacking`` holds pairs of an input and a letter
     whose axis it lacks, known from other sizes, even if its shape looks like it. ``large`` says that its values are
-    large, where a right derivation may lose digits or overflow.
+    large, where a right derivation may lose digits or overflow, ``tied`` that ties were made, where it may take another
+    side. ``on`` puts another problem to the reference.
     """
 
     label: str
@@ -42,14 +44,16 @@ class Trial:
     rows_last: bool = False
     lacking: frozenset[tuple[str, str]] = frozenset()
     large: bool = False
+    tied: bool = False
+    on: Callable[[Problem], Autograd] | None = None
 
 
 @dataclass(eq=False)
 class Trials:
     """The trials of a derivation, by dtype.
 
-    There is one for each size, one more with other values at the first size, and, if all inputs are drawn from a normal
-    distribution, one with large values.
+    There is one for each size, and at the first size one with other values, one with ties and zeros, and, if all inputs
+    are drawn from a normal distribution, one with large values.
 
     Args:
         reference: a torch function or module, or the class of a module.
@@ -85,11 +89,7 @@ class Trials:
         if self.seed < 0:
             raise ValueError(f"seed: expected at least 0, got {self.seed}")
         self._module = _module(self.reference)
-        sizes = arguments.sizes_of(self.inputs)
-        self._draws = [(size, 1.0, "") for size in sizes]
-        self._draws.append((sizes[0], 1.0, ", other values"))
-        if _is_drawn(sizes[0]):
-            self._draws.append((sizes[0], LARGE, ", large values"))
+        self._sizes = arguments.sizes_of(self.inputs)
 
     @cached_property
     def nested(self) -> Callable[[Mapping[str, Any]], Any] | None:
@@ -101,15 +101,49 @@ class Trials:
     def __call__(self, dtype: str) -> list[Trial]:
         """Draw all trials in one dtype; the values are the same in each."""
         found = []
-        for n, (size, scale, remark) in enumerate(self._draws):
-            trial = self._draw(size, scale, remark, np.random.default_rng(self.seed + n), dtype)
-            if scale == 1.0 or _is_finite(trial, dtype):  # where numbers are large, the reference itself may overflow
+        for n, size in enumerate(self._sizes):
+            rng = np.random.default_rng(self.seed + n)
+            found.append(self._draw(arguments.drawn(size, rng), rng, "", dtype))
+        first, further = found[0].problem.inputs, [self._other, self._large, self._tied]
+        for n, draw in enumerate(further, len(found)):
+            rng = np.random.default_rng(self.seed + n)
+            if trial := draw(first, rng, dtype):
                 found.append(trial)
         lacking = _lacking(found)
         return [replace(trial, lacking=lacking) for trial in found]
 
-    def _draw(self, size: Any, scale: float, remark: str, rng: np.random.Generator, dtype: str) -> Trial:
-        inputs = in_precision(arguments.drawn(size, rng, scale), dtype)
+    def _other(self, first: dict[str, Any], rng: np.random.Generator, dtype: str) -> Trial | None:
+        """Draw other values at the first size; what is given has its own values in another order."""
+        inputs = arguments.drawn(self._sizes[0], rng)
+        given = {name: value for name, value in inputs.items() if arguments.same(value, first[name])}
+        if not given:
+            return self._draw(inputs, rng, ", other values", dtype)
+        return self._attempt(inputs | arguments.shuffled(given, rng), rng, ", other values", dtype)
+
+    def _tied(self, first: dict[str, Any], rng: np.random.Generator, dtype: str) -> Trial | None:
+        """Draw values with ties and zeros."""
+        inputs = arguments.tied(first, rng)
+        unchanged = all(arguments.same(value, inputs[name]) for name, value in first.items())
+        trial = None if unchanged else self._attempt(inputs, rng, ", ties and zeros", dtype)
+        return replace(trial, tied=True) if trial else None
+
+    def _large(self, first: dict[str, Any], rng: np.random.Generator, dtype: str) -> Trial | None:
+        """Draw large values, if all inputs are shapes."""
+        if not _is_drawn(self._sizes[0]):
+            return None
+        inputs = arguments.drawn(self._sizes[0], rng, LARGE)
+        trial = self._attempt(inputs, rng, ", large values", dtype)
+        return replace(trial, large=True) if trial else None
+
+    def _attempt(self, inputs: dict[str, Any], rng: np.random.Generator, remark: str, dtype: str) -> Trial | None:
+        """Draw a trial on values that may be outside the domain; None if the reference raises or is not finite."""
+        with suppress(Exception):
+            trial = self._draw(inputs, rng, remark, dtype)
+            return trial if _is_finite(trial, dtype) else None
+        return None
+
+    def _draw(self, inputs: dict[str, Any], rng: np.random.Generator, remark: str, dtype: str) -> Trial:
+        inputs = in_precision(inputs, dtype)
         parameters = in_precision(flat(self._parameters(rng)), dtype)
         function = of_module(self._module) if self._module else of_function(self.reference, self.nested)
         reference = Autograd(function, Problem(parameters, inputs, {}, self.fixed))
@@ -120,7 +154,8 @@ class Trials:
         problem = Problem(parameters, inputs, d_outputs, self.fixed)
         axes = arguments.axes_of(self.axes, inputs)
         label = arguments.described(inputs, axes) + remark
-        return Trial(label, problem, Autograd(function, problem).run, axes, large=scale != 1.0)
+        on = partial(Autograd, function)
+        return Trial(label, problem, on(problem).run, axes, on=on)
 
     def _parameters(self, rng: np.random.Generator) -> Any:
         drawn: Arrays = {}

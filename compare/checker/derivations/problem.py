@@ -38,6 +38,20 @@ class Problem:
         d_outputs = in_precision(self.d_outputs, dtype)
         return Problem(in_precision(self.parameters, dtype), in_precision(self.inputs, dtype), d_outputs, self.fixed)
 
+    def perturbed(self, seed: int) -> "Problem":
+        """Return the problem with all floating-point numbers moved by some units in the last place."""
+        rng = np.random.default_rng(seed)
+
+        def moved(values: Mapping[str, Any]) -> dict[str, Any]:
+            return {
+                name: value * (1 + 4 * np.finfo(value.dtype).eps * rng.choice([-1, 1], value.shape)).astype(value.dtype)
+                if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+                else value
+                for name, value in values.items()
+            }
+
+        return Problem(moved(self.parameters), moved(self.inputs), moved(self.d_outputs), self.fixed)
+
 
 def in_precision(values: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """Round all floating-point arrays to a dtype; bfloat16, which NumPy lacks, becomes float32."""

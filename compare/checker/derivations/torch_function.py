@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,16 +17,40 @@ from compare.checker.recorder import Recorder, as_float64, unheard
 from manual.arrays import state_parts
 
 
+@dataclass(frozen=True)
+class Call:
+    """How the function is called.
+
+    Args:
+        inputs: lays an input out in memory, given a tensor of its values; None for the layout of the user's own.
+        d_outputs: the same for an incoming gradient.
+        only_output: the output that alone is used; "" for all.
+        between: the arguments of another forward pass before the backward pass.
+        twice: whether the backward pass runs twice on one graph; its second result counts.
+    """
+
+    inputs: Callable[[torch.Tensor], torch.Tensor] | None = None
+    d_outputs: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.contiguous
+    only_output: str = ""
+    between: Problem | None = None
+    twice: bool = False
+
+
 class TorchFunction:
     """A ``torch.autograd.Function``, or a function of tensors that applies one.
 
     Args:
         function: the class or the function.
-        like: the user's inputs: tensors determine dtype and device, anything else is passed unchanged.
+        like: the user's inputs: tensors determine dtype, device and layout, anything else is passed unchanged.
+        call: how it is called.
     """
 
-    def __init__(self, function: Any, like: list[Any]):
-        self.function, self.like = function, like
+    def __init__(self, function: Any, like: list[Any], call: Call | None = None):
+        self.function, self.like, self.call = function, like, call or Call()
+
+    def called(self, call: Call) -> "TorchFunction":
+        """Return the same function, called in another way."""
+        return TorchFunction(self.function, self.like, call)
 
     def in_precision(self, dtype: str) -> "TorchFunction":
         """Return the same function on tensors of another precision."""
@@ -34,7 +60,7 @@ class TorchFunction:
                 return value
             return value.detach().to(getattr(torch, dtype)).requires_grad_(value.requires_grad)
 
-        return TorchFunction(self.function, [cast(value) for value in self.like])
+        return TorchFunction(self.function, [cast(value) for value in self.like], self.call)
 
     def precisions(self, problem: Problem) -> set[str]:
         """Return the precisions in which it computes anything."""
@@ -48,19 +74,11 @@ class TorchFunction:
         Raises:
             ValueError: the function does not return a tensor for each output. Its exceptions propagate.
         """
-
-        def tensor(value: Any, like: Any) -> Any:
-            if not isinstance(like, torch.Tensor):
-                return copy.deepcopy(value)
-            made = torch.tensor(value).to(dtype=like.dtype, device=like.device)
-            return made.requires_grad_() if name in problem.differentiable else made
-
-        inputs = {}
-        for (name, value), like in zip(problem.inputs.items(), self.like, strict=True):
-            inputs[name] = tensor(value, like)
-        # Copies, because a function may write to its arguments, which it may not to leaves.
-        given = {n: v.clone() if isinstance(v, torch.Tensor) else v for n, v in inputs.items()}
-        leaves = {name: inputs[name] for name in problem.differentiable}
+        call, leaves = self.call, self._leaves(problem)
+        inputs = leaves | {n: copy.deepcopy(v) for n, v in problem.inputs.items() if n not in leaves}
+        inputs = {name: inputs[name] for name in problem.inputs}
+        given = self._given(inputs)
+        wanted = {n: v for n, v in leaves.items() if v.requires_grad}
         misshapen: Arrays = {}
         function = _lenient(self.function, given, misshapen) if isinstance(self.function, type) else self.function
         with listening(probe or unheard), torch.enable_grad():
@@ -70,16 +88,20 @@ class TorchFunction:
                 got = ", ".join(type(value).__name__ for value in returned)
                 raise ValueError(f"function: expected a tensor for each of {', '.join(names)}, got {got}")
             outputs = {name: as_float64(value) for name, value in zip(names, returned)}
-            pairs = [
-                (value, torch.tensor(problem.d_outputs[name]).to(value))
+            incoming = {
+                name: call.d_outputs(torch.tensor(problem.d_outputs[name]).to(value))
                 for name, value in zip(names, returned)
-                if value.requires_grad
-            ]
+                if value.requires_grad and call.only_output in ("", name)
+            }
+            pairs = [(value, incoming[name]) for name, value in zip(names, returned) if name in incoming]
             if probe:
                 probe.restore()
-            found = _backward(pairs, leaves) | misshapen
+            if call.between:
+                with listening(unheard):
+                    self.forward(call.between)
+            found = _backward(pairs, wanted, call.twice) | misshapen
         for name, like in zip(problem.inputs, self.like):
-            if name in leaves and name not in found and like.requires_grad:
+            if name in wanted and name not in found and like.requires_grad:
                 found[name] = np.zeros(tuple(like.shape))  # as torch reads None where a gradient is required
         changed = [
             name
@@ -88,8 +110,75 @@ class TorchFunction:
             and not any(now is value for value in returned)  # declared by mark_dirty
             and not torch.equal(now.detach().nan_to_num(), inputs[name].detach().nan_to_num())
         ]
-        left_out = [f"d_{name}" for name in leaves if name not in found]
+        changed += [
+            f"d_{name}"
+            for name, d in incoming.items()
+            if not torch.equal(d, torch.tensor(problem.d_outputs[name]).to(d))
+        ]
+        left_out = [f"d_{name}" for name in problem.differentiable if name not in found]
         return Answer(outputs, found, {}, tuple(left_out), tuple(changed))
+
+    def forward(self, problem: Problem) -> Any:
+        """Run the forward pass alone."""
+        function: Any = self.function
+        function = function.apply if isinstance(function, type) else function  # type: ignore[attr-defined]
+        return function(*self.arguments(problem).values())
+
+    def arguments(self, problem: Problem) -> dict[str, Any]:
+        """Return fresh arguments of the function."""
+        leaves = self._leaves(problem)
+        return self._given({name: leaves.get(name, value) for name, value in problem.inputs.items()})
+
+    def _leaves(self, problem: Problem) -> dict[str, torch.Tensor]:
+        """Return a fresh tensor for each input that is one."""
+        leaves = {}
+        for (name, value), like in zip(problem.inputs.items(), self.like, strict=True):
+            if isinstance(like, torch.Tensor):
+                leaves[name] = torch.tensor(value).to(dtype=like.dtype, device=like.device)
+                if name in problem.differentiable:
+                    leaves[name].requires_grad_()
+        return leaves
+
+    def _given(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return copies of the leaves as the call lays them out: a function may write to these, but not to leaves."""
+        given = {}
+        for (name, value), like in zip(inputs.items(), self.like):
+            if isinstance(value, torch.Tensor):
+                layout = self.call.inputs or partial(_laid_out_like, like=like)
+                laid = layout(value.detach())
+                value = _Laid.apply(value, layout) if _overlaps(laid) else laid.copy_(value)  # type: ignore[no-untyped-call]
+            given[name] = value
+        return given
+
+
+def _laid_out_like(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return the values in the strides and at the offset of another tensor, if they fit."""
+    if like.is_contiguous() and not like.storage_offset():
+        return value.clone()
+    first = value[tuple(slice(0, 1) if step == 0 else slice(None) for step in like.stride())]
+    if not torch.equal(first.expand(value.shape), value):  # other values are not the same along an expanded axis
+        return value.clone()
+    steps = zip(like.shape, like.stride())
+    base = value.new_zeros(like.storage_offset() + 1 + sum((size - 1) * step for size, step in steps))
+    laid = base.as_strided(first.shape, like.stride(), like.storage_offset())
+    return laid.copy_(first).expand(value.shape)
+
+
+def _overlaps(value: torch.Tensor) -> bool:
+    return any(step == 0 and size > 1 for size, step in zip(value.shape, value.stride()))
+
+
+class _Laid(torch.autograd.Function):
+    """The identity, with another layout of what it returns."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor, layout: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        ctx.set_materialize_grads(False)
+        return layout(value)
+
+    @staticmethod
+    def backward(ctx: Any, d_value: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return d_value, None
 
 
 class _Precisions(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -130,10 +219,13 @@ def _lenient(function: Any, given: Mapping[str, Any], misshapen: Arrays) -> Call
     return type(function.__name__, (function,), {"backward": staticmethod(backward)}).apply  # type: ignore[attr-defined]
 
 
-def _backward(pairs: list[tuple[Any, Any]], leaves: Mapping[str, Any]) -> Arrays:
+def _backward(pairs: list[tuple[Any, Any]], leaves: Mapping[str, Any], twice: bool) -> Arrays:
     """Return the gradients of the leaves that have one, given (output, incoming gradient) pairs."""
-    if not pairs:
+    if not pairs or not leaves:
         return {}
     outputs, d_outputs = zip(*pairs)
+    if twice:
+        with listening(unheard):
+            torch.autograd.grad(outputs, list(leaves.values()), d_outputs, allow_unused=True, retain_graph=True)
     found = torch.autograd.grad(outputs, list(leaves.values()), d_outputs, allow_unused=True)
     return {name: as_float64(d) for name, d in zip(leaves, found) if d is not None}

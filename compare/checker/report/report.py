@@ -10,6 +10,7 @@ from rich.text import Text
 
 from compare.agreement import Difference
 from compare.checker.compare import Compared
+from compare.checker.contract import Breach
 from compare.checker.notation import Notation
 from compare.checker.report import picture, wording
 from compare.checker.report.fault import Fault, finite
@@ -47,6 +48,7 @@ class Report:
         written: arguments that the derivation wrote to.
         left_out: gradients that were not derived.
         gradients_compared: whether the derivation returned any gradient.
+        broken: what a function whose gradients are right breaks of the contract with autograd.
         less_accurate: by name, by how much a quantity that is right is less accurate than autograd.
         aside: by name, how many elements took another side of a branch than the reference.
         not_judged: by name, on how many trials rounding moved too much of a quantity too far for a judgement.
@@ -73,6 +75,7 @@ class Report:
     written: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     gradients_compared: bool = True
+    broken: list[Breach] = field(default_factory=list)
     less_accurate: dict[str, float] = field(default_factory=dict)
     aside: dict[str, int] = field(default_factory=dict)
     not_judged: dict[str, int] = field(default_factory=dict)
@@ -138,6 +141,7 @@ class Report:
             "not judged": self.undecided,
         }
         kinds = [kind for kind, there in found.items() if there]
+        kinds += dict.fromkeys(breach.kind for breach in self.broken)
         if self.unsteady:
             kinds = [kind for kind in kinds if kind in ("unsteady", "arguments changed")]
         return kinds or ["agree"]
@@ -180,6 +184,7 @@ class Report:
             "unsteady": self.unsteady,
             "arguments_changed": list(self.written),
             "left_out": list(self.left_out),
+            "broken": [vars(breach) for breach in self.broken],
             "less_accurate": self.less_accurate,
             "set_aside": self.aside,
             "not_judged": self.undecided,

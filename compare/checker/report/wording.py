@@ -79,6 +79,7 @@ def _headlines(report: "Report") -> list[str]:
         "nothing compared": "no gradient was compared",
         "not judged": f"rounding moves too much of it too far for a judgement: {', '.join(report.undecided)}",
     }
+    words |= {breach.kind: f"the gradients are right, but {breach.title}" for breach in report.broken}
     kinds = report.kinds
     if len(kinds) > 1:
         kinds = [kind for kind in kinds if kind != "size"]
@@ -117,6 +118,7 @@ def _paragraphs(report: "Report") -> list[Text]:
         )
     if report.consequences and not report.unused:
         paragraphs.append(_of_consequences(report))
+    paragraphs += [_paragraph(breach.title, breach.call, breach.fix) for breach in report.broken]
     if report.writes:
         paragraphs.append(
             _paragraph(

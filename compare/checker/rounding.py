@@ -64,12 +64,14 @@ class Rule:
         k: below double precision, the permitted error as a multiple of autograd's own.
         tolerance: the largest relative error that always passes in double precision.
         typical: the scale of the other quantities of the same kind.
+        tied: whether elements on a branch may have values that no run shows, since many branches meet.
     """
 
     dtype: str
     k: float
     tolerance: float
     typical: float
+    tied: bool = False
 
     @property
     def eps(self) -> float:
@@ -184,12 +186,14 @@ def _judge(actual: Array, right: Array, runs: Runs, rule: Rule) -> _Part:
     unjudged = differs & ~jumps & (far <= allowed) & (allowed > COARSE * scale) & (usual < largest)
     aside = np.zeros(right.shape, bool)
     if jumps.any():
-        taken, unclear = _sides(actual, right, [*runs.near, *runs.wide], allowed, np.sqrt(rule.eps) * wide)
+        taken, unclear = _sides(actual, right, [*runs.near, *runs.wide], allowed, np.sqrt(rule.eps) * wide, rule.tied)
         aside, unjudged = jumps & differs & taken, unjudged | (jumps & differs & unclear)
     return _Part(scale, np.where(aside | unjudged, np.maximum(allowed, far), allowed), aside, unjudged)
 
 
-def _sides(actual: Array, right: Array, runs: list[Array], allowed: Array, grain: Array) -> tuple[Array, Array]:
+def _sides(
+    actual: Array, right: Array, runs: list[Array], allowed: Array, grain: Array, tied: bool
+) -> tuple[Array, Array]:
     """Return where an element has a value that a run of the reference has, and where it may be yet another.
 
     Several branches that meet in one element make more values than the runs show. Where they show more than two, the
@@ -199,7 +203,7 @@ def _sides(actual: Array, right: Array, runs: list[Array], allowed: Array, grain
     same = np.maximum(allowed, grain)
     taken = (np.abs(values - actual) <= same).any(axis=0)
     low, high = values.min(axis=0), values.max(axis=0)
-    several = ((values > low + same) & (values < high - same)).any(axis=0)
+    several = tied | ((values > low + same) & (values < high - same)).any(axis=0)
     width = high - low
     return taken, ~taken & several & (actual >= low - width) & (actual <= high + width)
 

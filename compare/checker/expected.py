@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from compare.agreement import TOLERANCES
-from compare.checker.expected.perturbation import Perturbation, perturbed
-from compare.checker.expected.rounding import WIDER, Rule, Runs, eps, largest_magnitude
+from compare.checker.perturbation import Perturbation, perturbed
 from compare.checker.reference import Reference, check_finite
+from compare.checker.rounding import WIDER, Rule, Runs, eps, largest_magnitude
 from compare.checker.trials import Trial
 from manual.arrays import Array
 
 #: By how many units the operations are perturbed in each run, by seed. With the signs reversed, a branch is taken the
 #: other way.
-PERTURBED_RUNS = ((0, 1), (0, -1), (0, WIDER), (1, 1), (1, -1), (1, WIDER))
+PERTURBED_RUNS = ((0, 1), (0, -1), (0, WIDER), (0, -WIDER), (1, WIDER), (1, -WIDER))
 
 #: Returns a quantity of a run of the reference, as one array for each step.
 Pick = Callable[[Reference], list[Array]]
@@ -39,13 +39,15 @@ class Expected:
     def __init__(self, trial: Trial, dtype: str, k: float, tolerance: float | None, proven: bool = False):
         self.trial, self.dtype, self.k, self.proven = trial, dtype, k, proven
         self.tolerance = TOLERANCES["float64"] if tolerance is None else tolerance
+        if trial.tied:  # these are drawn to show another branch, not another digit
+            self.tolerance = max(self.tolerance, float(np.sqrt(eps("float64"))))
         self.right = trial.reference()
         check_finite(self.right)
         record, answer = self.right.record, self.right.answer
         values = [*(a for (name, _), a in record.items() if not name.startswith("d_")), *answer.outputs.values()]
         adjoints = [a for (name, _), a in record.items() if name.startswith("d_")]
         adjoints += [*answer.d_inputs.values(), *answer.gradients.values()]
-        self._rules = [Rule(dtype, k, self.tolerance, _typical(arrays)) for arrays in (values, adjoints)]
+        self._rules = [Rule(dtype, k, self.tolerance, _typical(arrays), trial.tied) for arrays in (values, adjoints)]
         #: The largest magnitude of all adjoints.
         self.largest = max(map(largest_magnitude, adjoints), default=0.0)
         self._own = None if dtype == "float64" else trial.reference(dtype=getattr(torch, dtype))

@@ -78,7 +78,7 @@ def test_one_of_several_sizes_may_be_the_only_one_that_differs():
         inputs = sizes
 
     report = Several.check(cut)
-    assert [size.agrees for size in report.sizes] == [True, True, False, True, True]
+    assert [size.agrees for size in report.sizes] == [True, True, False, True, True, True]
     assert {(fault.name, fault.steps) for fault in report.faults} == {("d_c", (0, 1)), ("d_c_0", ())}
 
 
@@ -161,7 +161,7 @@ def test_large_values_are_left_out_where_the_reference_overflows(dtype):
         lambda x: (inner(x), x), lambda x, d: d * inner(x) * slope(x), outer, {"x": (40,)}, dtype=dtype
     )
     assert report.agrees, str(report)
-    assert len(report.sizes) == 2
+    assert not any("large" in size.label for size in report.sizes)
 
 
 def test_one_gradient_in_a_lower_precision_than_the_rest_is_noted():
@@ -194,7 +194,7 @@ def test_where_torch_approximates_softplus_an_exact_one_agrees():
 
     report = check_backward(forward, backward, reference, {"x": (40, 5)})
     assert report.agrees, str(report)
-    assert len(report.sizes) == 3
+    assert any("large" in size.label for size in report.sizes)
     worse = check_backward(lambda x: forward(x * (1 + 1e-9)), backward, reference, {"x": (40, 5)})
     assert not worse.agrees
 

@@ -80,5 +80,10 @@ class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def perturbed(array: Any, size: float, rng: np.random.Generator) -> Any:
-    """Return an array of floating-point numbers with each element moved by a share of its value, up or down."""
-    return array * (1 + size * rng.choice([-1, 1], array.shape))
+    """Return an array with each element moved by one to two times a share of its value, zeros by one of the largest.
+
+    No two are moved alike, so that ties break.
+    """
+    most = np.abs(array).max(initial=0)
+    moved = size * rng.choice([-1, 1], array.shape) * rng.uniform(1, 2, array.shape)
+    return array + moved * np.where(array == 0, most, array)

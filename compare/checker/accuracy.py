@@ -1,0 +1,73 @@
+"""Tell a right derivation that loses digits from a wrong one: a mistake is no rounding, and does not grow with it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from compare.checker.compare import Compared
+from compare.checker.rounding import NEARLY_NOTHING, distance, eps
+from manual.arrays import Array
+
+#: By how much larger the error may be than further runs suggest.
+MARGIN = 50
+
+#: Compares the same run again, in single precision or with perturbed arguments; None if the derivation does not run so.
+Rerun = Callable[[], list[Compared] | None]
+
+
+def rounding_apart(
+    compared: list[Compared], largest: float, in_single: Rerun, perturbed: Sequence[Rerun]
+) -> list[Compared]:
+    """Pass quantities that are wrong in double precision, but only by rounding, as less accurate.
+
+    Their error is at most half of the digits. In single precision it is as much larger as the unit in the last place
+    is, or in double precision it is another where the arguments differ by a few units.
+
+    Args:
+        compared: the quantities of a run in double precision.
+        largest: the largest magnitude of all adjoints.
+        in_single: the same run in single precision.
+        perturbed: the same run on arguments that differ by a few units in the last place.
+    """
+
+    def may_be_rounding(one: Compared) -> bool:
+        if one.agrees or one.problem or one.missing:
+            return False
+        most = max(np.sqrt(eps("float64")) * one.scales.max(), NEARLY_NOTHING * largest)
+        return all((far <= np.maximum(most, allowed)).all() for far, allowed in zip(_errors(one), one.allowed))
+
+    if not any(map(may_be_rounding, compared)):
+        return compared
+    single = {one.label: one for one in in_single() or []}
+    others = [{one.label: one for one in rerun() or []} for rerun in perturbed]
+
+    def judged(one: Compared) -> Compared:
+        if not may_be_rounding(one):
+            return one
+        share = eps("float64") / eps("float32")
+        noise = [share * far.max(initial=0) for far in _errors(single[one.label])] if one.label in single else []
+        moves = [
+            [np.abs(a - b) for a, b in zip(one.actual, other[one.label].actual)]
+            for other in others
+            if one.label in other
+        ]
+        return _less_accurate(one, noise) or _less_accurate(one, [np.max(by, axis=0) for by in zip(*moves)]) or one
+
+    return [judged(one) for one in compared]
+
+
+def _less_accurate(one: Compared, noise: list[Array]) -> Compared | None:
+    """Return the quantity as right but less accurate, if the noise of each part explains its errors."""
+    if len(noise) != len(one.actual):
+        return None
+    allowed = [np.maximum(most, MARGIN * np.maximum(n, np.median(n))) for most, n in zip(one.allowed, noise)]
+    if any((far > most).any() for far, most in zip(_errors(one), allowed)):
+        return None
+    with np.errstate(divide="ignore"):
+        times = float((one.errors / one.limits).max())
+    return replace(one, allowed=tuple(allowed), limits=np.maximum(one.limits, one.errors), less_accurate=times)
+
+
+def _errors(one: Compared) -> Iterator[Array]:
+    return map(distance, one.actual, one.right)

@@ -1,0 +1,233 @@
+"""What autograd may ask of a ``torch.autograd.Function`` beyond right gradients: each a call with a right answer."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from compare.checker.derivations.torch_function import Call, TorchFunction
+from compare.checker.reference import check_finite, leaves
+from compare.checker.trials import Trial
+from manual.arrays import state_parts
+
+#: Runs the function on a trial and returns the names of what differs from the reference there.
+Differing = Callable[[TorchFunction, Trial], list[str]]
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A part of the contract that a function breaks: its kind, what happens, the call that does it, and the remedy."""
+
+    kind: str
+    title: str
+    call: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A part of the contract: how a function is called, on which trial, and what is wrong where it does not agree.
+
+    ``call`` shows it in code. ``refusable`` says that a clear error in its place is right.
+    """
+
+    kind: str
+    title: str
+    call: str
+    fix: str
+    function: TorchFunction
+    trial: Trial
+    refusable: bool = False
+
+
+def breaches(function: TorchFunction, trial: Trial, other: Trial, differing: Differing) -> list[Breach | str]:
+    """Check the contract of a function whose gradients are right.
+
+    Args:
+        function: the function.
+        trial: a problem, with the reference, on which it agrees.
+        other: another one with values of the same sizes.
+        differing: runs a function on a trial and compares.
+
+    Returns:
+        What it breaks, the first of each kind, and in words what it refuses with a clear error.
+    """
+    if written := _written(function, trial):
+        return [written]  # which other calls show, too
+    found: dict[str, Breach | str] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as of the mean of nothing
+        for breach in (*_hidden_leaves(function, trial), *_custom_operator(function, trial)):
+            found.setdefault(breach.kind, breach)
+        for demand in (*_strides(function, trial), *_graph(function, trial, other), *_parts(function, trial)):
+            if demand.kind not in found and (result := _answered(demand, differing)):
+                found[demand.kind] = result
+    return [*found.values()]
+
+
+def _answered(demand: Demand, differing: Differing) -> Breach | str:
+    """Return how the function breaks a demand, in words how it refuses it, or "" if it meets it."""
+    try:
+        wrong = ", ".join(differing(demand.function, demand.trial))
+        plain = demand.function.called(Call())
+        if wrong and demand.function.call != plain.call and differing(plain, demand.trial):
+            return ""  # it is the values, not the call
+    except Exception as error:
+        message = str(error).strip().partition("\n")[0]
+        clear = isinstance(error, ValueError) or (
+            re.search("contiguous|stride|single memory location", message) and "setStorage" not in message
+        )
+        if demand.refusable and clear:
+            return f"Refuses {demand.title}, with a clear error: {message}"
+        wrong = f"{type(error).__name__}: {message}"
+    return Breach(demand.kind, f"{demand.title}: {wrong}", demand.call, demand.fix) if wrong else ""
+
+
+def _strides(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
+    """Yield calls with other layouts in memory of the incoming gradient and of the inputs."""
+    first = _output(trial)
+    fix = "compute with strides, or call .contiguous() on what a kernel reads"
+    for layout, how in ((transposed, f"d_{first}.mT.contiguous().mT"), (stepped, f"d_{first}[..., ::2]")):
+        call = f"{first}.backward({how})"
+        yield Demand(
+            "incoming strides", "an incoming gradient with other strides", call, fix,
+            function.called(Call(d_outputs=layout)), trial, True,
+        )  # fmt: skip
+    ones = {name: np.full_like(d, 0.75) for name, d in trial.problem.d_outputs.items()}
+    yield Demand(
+        "expanded incoming", "an incoming gradient that is expanded from one number, as sum gives it",
+        f"{first}.sum().backward()", fix,
+        function.called(Call(d_outputs=expanded)), _with(trial, d_outputs=ones), True,
+    )  # fmt: skip
+    for layout, how in ((transposed, "x.mT.contiguous().mT"), (stepped, "x[..., 1::2]")):
+        yield Demand(
+            "input strides", "inputs with other strides", f"f({how})", fix,
+            function.called(Call(inputs=layout)), trial, True,
+        )  # fmt: skip
+    arrays = trial.problem.inputs
+    same = {n: np.repeat(a[:1], len(a), axis=0) if _is_array(a) else a for n, a in arrays.items()}
+    yield Demand(
+        "expanded input", "inputs that are expanded", "f(x[:1].expand_as(x))", fix,
+        function.called(Call(inputs=expanded)), _with(trial, inputs=same), True,
+    )  # fmt: skip
+
+
+def _graph(function: TorchFunction, trial: Trial, other: Trial) -> Iterator[Demand]:
+    """Yield calls in another order: backward twice, and another forward pass before it."""
+    yield Demand(
+        "second backward", "a second backward pass on the same graph",
+        "torch.autograd.grad(y, x, d_y, retain_graph=True), twice",
+        "write into no saved tensor, and take nothing off the context",
+        function.called(Call(twice=True)), trial,
+    )  # fmt: skip
+    yield Demand(
+        "another forward", "another forward pass before the backward pass",
+        "y = f(x); f(other); y.backward(d_y)", "keep what backward needs on ctx, never on the class or in a buffer",
+        function.called(Call(between=other.problem)), trial,
+    )  # fmt: skip
+
+
+def _parts(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
+    """Yield calls in which one input requires a gradient, in which one output is used, and with no rows."""
+    inputs, outputs = trial.problem.differentiable, list(trial.problem.d_outputs)
+    for name in inputs if len(inputs) > 1 else []:
+        fixed = frozenset(inputs) - {name} | trial.problem.fixed
+        yield Demand(
+            "one input", f"only {name} requiring a gradient", f"f(…) with {name}.requires_grad alone",
+            "compute what ctx.needs_input_grad asks for, each by itself",
+            function, _with(trial, fixed=fixed),
+        )  # fmt: skip
+    for name in outputs if len(outputs) > 1 else []:
+        d_outputs = {n: d if n == name else np.zeros_like(d) for n, d in trial.problem.d_outputs.items()}
+        yield Demand(
+            "one output", f"only {name} used", f"{name}.backward(d_{name})",
+            "take None, or zeros, for the incoming gradients of outputs that are not used",
+            function.called(Call(only_output=name)), _with(trial, d_outputs=d_outputs),
+        )  # fmt: skip
+    rows = next((len(a) for a in trial.problem.inputs.values() if _is_array(a)), 0)
+    none = {n: a[:0] if _is_array(a) and len(a) == rows else a for n, a in trial.problem.inputs.items()}
+    with suppress(Exception):  # the reference takes no empty input
+        empty = _with(trial, inputs=none)
+        assert empty.on
+        d_outputs = {n: np.zeros(a.shape) for n, a in empty.on(empty.problem).outputs(tuple(outputs)).items()}
+        empty = _with(empty, d_outputs=d_outputs)
+        check_finite(empty.reference())
+        yield Demand(
+            "no rows", "inputs without rows", "f(x[:0])", "return empty gradients, and zeros for parameters",
+            function, empty, True,
+        )  # fmt: skip
+
+
+def _hidden_leaves(function: TorchFunction, trial: Trial) -> Iterator[Breach]:
+    """Yield tensors that are no argument, such as a module's parameters, and get a gradient from the reference only."""
+    with torch.enable_grad():
+        theirs = trial.on(trial.problem).other_leaves() if trial.on else []
+        ours = {id(leaf) for leaf in leaves(state_parts(function.forward(trial.problem)))} if theirs else set()
+    for leaf in theirs:
+        if id(leaf) not in ours:
+            yield Breach(
+                "hidden leaf", f"the gradient of a tensor of shape {tuple(leaf.shape)} that is no argument is lost",
+                f"{_output(trial)}.backward(…) leaves its .grad as it was", "pass it to apply as an argument",
+            )  # fmt: skip
+
+
+def _written(function: TorchFunction, trial: Trial) -> Breach | None:
+    """Return the incoming gradients that the backward pass writes to, which autograd may need elsewhere."""
+    names = [name for name in function.solve(trial.problem, None).changed if name.startswith("d_")]
+    title = f"the incoming gradient {', '.join(names)} is written to"
+    call = f"torch.autograd.grad(…, {', '.join(names)}) changes it"
+    return Breach("incoming written", title, call, "compute into a new tensor") if names else None
+
+
+def _custom_operator(function: TorchFunction, trial: Trial) -> Iterator[Breach]:
+    """Yield what ``torch.library.opcheck`` finds in a custom operator."""
+    operator = getattr(function.function, "_opoverload", function.function)
+    if not isinstance(operator, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
+        return
+    results = torch.library.opcheck(operator, tuple(function.arguments(trial.problem).values()), raise_exception=False)
+    for test, result in results.items():
+        if result != "SUCCESS":
+            yield Breach(
+                "custom operator", f"opcheck's {test} fails: {str(result).strip().partition(chr(10))[0]}",
+                f"torch.library.opcheck(op, args, test_utils={test!r})", "see torch.library.opcheck",
+            )  # fmt: skip
+
+
+def _with(trial: Trial, **changes: Any) -> Trial:
+    """Return a trial of a problem with some parts changed."""
+    problem = replace(trial.problem, **changes)
+    assert trial.on, "only trials of a function have demands"
+    return replace(trial, problem=problem, reference=trial.on(problem).run)
+
+
+def _output(trial: Trial) -> str:
+    return next(iter(trial.problem.d_outputs))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim > 0
+
+
+def transposed(value: torch.Tensor) -> torch.Tensor:
+    """Lay a tensor out with its last two axes exchanged in memory."""
+    return value.mT.contiguous().mT if value.ndim > 1 else stepped(value)
+
+
+def stepped(value: torch.Tensor) -> torch.Tensor:
+    """Lay a tensor out as every second element of a longer one, from the second on."""
+    if not value.ndim:
+        return value.clone()
+    longer = value.new_zeros((*value.shape[:-1], 2 * value.shape[-1]))
+    return longer[..., 1::2].copy_(value)
+
+
+def expanded(value: torch.Tensor) -> torch.Tensor:
+    """Lay a tensor out as its first row, expanded, or as its first element where all are the same."""
+    if value.numel() and bool((value == value.flatten()[0]).all()):
+        return value.flatten()[0].clone().expand(value.shape)
+    return value[:1].clone().expand(value.shape) if value.ndim and len(value) else value.clone()
