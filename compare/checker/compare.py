@@ -9,10 +9,10 @@ import numpy as np
 from compare.agreement import Difference
 from compare.checker.derivations.problem import Answer
 from compare.checker.expected import Expected, Pick
+from compare.checker.expected.rounding import Judged, Runs, distance, fewest_digits, judge, worst_element
 from compare.checker.notation import Notation
 from compare.checker.recorder import Place, Recorded, Recorder, why_not_comparable
 from compare.checker.reference import Reference
-from compare.checker.rounding import Judged, Runs, distance, fewest_digits, judge, worst_element
 from compare.checker.trials import Trial
 from manual.arrays import Array
 

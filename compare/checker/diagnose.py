@@ -10,11 +10,11 @@ from compare.checker.contract import breaches
 from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
+from compare.checker.expected.rounding import eps
 from compare.checker.localise import Located, locate
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
 from compare.checker.report.report import Report, Size
-from compare.checker.rounding import eps
 from compare.checker.run import Runner
 from compare.checker.trials import Trial
 

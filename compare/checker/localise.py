@@ -13,9 +13,9 @@ import numpy as np
 
 from compare.checker.compare import Compared
 from compare.checker.derivations.problem import Arrays
+from compare.checker.expected.rounding import distance
 from compare.checker.influence import Influence
 from compare.checker.recorder import Record, as_float64, why_not_comparable
-from compare.checker.rounding import distance
 from compare.checker.run import Run, Runner
 
 #: The factor by which an error is enlarged to see whether it reaches an output or gradient.

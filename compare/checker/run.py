@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.accuracy import rounding_apart
 from compare.checker.compare import Compared, compare_run
 from compare.checker.derivations.problem import Answer, Derivation, Problem
 from compare.checker.expected import Expected
+from compare.checker.expected.accuracy import rounding_apart
+from compare.checker.expected.rounding import distance
 from compare.checker.notation import Notation
 from compare.checker.recorder import Key, Recorder, why_not_comparable
-from compare.checker.rounding import distance
 from compare.checker.trials import Trial
 from manual.arrays import Array
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from compare.agreement import TOLERANCES
-from compare.checker.perturbation import Perturbation, perturbed
+from compare.checker.expected.perturbation import Perturbation, perturbed
+from compare.checker.expected.rounding import WIDER, Rule, Runs, eps, largest_magnitude
 from compare.checker.reference import Reference, check_finite
-from compare.checker.rounding import WIDER, Rule, Runs, eps, largest_magnitude
 from compare.checker.trials import Trial
 from manual.arrays import Array
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from compare import check_backward
-from compare.checker.rounding import WIDER, Rule, Runs, eps, fewest_digits, judge, slope, worst_element
+from compare.checker.expected.rounding import WIDER, Rule, Runs, eps, fewest_digits, judge, slope, worst_element
 
 DOUBLE = Rule("float64", 2.0, 1e-12, 1.0)
 HALF = Rule("float16", 2.0, 1e-12, 1.0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from compare.checker.compare import Compared
-from compare.checker.rounding import NEARLY_NOTHING, distance, eps
+from compare.checker.expected.rounding import NEARLY_NOTHING, distance, eps
 from manual.arrays import Array
 
 #: By how much larger the error may be than further runs suggest.
