@@ -48,7 +48,7 @@ class Recurrent:
         rng: draws the initial parameters; a generator with fresh entropy if left out.
         threads: the number of threads that share the rows of a large batch. Above 1, start Python with
             ``OPENBLAS_NUM_THREADS=1``, since a BLAS with threads of its own competes with these.
-        engine: ``numpy``, or ``compiled``, which runs compiled loops where the batch is so small that they win. It
+        engine: ``numpy``, or ``compiled``, which compiles what is not a matrix product, and for few units that too. It
             needs the extra ``compiled`` and a dtype of float32 or float64, and compiles for some seconds the first time
             that a cell is used.
 

@@ -1,7 +1,9 @@
 """The equations of ``lstm.py``, ``gru.py`` and ``rnn.py`` as loops over units, compiled by Numba.
 
-For few rows, where a call of NumPy costs more than what it computes. These kernels take no probe and need the extra
-``compiled``. They compute what the equations compute, to a few units in the last place.
+For few units, where a call of NumPy costs more than what it computes, a loop over steps, rows and units is all there
+is. For many, the kernels of ``fast/`` run, and between two products one pass over the units of all rows, the fused one,
+does what takes them a dozen calls. Both are loops over the same functions. These kernels take no probe and need the
+extra ``compiled``. They compute what the equations compute, to a few units in the last place.
 """
 
 from contextlib import suppress

@@ -200,8 +200,8 @@ class CompiledGRU:
         text: the kernel whose equations these are.
     """
 
-    #: The number of units in all rows, B H, up to which this is faster than ``fast/``. Measured at H from 8 to 64:
-    #: 1.1 to 1.6 times as fast at 256, level at about 500. At H = 128 even one row is level.
+    #: The number of units in all rows, B H, up to which this is faster than fused passes. Measured at T = 8: 1.2 to 1.5
+    #: times as fast at 256 (H = 32, 16). At H = 128 one row takes 1.2 times as long.
     most_units = 250
 
     def __init__(self, text: GRUKernel):

@@ -168,8 +168,8 @@ class CompiledLSTM:
         text: the kernel whose equations these are.
     """
 
-    #: The number of units in all rows, B H, up to which this is faster than ``fast/``. Measured at H from 8 to 64:
-    #: 1.1 to 1.4 times as fast at 128, level at about 200. At H = 128 even one row is slower.
+    #: The number of units in all rows, B H, up to which this is faster than fused passes. Measured at T = 8: twice as
+    #: fast at 64 (H = 16), 1.0 to 1.3 times at 128 (H = 32, 16), level at 200. At H = 128 one row takes twice as long.
     most_units = 100
 
     def __init__(self, text: LSTMKernel):

@@ -183,7 +183,7 @@ class CompiledLSTMVariant:
         text: the kernel whose equations these are.
     """
 
-    #: The number of units in all rows, B H, up to which this is faster than ``fast/``; that of ``lstm.py``.
+    #: The number of units in all rows, B H, up to which this is faster than fused passes; that of ``lstm.py``.
     most_units = 100
 
     def __init__(self, text: LSTMVariantKernel):
