@@ -7,14 +7,17 @@ import numpy as np
 
 from compare.checker.compare import Compared
 from compare.checker.contract import breaches
+from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
 from compare.checker.expected.rounding import eps
+from compare.checker.lines.find import wrong_lines
 from compare.checker.localise import Located, locate
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
 from compare.checker.report.report import Report, Size
+from compare.checker.report.wording import NO_PROBES
 from compare.checker.run import Runner
 from compare.checker.trials import Trial
 
@@ -23,10 +26,6 @@ K = 2.0
 
 #: The supported precisions below double.
 LOWER = ("float32", "float16", "bfloat16")
-
-
-#: What is said where several quantities differ and the reference has no probes.
-NO_PROBES = "There are no probes, so these may follow from one error: add probes to the code and to the reference"
 
 
 @dataclass
@@ -67,6 +66,15 @@ def diagnose(subject: Subject) -> Report:
             something that cannot be compared. Exceptions raised by the derivation on the first trial propagate.
     """
     _check_standard(subject)
+    report = _judged(subject)
+    if isinstance(subject.derivation, Pair):
+        pair, trials = subject.derivation, subject.trials
+        report.search = lambda: wrong_lines(pair, trials("float64"), lambda: _judged(subject).agrees)
+    return report
+
+
+def _judged(subject: Subject) -> Report:
+    """Check a derivation in its precision."""
     dtype = subject.dtype or _dtype(subject)
     exact = _more_exactly(subject, dtype) if subject.dtype not in (None, "float64") else None
     if exact and not exact.agrees:
@@ -178,7 +186,7 @@ def _report(subject: Subject, runner: Runner, located: Located) -> Report:
         k=right.k,
         as_run=located.as_run.compared,
         fed_back=located.fed_back.compared,
-        faults=faults(located.faults),
+        located=faults(located.faults),
         misplaced=faults(located.misplaced),
         gradients_right=located.as_run.answers_right,
         unused=located.unused,

@@ -3,9 +3,11 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from compare.bounds import check_at_least
 from compare.cells.check import check_file
+from compare.checker.lines.fix import fixed
 from compare.checker.process import check_within
 from compare.commands import AGREE, DISAGREE, UNDECIDED
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
@@ -33,6 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", type=float, default=8.0, metavar="GIB", help="memory limit for running FILE")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights and arguments")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--fix", action="store_true", help="write a copy of FILE with the right lines, NAME_fixed.py")
+    parser.add_argument("--in-place", action="store_true", help="with --fix, write them into FILE itself")
     add_out(parser, "folder for check.html and faults.png")
 
 
@@ -42,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
         if not 0 < getattr(options, limit) <= LARGEST:
             raise ValueError(f"{limit}: expected more than 0 and at most {LARGEST:g}, got {getattr(options, limit):g}")
     check_at_least(options, seed=0)
+    if options.in_place and not options.fix:
+        raise ValueError("in-place: expected --fix with it")
     _require_file("FILE", options.file)
     reference = None
     if options.reference is not None:
@@ -60,10 +66,25 @@ def run(options: argparse.Namespace) -> int:
         with replacing(options.out / "faults.png") as beside:
             beside.write_bytes(checked.figure)
     page.write(options.file.name, checked.found, checked.quantities, options.out / "check.html")
+    words = [f"Drawn in {options.out / 'check.html'}"]
+    if options.fix:
+        words.append(_fix(options.file, checked.found["faults"], options.in_place))
     if not options.json:
         with to_whoever_reads():
-            print(f"Drawn in {options.out / 'check.html'}")
+            print("\n".join(words))
     return {"agree": AGREE, "disagree": DISAGREE, "undecided": UNDECIDED}[checked.found["verdict"]]
+
+
+def _fix(file: Path, faults: list[dict[str, Any]], in_place: bool) -> str:
+    """Write the right lines into the file or a copy, and say which."""
+    content, lines = fixed(file, faults)
+    if not lines:
+        return "Nothing to fix: no line is known that makes everything agree"
+    where = file if in_place else file.with_name(f"{file.stem}_fixed{file.suffix}")
+    with replacing(where) as beside:
+        beside.write_bytes(content)
+        beside.chmod(file.stat().st_mode)
+    return f"Fixed in {where}: line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))}"
 
 
 def _require_file(argument: str, path: Path) -> None:

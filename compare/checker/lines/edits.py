@@ -13,7 +13,7 @@ import numpy as np
 from compare.checker.lines import grammar
 from compare.checker.lines.program import Statement
 from compare.checker.lines.record import leaves, value_of
-from compare.checker.lines.structures import structures
+from compare.checker.lines.structures import replaced, structures
 from manual.arrays import Array
 
 #: The name that stands for the expression that is replaced.
@@ -42,7 +42,8 @@ class Leaf:
 class Candidate:
     """An edit that is not made yet: the statement's value with it, and what it is.
 
-    ``node`` is the expression that is replaced, ``form`` what stands in its place, a template of ``operands``.
+    ``node`` is the expression that is replaced, ``form`` what stands in its place, a template of ``operands``; or
+    ``made`` is the other statement, or ``inserted`` one that is missing before it.
     """
 
     statement: Statement
@@ -52,12 +53,15 @@ class Candidate:
     operands: dict[str, ast.expr]
     values: list[list[Array]] | None = None
     made: ast.stmt | None = None
+    inserted: ast.stmt | None = None
 
     def edited(self) -> list[ast.stmt]:
         """Return the edited statement."""
+        if self.inserted is not None:
+            return [self.inserted, self.statement.node]
         if self.made is not None:
             return [self.made]
-        return [_replaced(self.statement.node, self.node, expression(self.form, self.operands))]
+        return [replaced(self.statement.node, self.node, expression(self.form, self.operands))]
 
 
 def expression(form: str, operands: dict[str, ast.expr]) -> ast.expr:
@@ -119,7 +123,7 @@ class Bench:
         if node is self.root:
             return self._of_root(values)
         if id(node) not in self._contexts:
-            made = _replaced(self.root, node, ast.Name(HOLE, ast.Load()))
+            made = replaced(self.root, node, ast.Name(HOLE, ast.Load()))
             self._contexts[id(node)] = code_of(made)
         code = self._contexts[id(node)]
         found = []
@@ -208,7 +212,7 @@ class Bench:
                     made = self.statement.node
                     value: Any = self.root
                     for place in places:
-                        made, value = _replaced(made, place, leaf.node), _replaced(value, place, leaf.node)
+                        made, value = replaced(made, place, leaf.node), replaced(value, place, leaf.node)
                     values = self.values(value)
                     result = self._of_root(values) if values is not None else None
                     if result is not None:
@@ -253,21 +257,6 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "fb"
     return isinstance(value, float | np.floating)
-
-
-def _replaced(tree: Any, node: Any, new: ast.AST) -> Any:
-    """Return a copy of a tree in which a node is another; the parts of the new one keep the places they had."""
-
-    def copied(one: Any) -> Any:
-        if one is node:
-            return new
-        if isinstance(one, ast.AST):
-            made = type(one)(**{name: copied(value) for name, value in ast.iter_fields(one)})
-            made.__dict__.update({k: v for k, v in one.__dict__.items() if k not in made._fields})
-            return made
-        return [copied(value) for value in one] if isinstance(one, list) else one
-
-    return ast.fix_missing_locations(copied(tree))
 
 
 def _expressions(root: ast.expr) -> list[ast.expr]:

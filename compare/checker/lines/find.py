@@ -1,63 +1,35 @@
-"""The wrong lines of a derivation, each with the line that is right."""
+"""Find the wrong lines of a derivation, each with the line that is right."""
 
+import ast
 import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from compare.checker.lines.case import Case
-from compare.checker.lines.search import Mended, Search
+from compare.checker.lines.program import COMPOUND, Statement
+from compare.checker.lines.search import Search
+from compare.checker.lines.step import Mended
 from compare.checker.lines.text import edited
 from compare.checker.lines.words import words
+from compare.checker.lines.wrong_line import Change, WrongLine
 
 #: How long the search for a repair may take, in seconds of processor time.
 SECONDS = 6.0
 
-
-@dataclass(frozen=True)
-class Change:
-    """A statement of the user's and what could stand in its place.
-
-    ``line`` and ``end`` are its first and last line in ``file``, ``code`` its text, ``repair`` the right one, which is
-    "" if none is known. ``words`` say what is wrong.
-    """
-
-    file: str
-    line: int
-    end: int
-    code: str
-    repair: str
-    words: str
+#: The most lines that are named where no repair is known.
+POSSIBLE = 2
 
 
-@dataclass(frozen=True)
-class WrongLine:
-    """A wrong line, or one of several that could be wrong.
-
-    Args:
-        changes: the equally simple changes that make everything right, one for each line; if there is no repair, the
-            lines that may be wrong.
-    """
-
-    changes: tuple[Change, ...]
-
-    @property
-    def firm(self) -> bool:
-        """Whether this line is wrong: only with a change of it everything agrees."""
-        return len(self.changes) == 1 and bool(self.changes[0].repair)
-
-    @property
-    def lines(self) -> tuple[int, ...]:
-        """The lines."""
-        return tuple(change.line for change in self.changes)
-
-
-def wrong_lines(pair: Any, trials: list[Any], seconds: float = SECONDS) -> list[WrongLine]:
+def wrong_lines(
+    pair: Any, trials: list[Any], agrees: Callable[[], bool] = lambda: True, seconds: float = SECONDS
+) -> list[WrongLine]:
     """Find the wrong lines of a derivation in NumPy, and the lines that are right.
 
     Args:
         pair: the derivation, a ``Pair``.
         trials: problems of several sizes and values with their references.
+        agrees: whether the whole check agrees, called with the repairs made.
         seconds: how long the search may take.
     """
     with warnings.catch_warnings():
@@ -71,7 +43,14 @@ def wrong_lines(pair: Any, trials: list[Any], seconds: float = SECONDS) -> list[
         search = Search(case, seconds)
         found = search.repairs()
         if found:
-            return [WrongLine(tuple(_changes(one))) for one in found]
+            edits = {one[0].candidate.statement.number: one[0].new for one in found}
+            with case.program.running(edits):
+                confirmed = agrees()
+            if confirmed:
+                return [WrongLine(tuple(_changes(one))) for one in found]
+        possible = {statement.number: statement for statement in search.possible}
+        if 1 <= len(possible) <= POSSIBLE:
+            return [WrongLine(tuple(_change(statement, "", "") for statement in possible.values()))]
         return []
 
 
@@ -84,14 +63,15 @@ def _changes(found: list[Mended]) -> list[Change]:
         number = one.candidate.statement.number
         if number not in best or rank[:2] < best[number][:2]:
             best[number] = rank
-    return [
-        Change(
-            one.candidate.statement.source.file,
-            one.candidate.statement.line,
-            one.candidate.statement.node.end_lineno or one.candidate.statement.line,
-            one.candidate.statement.text,
-            text,
-            words(one.candidate),
-        )
-        for _, _, one, text in sorted(best.values(), key=lambda rank: rank[:2])
-    ]
+    ordered = sorted(best.values(), key=lambda rank: rank[:2])
+    return [_change(one.candidate.statement, text, words(one.candidate)) for _, _, one, text in ordered]
+
+
+def _change(statement: Statement, repair: str, why: str) -> Change:
+    node = statement.node
+    span = node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0
+    if isinstance(node, COMPOUND):
+        span = node.lineno, node.col_offset, node.lineno, len(statement.source.lines[node.lineno - 1].encode())
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    name = ast.unparse(target) if isinstance(target, ast.expr) else ""
+    return Change(statement.source.file, span, name, statement.text, repair, why)

@@ -69,7 +69,12 @@ class Recorder:
         count = self._counts[statement] = self._counts.get(statement, -1) + 1
         event = Event(statement, count, self.forward, scope=scope)
         event.variables = {name: _copied(value) for name, value in variables.items() if name != VALUES}
-        event.ids = {n: np.array(self._ids(v)) for n, v in variables.items() if isinstance(v, Traced)}
+        for name, value in variables.items():
+            if isinstance(value, Traced):
+                event.ids[name] = np.array(self._ids(value))
+            elif type(value) is dict and len(value) <= MOST:
+                named = {f"{name}[{key!r}]": one for key, one in value.items() if isinstance(one, Traced)}
+                event.ids |= {text: np.array(self._ids(one)) for text, one in named.items()}
         self.events.append(event)
         self._open[statement] = event
 

@@ -5,7 +5,7 @@ the one it computes explains the differences of all gradients exactly. One trace
 value enters a random sum of each gradient; an edit is judged by the values of its line alone.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from manual.arrays import Array
 
 #: How near the predicted and the needed change of a gradient are to be, relative to its terms.
 EXACT = 1e-6
+
+#: The most random sums of gradients that are looked at together.
+ROWS = 300
 
 #: The places, along the first two axes but the last, at which an incoming gradient is left.
 CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1), (-1, -1), (-2, -1), (-1, -2))
@@ -41,10 +44,25 @@ class Sensitivity:
     known: Known
     begin: int = 0
     forward: bool = False
+    right: dict[str, Array] = field(default_factory=dict)
 
     def weight(self, ids: Array) -> Array:
         """Return how each gradient depends on numbers, (gradients, *shape)."""
         return self.weights[:, ids]
+
+    def rows(self, most: int = ROWS) -> tuple[Array, Array]:
+        """Return random sums of all gradients as (rows, ids), how each depends on each number, and what each lacks."""
+        rng = np.random.default_rng(5)
+        names = self.names
+        count = min(most, sum(self.run.tensors[name].size for name in names))
+        seeds, missing = [], np.zeros(count)
+        for name in names:
+            weights = rng.normal(size=(count, *self.run.tensors[name].shape))
+            seeds.append((self.run.returned[name], weights))
+            if name in self.wrong:
+                lack = self.right[name] - self.run.tensors[name]
+                missing += (weights * lack).reshape(count, -1).sum(1)
+        return self.run.tape.adjoints(seeds), missing
 
     def reach(self, event: Event) -> frozenset[str]:
         """Return the gradients that depend on what a statement computed there."""
@@ -192,7 +210,9 @@ def _weighed(run: Run, right: dict[str, Array], known: Known, corner: bool = Fal
     weights = run.tape.adjoints(seeds) if names else np.zeros((0, run.tape.count))
     for value in [*right.values(), *(value for event in run.events if event.forward for value in event.value)]:
         known.add(value)
-    return Sensitivity(run, names, missing, weights, np.maximum(scales, 1e-9), frozenset(wrong), corner, known)
+    return Sensitivity(
+        run, names, missing, weights, np.maximum(scales, 1e-9), frozenset(wrong), corner, known, right=right
+    )
 
 
 def _wrong(found: dict[str, Array], right: dict[str, Array]) -> set[str]:

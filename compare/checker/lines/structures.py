@@ -90,6 +90,12 @@ def _calls(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
         yield 1.1, node.args[0]
     if len(node.args) == 2:
         yield 1.1, ast.Call(func, node.args[::-1], node.keywords)
+    if isinstance(func, ast.Name) and func.id == "range":
+        if len(node.args) == 2:
+            yield 1.0, ast.Call(func, node.args[1:], [])
+        yield from _ends(node)
+        if len(node.args) == 1:
+            yield 1.0, ast.Call(func, [ast.Constant(1), node.args[0]], [])
     named = {k.arg for k in node.keywords}
     for k, keyword in enumerate(node.keywords):
         rest = [*node.keywords[:k], *node.keywords[k + 1 :]]
@@ -105,6 +111,13 @@ def _calls(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
         if "axis" not in named:
             for axis in (0, 1):
                 yield 1.0, ast.Call(func, node.args, [ast.keyword("axis", ast.Constant(axis)), *node.keywords])
+
+
+def _ends(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
+    """Yield a range whose ends are one farther or nearer."""
+    for k, end in enumerate(node.args):
+        for new in _shifted(end):
+            yield 1.0, ast.Call(node.func, [*node.args[:k], new, *node.args[k + 1 :]], [])
 
 
 def _indices(node: ast.Subscript) -> Iterator[tuple[float, ast.expr]]:
@@ -145,3 +158,39 @@ def _shifted(part: ast.expr) -> Iterator[ast.expr]:
     elif isinstance(part, ast.Name | ast.Call | ast.Attribute):
         yield ast.BinOp(part, ast.Sub(), ast.Constant(1))
         yield ast.BinOp(part, ast.Add(), ast.Constant(1))
+
+
+def headers(node: ast.stmt) -> Iterator[tuple[float, ast.stmt]]:
+    """Yield a loop or a condition with other headers, with their cost."""
+    name = "iter" if isinstance(node, ast.For) else "test"
+    head: ast.expr = getattr(node, name)
+    for part in ast.walk(head):
+        if isinstance(part, ast.expr):
+            for cost, new in structures(part, []):
+                yield cost, _with(node, name, replaced(head, part, new))
+    if isinstance(node, ast.For):
+        call = isinstance(head, ast.Call) and isinstance(head.func, ast.Name) and head.func.id == "reversed"
+        if not call:
+            yield 1.1, _with(node, name, ast.Call(ast.Name("reversed", ast.Load()), [head], []))
+    else:
+        yield 1.0, _with(node, name, ast.UnaryOp(ast.Not(), head))
+
+
+def _with(node: ast.stmt, name: str, head: ast.expr) -> ast.stmt:
+    made = type(node)(**dict(ast.iter_fields(node)) | {name: head})
+    return ast.fix_missing_locations(ast.copy_location(made, node))
+
+
+def replaced(tree: Any, node: Any, new: ast.AST) -> Any:
+    """Return a copy of a tree in which a node is another; the parts of the new one keep the places they had."""
+
+    def copied(one: Any) -> Any:
+        if one is node:
+            return new
+        if isinstance(one, ast.AST):
+            made = type(one)(**{name: copied(value) for name, value in ast.iter_fields(one)})
+            made.__dict__.update({k: v for k, v in one.__dict__.items() if k not in made._fields})
+            return made
+        return [copied(value) for value in one] if isinstance(one, list) else one
+
+    return ast.fix_missing_locations(copied(tree))

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 
 from compare.checker.lines import grammar
-from compare.checker.lines.edits import Bench, Candidate, form_code
+from compare.checker.lines.edits import Bench, Candidate, expression, form_code
+from compare.checker.lines.record import Event
 from compare.checker.lines.sensitivity import EXACT, Sensitivity
 from manual.arrays import Array
+
+#: A form, its operands and its values.
+Term = tuple[str, dict[str, ast.expr], list[Array]]
 
 #: The most arrays whose products are formed, and the most elements of a product.
 MOST, LARGEST = 36, 20_000
@@ -68,7 +72,46 @@ def missing_terms(
                     yield bool(sure[j]), Candidate(bench.statement, cost, nodes[place], f"n {letter} {form}", made)
 
 
-def _products(bench: Bench, shapes: set[tuple[int, ...]]) -> Iterator[tuple[str, dict[str, ast.expr], list[Array]]]:
+def missing_lines(bench: Bench, events: list[Event], known: Sensitivity) -> Iterator[Candidate]:
+    """Yield a statement with another before it, ``x += …``, that explains what is missing."""
+    arrays = {name: ids for name, ids in events[0].ids.items() if all(name in event.ids for event in events)}
+    wanted = {ids.shape for ids in arrays.values()}
+    table: list[Term] = []
+    for form in ("f", "f.sum(0)", "f.sum((0, 1))"):
+        table += list(_alone(bench, form, wanted))
+    table += list(_products(bench, wanted))
+    for name, ids in arrays.items():
+        terms = [(form, operands, values) for form, operands, values in table if values[0].shape == ids.shape]
+        if not terms:
+            continue
+        change = np.zeros((len(known.names), len(terms)))
+        for occurrence, event in enumerate(events):
+            stacked = np.array([values[occurrence].ravel() for *_, values in terms]).T
+            change += known.weight(event.ids[name]).reshape(len(known.names), stacked.shape[0]) @ stacked
+        right = np.abs(change - known.missing[:, None]) <= EXACT * known.scales[:, None]
+        wrong = known.missing != 0
+        for j in np.flatnonzero(right[~wrong].all(0) & right[wrong].any(0)):
+            form, operands, _ = terms[j]
+            target: Any = ast.parse(name, mode="eval").body
+            target.ctx = ast.Store()
+            line = ast.AugAssign(target, ast.Add(), expression(form, operands))
+            line = ast.fix_missing_locations(ast.copy_location(line, bench.statement.node))
+            yield Candidate(bench.statement, grammar.PRODUCTS.get(form, 2.0), None, "", {}, inserted=line)
+
+
+def _alone(bench: Bench, form: str, shapes: set[tuple[int, ...]]) -> Iterator[Term]:
+    """Yield a form of the user's arrays that has one of these shapes."""
+    code = form_code(form)
+    for leaf in bench.leaves:
+        try:
+            values = [np.asarray(eval(code, {"np": np, "f": value}), float) for value in leaf.values]
+        except Exception:
+            continue
+        if values[0].shape in shapes and len({value.shape for value in values}) == 1:
+            yield form, {"f": leaf.node}, values
+
+
+def _products(bench: Bench, shapes: set[tuple[int, ...]]) -> Iterator[Term]:
     """Yield the products of the user's expressions that have one of these shapes."""
     arrays = [leaf for leaf in bench.leaves if isinstance(leaf.values[0], np.ndarray)][:MOST]
     largest = max(map(np.prod, shapes), default=0)

@@ -24,9 +24,12 @@ def replacement(candidate: Candidate) -> tuple[str, str]:
 def edited(candidate: Candidate) -> str:
     """Return the edited statement as text."""
     statement = candidate.statement
+    if candidate.inserted is not None:
+        indent = " " * statement.node.col_offset
+        return f"{styled(statement, ast.unparse(candidate.inserted))}\n{indent}{statement.text}"
     (wanted,) = candidate.edited()
     if isinstance(wanted, ast.For | ast.While | ast.If):
-        return ast.unparse(wanted).splitlines()[0]
+        return styled(statement, ast.unparse(wanted).splitlines()[0])
     if candidate.node is None:
         return _of_statement(statement, wanted)
     new = expression(candidate.form, candidate.operands)

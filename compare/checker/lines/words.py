@@ -4,7 +4,7 @@ import ast
 from typing import Any
 
 from compare.checker.lines.edits import Candidate
-from compare.checker.lines.text import replacement, segment
+from compare.checker.lines.text import replacement, segment, styled
 
 #: What is said of a form: the factor, divisor or term in it is missing.
 FACTORS = {
@@ -28,6 +28,8 @@ DIVISORS |= {f"n / f.shape[{k}]": f"the size of axis {k} of {{f}}" for k in (1, 
 def words(candidate: Candidate) -> str:
     """Say what is wrong in a few words."""
     statement, node, form = candidate.statement, candidate.node, candidate.form
+    if candidate.inserted is not None:
+        return f"a line is missing before this one: {styled(statement, ast.unparse(candidate.inserted))}"
     if node is None:
         return _of_statement(candidate)
     named = {letter: segment(statement, one) for letter, one in candidate.operands.items() if letter != "np"}
@@ -72,6 +74,10 @@ def _of_operation(candidate: Candidate, node: ast.BinOp, new: ast.expr) -> str:
 def _of_statement(candidate: Candidate) -> str:
     old: Any = candidate.statement.node
     new: Any = candidate.made
+    if isinstance(old, ast.For | ast.While | ast.If):
+        name = "iter" if isinstance(old, ast.For) else "test"
+        before, after = (styled(candidate.statement, ast.unparse(getattr(one, name))) for one in (old, new))
+        return f"{before} in the place of {after}"
     kinds = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*="}
     if type(old) is not type(new) or (isinstance(old, ast.AugAssign) and type(old.op) is not type(new.op)):
         signs = [kinds.get(type(one.op), "…=") if isinstance(one, ast.AugAssign) else "=" for one in (old, new)]

@@ -1,13 +1,14 @@
 """One finding of a check: a quantity that is wrong although everything it is computed from is right."""
 
 import linecache
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from compare.agreement import Difference
 from compare.checker.compare import Compared
+from compare.checker.lines.wrong_line import Change, WrongLine
 from compare.checker.notation import Notation
 
 
@@ -19,6 +20,9 @@ class Fault:
     wrong; they are empty if there is no such axis. ``worst`` is the worst element, indexed with the step first.
     ``problem`` says why it could not be compared. ``file``, ``line`` and ``code`` locate the probe that recorded it.
     ``number`` and ``formula`` are those of its equation in ``manual/DERIVATION.md``, if it belongs to a cell.
+    Where no probe names a quantity, ``code`` is the wrong statement. ``repair`` is the right one, "" if none is known;
+    it replaces what is from ``span[:2]`` to ``span[2:]``, lines and columns. If other lines could be changed just as
+    well, ``one_of`` holds all of them.
     """
 
     name: str
@@ -36,6 +40,9 @@ class Fault:
     file: str
     line: int
     code: str
+    repair: str = ""
+    one_of: tuple[int, ...] = ()
+    span: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, one: Compared, notation: Notation, hint: str) -> "Fault":
@@ -66,9 +73,38 @@ class Fault:
             code,
         )
 
+    def repaired(self, lines: list[WrongLine]) -> "Fault":
+        """Return the fault with the repair of its line, if there is one."""
+        for change in (change for wrong in lines for change in wrong.changes):
+            if change.file == self.file and change.span[0] <= self.line <= change.span[2] and change.repair:
+                return replace(self, hint=change.words, repair=change.repair, span=change.span)
+        return self
+
+    def at(self, change: Change, wrong: WrongLine) -> "Fault":
+        """Return this, the worst of what is wrong, as a fault of a line."""
+        return replace(
+            self,
+            name=change.name or self.name,
+            label=change.name or self.label,
+            gate="",
+            steps=(),
+            rows=(),
+            problem="",
+            hint=change.words,
+            file=change.file,
+            line=change.line,
+            code=change.code,
+            repair=change.repair,
+            one_of=wrong.lines if len(wrong.lines) > 1 else (),
+            span=change.span,
+        )
+
     @property
     def title(self) -> str:
         """Number and name. The gradient of a parameter is named without its gate: the equation is the same for all."""
+        if self.span and not self.recorded:
+            lines = ", ".join(map(str, self.one_of))
+            return f"one of lines {lines}" if lines else f"line {self.line}"
         name = self.name.removesuffix(f"_{self.gate}") if self.gate and not self.recorded else self.label
         return f"({self.number}) {name}" if self.number else name
 
@@ -92,6 +128,9 @@ class Fault:
             "file": self.file,
             "line": self.line,
             "code": self.code,
+            "repair": self.repair,
+            "one_of": self.one_of,
+            "span": self.span,
         }
 
 

@@ -1,6 +1,8 @@
 """The report of a check: its findings, to print, to draw and to read from a script."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from rich.text import Text
 from compare.agreement import Difference
 from compare.checker.compare import Compared
 from compare.checker.contract import Breach
+from compare.checker.lines.wrong_line import WrongLine
 from compare.checker.notation import Notation
 from compare.checker.report import picture, wording
 from compare.checker.report.fault import Fault, finite
@@ -37,7 +40,7 @@ class Report:
         k: below double precision, the permitted error as a multiple of autograd's own.
         as_run: everything compared, as the code runs.
         fed_back: everything compared, with the reference fed back.
-        faults: quantities that are wrong although everything they are computed from is right.
+        located: quantities that are wrong although everything they are computed from is right.
         misplaced: probes that show a quantity other than the one they name.
         gradients_right: whether all outputs and gradients agree as the code runs.
         unused: probes whose result the code does not use.
@@ -55,6 +58,7 @@ class Report:
         sizes: the trials.
         fast: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor.
         notes: further remarks.
+        search: finds the wrong lines of the code and the right ones.
     """
 
     subject: str
@@ -64,7 +68,7 @@ class Report:
     k: float
     as_run: list[Compared]
     fed_back: list[Compared]
-    faults: list[Fault] = field(default_factory=list)
+    located: list[Fault] = field(default_factory=list)
     misplaced: list[Fault] = field(default_factory=list)
     gradients_right: bool = True
     unused: list[str] = field(default_factory=list)
@@ -82,6 +86,28 @@ class Report:
     sizes: list[Size] = field(default_factory=list)
     fast: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    search: Callable[[], list[WrongLine]] = list
+
+    @cached_property
+    def wrong_lines(self) -> list[WrongLine]:
+        """The wrong lines of the code and the right ones; looked for when they are asked for first."""
+        return self.search() if self.kinds[0] in ("equation", "not shown", "size") else []
+
+    @cached_property
+    def faults(self) -> list[Fault]:
+        """What is wrong: quantities that probes name, with the repair of their line; otherwise the wrong lines."""
+        if any(fault.file for fault in self.located):
+            return [fault.repaired(self.wrong_lines) for fault in self.located]
+        if not self.wrong_lines:
+            return self.located
+        differing = [one for one in self.as_run if not one.agrees]
+        worst = Fault.of(max(differing, key=lambda one: float(one.errors.max())), self.notation, "")
+        return [worst.at(change, wrong) for wrong in self.wrong_lines for change in wrong.changes]
+
+    @property
+    def placed(self) -> bool:
+        """Whether the wrong lines are known, and no probe names what is wrong."""
+        return not any(fault.file for fault in self.located) and bool(self.wrong_lines)
 
     @property
     def agrees(self) -> bool:
@@ -130,7 +156,7 @@ class Report:
         found = {
             "unsteady": self.unsteady,
             "changed": self.changed,
-            "equation": self.faults,
+            "equation": self.located,
             "probe unused": self.unused,
             "probe misplaced": self.misplaced,
             "not shown": self.consequences,
@@ -150,6 +176,11 @@ class Report:
     def titles(self) -> list[str]:
         """Number and name of each wrong equation."""
         return [] if self.unsteady else list(dict.fromkeys(fault.title for fault in self.faults))
+
+    @property
+    def hidden(self) -> list[str]:
+        """What may differ only because of something not shown, unless the wrong lines are known."""
+        return [] if self.placed else self.consequences
 
     def __str__(self) -> str:
         """Return the report as plain text."""
@@ -171,7 +202,7 @@ class Report:
         """Return everything a script may need; numbers that are not finite become strings, since JSON has none."""
         return {
             "verdict": self.outcome,
-            "kinds": self.kinds,
+            "kinds": ["equation"] if self.placed else self.kinds,
             "subject": self.subject,
             "dtype": self.dtype,
             "tolerance": self.tolerance,
@@ -179,8 +210,8 @@ class Report:
             "misplaced": [fault.as_json() for fault in self.misplaced],
             "unused": self.unused,
             "changed": self.changed,
-            "consequences": self.consequences,
-            "add_probes": self.unrecorded,
+            "consequences": self.hidden,
+            "add_probes": self.unrecorded if self.hidden or not self.placed else [],
             "unsteady": self.unsteady,
             "arguments_changed": list(self.written),
             "left_out": list(self.left_out),

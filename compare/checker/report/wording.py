@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: The largest number of steps in a table.
 SHOWN_STEPS = 10
 
+#: What is said where several quantities differ and the reference has no probes.
+NO_PROBES = "There are no probes, so these may follow from one error: add probes to the code and to the reference"
+
 #: The width of a plain-text report, in columns.
 WIDTH = 120
 
@@ -80,7 +83,7 @@ def _headlines(report: "Report") -> list[str]:
         "not judged": f"rounding moves too much of it too far for a judgement: {', '.join(report.undecided)}",
     }
     words |= {breach.kind: f"the gradients are right, but {breach.title}" for breach in report.broken}
-    kinds = report.kinds
+    kinds = ["equation"] if report.placed else report.kinds
     if len(kinds) > 1:
         kinds = [kind for kind in kinds if kind != "size"]
     return [words[kind] for kind in kinds]
@@ -96,7 +99,7 @@ def _paragraphs(report: "Report") -> list[Text]:
             )
         ]
     paragraphs = [_of_changed(name, steps) for name, steps in report.changed.items()]
-    paragraphs += _of_faults(report.faults)
+    paragraphs += _of_lines(report.faults) if report.placed else _of_faults(report.faults)
     for name in report.unused:
         unclear = f"these may only follow from it: {', '.join(report.consequences)}"
         paragraphs.append(
@@ -116,7 +119,7 @@ def _paragraphs(report: "Report") -> list[Text]:
                 *_details(fault),
             )
         )
-    if report.consequences and not report.unused:
+    if report.hidden and not report.unused:
         paragraphs.append(_of_consequences(report))
     paragraphs += [_paragraph(breach.title, breach.call, breach.fix) for breach in report.broken]
     if report.writes:
@@ -177,9 +180,34 @@ def _of_faults(faults: list[Fault]) -> list[Text]:
     return paragraphs
 
 
+def _of_lines(faults: list[Fault]) -> list[Text]:
+    """Return a paragraph for each wrong line; lines of which one is wrong share it."""
+    together: dict[tuple[int, ...], list[Fault]] = {}
+    for fault in faults:
+        together.setdefault(fault.one_of or (fault.line,), []).append(fault)
+    paragraphs = []
+    for same in together.values():
+        if not same[0].repair:
+            places = [f"{fault.file}:{fault.line}: {fault.code}" for fault in same]
+            paragraphs.append(_paragraph(same[0].title, *places, "no small change of it makes everything right"))
+            continue
+        lines = [line for fault in same for line in (f"{fault.file}:{fault.line}: {fault.hint}", *_diff(fault))]
+        each = "any one of these changes" if len(same) > 1 else "this change"
+        rest = " and those of the other lines" if len(together) > 1 else ""
+        paragraphs.append(_paragraph(same[0].title, *lines, f"with {each}{rest} everything agrees"))
+    return paragraphs
+
+
+def _diff(fault: Fault) -> list[str]:
+    """Return the statement and its repair as lines of a diff."""
+    if not fault.repair:
+        return []
+    return [*(f"- {line}" for line in fault.code.splitlines()), *(f"+ {line}" for line in fault.repair.splitlines())]
+
+
 def _line(fault: Fault) -> str:
     """Return the line of the probe that recorded a fault."""
-    return f"{fault.file}:{fault.line}: {fault.code}" if fault.file else ""
+    return f"{fault.file}:{fault.line}: {fault.code}" if fault.recorded else ""
 
 
 def _details(fault: Fault) -> list[str]:
@@ -190,6 +218,7 @@ def _details(fault: Fault) -> list[str]:
         f"should be {fault.formula}" if fault.formula else "",
         fault.problem or got,
         f"looks like: {fault.hint}" if fault.hint else "",
+        *(_diff(fault) if fault.recorded else ()),
     ]
 
 
@@ -215,7 +244,7 @@ def _notes(report: "Report") -> list[str]:
         bad = [f"{s.label}{f' ({s.raised})' if s.raised else ''}" for s in report.sizes if not s.agrees]
         start = f"Agrees at {'; '.join(good)}. Differs at" if good else "Differs at every size:"
         notes.append(f"{start} {'; '.join(bad)}.")
-    return notes + report.notes
+    return notes + [note for note in report.notes if not (report.placed and note == NO_PROBES)]
 
 
 def _show_table(report: "Report", console: Console) -> None:

@@ -231,3 +231,12 @@ document.addEventListener("keydown", follow);
 addEventListener("hashchange", select);
 show();
 select();
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const words = button.textContent;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "copied";
+    setTimeout(() => (button.textContent = words), 1500);
+  });
+}

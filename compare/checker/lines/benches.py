@@ -1,0 +1,120 @@
+"""The benches of statements: their variables, and the expressions that could be operands in them."""
+
+import ast
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from compare.checker.lines.edits import Bench, Leaf, code_of
+from compare.checker.lines.program import Program, Statement
+from compare.checker.lines.record import KEEPING, Event
+from manual.arrays import Array
+
+#: Methods that change what they are called on.
+WRITING = {*KEEPING, "pop", "popleft", "remove", "clear", "fill", "sort", "reverse", "put", "at", "write", "__next__"}
+
+#: The most expressions that are tried as operands, and the longest of those that are more than a name.
+MOST, LONGEST = 150, 30
+
+
+class Benches:
+    """Makes the benches of a program's statements.
+
+    ``only_forward`` holds the functions that ran in the forward pass alone.
+    """
+
+    def __init__(self, program: Program, events: list[Event]):
+        self.program = program
+        self._texts: dict[Any, list[tuple[str, ast.expr, CodeType]]] = {}
+        ran = {
+            forward: {program.by_number[e.statement].function for e in events if e.forward == forward}
+            for forward in (True, False)
+        }
+        self.only_forward = ran[True] - ran[False]
+
+    def of(self, number: int, events: list[Event]) -> Bench:
+        """Return the statement with its variables at these occurrences."""
+        statement = self.program.by_number[number]
+        scopes = [{**e.scope, **e.variables} for e in events]
+        found, keys = [], set()
+        keyed = [(t, n, code_of(n)) for t, n in _keyed(events[0].variables)]
+        for text, node, code in [*self._texts_of(statement), *keyed]:
+            try:
+                values = [eval(code, scope) for scope in scopes]
+            except Exception:
+                continue
+            if not all(_is_operand(v) for v in values):
+                continue
+            key = tuple(np.asarray(v).tobytes() for v in values), np.shape(values[0])
+            if key not in keys or isinstance(node, ast.Name | ast.Attribute) or not np.any(values[0]):
+                found.append(Leaf(text, node, values))
+            keys.add(key)
+        return Bench(statement, scopes, found)
+
+    def _texts_of(self, statement: Statement) -> list[tuple[str, ast.expr, CodeType]]:
+        """Return the names and short expressions of the program, those of the statement's function first."""
+        if statement.function not in self._texts:
+            statements = self.program.statements
+            own = [s for s in statements if s.function is statement.function]
+            rest = [s for s in statements if s.function is not statement.function]
+            found: dict[str, ast.expr] = {}
+            for one in [*own, *rest]:
+                for node in _parts_of(one.node):
+                    if isinstance(node, ast.Name | ast.Subscript | ast.Attribute):
+                        found.setdefault(ast.unparse(node), node)
+            for one in own:
+                for node in _parts_of(one.node):
+                    if isinstance(node, ast.BinOp | ast.Call) and not _writes(node):
+                        text = ast.unparse(node)
+                        if len(text) <= LONGEST:
+                            found.setdefault(text, node)
+            made = []
+            for text in list(found)[:MOST]:
+                loaded = ast.parse(text, mode="eval").body
+                made.append((text, loaded, code_of(loaded)))
+            self._texts[statement.function] = made
+        return self._texts[statement.function]
+
+
+def flattened(values: list[list[Array]] | None) -> Array | None:
+    """Return all numbers of the values of a statement in one row."""
+    if values is None:
+        return None
+    rows = [one.ravel() for its in values for one in its]
+    return np.concatenate(rows) if rows else None
+
+
+def _is_operand(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fb" and value.size > 0
+    return isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
+
+
+def _keyed(variables: dict[str, Any]) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the entries of dicts of arrays, and the attributes of ``self``, that the code need not name anywhere."""
+    for name, value in variables.items():
+        texts: list[str] = []
+        if isinstance(value, dict) and len(value) <= 40:
+            texts = [f"{name}[{key!r}]" for key in value if isinstance(key, str)]
+        elif name == "self":
+            texts = [f"self.{key}" for key in vars(value)]
+        yield from ((text, ast.parse(text, mode="eval").body) for text in texts)
+
+
+def _parts_of(node: ast.stmt) -> Iterator[ast.AST]:
+    """Yield the expressions of a statement without those of the block in it."""
+    heads: list[Any] = [node]
+    if isinstance(node, ast.For):
+        heads = [node.target, node.iter]
+    elif isinstance(node, ast.If | ast.While):
+        heads = [node.test]
+    for head in heads:
+        yield from ast.walk(head)
+
+
+def _writes(node: ast.AST) -> bool:
+    """Whether an expression calls a method that may change what it is called on."""
+    called = [one.func for one in ast.walk(node) if isinstance(one, ast.Call)]
+    return any(isinstance(one, ast.Attribute) and one.attr in WRITING for one in called)

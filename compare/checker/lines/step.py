@@ -1,0 +1,263 @@
+"""Search for one fault: the simplest edits that make the most right and nothing wrong."""
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from compare.checker.lines.benches import Benches, flattened
+from compare.checker.lines.case import Case
+from compare.checker.lines.edits import Bench, Candidate
+from compare.checker.lines.program import COMPOUND, Edits, Statement
+from compare.checker.lines.record import Event, value_of
+from compare.checker.lines.sensitivity import Sensitivity
+from compare.checker.lines.structures import headers
+from compare.checker.lines.terms import missing_lines, missing_terms
+from manual.arrays import Array
+
+#: Costs up to which edits are tried before dearer ones.
+LEVELS = (1.15, 1.45, 1.75, 2.1)
+
+#: The most occurrences of a statement at which an edit is evaluated; and the simplest ones.
+OCCURRENCES, MOST = 12, 48
+
+#: The most edits of one level that are run for being recognised alone.
+LIKELY = 120
+
+#: The cost up to which edits are run that nothing speaks for.
+BLIND = 1.3
+
+#: What it costs more to change what forward keeps for backward, where its outputs are right.
+KEPT = 0.3
+
+#: How near a combination comes to what is missing, relative to it, to explain it.
+POSSIBLE = 1e-6
+
+#: Two edits are equally simple if their costs differ by no more than this.
+EQUAL = 0.25
+
+
+@dataclass(eq=False)
+class Mended:
+    """An edit and what is wrong with it, by trial."""
+
+    candidate: Candidate
+    new: list[ast.stmt]
+    wrong: list[frozenset[str]]
+
+    @property
+    def left(self) -> int:
+        """How much is still wrong."""
+        return max(map(len, self.wrong))
+
+
+@dataclass(eq=False)
+class Step:
+    """The search for one fault.
+
+    Args:
+        case: the program.
+        edits: those made for earlier faults.
+        wrong: what is wrong with these, by trial.
+        known: what a traced run tells.
+        benches: makes the benches of statements.
+        over: whether the time is up.
+    """
+
+    case: Case
+    edits: Edits
+    wrong: list[frozenset[str]]
+    known: Sensitivity
+    benches: Benches
+    over: Callable[[], bool]
+    whole: list[Mended] = field(default_factory=list)
+    partial: list[Mended] = field(default_factory=list)
+    _tried: set[tuple[int, str]] = field(default_factory=set)
+
+    def simplest(self) -> list[Mended]:
+        """Return the simplest edits that make everything right; failing that, those that make the most right."""
+        groups: dict[int, list[Event]] = {}
+        for event in self._suspects():
+            groups.setdefault(event.statement, []).append(event)
+        self.known_benches = []
+        for number, events in groups.items():
+            active = events[:2] if self.known.forward else [e for e in events if self.known.reach(e) & self.known.wrong]
+            if number not in self.edits and 0 < len(active) <= MOST:
+                self.known_benches.append((self.benches.of(number, active), active))
+        stages = [lambda level=level: self._edited(*level) for level in zip((0.0, *LEVELS), LEVELS)]
+        for stage in (*stages, self._with_terms, self._with_lines, self._with_headers, self._blind):
+            stage()
+            if self.whole:
+                return _simplest(self.whole)
+        if self.partial:
+            least = min(one.left for one in self.partial)
+            return _simplest([one for one in self.partial if one.left == least])
+        return []
+
+    def possible(self) -> list[Statement]:
+        """Return the statements that may be the wrong one, if only one is: some value of theirs makes everything right.
+
+        Where a random sum of all gradients stands for each row, the needed change is a combination of the columns, one
+        for each number that the statement computes. Nothing is returned where this excludes no statement.
+        """
+        known = self.known
+        if known.forward:
+            return []
+        rows, missing = known.rows()
+        found, excluded = [], False
+        for bench, events in self.known_benches:
+            ids = [ids.ravel() for event in events for ids in event.value_ids]
+            columns = rows[:, np.unique(np.concatenate(ids))] if ids else np.zeros((len(rows), 0))
+            if columns.shape[1] >= len(rows) or events[0].forward:
+                continue
+            solution = np.linalg.lstsq(columns, missing)[0]
+            if np.abs(columns @ solution - missing).max() <= POSSIBLE * np.abs(missing).max():
+                found.append(bench.statement)
+            else:
+                excluded = True
+        return found if excluded else []
+
+    def _suspects(self) -> list[Event]:
+        """Return the events whose values may be wrong, those of the pass that is wrong.
+
+        Where forward is right, it may still keep the wrong thing for backward.
+        """
+        forward = [event for event in self.known.run.events if event.forward]
+        if self.known.forward:
+            return forward
+        statements, together = self.case.program.by_number, ast.Tuple | ast.Dict | ast.List
+        kept = [event for event in forward if isinstance(value_of(statements[event.statement].node), together)]
+        return [event for event in self.known.run.events[self.known.begin :] if not event.forward] + kept
+
+    def _edited(self, low: float, high: float) -> None:
+        """Try the edits of every statement that cost more than ``low``, at most ``high``."""
+        self._try_all(
+            pair
+            for bench, events in self.known_benches
+            if len(events) <= OCCURRENCES or high == LEVELS[0]
+            for pair in self._passing(bench, events, low, high)
+        )
+
+    def _with_terms(self) -> None:
+        """Try every statement with a product more."""
+        for bench, events in self.known_benches:
+            natural = self._natural(bench, events)
+            if natural and len(events) <= OCCURRENCES and not self.over():
+                weights = [[self.known.weight(ids) for ids in event.value_ids] for event in events]
+                self._try_all(missing_terms(bench, natural, weights, self.known))
+
+    def _with_lines(self) -> None:
+        """Try a line more at the end of every block."""
+        if self.known.forward:
+            return
+        blocks = {}
+        for bench, events in self.known_benches:
+            if not events[0].forward:
+                blocks[id(bench.statement.block)] = bench, events
+        for bench, events in blocks.values():
+            if len(events) <= OCCURRENCES and not self.over():
+                self._try_all((True, one) for one in missing_lines(bench, events, self.known))
+
+    def _with_headers(self) -> None:
+        """Try other headers of loops and conditions."""
+        functions = {bench.statement.function for bench, _ in self.known_benches}
+        for statement in self.case.program.statements:
+            if statement.function in functions and isinstance(statement.node, COMPOUND):
+                for cost, new in headers(statement.node):
+                    if not self.over():
+                        self._judge(Candidate(statement, cost, None, "", {}, None, new))
+
+    def _blind(self) -> None:
+        """Run the simplest edits of the forward pass of which each computes something else."""
+        for bench, _ in self.known_benches if self.known.forward else ():
+            seen = set()
+            for candidate in bench.candidates(0.0, BLIND):
+                row = flattened(candidate.values)
+                key = None if row is None else np.round(row, 12).tobytes()
+                if self.over() or key is None or key in seen:
+                    continue
+                seen.add(key)
+                self._judge(candidate)
+
+    def _try_all(self, found: Iterator[tuple[bool, Candidate]]) -> None:
+        """Run the edits that explain what is missing; if none is right, those whose values are recognised."""
+        likely = []
+        for sure, candidate in found:
+            if sure:
+                self._judge(candidate)
+            else:
+                likely.append(candidate)
+        for candidate in sorted(likely, key=lambda one: one.cost)[:LIKELY] if not self.whole else ():
+            if not self.over():
+                self._judge(candidate)
+
+    def _natural(self, bench: Bench, events: list[Event]) -> list[list[Array]] | None:
+        """Return a statement's value as it is, if it can be evaluated apart; None if not."""
+        natural = bench.natural()
+        if natural is None or any(len(n) != len(e.value) for n, e in zip(natural, events)):
+            return None
+        shapes = [(a.shape, ids.shape) for n, e in zip(natural, events) for a, ids in zip(n, e.value_ids)]
+        return natural if all(one == other for one, other in shapes) else None
+
+    def _passing(self, bench: Bench, events: list[Event], low: float, high: float) -> Iterator[tuple[bool, Candidate]]:
+        """Yield the edits of a statement that may be right.
+
+        The flag says whether their values would make something right and nothing wrong. Where a line sees its own error
+        again at a later step, that is not known; but at its first occurrence it computes a value of a right run.
+        """
+        natural = self._natural(bench, events)
+        before = flattened(natural)
+        if natural is None or before is None:
+            return
+        weights = np.hstack([self.known.weight(ids.ravel()) for event in events for ids in event.value_ids])
+        for n, candidate in enumerate(bench.candidates(low, high)):
+            if n % 50 == 0 and self.over():
+                return
+            after = flattened(candidate.values)
+            if after is None or after.shape != before.shape:
+                continue
+            change = weights @ (after - before)
+            if not np.isfinite(change).all():
+                continue
+            if self.known.judge(change):
+                yield True, candidate
+                continue
+            carried = self.known.forward or (len(events) > 1 and change.any())
+            if carried and self._recognised(natural, candidate.values or []):
+                yield False, candidate
+
+    def _recognised(self, natural: list[list[Array]], edited: list[list[Array]]) -> bool:
+        """Whether, where an edit first changes something, it computes values of a right run."""
+        for before, after in zip(natural, edited):
+            changed = [b for a, b in zip(before, after) if not np.array_equal(a, b)]
+            if changed:
+                return all(self.known.known.has(b) for b in changed)
+        return False
+
+    def _judge(self, candidate: Candidate) -> None:
+        """Run an edit on every trial, and keep it if it makes something right and nothing wrong."""
+        statement, new = candidate.statement, candidate.edited()
+        key = statement.number, ast.dump(ast.Module(new, []))
+        if key in self._tried:
+            return
+        self._tried.add(key)
+        now = []
+        for k, before in enumerate(self.wrong):
+            try:
+                one = self.case.wrong(k, self.edits | {statement.number: new})
+            except SyntaxError:
+                return
+            if one is None or not one <= before or (before and one == before):
+                return
+            now.append(one)
+        if not self.known.forward and statement.function in self.benches.only_forward:
+            candidate.cost += KEPT
+        mended = Mended(candidate, new, now)
+        (self.partial if mended.left else self.whole).append(mended)
+
+
+def _simplest(found: list[Mended]) -> list[Mended]:
+    """Return the simplest edits."""
+    least = min(one.candidate.cost for one in found)
+    return sorted((one for one in found if one.candidate.cost <= least + EQUAL), key=lambda one: one.candidate.cost)

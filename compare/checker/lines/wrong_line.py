@@ -1,0 +1,46 @@
+"""A wrong line, and the line that is right."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Change:
+    """A statement of the user's and what could stand in its place.
+
+    ``span`` holds its first line and column and its last line and the column after it, in ``file``. ``name`` is what it
+    computes, ``code`` its text, ``repair`` the right one, "" if none is known. ``words`` say what is wrong.
+    """
+
+    file: str
+    span: tuple[int, ...]
+    name: str
+    code: str
+    repair: str
+    words: str
+
+    @property
+    def line(self) -> int:
+        """Its first line."""
+        return self.span[0]
+
+
+@dataclass(frozen=True)
+class WrongLine:
+    """A wrong line, or one of several that could be wrong.
+
+    Args:
+        changes: the equally simple changes that make everything right, one for each line; if there is no repair, the
+            lines that may be wrong.
+    """
+
+    changes: tuple[Change, ...]
+
+    @property
+    def firm(self) -> bool:
+        """Whether this line is wrong: only with a change of it everything agrees."""
+        return len(self.changes) == 1 and bool(self.changes[0].repair)
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The lines."""
+        return tuple(change.line for change in self.changes)

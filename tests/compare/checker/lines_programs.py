@@ -1,0 +1,53 @@
+"""Right programs without a probe, for mistakes to be put into."""
+
+ELMAN = """\
+import numpy as np
+
+def forward(p, x, h_0):
+    h, hs, tape = h_0, [], []
+    for t in range(len(x)):
+        before = h
+        a = x[t] @ p["W"] + h @ p["U"] + p["b"]
+        h = np.tanh(a)
+        hs.append(h)
+        tape.append((x[t], before, h))
+    return np.stack(hs), tape
+
+def backward(p, tape, d_hs):
+    grads = {name: np.zeros_like(value) for name, value in p.items()}
+    d_x, carry = np.zeros((len(tape), len(d_hs[0]), len(p["W"]))), 0.0
+    for t in range(len(tape) - 1, -1, -1):
+        x, before, h = tape[t]
+        d_h = d_hs[t] + carry
+        d_a = d_h * (1 - h**2)
+        grads["W"] += x.T @ d_a
+        grads["U"] += before.T @ d_a
+        grads["b"] += d_a.sum(axis=0)
+        d_x[t] = d_a @ p["W"].T
+        carry = d_a @ p["U"].T
+    return d_x, carry, grads
+"""
+
+NORM = """\
+import numpy as np
+
+class Norm:
+    def __init__(self, eps):
+        self.eps = eps
+
+    def forward(self, x, scale, shift):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        self.inverse = 1 / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + self.eps)
+        self.n = centred * self.inverse
+        return self.n * scale + shift, scale
+
+    def backward(self, scale, d_y):
+        d_n = d_y * scale
+        d_x = self.inverse * (
+            d_n - d_n.mean(axis=-1, keepdims=True) - self.n * (d_n * self.n).mean(axis=-1, keepdims=True)
+        )
+        return d_x, (d_y * self.n).sum(axis=0), d_y.sum(axis=0)
+
+layer = Norm(1e-5)
+forward, backward = layer.forward, layer.backward
+"""
