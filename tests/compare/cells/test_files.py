@@ -230,7 +230,7 @@ def test_a_mistake_in_it_is_named(old, new, name, tmp_path):
         (('CELL = "lstm"', 'CELL = "lstn"'), "CELL: expected one of lstm, gru, rnn in .*, got 'lstn'"),
         (('CELL = "lstm"', ""), "CELL: expected one of .*, got None; anything else needs --reference FILE:NAME"),
         (('"gates": "i f g o"', '"gates": "i f g"'), "gates: expected 'i f g o' in any order, got 'i f g'"),
-        (('"biases": 1', '"biases": 3'), "biases: expected 0, 1, 2 or 'scalar', got 3"),
+        (('"biases": 1', '"biases": 3'), "biases: expected one of 0, 1, 2, 'scalar', 'stacked', 'candidate', got 3"),
         (('"joined": ""', '"joint": ""'), "LAYOUT: expected keys gates, .*; got 'joint'; did you mean 'joined'"),
         (('probe("d_z_f"', 'probe("dzf"'), "probe: expected one of h_prev, .*; got 'dzf'; did you mean 'd_z_f'"),
         (
