@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from importlib import import_module
 
 import pytest
 
@@ -21,3 +22,14 @@ def preloaded(monkeypatch):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "matplotlib.figure"])
     monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: context)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Run the loops of a faulty copy as plain Python, since compiling a kernel takes seconds."""
+    numba = pytest.importorskip("numba", reason="the extra `compiled` is not installed")
+    for name in ("gru", "lstm", "lstm_variants", "optimizers", "rnn"):
+        import_module(f"manual.compiled.{name}")  # the real ones stay compiled
+    for name in ("sigmoid", "tanh"):
+        getattr(import_module("manual.compiled.activations"), name)(0.5)  # and what they choose is chosen now
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)

@@ -1,6 +1,5 @@
 import copy
 from collections.abc import Callable
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -85,17 +84,6 @@ def lockstep(manual_trainer, torch_trainer) -> Callable[..., Lockstep]:
         )
 
     return make
-
-
-@pytest.fixture
-def uncompiled(monkeypatch):
-    """Run the loops of a faulty copy as plain Python, since compiling a kernel takes seconds."""
-    numba = pytest.importorskip("numba", reason="the extra `compiled` is not installed")
-    for name in ("gru", "lstm", "lstm_variants", "optimizers", "rnn"):
-        import_module(f"manual.compiled.{name}")  # the real ones stay compiled
-    for name in ("sigmoid", "tanh"):
-        getattr(import_module("manual.compiled.activations"), name)(0.5)  # and what they choose is chosen now
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
 
 
 @pytest.fixture(scope="session")
