@@ -140,7 +140,7 @@ def test_backward_gives_the_same_bits_twice_and_leaves_the_tape_as_it_is(text):
     for weight in e.weights.values():
         weight += 1  # as an optimiser step may: the tape has copies
     (d_x, d_state, gradients), again = (e.kernel.backward(tape, e.d_output, e.d_state) for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(tape, before, strict=True))
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(tape, before, strict=True))  # some is never used
     for a, b in zip([d_x, *d_state, *gradients.values()], [again[0], *again[1], *again[2].values()], strict=True):
         assert np.array_equal(a, b)
 
