@@ -161,7 +161,8 @@ class Form(Notation):
     def equation(self, name: str, gate: str = "") -> Equation:
         """Return the equation of a name, which may end in a layer and direction, a gate, or both; empty if unknown."""
         table, bare = self.equations, re.sub(r"_l\d+(_reverse)?$", "", name)
-        names = (f"{bare}_{gate}", bare, bare.rpartition("_")[0])  # the last of a parameter of one gate: weight_ih_f
+        own = bare if self.gate(name) else f"{bare}_{gate}"  # a gate's block of a parameter, not the intermediate z
+        names = (own, bare, bare.rpartition("_")[0])  # the last of a parameter of one gate: weight_ih_f
         return next((table[one] for one in names if one in table), Equation())
 
 

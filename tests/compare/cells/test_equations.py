@@ -55,3 +55,9 @@ def test_a_parameter_of_one_gate_has_the_equation_of_all():
 
 def test_an_unknown_name_has_none():
     assert Form(CELLS["lstm"]).equation("zeta").number == ""
+
+
+def test_a_gate_says_which_block_of_a_parameter_is_meant_and_nothing_of_an_intermediate():
+    form = Form(CELLS["lstm"], {"peepholes": True})
+    assert [form.equation("weight_ch_l0", gate).number for gate in "ifo"] == ["L29", "L30", "L31"]
+    assert Form(CELLS["gru"]).equation("z_l0", "z").number == "G3"
