@@ -1,11 +1,16 @@
 """The arguments of a derivation: arrays as given, or random ones drawn for each trial."""
 
+import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from manual.arrays import Array
+
+#: The sizes for a function of a generator and a size: one to locate faults at, one, odd, and one past a power of two.
+SIZES = 4, 1, 7, 33
 
 #: Inputs by name: an array, a shape to fill with normally distributed numbers, a function of a generator, or anything
 #: else, which is passed unchanged.
@@ -48,6 +53,17 @@ def _value(name: str, value: Any, rng: np.random.Generator, scale: float) -> Any
         if value.dtype.kind == "c":
             raise ValueError(f"{name}: expected real numbers, got {value.dtype}")
     return value
+
+
+def as_arrays(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn plain numbers, in nested dicts as well, into arrays without axes: a parameter has a gradient."""
+
+    def array(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return as_arrays(value)
+        return np.asarray(float(value)) if type(value) in (int, float) else value
+
+    return {name: array(value) for name, value in values.items()}
 
 
 def shuffled(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -104,6 +120,8 @@ def sizes_of(inputs: Any) -> list[Any]:
     Raises:
         ValueError: there are none, or they are neither dicts nor functions.
     """
+    if callable(inputs) and _takes_a_size(inputs):
+        inputs = [partial(_of_size, inputs, n) for n in SIZES]
     several = isinstance(inputs, list | tuple)
     sizes = list(inputs) if several else [inputs]
     wrong = [_kind(one) for one in sizes if not (isinstance(one, Mapping) or callable(one))]
@@ -114,6 +132,15 @@ def sizes_of(inputs: Any) -> list[Any]:
             f"several sizes; got {got}{wrong[0] if wrong else 'nothing'}"
         )
     return sizes
+
+
+def _takes_a_size(inputs: Callable[..., Any]) -> bool:
+    """Return whether a function takes a size after the generator."""
+    return len([p for p in inspect.signature(inputs).parameters.values() if p.default is p.empty]) == 2
+
+
+def _of_size(inputs: Callable[..., Any], n: int, rng: np.random.Generator) -> Any:
+    return inputs(rng, n)
 
 
 def described(inputs: Mapping[str, Any], axes: dict[str, int]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from compare.checker.compare import Compared
 from compare.checker.contract import breaches
 from compare.checker.derivations.pair import Pair
-from compare.checker.derivations.problem import Derivation
+from compare.checker.derivations.problem import Answer, Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
 from compare.checker.expected.rounding import eps
@@ -26,6 +26,13 @@ K = 2.0
 
 #: The supported precisions below double.
 LOWER = ("float32", "float16", "bfloat16")
+
+
+#: What is said of a reference that defines its own gradient.
+NO_DERIVATIVE = (
+    "The reference's gradient is not the derivative of its output, as differences of the output show: meant, for "
+    "instance, in a straight-through estimator"
+)
 
 
 @dataclass
@@ -75,11 +82,11 @@ def diagnose(subject: Subject) -> Report:
 
 def _judged(subject: Subject) -> Report:
     """Check a derivation in its precision."""
-    dtype = subject.dtype or _dtype(subject)
+    dtype, earlier = (subject.dtype, None) if subject.dtype else _dtype(subject)
     exact = _more_exactly(subject, dtype) if subject.dtype not in (None, "float64") else None
     if exact and not exact.agrees:
         return exact
-    report = _diagnose(subject, dtype, proven=exact is not None)
+    report = _diagnose(subject, dtype, proven=exact is not None, earlier=earlier)
     if exact:
         report.left_out, report.not_judged = exact.left_out, exact.not_judged
     if report.agrees and isinstance(subject.derivation, TorchFunction):
@@ -126,11 +133,18 @@ def _more_exactly(subject: Subject, dtype: str) -> Report | None:
     return report
 
 
-def _diagnose(subject: Subject, dtype: str, proven: bool = False) -> Report:
-    """Check a derivation in one precision. ``proven`` says that it agrees in double precision."""
+def _diagnose(subject: Subject, dtype: str, proven: bool = False, earlier: Answer | None = None) -> Report:
+    """Check a derivation in one precision.
+
+    Args:
+        subject: what is checked.
+        dtype: the precision.
+        proven: whether it agrees in double precision.
+        earlier: the answer of an earlier run on the first trial, if there was one.
+    """
     trial, *others = subject.trials(dtype)
     first = _runner(subject, trial, dtype, proven)
-    unsteady = first.unsteady(others)
+    unsteady = first.unsteady(others, earlier)
     located = Located(run := first.run(), run) if unsteady else locate(first)
     report = _report(subject, first, located)
     report.unsteady = unsteady
@@ -150,19 +164,22 @@ def _check_standard(subject: Subject) -> None:
             raise ValueError(f"{name}: expected a number above 0, got {value!r}")
 
 
-def _dtype(subject: Subject) -> str:
-    """Return the highest precision in what the derivation returns for double-precision arguments. Note a mixture."""
+def _dtype(subject: Subject) -> tuple[str, Answer | None]:
+    """Return the highest precision in what the derivation returns for double-precision arguments, with its answer.
+
+    A mixture is noted. The answer is None in another precision than the arguments'.
+    """
     (trial, *_) = subject.trials("float64")
     try:
         answer = subject.derivation.solve(trial.problem, None)
     except Exception:  # the recorded run reports it better
-        return "float64"
+        return "float64", None
     found = {name: str(array.dtype) for name, array in answer.tensors().items()}
     kinds = [dtype for dtype in ("float64", *LOWER) if dtype in found.values()] or ["float64"]
     for lower in kinds[1:]:
         names = ", ".join(name for name, dtype in found.items() if dtype == lower)
         subject.notes.append(f"Returned in {lower}, unlike the rest: {names}")
-    return kinds[0]
+    return kinds[0], answer if kinds[0] == "float64" else None
 
 
 def _runner(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Runner:
@@ -204,6 +221,8 @@ def _report(subject: Subject, runner: Runner, located: Located) -> Report:
         sizes=[Size(trial.label, located.agrees)],
     )
     report.note_doubts(located.as_run.compared)
+    if trial.on and not trial.on(trial.problem).gradient_is_derivative():
+        report.notes.append(NO_DERIVATIVE)
     return report
 
 

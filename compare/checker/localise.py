@@ -95,7 +95,9 @@ def locate(runner: Runner) -> Located:
     if len(found.faults) > 1:
         _set_unrecorded_apart(runner, found, free)
     if not (found.faults or found.misplaced or found.changed or found.consequences):
-        found.faults = [one for one in as_run.wrong.values() if one.missing] or list(as_run.wrong.values())[:1]
+        found.faults = [one for one in as_run.wrong.values() if one.missing]
+        if not found.faults:  # as it runs it is wrong, on right values it is right: nothing tells which line
+            found.consequences = [*as_run.wrong]
     return found
 
 

@@ -6,8 +6,9 @@ later changed in place still has the adjoint of the value that was recorded.
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,9 @@ from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
 from compare.checker.recorder import Key, Record, as_float64, step_and_value, unheard
 from manual.arrays import Array, as_state, state_parts
+
+#: The step of differences, and the largest relative error of a slope that they give of a smooth function.
+STEP, SMOOTH = 1e-6, 1e-3
 
 #: Changes a value or an adjoint as it passes through a probe, given its key.
 Change = Callable[[Key, Tensor], Tensor]
@@ -127,6 +131,7 @@ class Autograd:
     def __init__(self, function: Callable[..., Any], problem: Problem):
         self.function, self.problem = function, problem
 
+    @torch.enable_grad()  # the user's file may have disabled it
     def run(
         self,
         recorder: TensorRecorder | None = None,
@@ -184,6 +189,35 @@ class Autograd:
                 raise ValueError(f"reference: {name}: expected a tensor of real numbers, got {kind}")
         return {name: as_float64(tensor) for name, tensor in zip(names, returned)}
 
+    def gradient_is_derivative(self) -> bool:
+        """Return whether the gradient is the slope of the output in a random direction, as far as differences tell.
+
+        It is not where a function defines its own, as a straight-through estimator does, and ``ctc_loss``.
+        """
+        problem, rng = self.problem, np.random.default_rng(0)
+        answer = self.run().answer
+        gradients = answer.gradients | {name: answer.d_inputs[name] for name in problem.differentiable}
+        values = problem.parameters | {name: problem.inputs[name] for name in problem.differentiable}
+        ways = {n: rng.normal(size=a.shape) * max(1.0, np.abs(a).max(initial=0)) for n, a in values.items()}
+
+        def moved(step: float) -> float:
+            def at(arrays: Mapping[str, Any]) -> dict[str, Any]:
+                return {n: a.astype(float) + step * ways[n] if n in ways else a for n, a in arrays.items()}
+
+            other = Autograd(
+                self.function, replace(problem, parameters=at(problem.parameters), inputs=at(problem.inputs))
+            )
+            outputs = other.outputs(tuple(problem.d_outputs))
+            return sum(float((outputs[n] * d).sum()) for n, d in problem.d_outputs.items())
+
+        low, middle, high = moved(-STEP), moved(0.0), moved(STEP)
+        before, after, slope = (middle - low) / STEP, (high - middle) / STEP, (high - low) / STEP / 2
+        terms = [gradients[n] * way for n, way in ways.items()]
+        size = float(np.sqrt(sum((term**2).sum() for term in terms))) + abs(slope)
+        if not np.isfinite(size) or abs(before - after) > SMOOTH * size:  # a kink
+            return True
+        return abs(slope - sum(float(term.sum()) for term in terms)) <= SMOOTH * size
+
     def other_leaves(self) -> list[Tensor]:
         """Return the tensors that the outputs depend on and that are no argument, such as those of a closure."""
         parameters, inputs, returned = self._forward(unheard, torch.float64, lambda array: array)
@@ -207,14 +241,20 @@ class Autograd:
         inputs = {name: leaf(array, name in differentiable) for name, array in self.problem.inputs.items()}
         # Copies, because a function may write to its arguments, which it may not to leaves.
         given = [v.clone() if isinstance(v, Tensor) else v for v in inputs.values()]
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(dtype)
-        try:
-            with listening(recorder), torch.enable_grad():
-                returned = self.function(parameters, given, recorder)
-        finally:
-            torch.set_default_dtype(before)
+        with listening(recorder), default_dtype(dtype), torch.enable_grad():
+            returned = self.function(parameters, given, recorder)
         return parameters, inputs, tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Let torch make new tensors in a dtype: both sides run under the same."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def leaves(outputs: Iterable[Any]) -> list[Tensor]:

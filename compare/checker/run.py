@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from compare.checker.compare import Compared, compare_run
-from compare.checker.derivations.problem import Answer, Derivation, Problem
+from compare.checker.derivations.problem import Answer, Arrays, Derivation, Problem
 from compare.checker.expected import Expected
 from compare.checker.expected.accuracy import rounding_apart
 from compare.checker.expected.rounding import distance
@@ -148,8 +148,11 @@ class Runner:
                 best = other, other.run(), again
         return best
 
-    def unsteady(self, others: list[Trial]) -> list[str]:
-        """Return the outputs and gradients that change when the code is run again, after a run on other values."""
+    def unsteady(self, others: list[Trial], earlier: Answer | None = None) -> list[str]:
+        """Return the outputs and gradients that change when the code is run again, after a run on other values.
+
+        They are compared with an ``earlier`` answer as well, if there is one.
+        """
         try:
             before = self.run()
         except Exception:  # the run that follows reports it better
@@ -157,18 +160,24 @@ class Runner:
         if others:
             with suppress(Exception):
                 self.derivation.solve(others[0].problem, Recorder(self.expected.right.record))
-        after = self.derivation.solve(self.trial.problem, Recorder(self.expected.right.record)).tensors()
-        found = []
+        again = self.derivation.solve(self.trial.problem, Recorder(self.expected.right.record))
+        found = [self._changed(before, after.tensors()) for after in (again, earlier) if after]
+        return list(dict.fromkeys(name for names in found for name in names))
+
+    @staticmethod
+    def _changed(before: Run, after: Arrays) -> list[str]:
+        """Return the outputs and gradients that differ from those of a run by more than passes."""
+        found: list[str] = []
         for one in before.compared:
             if one.recorded or one.name in found or one.name not in before.answer.tensors():
                 continue
-            array, again = before.answer.tensors()[one.name], after.get(one.name)
-            if again is None or again.shape != array.shape:
+            array, other = before.answer.tensors()[one.name], after.get(one.name)
+            if other is None or other.shape != array.shape:
                 found.append(one.name)
                 continue
-            if why_not_comparable(again, array):
+            if why_not_comparable(other, array):
                 continue  # no numbers, as the comparison says
             limit = float((one.limits * one.scales).max())
-            if ((distance(again, array) > limit) & ~(np.isnan(again) & np.isnan(array))).any():
+            if ((distance(other, array) > limit) & ~(np.isnan(other) & np.isnan(array))).any():
                 found.append(one.name)
         return found

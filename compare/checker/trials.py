@@ -162,7 +162,7 @@ class Trials:
         if self._module:
             for name, p in self._module.named_parameters():
                 drawn[name] = np.asarray(0.5 * rng.normal(size=tuple(p.shape)))
-        return drawn | arguments.drawn(self.parameters or {}, rng)
+        return drawn | arguments.as_arrays(arguments.drawn(self.parameters or {}, rng))
 
 
 def _module(reference: Any) -> nn.Module | None:

@@ -90,6 +90,7 @@ class Pair:
         named = _named("backward", d_inputs, names, more, "d_")
         flattened = flat(gradients)
         left_out = [f"d_{name}" for name in problem.differentiable if named.get(name) is None]
+        left_out += [f"d_{n}" for n, d in named.items() if d is not None and isinstance(problem.inputs[n], float)]
         left_out += [name for name, value in flattened.items() if value is None]
         return (
             {name: _array(named[name]) for name in problem.differentiable if named.get(name) is not None},

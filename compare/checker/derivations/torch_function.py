@@ -14,6 +14,7 @@ from compare.checker.compare import expands
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
 from compare.checker.recorder import Recorder, as_float64, unheard
+from compare.checker.reference import default_dtype
 from manual.arrays import state_parts
 
 
@@ -68,6 +69,7 @@ class TorchFunction:
             self.solve(problem, None)
         return mode.seen
 
+    @torch.enable_grad()  # the user's file may have disabled it
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
         """Run both passes on fresh tensors.
 
@@ -81,7 +83,8 @@ class TorchFunction:
         wanted = {n: v for n, v in leaves.items() if v.requires_grad}
         misshapen: Arrays = {}
         function = _lenient(self.function, given, misshapen) if isinstance(self.function, type) else self.function
-        with listening(probe or unheard), torch.enable_grad():
+        floats = [like.dtype for like in self.like if isinstance(like, torch.Tensor) and like.is_floating_point()]
+        with listening(probe or unheard), default_dtype(max(floats, key=lambda one: one.itemsize)):
             returned = state_parts(function(*given.values()))
             names = list(problem.d_outputs)
             if len(returned) != len(names) or not all(isinstance(value, torch.Tensor) for value in returned):

@@ -12,6 +12,9 @@ from manual.arrays import Array
 #: By how much larger the error may be than further runs suggest.
 MARGIN = 50
 
+#: An error relative to the scale that is rounding, whatever further runs show: no mistake is as small.
+LOST = 1e-10
+
 #: Compares the same run again, in single precision or with perturbed arguments; None if the derivation does not run so.
 Rerun = Callable[[], list[Compared] | None]
 
@@ -52,7 +55,9 @@ def rounding_apart(
             for other in others
             if one.label in other
         ]
-        return _less_accurate(one, noise) or _less_accurate(one, [np.max(by, axis=0) for by in zip(*moves)]) or one
+        few = [np.asarray(LOST * scale / MARGIN) for scale in one.scales]
+        found = (_less_accurate(one, by) for by in (noise, [np.max(by, axis=0) for by in zip(*moves)], few))
+        return next(filter(None, found), one)
 
     return [judged(one) for one in compared]
 

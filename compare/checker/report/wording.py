@@ -160,7 +160,7 @@ def _of_consequences(report: "Report") -> Text:
         f"cause unknown: no probe between cause and effects: {', '.join(report.consequences)}",
         f"one error in a quantity without a probe would explain all of them; add probe({first!r}, …) first{more}"
         if first
-        else "",
+        else "on right values each line is right: look at what is modified in place, such as a buffer on the tape",
     )
 
 
@@ -234,6 +234,8 @@ def _notes(report: "Report") -> list[str]:
             f"Checked in {report.dtype} against a reference in float64: worst error {ours:.1e}; autograd's own error "
             f"in {report.dtype} is up to {limit / report.k:.1e}, and {report.k:g} times that is allowed"
         )
+    if written := [name for name in report.written if name not in report.writes]:
+        notes.append(f"Written to, after it was used: {', '.join(written)}")
     for name, times in report.less_accurate.items():
         notes.append(f"{name} is right, but less accurate than autograd: its error is {times:.2g} times what passes")
     for name, count in report.aside.items():

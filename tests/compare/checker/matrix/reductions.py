@@ -129,7 +129,7 @@ class LongSum:
 
     def backward(y, d_y):
         d = d_y * (1 - y * y)
-        return d, d.cumsum(0)[-1]
+        return d, d.cumsum(0)[-1:].sum(0)
 
 
 @case(x=lambda rng: rng.normal(size=(300, 4)) + 2)
@@ -174,7 +174,7 @@ class CausalAttention:
         return F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
 
     def forward(q, k, v):
-        return attended(q, k, v, torch.ones(7, 7, dtype=torch.bool).triu(1))
+        return attended(q, k, v, torch.ones(len(q), len(k), dtype=torch.bool).triu(1))
 
     backward = attended_backward
 

@@ -74,7 +74,7 @@ class MaxPool:
         return F.max_pool1d(x[:, None], 2)[:, 0]
 
     def forward(x):
-        pairs = x.reshape(len(x), -1, 2)
+        pairs = x.reshape(len(x), x.shape[1] // 2, 2)
         first = pairs[:, :, 0] >= pairs[:, :, 1]
         return torch.where(first, pairs[:, :, 0], pairs[:, :, 1]), first
 

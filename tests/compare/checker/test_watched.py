@@ -1,0 +1,149 @@
+"""Who watches the reference, the values and the arguments."""
+
+import numpy as np
+import torch
+
+from compare import check_backward, check_function, probe
+
+X = np.random.default_rng(2).normal(size=(4, 3))
+
+
+def square(x):
+    return x * x, x
+
+
+def square_backward(x, d_y):
+    return 2 * x * d_y
+
+
+def test_a_reference_whose_gradient_is_not_the_derivative_of_its_output_is_told():
+    def rounded(x):
+        return x + (torch.round(x) - x).detach()
+
+    report = check_backward(lambda x: (np.round(x), None), lambda tape, d_y: d_y, rounded, {"x": X})
+    assert report.agrees
+    assert "The reference's gradient is not the derivative of its output" in str(report)
+    assert "not the derivative" not in str(check_backward(square, square_backward, torch.square, {"x": X}))
+    kink = check_backward(lambda x: (np.abs(x), x), lambda x, d: d * np.sign(x), torch.abs, {"x": np.round(X)})
+    assert kink.agrees and "not the derivative" not in str(kink)
+
+
+def test_a_gradient_of_ctc_loss_is_no_derivative_either():
+    lengths = torch.tensor([5, 5]), torch.tensor([2, 2])
+    logp = torch.log_softmax(torch.randn(5, 2, 4, dtype=torch.float64), 2)
+    targets = torch.tensor([[1, 2], [3, 1]])
+
+    def loss(logp):
+        return torch.nn.functional.ctc_loss(logp, targets, *lengths, reduction="sum")
+
+    assert "not the derivative of its output" in str(check_function(loss, loss, logp))
+
+
+def test_a_plain_number_among_the_inputs_is_said_to_be_left_out():
+    report = check_backward(
+        lambda x, b: (b * x * x, (x, b)),
+        lambda tape, d: (2 * tape[1] * tape[0] * d, 7 * (tape[0] ** 2 * d).sum()),
+        lambda x, b: b * x * x,
+        {"x": (3,), "b": 0.7},
+    )
+    assert report.left_out == ("d_b",)
+
+
+def test_a_plain_number_is_a_parameter_like_any_other():
+    def check(times):
+        return check_backward(
+            lambda p, x: (p["b"] * x, (p["b"], x)),
+            lambda p, tape, d: (tape[0] * d, {"b": times * (tape[1] * d).sum()}),
+            lambda p, x: p["b"] * x,
+            {"x": (3,)},
+            parameters={"b": 0.7},
+        )
+
+    assert check(1).agrees, str(check(1))
+    assert [fault.name for fault in check(7).faults] == ["b"]
+
+
+def test_a_mistake_that_only_other_values_show_is_found():
+    def gather_backward(tape, d_y):
+        table, rows = tape
+        d_table = np.zeros_like(table)
+        d_table[rows] += d_y  # loses all but one where an index occurs twice
+        return d_table
+
+    def check(function, backward, reference, **inputs):
+        return check_backward(function, backward, reference, inputs)
+
+    once = check(
+        lambda table, rows: (table[rows], (table, rows)), gather_backward, lambda table, rows: table[rows],
+        table=X, rows=np.array([0, 3, 2]),
+    )  # fmt: skip
+    assert once.outcome == "disagree"
+    assert [size.agrees for size in once.sizes][:2] == [True, False]
+
+
+def test_inputs_of_a_size_are_checked_at_one_and_past_a_power_of_two():
+    def backward(x, d_y):
+        return 2 * x * d_y * (np.arange(len(x)) < 32)[:, None]
+
+    report = check_backward(square, backward, torch.square, lambda rng, n: {"x": rng.normal(size=(n, 3))})
+    assert [size.agrees for size in report.sizes][:4] == [True, True, True, False]
+    assert check_backward(square, square_backward, torch.square, lambda rng, n: {"x": rng.normal(size=(n, 3))}).agrees
+
+
+def test_both_sides_make_new_tensors_in_the_same_dtype():
+    def function(x, mask):
+        return x * (mask / 0.6)
+
+    x, mask = torch.from_numpy(X), torch.from_numpy(X > 0)
+    assert check_function(function, function, x, mask).agrees
+
+
+def test_gradients_that_the_file_has_disabled_are_computed_all_the_same():
+    torch.set_grad_enabled(False)
+    try:
+        assert check_backward(square, square_backward, torch.square, {"x": X}).agrees
+        assert not check_backward(square, lambda x, d: 0 * d, torch.square, {"x": X}).agrees
+        assert check_function(torch.square, torch.square, torch.from_numpy(X)).agrees
+    finally:
+        torch.set_grad_enabled(True)
+
+
+def test_a_derivation_that_is_wrong_in_its_first_call_only_does_not_agree():
+    calls = []
+
+    def backward(x, d_y):
+        calls.append(1)
+        return (2 if len(calls) > 1 else 3) * x * d_y
+
+    report = check_backward(square, backward, torch.square, {"x": (4, 3)})
+    assert report.unsteady == ["d_x"]
+
+
+def test_a_buffer_on_the_tape_that_is_updated_in_place_blames_no_line():
+    """On right values, fed back as copies, each line is right."""
+
+    def forward(x):
+        c, tape = np.full(3, 0.5), []
+        for t in range(len(x)):
+            c *= x[t]
+            tape.append((x[t], probe("c", c, t)))
+        return c.copy(), tape
+
+    def backward(tape, d_c):
+        d_x = []
+        for t in reversed(range(len(tape))):
+            x_t, c = tape[t]
+            d_c = probe("d_c", d_c, t)
+            d_x.append(d_c * c / x_t)
+            d_c = d_c * x_t
+        return np.stack(d_x[::-1])
+
+    def reference(x):
+        c = torch.full((3,), 0.5)
+        for x_t in x:
+            c = probe("c", c * x_t)
+        return c
+
+    report = check_backward(forward, backward, reference, {"x": (4, 3)})
+    assert report.outcome == "disagree"
+    assert report.kinds[0] == "changed" or not report.faults
