@@ -2,9 +2,10 @@
 
 import copy
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-from torch import nn
+from torch import autograd, nn
 
 from compare.agreement import TOLERANCES
 from compare.cells.fast_kernels import fast_against_equations
@@ -83,6 +84,13 @@ def _trial(layer: Recurrent, twin: nn.Module, problem: Problem, lengths: list[in
     )
 
 
+def _instead(module: ModuleType) -> str:
+    """Say what a file without a forward and a backward pass has, where another check is for that."""
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
+    names = [kind.__name__ for kind in kinds if issubclass(kind, autograd.Function)]
+    return f"the autograd.Function {names[0]}, for which there is compare.assert_function" if names else "none"
+
+
 def check_file(path: Path | str, reference: tuple[Path | str, str] | None = None, seed: int = 0) -> Report:
     """Check the derivation in a file, as ``python -m compare check`` does.
 
@@ -103,7 +111,7 @@ def check_file(path: Path | str, reference: tuple[Path | str, str] | None = None
     module = load(path)
     for function in ("forward", "backward"):
         if not callable(getattr(module, function, None)):
-            raise ValueError(f"{path}: expected a function {function}, got none")
+            raise ValueError(f"{path}: expected a function {function}, got {_instead(module)}")
     if reference is not None:
         return check_against(module, path, Path(reference[0]), reference[1], seed)
     file = CellFile.of(module, str(path))

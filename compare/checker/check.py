@@ -83,13 +83,13 @@ def assert_backward(
     """Assert that a forward and a backward pass in NumPy agree with autograd. Arguments as for ``check_backward``.
 
     Raises:
-        AssertionError: they do not agree; the message is the report.
+        AssertionError: they do not agree; the message is the report, the verdict first.
         ValueError: an argument or a returned value cannot be compared.
     """
     __tracebackhide__ = True
     report = check_backward(forward, backward, reference, inputs, **options)
     if not report.agrees:
-        raise AssertionError(f"\n{report}")
+        raise AssertionError(report.message)
 
 
 def check_function(
@@ -147,13 +147,13 @@ def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any)
     """Assert that a ``torch.autograd.Function`` agrees with autograd. Arguments as for ``check_function``.
 
     Raises:
-        AssertionError: it does not agree; the message is the report.
+        AssertionError: it does not agree; the message is the report, the verdict first.
         ValueError: the arguments cannot be compared.
     """
     __tracebackhide__ = True
     report = check_function(function, reference, *inputs, **options)
     if not report.agrees:
-        raise AssertionError(f"\n{report}")
+        raise AssertionError(report.message)
 
 
 def check_against(file: ModuleType, path: Path, where: Path, name: str, seed: int) -> Report:

@@ -34,7 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="time limit for running FILE")
     parser.add_argument("--memory", type=float, default=8.0, metavar="GIB", help="memory limit for running FILE")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights and arguments")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--json", action="store_true", help="print the findings as JSON")
+    amount.add_argument(
+        "--format", choices=("text", "github"), default="text", help="github: an annotation for each wrong line"
+    )
     parser.add_argument("--fix", action="store_true", help="write a copy of FILE with the right lines, NAME_fixed.py")
     parser.add_argument("--in-place", action="store_true", help="with --fix, write them into FILE itself")
     add_out(parser, "folder for check.html and faults.png")
@@ -61,7 +65,11 @@ def run(options: argparse.Namespace) -> int:
     checked = check_within(check_file, *limits, options.file, reference, options.seed, quiet=options.json, console=out)
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
+        if options.format == "github":
+            for fault in checked.found["faults"]:
+                print(_annotation(fault, options.file))
     make_ready(options.out)
+    (options.out / "faults.png").unlink(missing_ok=True)  # that of an earlier check
     if checked.figure:
         with replacing(options.out / "faults.png") as beside:
             beside.write_bytes(checked.figure)
@@ -87,8 +95,19 @@ def _fix(file: Path, faults: list[dict[str, Any]], in_place: bool) -> str:
     return f"Fixed in {where}: line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))}"
 
 
+def _annotation(fault: dict[str, Any], file: Path) -> str:
+    """Return what GitHub Actions shows at the line of a fault; a line that is not known is the first."""
+    name = f"({fault['equation']}) {fault['label']}" if fault["equation"] else fault["label"]
+    words = [f"{name} is wrong", fault["problem"] or f"got {fault['actual']}, expected {fault['expected']}"]
+    words += [f"should be: {fault['repair']}"] if fault.get("repair") else []
+    text = "; ".join(words).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return f"::error file={fault['file'] or file},line={fault['line'] or 1}::{text}"
+
+
 def _require_file(argument: str, path: Path) -> None:
     if path.is_dir():
         raise ValueError(f"{argument}: expected a file, but {path} is a directory")
     if not path.exists():
         raise ValueError(f"{argument}: no such file: {path}")
+    if path.suffix in (".json", ".npz", ".safetensors", ".pt", ".ipynb", ".csv", ".txt", ".md"):
+        raise ValueError(f"{argument}: expected a Python file, got {path}")

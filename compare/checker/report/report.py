@@ -18,6 +18,9 @@ from compare.checker.notation import Notation
 from compare.checker.report import picture, wording
 from compare.checker.report.fault import Fault, finite
 
+#: The version of what ``Report.as_json`` returns; a key that is taken away or means something else makes a new one.
+VERSION = 1
+
 
 @dataclass(frozen=True)
 class Size:
@@ -28,7 +31,7 @@ class Size:
     raised: str = ""
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """The findings of a check.
 
@@ -186,6 +189,19 @@ class Report:
         """Return the report as plain text."""
         return wording.plain(self)
 
+    def __repr__(self) -> str:
+        """Return the verdict on one line."""
+        return f"<Report: {self.verdict().plain}>"
+
+    def _repr_html_(self) -> str:
+        """Return the report for a notebook."""
+        return wording.html(self)
+
+    @property
+    def message(self) -> str:
+        """The report as plain text with the verdict first, for an assertion."""
+        return wording.message(self)
+
     def show(self, console: Console) -> None:
         """Print the findings and the verdict."""
         wording.show(self, console)
@@ -201,6 +217,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Return everything a script may need; numbers that are not finite become strings, since JSON has none."""
         return {
+            "version": VERSION,
             "verdict": self.outcome,
             "kinds": ["equation"] if self.placed else self.kinds,
             "subject": self.subject,

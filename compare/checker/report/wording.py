@@ -34,6 +34,19 @@ def plain(report: "Report") -> str:
     return text.getvalue().rstrip()
 
 
+def html(report: "Report") -> str:
+    """Return the report as HTML, with the colours of a terminal."""
+    console = Console(file=StringIO(), width=WIDTH, record=True)
+    show(report, console)
+    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+
+def message(report: "Report") -> str:
+    """Return the report with the verdict first, since pytest and JUnit show the first line of a message."""
+    *findings, last = plain(report).splitlines()
+    return "\n".join([last, *findings])
+
+
 def show(report: "Report", console: Console) -> None:
     """Print the findings and the verdict."""
     if not report.agrees:
@@ -250,30 +263,51 @@ def _notes(report: "Report") -> list[str]:
 
 
 def _show_table(report: "Report", console: Console) -> None:
-    """Print the errors of everything that differs, by step, as the code runs and with the reference fed back."""
-    table = Table(box=None, pad_edge=False)
+    """Print the errors of everything that differs, by step, as the code runs and with the reference fed back.
+
+    The two halves stand below each other where they do not fit side by side, with as many steps as fit: nothing is cut.
+    """
     fed_back = {one.label: one for one in report.fed_back}
     differing = [one for one in report.as_run if not one.agrees or not fed_back.get(one.label, one).agrees]
     steps = sorted({t for one in differing for t in one.steps})
-    shown = _selected_steps(differing, steps)
-    table.add_column("")
-    for separator in ("|", ""):
-        for heading in map(str, shown) if shown else [""]:
-            table.add_column(heading, justify="right")
-        table.add_column(separator)
-    for one in differing:
-        left, right = (_cells(which, shown) for which in (one, fed_back.get(one.label, one)))
-        table.add_row(one.label, *left, "|", *right)
+    right = [fed_back.get(one.label, one) for one in differing]
+    shown = _selected_steps(differing, steps, SHOWN_STEPS)
+    tables = {"as the code runs | with the reference fed back": [differing, right]}
+    if _width(_table([differing, right], shown), console) > console.width:
+        tables = {"as the code runs": [differing], "with the reference fed back": [right]}
+        while len(shown) > 1 and _width(_table([differing], shown), console) > console.width:
+            shown = _selected_steps(differing, steps, len(shown) - 1)
     part = f" ({len(shown)} of {len(steps)} steps)" if len(shown) < len(steps) else ""
-    title = f"Relative error by step{part}: as the code runs | with the reference fed back"
-    console.print(title, highlight=False, soft_wrap=True)
-    console.print(table)
+    for title, halves in tables.items():
+        table = _table(halves, shown)
+        console.print(f"Relative error by step{part}: {title}", highlight=False, soft_wrap=True)
+        console.print(table, width=max(console.width, _width(table, console)), crop=False)
 
 
-def _selected_steps(compared: list[Compared], steps: list[int]) -> list[int]:
+def _table(halves: list[list[Compared]], steps: list[int]) -> Table:
+    """Return a table with a row for each quantity, and the errors of each half in it."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for k, _ in enumerate(halves):
+        if k:
+            table.add_column("|")
+        for heading in map(str, steps) if steps else [""]:
+            table.add_column(heading, justify="right", no_wrap=True)
+    for row in zip(*halves):
+        cells = [cell for one in row for cell in [Text("|"), *_cells(one, steps)]]
+        table.add_row(row[0].label, *cells[1:])
+    return table
+
+
+def _width(table: Table, console: Console) -> int:
+    """Return the number of columns that a table needs."""
+    return console.measure(table, options=console.options.update(width=10_000)).maximum
+
+
+def _selected_steps(compared: list[Compared], steps: list[int], most: int) -> list[int]:
     """Return the steps of the table: all if there is room, otherwise those at which something differs first."""
     wrong = sorted({t for one in compared for t in one.wrong_steps()})
-    return sorted([*wrong, *(t for t in steps if t not in wrong)][:SHOWN_STEPS])
+    return sorted([*wrong, *(t for t in steps if t not in wrong)][:most])
 
 
 def _cells(one: Compared, steps: list[int]) -> list[Text]:

@@ -5,6 +5,7 @@ import json
 import pytest
 from derived import write
 
+from compare import check_file
 from compare.cli import main
 
 
@@ -18,7 +19,7 @@ def wrong(tmp_path):
 def test_new_then_check(tmp_path, capsys, preloaded):
     path = tmp_path / "mine.py"
     assert main(["new", str(path), "--cell", "gru"]) == 0
-    assert f"python -m compare check {path}" in capsys.readouterr().out
+    assert f"lstm-by-hand check {path}" in capsys.readouterr().out
     assert main(["check", str(path)]) == 2
     assert capsys.readouterr().err.endswith("probe 'd_h': still to be filled in\n")
 
@@ -26,7 +27,7 @@ def test_new_then_check(tmp_path, capsys, preloaded):
 def test_new_with_a_reference_writes_both_files_and_says_how_to_check_them(tmp_path, capsys):
     path, reference = tmp_path / "mine.py", tmp_path / "mine_reference.py"
     assert main(["new", str(path), "--reference"]) == 0
-    command = f"python -m compare check {path} --reference {reference}:reference"
+    command = f"lstm-by-hand check {path} --reference {reference}:reference"
     assert capsys.readouterr().out == f"Written to {path} and {reference}. Fill in each ... and run: {command}\n"
     assert "def backward" in path.read_text()
     assert "def reference" in reference.read_text()
@@ -100,3 +101,27 @@ def test_json_says_the_same(wrong, tmp_path, capsys, preloaded):
 def test_a_wrong_option_is_named(arguments, message, wrong, capsys):
     assert main(["check", str(wrong), *arguments]) == 2
     assert capsys.readouterr().err == f"python -m compare: {message}\n"
+
+
+@pytest.mark.slow
+def test_github_gets_an_annotation_at_each_wrong_line_and_an_old_figure_goes(wrong, tmp_path, capsys, preloaded):
+    assert main(["check", str(wrong), "--format", "github", "--out", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    line = next(k for k, text in enumerate(wrong.read_text().splitlines(), start=1) if '"f": probe("d_z_f"' in text)
+    assert f"::error file={wrong},line={line}::(L11) d_z_f is wrong; " in printed
+    assert (tmp_path / "faults.png").exists()
+    assert main(["check", str(write(wrong, "lstm")), "--format", "github", "--out", str(tmp_path)]) == 0
+    assert "::error" not in capsys.readouterr().out and not (tmp_path / "faults.png").exists()
+
+
+def test_a_file_that_is_not_python_and_one_with_a_function_of_torch_are_told_what_to_do(tmp_path, capsys):
+    data = tmp_path / "data.json"
+    data.write_text("{}")
+    assert main(["check", str(data)]) == 2
+    assert capsys.readouterr().err == f"python -m compare: FILE: expected a Python file, got {data}\n"
+    path = tmp_path / "mine.py"
+    path.write_text("import torch\nclass Mine(torch.autograd.Function): ...\n")
+    with pytest.raises(
+        ValueError, match=r"got the autograd\.Function Mine, for which there is compare\.assert_function"
+    ):
+        check_file(path)
