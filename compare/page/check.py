@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from compare.cells import CELLS
+from compare.checker.report.printable import printable
 from compare.page import diagram
-from compare.page.equations import PARTS, Row, at, cells, rows_of
+from compare.page.equations import PARTS, Row, at, cells, row_id, rows_of
+from compare.page.marked import marked
 from compare.page.render import render
 from compare.page.sources import Line, formulas
 
@@ -18,12 +20,18 @@ JUDGEMENTS = {
     "wrong": "wrong",
 }
 
+#: The height of a drawing below which it stands above the rows rather than beside them.
+LOW = 250
+
+#: The two runs, in words.
+MODES = {"as_run": "as the code runs", "fed_back": "with the reference fed back"}
+
 #: What the scripts need of a quantity.
 FOR_SCRIPT = ("whole", "id", "backward", "actual", "right", "difference", "steps", "errors")
 
 
 def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], path: Path) -> None:
-    """Write the page of a check.
+    """Write the page of a check. It opens on the run that its text is of: where there are faults, the one fed back.
 
     Args:
         name: names the derivation.
@@ -31,12 +39,14 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
         quantities: everything compared, as ``report.quantities.displayed`` returns it.
         path: the file to write.
     """
-    as_run, fed_back = quantities["as_run"], quantities["fed_back"]
-    rows = rows_of(as_run, formulas())
-    rows_of(fed_back, formulas())
-    judged = {"as_run": _judged(as_run, found), "fed_back": _judged(fed_back, found)}
-    faults = [fault | {"id": _id(fault, as_run)} for fault in _merged(found["faults"] + found["misplaced"])]
-    judgement = {one.id: _worst_of(one, judged["as_run"]) for one in rows}
+    name, found, quantities = printable(name), printable(found), printable(quantities)
+    runs = {mode: quantities[mode] for mode in MODES}
+    as_run, fed_back = runs.values()
+    faults = [_fault(fault, as_run) for fault in _merged(found["faults"] + found["misplaced"])]
+    mode = "fed_back" if faults else "as_run"
+    rows = {key: rows_of(run, formulas()) for key, run in runs.items()}[mode]
+    judged = {key: _judged(run, found) for key, run in runs.items()}
+    judgement = {one.id: _worst_of(one, judged[mode]) for one in rows}
     for one in rows:
         one.lines = list(dict.fromkeys(_line(quantity) for quantity in one.quantities if quantity["code"]))
     cell = CELLS.get(quantities["cell"])
@@ -52,16 +62,20 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
             "found": found,
             "verdict": quantities["verdict"],
             "text": quantities["text"],
+            "modes": MODES,
+            "mode": mode,
             "rows": sorted(rows, key=lambda one: judgement[one.id] != "wrong"),
+            "differing": {one["label"]: {*PARTS} & {*one, *other} for one, other in zip(as_run, fed_back)},
             "faults": faults,
             "judgements": JUDGEMENTS,
             "judgement": judgement,
             "diagram": drawn,
-            "by_label": {one["label"]: one for one in as_run},
+            "by_label": {one["label"]: one for one in runs[mode]},
             "steps": steps,
             "step": step,
             "row_count": rows_shown,
             "row": row,
+            "low": LOW,
             "parts": PARTS,
             "cells": cells,
             "at": at,
@@ -75,7 +89,8 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
             },
             "judged": judged,
             "judgements": JUDGEMENTS,
-            "first": faults[0]["id"] if faults else "",
+            "modes": MODES,
+            "faults": list(dict.fromkeys(fault["id"] for fault in faults if fault["id"])),
         },
         path,
     )
@@ -97,7 +112,8 @@ def _merged(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Merge the faults that differ only in their gate, and keep the worst of each."""
     merged: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for fault in faults:
-        name = fault["name"] if fault["code"] else fault["name"].removesuffix(f"_{fault['gate']}")
+        gate = fault["gate"]
+        name = fault["name"].removesuffix(f"_{gate}") if gate and not fault["code"] else fault["name"]
         merged.setdefault((name, fault["hint"]), []).append(fault)
     return [
         max(group, key=lambda fault: float(fault["error"]))
@@ -106,8 +122,15 @@ def _merged(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _id(fault: Mapping[str, Any], as_run: list[dict[str, Any]]) -> str:
-    return next((one["id"] for one in as_run if one["label"] == fault["label"]), "")
+def _fault(fault: dict[str, Any], as_run: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add the row it stands in, where its line is, and the line beside the right one, if that is known."""
+    repair = fault.get("repair", "")
+    return fault | {
+        "id": next((row_id(one) for one in as_run if one["label"] == fault["label"]), ""),
+        "place": f"{Path(fault['file']).name}:{fault['line']}",
+        "repair": repair,
+        "sides": marked(fault["code"], repair) if repair else (fault["code"], fault["formula"]),
+    }
 
 
 def _place(faults: list[dict[str, Any]], steps: list[int], rows: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from compare.cells import Form
 from compare.cells.check import compare_layer
 from compare.cells.layer import form_of
 from compare.checker.derivations.problem import Problem
-from compare.checker.report.quantities import SHOWN, quantity
+from compare.checker.report.quantities import quantity
 from compare.disagreement import by_hand
 from compare.page import diagram
 from compare.page.equations import PARTS, Row, at, cells, rows_of
@@ -30,6 +30,9 @@ FEW = 1000
 
 #: The step that the page opens at.
 STEP = 3
+
+#: The largest number of units on the page, so that a large network is drawn as quickly as a small one.
+UNITS = 16
 
 #: The layer on the page, of a stack.
 SUFFIX = "_l0"
@@ -50,7 +53,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
     layer = model.recurrent
     form = form_of(layer)
     sums = Sums.adding(*(digits(np.array(side), BITS) for side in zip(*SUMS.values())))
-    rows, inputs = _compared(model, form, sums)
+    rows, inputs, lengths = _compared(model, form, sums)
     everything = [one for row in rows for one in row.quantities] + inputs
     few = random_sums(np.random.default_rng(0), BITS, FEW)
     memory = form.cell.states[-1]
@@ -58,10 +61,9 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
         logits, _, _ = model.forward(sums.inputs(layer.dtype), training=False)
         right = few.share_correct(model.forward(few.inputs(layer.dtype), training=False)[0])
         unit, correlation = _unit_of_carry(model, memory, few)
-    states, gradients = ({one["name"]: one["actual"] for one in everything}[name] for name in (memory, f"d_{memory}"))
+    (states,) = (one["actual"] for one in everything if one["name"] == memory)
     table = [
-        _sum(name, sums, logits, row)
-        | {"memory": [step[unit] for step in states[row]], "reach": _reach(gradients[row])}
+        _sum(name, sums, logits, row) | {"memory": [step[unit] for step in states[row]], "reach": lengths[row]}
         for row, name in enumerate(SUMS)
     ]
     render(
@@ -97,20 +99,24 @@ def origin(steps: int, batch_size: int) -> str:
     return f"trained for {steps:,} step{'s' * (steps != 1)} of {batch_size} sum{'s' * (batch_size != 1)}"
 
 
-def _compared(model: manual.Model, form: Form, sums: Sums) -> tuple[list[Row], list[dict[str, Any]]]:
-    """Return a row for each equation of the first layer, compared with autograd, and what goes into the layer."""
+def _compared(model: manual.Model, form: Form, sums: Sums) -> tuple[list[Row], list[dict[str, Any]], list[list[float]]]:
+    """Return a row for each equation of the first layer, compared with autograd, and what goes into the layer.
+
+    And for each sum the length of the gradient of its memory at each step, as a share of that at the last.
+    """
     layer = model.recurrent
     stacked = {name: getattr(layer, name) for name in ("num_layers", "bias", "bidirectional")}
     twin = form.layer(torch_impl, layer.input_size, layer.hidden_size, **stacked)
     x = sums.inputs(layer.dtype)
     with by_hand("each equation"):
         compared = compare_layer(layer, twin, _problem(model, x, sums.targets(layer.dtype)))
-    quantities = [quantity(one, form) for one in compared if "_l" not in one.name or one.name.endswith(SUFFIX)]
+    (d_memory,) = (one.actual for one in compared if one.name.removesuffix(SUFFIX) == f"d_{form.cell.states[-1]}")
+    quantities = [quantity(one, form, UNITS) for one in compared if "_l" not in one.name or one.name.endswith(SUFFIX)]
     shown = [one | {key: one[key].replace(SUFFIX, "") for key in ("name", "whole", "label")} for one in quantities]
     rows = rows_of([one for one in shown if one["equation"]], formulas())
     _add_code(rows, Path(inspect.getfile(type(layer.kernel))), Path(inspect.getfile(type(twin.cell))))
     states = [one | {"id": ""} for one in shown if one["name"].endswith("_prev") and not one["backward"]]
-    return sorted(rows, key=lambda row: row.lines[0].number), [*states, _input(x)]
+    return sorted(rows, key=lambda row: row.lines[0].number), [*states, _input(x)], _reach(np.stack(d_memory))
 
 
 def _problem(model: manual.Model, x: Array, y: Array) -> Problem:
@@ -169,10 +175,10 @@ def _sum(name: str, sums: Sums, logits: Array, row: int) -> dict[str, Any]:
     }
 
 
-def _reach(gradients: list[list[float]]) -> list[float]:
-    """Return the length of the state's gradient at each step as a share of that at the last step."""
-    lengths = [float(np.linalg.norm(step)) for step in gradients]
-    return [float(f"{length / (lengths[-1] or 1.0):.1g}") for length in lengths]
+def _reach(gradients: Array) -> list[list[float]]:
+    """Return the lengths of gradients (T, B, H) by row and step, as shares of that at the last step."""
+    lengths = np.linalg.norm(gradients, axis=2).T
+    return [[float(f"{length / (row[-1] or 1.0):.1g}") for length in row] for row in lengths]
 
 
 def _unit_of_carry(model: manual.Model, memory: str, sums: Sums) -> tuple[int, float]:
@@ -188,6 +194,6 @@ def _unit_of_carry(model: manual.Model, memory: str, sums: Sums) -> tuple[int, f
     carry = (sums.a ^ sums.b ^ sums.total)[1:].ravel()  # into a step is out of the step before
     state = np.concatenate([states[t] for t in range(BITS - 1)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.nan_to_num([np.corrcoef(unit, carry)[0, 1] for unit in state.T[:SHOWN]])
+        found = np.nan_to_num([np.corrcoef(unit, carry)[0, 1] for unit in state.T[:UNITS]])
     unit = int(np.argmax(np.abs(found)))
     return unit, float(found[unit])

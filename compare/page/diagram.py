@@ -7,7 +7,7 @@ gradient from the use to the value.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from compare.cells import Cell
@@ -100,16 +100,33 @@ def of_cell(cell: Cell, quantities: list[dict[str, Any]]) -> Diagram:
 
 
 def in_order(quantities: list[dict[str, Any]]) -> Diagram:
-    """Lay out any other derivation: its probes in the order of computation, row by row, then what it returns."""
+    """Lay out any other derivation: what goes in, what is seen of it in the order of computation, and what comes out.
+
+    What goes in stands on the left, one below the other. The rest goes to and fro in rows, from the top.
+    """
     nodes = _nodes(quantities)
+    kinds: dict[str, set[str]] = {}
+    for one in quantities:
+        kinds.setdefault(node_of(one["name"]), set()).add(one["kind"])
+    between = [node for node in nodes if kinds.get(node.name, set()) & {"value", "adjoint"}]
+    outputs = [node for node in nodes if node not in between and "output" in kinds.get(node.name, set())]
+    inputs = [node for node in nodes if node not in between + outputs]
     y = float(MARGIN)
-    for start in range(0, len(nodes), COLUMNS):
-        row = nodes[start : start + COLUMNS]
-        for column, node in enumerate(row):
+    for node in inputs:
+        node.x, node.y = MARGIN, y
+        y += node.height + BETWEEN
+    y = float(MARGIN)
+    way = [*between, *outputs]
+    for start in range(0, len(way), COLUMNS):
+        row = way[start : start + COLUMNS]
+        there = start // COLUMNS % 2 == 0
+        for place, node in enumerate(row):
+            column = (place if there else COLUMNS - 1 - place) + bool(inputs)
             node.x, node.y = MARGIN + column * (WIDTH + GAP), y
         y += max(node.height for node in row) + BETWEEN
-    probed = {node_of(one["name"]) for one in quantities if one["kind"] in ("value", "adjoint")}
-    edges = [Edge(a.name, b.name) for a, b in pairwise(nodes) if a.x < b.x and {a.name, b.name} <= probed]
+    first, last = between[:1] or outputs, between[-1:]
+    uses = [*product(inputs, first), *pairwise(between), *product(last, outputs)]
+    edges = [Edge(a.name, b.name) for a, b in uses]
     by_name = {node.name: node for node in nodes}
     for edge in edges:
         edge.forward = _path(edge, edges, by_name, -APART)

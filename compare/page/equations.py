@@ -50,12 +50,17 @@ def rows_of(quantities: list[dict[str, Any]], formulas: Mapping[str, Formula]) -
     rows: dict[str, Row] = {}
     for one in quantities:
         number = one["equation"]
-        one["id"] = number or re.sub(r"[^\w.-]+", "-", one["name"])
+        one["id"] = row_id(one)
         if one["id"] not in rows:
             derived = formulas.get(number, Formula(number, one["formula"], Markup()))
             rows[one["id"]] = Row(one["id"], number, derived.mathml, derived.text)
         rows[one["id"]].quantities.append(one)
     return list(rows.values())
+
+
+def row_id(one: Mapping[str, Any]) -> str:
+    """Return the ``id`` of the row of a quantity."""
+    return one["equation"] or re.sub(r"[^\w.-]+", "-", one["name"])
 
 
 def scale(one: Mapping[str, Any], row: int, part: str = "actual") -> float:

@@ -1,5 +1,6 @@
 """Render a template to one self-contained HTML file."""
 
+import base64
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["static"] = lambda name: Markup((STATIC / name).read_text(encoding="utf-8"))
+    environment.globals["base64"] = lambda name: base64.b64encode((STATIC / name).read_bytes()).decode()
     # The filter tojson also escapes < > & ', so that no text ends the script element that it stands in.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment

@@ -87,9 +87,13 @@ def _inline(text: str) -> str:
 
 
 def _mathml(tex: str, display: str = "inline") -> str:
-    """Convert a formula. A function and its argument without parentheses get a thin space between them, as in TeX."""
-    return re.sub(
+    """Convert a formula. A function and its argument without parentheses get a thin space between them, as in TeX.
+
+    A prime is raised as it is, so it is no superscript, which would make it smaller.
+    """
+    spaced = re.sub(
         r"(<mi>tanh</mi>|<msup><mi>tanh</mi><mn>2</mn></msup>)(?=<m(?!o))",
         r'\1<mspace width="0.167em"/>',
         convert(tex, display=display),
     )
+    return re.sub(r"<msup>(<mi>\S+?</mi>)<mi>&#x02032;</mi></msup>", r"<mrow>\1<mi>&#x02032;</mi></mrow>", spaced)

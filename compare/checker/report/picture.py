@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compare.checker.compare import Compared
+from compare.checker.report.printable import printable
 from compare.files import replacing
 from manual.arrays import Array
 
@@ -32,7 +33,7 @@ def draw(report: "Report", path: Path) -> None:
             axes = grid[row, column]
             ones = [one if column == 0 else fed_back.get(one.label, one) for one in group]
             image = axes.imshow(_errors(ones), norm=LogNorm(LEAST, 1.0, clip=True), cmap="inferno", aspect="auto")
-            axes.set_yticks(range(len(ones)), [one.label for one in ones], fontsize=7)
+            axes.set_yticks(range(len(ones)), [printable(one.label) for one in ones], fontsize=7, parse_math=False)
             if row == 0:
                 axes.set_title(title)
                 axes.set_xlabel("step")

@@ -38,7 +38,7 @@ def quantity(one: Compared, notation: Notation, shown: int = SHOWN) -> dict[str,
     place = one.places[one.worst] if one.places else None
     data: dict[str, Any] = {
         "name": one.name,
-        "whole": one.name if one.recorded else one.name.removesuffix(f"_{one.gate}"),
+        "whole": one.name.removesuffix(f"_{one.gate}") if one.gate and not one.recorded else one.name,
         "label": one.label,
         "gate": one.gate,
         "kind": one.kind,

@@ -1,6 +1,6 @@
 "use strict";
 
-/* What all pages share: the data of the page, elements, and numbers as text. */
+/* What all pages share: the data of the page, elements, numbers as text, and what scrolls sideways. */
 /* exported DATA, element, digits */
 
 document.documentElement.classList.add("scripted");
@@ -38,3 +38,13 @@ function digits(number, precision = 6) {
   }
   return trim(number.toFixed(precision - 1 - power));
 }
+
+/* What scrolls sideways within itself can be reached by keyboard, as long as it does. */
+const watched = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const scrolls = target.scrollWidth > target.clientWidth;
+    if (scrolls) target.setAttribute("tabindex", "0");
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const wide of document.querySelectorAll(".wide, pre")) watched.observe(wide);

@@ -6,7 +6,10 @@ const PARTS = { right: "reference", difference: "difference" };
 
 const CHOICES = ["row", "step", "mode"];
 
-const state = { row: 0, step: 0, mode: "as_run", selected: DATA.first ?? "" };
+/** The rows of the mistakes, in their order; none on a page of what is right. */
+const FAULTS = DATA.faults ?? [];
+
+const state = { row: 0, step: 0, mode: "as_run", selected: FAULTS[0] ?? "" };
 
 /** Return the columns of a quantity in the chosen row of the batch; where rows are not apart, there is one for all. */
 function columns(one, part) {
@@ -36,23 +39,50 @@ function valuesNow(one, part = "actual") {
   return all[one.steps.indexOf(state.step)] ?? [];
 }
 
-const quantity = (label) => (state.mode === "fed_back" && DATA.fed_back[label]) || DATA.quantities[label];
+const fedBack = (label) => state.mode === "fed_back" && Object.hasOwn(DATA.fed_back, label);
 
-function paintStrips() {
-  for (const table of document.querySelectorAll("table.strip")) {
-    const one = quantity(table.dataset.label);
-    const part = table.dataset.part;
-    const grid = columns(one, part);
-    const largest = scale(one, part);
-    for (const [unit, line] of [...table.rows].entries()) {
-      for (const [column, cell] of [...line.cells].entries()) {
-        const value = grid[column]?.[unit] ?? 0;
-        cell.textContent = digits(value, 5);
-        paint(cell, value, largest, one.backward);
-        cell.classList.toggle("now", one.steps[column] === state.step);
-      }
+const quantity = (label) => (fedBack(label) ? DATA.fed_back : DATA.quantities)[label];
+
+function paintStrip(table) {
+  const one = quantity(table.dataset.label);
+  const part = table.dataset.part;
+  table.parentElement.hidden = part !== "actual" && !one[part];
+  const grid = columns(one, part);
+  const largest = scale(one, part);
+  for (const [unit, line] of [...table.rows].entries()) {
+    for (const [column, cell] of [...line.cells].entries()) {
+      const value = grid[column]?.[unit] ?? 0;
+      cell.textContent = digits(value, 5);
+      paint(cell, value, largest, one.backward);
+      cell.classList.toggle("now", one.steps[column] === state.step);
     }
   }
+}
+
+/* A row is painted when it is seen: a large page has thousands of cells. */
+const stale = new Set();
+const seen = new Set();
+
+function paintRow(row) {
+  if (!stale.delete(row)) return;
+  for (const table of row.querySelectorAll("table.strip")) paintStrip(table);
+}
+
+const watching = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) {
+        seen.add(target);
+        paintRow(target);
+      } else seen.delete(target);
+    }
+  },
+  { rootMargin: "300px" },
+);
+
+function paintStrips() {
+  for (const row of document.querySelectorAll(".row")) stale.add(row);
+  for (const row of seen) paintRow(row);
 }
 
 function paintDiagram() {
@@ -69,40 +99,40 @@ function paintDiagram() {
   }
 }
 
-/** Write the numbers of the selected equation at the chosen step next to its strips: a line for each unit. */
+/** Write the numbers of the selected equation at the chosen step next to its strips: a table for each quantity. */
 function writeNumbers() {
   for (const old of document.querySelectorAll(".numbers table")) old.remove();
-  const row = document.getElementById(state.selected);
-  const place = row?.querySelector(".numbers");
+  const place = document.getElementById(state.selected)?.querySelector(".numbers");
   if (!place) return;
-  const shown = Object.keys(DATA.quantities)
-    .map((label) => [label, quantity(label)])
-    .filter(([, one]) => one.id === state.selected && (one.steps.length || columns(one, "actual").length === 1));
-  if (!shown.length) return;
-  const lists = shown.flatMap(([label, one]) =>
-    ["actual", "right", "difference"]
-      .filter((part) => one[part])
-      .map((part) => ({ label, part, title: part === "actual" ? label : PARTS[part], values: valuesNow(one, part) })),
-  );
+  for (const label of Object.keys(DATA.quantities)) {
+    const one = quantity(label);
+    const single = one.steps.length || columns(one, "actual").length === 1;
+    if (one.id === state.selected && single) place.append(tableOf(label, one));
+  }
+}
+
+/** Make the table of a quantity's numbers at the chosen step: a line for each unit. */
+function tableOf(label, one) {
+  const lists = ["actual", "right", "difference"]
+    .filter((part) => one[part])
+    .map((part) => ({ part, title: part === "actual" ? label : PARTS[part], values: valuesNow(one, part) }));
   const head = lists.map(({ title }) => element("th", { scope: "col" }, title));
   const lines = Array.from({ length: Math.max(...lists.map(({ values }) => values.length)) }, (_, unit) =>
     element(
       "tr",
       {},
       element("th", { scope: "row" }, String(unit)),
-      ...lists.map(({ label, part, values }) =>
+      ...lists.map(({ part, values }) =>
         element("td", { "data-numbers": label, "data-part": part }, unit in values ? digits(values[unit], 5) : ""),
       ),
     ),
   );
-  place.append(
-    element(
-      "table",
-      {},
-      element("caption", {}, shown.some(([, one]) => one.steps.length) ? `at step ${state.step}` : ""),
-      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "unit"), ...head)),
-      element("tbody", {}, ...lines),
-    ),
+  return element(
+    "table",
+    {},
+    element("caption", {}, one.steps.length ? `at step ${state.step}` : ""),
+    element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "unit"), ...head)),
+    element("tbody", {}, ...lines),
   );
 }
 
@@ -123,6 +153,7 @@ function judge() {
     const errors = Object.keys(DATA.quantities).filter((label) => chosen(DATA.quantities[label]));
     const largest = Math.max(0, ...errors.flatMap((label) => quantity(label).errors.map(Number)));
     row.querySelector("[data-error]").textContent = digits(largest, 2);
+    row.querySelector("[data-run]").textContent = DATA.modes[state.mode];
   }
   for (const named of document.querySelectorAll(".diagram .named")) {
     const { whole } = DATA.quantities[named.dataset.label];
@@ -138,8 +169,17 @@ function judge() {
   }
 }
 
+/** Return the row that the address names, if any. */
+function chosenRow() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return ""; // no address of this page
+  }
+}
+
 function select() {
-  const id = decodeURIComponent(location.hash.slice(1));
+  const id = chosenRow();
   if (document.getElementById(id)?.classList.contains("row")) state.selected = id;
   for (const row of document.querySelectorAll(".row")) row.classList.toggle("selected", row.id === state.selected);
   paintDiagram();
@@ -172,6 +212,32 @@ function press(name) {
   }
 }
 
+/** Write what is chosen into the address, so that it can be handed on. */
+function remember() {
+  const buttons = document.querySelectorAll('button[aria-pressed="true"]');
+  const chosen = new URLSearchParams([...buttons].flatMap((button) => Object.entries(button.dataset)));
+  history.replaceState(null, "", `?${chosen}${location.hash}`);
+}
+
+/** Press the buttons that the address names. */
+function recall() {
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    const button = CHOICES.includes(name) && document.querySelector(`button[data-${name}="${CSS.escape(value)}"]`);
+    if (button) choose(button);
+  }
+}
+
+/** Go to the next mistake, or back to the one before. */
+function go(by) {
+  const now = FAULTS.indexOf(state.selected);
+  if (FAULTS.length) location.hash = encodeURIComponent(FAULTS[(now + by + FAULTS.length) % FAULTS.length]);
+}
+
+async function copy(button) {
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "Copied";
+}
+
 function show() {
   for (const name of CHOICES) press(name);
   paintSum();
@@ -186,6 +252,7 @@ function read(table, unit, column) {
   for (const cell of document.querySelectorAll("td.read")) cell.classList.remove("read");
   const cell = table.rows[unit]?.cells[column];
   if (!cell) return;
+  paintRow(table.closest(".row"));
   cell.classList.add("read");
   table.at = [unit, column];
   const one = quantity(table.dataset.label);
@@ -214,11 +281,15 @@ function choose(button) {
 }
 
 for (const button of document.querySelectorAll('button[aria-pressed="true"]')) choose(button);
+recall();
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("button[aria-pressed]");
-  if (!button) return;
+  const button = event.target.closest("button");
+  if (button?.dataset.copy) copy(button);
+  if (button?.dataset.go) go(Number(button.dataset.go));
+  if (!button?.hasAttribute("aria-pressed")) return;
   choose(button);
   show();
+  remember();
 });
 document.addEventListener("pointerover", (event) => {
   const cell = event.target.closest?.("table.strip td");
@@ -228,15 +299,12 @@ document.addEventListener("focusin", (event) => {
   if (event.target.matches("table.strip")) read(event.target, ...(event.target.at ?? [0, 0]));
 });
 document.addEventListener("keydown", follow);
+document.addEventListener("keydown", (event) => {
+  const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (plain && (event.key === "n" || event.key === "p")) go(event.key === "n" ? 1 : -1);
+});
+addEventListener("beforeprint", () => [...stale].forEach(paintRow));
 addEventListener("hashchange", select);
 show();
 select();
-
-for (const button of document.querySelectorAll("[data-copy]")) {
-  const words = button.textContent;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.textContent = "copied";
-    setTimeout(() => (button.textContent = words), 1500);
-  });
-}
+for (const row of document.querySelectorAll(".row")) watching.observe(row);

@@ -8,6 +8,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from compare.lockstep import run_folder
 
+#: The rules of accessibility, which npm installs.
+AXE = Path(__file__).parents[3] / ".ci" / "node_modules" / "axe-core" / "axe.min.js"
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
@@ -74,6 +77,27 @@ def overlapping() -> Callable[[Page, str], list[str]]:
         )
 
     return overlapping
+
+
+@pytest.fixture(params=[1280, 768, 390])
+def broken_rules(request, open_page) -> Callable[[Path], list[tuple[str, list[str]]]]:
+    """Check a page by the rules of axe-core, at a width, in light and in dark, with everything unfolded."""
+    if not AXE.exists() and not os.environ.get("REQUIRE_BROWSER"):
+        pytest.skip("axe-core is not installed: npm install --prefix .ci")
+
+    def broken_rules(file: Path) -> list[tuple[str, list[str]]]:
+        broken = []
+        for scheme in ("light", "dark"):
+            page = open_page(file, width=request.param, scheme=scheme)
+            page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+            page.wait_for_timeout(100)  # what scrolls is known after the next layout
+            page.evaluate(AXE.read_text(encoding="utf-8"))
+            found = page.evaluate("axe.run()")
+            assert len(found["passes"]) > 15
+            broken += [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
+        return broken
+
+    return broken_rules
 
 
 @pytest.fixture

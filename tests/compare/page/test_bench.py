@@ -56,6 +56,11 @@ def shown(tab) -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow
+def test_no_rule_of_accessibility_is_broken(file, broken_rules):
+    assert broken_rules(file) == []
+
+
+@pytest.mark.slow
 def test_the_numbers_and_the_dots_are_those_of_the_measurements(results, file, open_page):
     tab = open_page(file)
     case = results["cases"][1]

@@ -1,5 +1,6 @@
 """``check.html``: what is wrong, what is only a consequence, and the user's own line, in a browser."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from derived import write
 
 from compare.cells.check import check_file
 from compare.checker.report.quantities import displayed
+from compare.cli import main
 from compare.page import check
 
 ZOO = Path(__file__).parent.parent / "checker" / "zoo" / "files"
@@ -48,11 +50,12 @@ def names(page, judgement):
 def test_the_switch_shows_exactly_the_three_faults(three, open_page):
     page = open_page(three)
     assert sorted(names(page, "wrong")) == ["d_c", "d_z_f", "weight_ih"]
+    assert names(page, "consequence") == []
+    page.click("button[data-mode='as_run']")
+    assert sorted(names(page, "wrong")) == ["d_c", "d_z_f", "weight_ih"]
     assert {"d_i", "d_x", "weight_hh", "bias"} <= {*names(page, "consequence")}
     assert {"z_i", "i", "c", "h"} <= {*names(page, "right")}
     page.click("button[data-mode='fed_back']")
-    assert sorted(names(page, "wrong")) == ["d_c", "d_z_f", "weight_ih"]
-    assert names(page, "consequence") == []
     assert page.locator(".row[data-judgement='wrong']").evaluate_all("all => all.map((a) => a.id)") == [
         "L9",
         "L11",
@@ -85,9 +88,105 @@ def test_an_address_opens_a_fault_with_its_equation_line_and_hint(three, open_pa
         "σ' is left out",
     ):
         assert words in text, words
-    assert row.locator(".faulty").all_inner_texts() == ['"f": probe("d_z_f", t, d_f),']
+    assert row.locator(".faulty code").all_inner_texts() == ['"f": probe("d_z_f", t, d_f),']
     assert row.locator("math").count() >= 1
     assert row.locator("figcaption", has_text="difference").count() >= 1
+
+
+def relative_error(text):
+    return float(re.search(r"relative error\D*([\d.e+-]+)", text)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scripts", [True, False])
+def test_it_opens_on_the_run_that_its_text_is_of(three, open_page, scripts):
+    page = open_page(three, scripts=scripts)
+    for number in ("L9", "L11", "L17"):
+        row = page.locator(f"#{number}")
+        said, measured = (relative_error(row.locator(part).first.inner_text()) for part in (".fault", ".error"))
+        assert said == pytest.approx(measured, rel=0.06)
+        assert "with the reference fed back" in row.locator(".error").inner_text()
+
+
+@pytest.mark.slow
+def test_the_line_stands_beside_the_right_one_which_a_button_copies(open_page, tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * (1 - h)")))
+    found = report.as_json()
+    (fault,) = found["faults"]
+    fault["repair"] = fault["code"].replace("(1 - h)", "(1 - h * h)")
+    check.write("mine.py", found, displayed(report), tmp_path / "check.html")
+    page = open_page(tmp_path / "check.html")
+    left, right = page.locator(".sides figure").all()
+    assert left.locator("code").inner_text() == fault["code"]
+    assert right.locator("code").inner_text() == fault["repair"]
+    assert left.bounding_box()["x"] < right.bounding_box()["x"]
+    assert right.locator("mark").all_inner_texts() == [" * h"]
+    assert left.locator("mark").count() == 0
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == fault["repair"]
+
+
+@pytest.mark.slow
+def test_next_and_previous_mistake_by_button_and_key_and_the_address_has_what_is_chosen(three, open_page):
+    page = open_page(three)
+
+    def selected():
+        return page.locator(".row.selected").get_attribute("id")
+
+    found = [selected()]
+    for key in "nnnp":
+        page.keyboard.press(key)
+        page.wait_for_function("(before) => document.querySelector('.row.selected').id !== before", arg=found[-1])
+        found.append(selected())
+    assert found == ["L9", "L11", "L17", "L9", "L17"]
+    page.get_by_role("button", name="previous mistake").click()
+    page.wait_for_selector("#L11.selected")
+    page.click("button[data-mode='as_run']")
+    page.click("button[data-step='2']")
+    page.click("button[data-row='1']")
+    again = open_page(three, page.evaluate("location.search + location.hash"))
+    assert again.locator(".row.selected").get_attribute("id") == "L11"
+    pressed = "button[aria-pressed='true']"
+    assert again.locator(pressed).all_inner_texts() == page.locator(pressed).all_inner_texts()
+    assert again.locator("#L11 .numbers").inner_text() == page.locator("#L11 .numbers").inner_text()
+
+
+NAMES = ["nul\0", "cr\r", "__proto__", "constructor", "$\\frac{$", "half\ud800", "\x1b[31m", "a b"]
+
+
+@pytest.mark.slow
+def test_whatever_a_name_holds_there_is_a_verdict_and_a_page(tmp_path, monkeypatch, capsys, open_page):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        f"""
+import numpy as np
+
+NAMES = {NAMES!r}
+INPUTS = {{"x": (3, 4)}}
+PARAMETERS = {{name: (4,) for name in NAMES}}
+
+
+def forward(p, x):
+    return x * sum(p.values()), x
+
+
+def backward(p, x, d_y):
+    return d_y * sum(p.values()), {{name: (d_y * x).mean(axis=0) for name in p}}
+
+
+def reference(p, x):
+    return x * sum(p.values())
+"""
+    )
+    assert main(["check", "mine.py", "--reference", "mine.py:reference", "--out", "out"]) == 1
+    assert "DISAGREE" in capsys.readouterr().out
+    page = open_page(Path("out/check.html"))
+    shown = page.locator(".named title").all_text_contents()
+    assert {"nul\\x00", "cr\\r", "__proto__", "constructor", "$\\frac{$", "half\\ud800", "\\x1b[31m"} <= {*shown}
+    page.click("button[data-mode='as_run']")
+    assert page.locator(".row:not([data-judgement='right'])").count() == len(NAMES)
 
 
 @pytest.mark.slow
@@ -115,10 +214,10 @@ def test_of_any_other_derivation_the_nodes_are_the_probes_in_their_order(squeeze
     nodes = page.locator(".node").evaluate_all("all => all.map((a) => a.dataset.node)")
     assert nodes[:3] == ["mean", "h", "s"]
     assert sorted(names(page, "wrong")) == ["d_s", "up"]
-    assert "d_mean" in names(page, "consequence")
-    page.click("button[data-mode='fed_back']")
-    assert sorted(names(page, "wrong")) == ["d_s", "up"]
     assert names(page, "consequence") == []
+    page.click("button[data-mode='as_run']")
+    assert sorted(names(page, "wrong")) == ["d_s", "up"]
+    assert "d_mean" in names(page, "consequence")
     page.click(".named[data-label='d_s']")
     page.wait_for_selector("#d_s.selected")
     assert page.locator(".row.selected").get_attribute("id") == "d_s"
@@ -141,6 +240,12 @@ def megabytes(file: Path) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("which", ["three", "squeeze"])
+def test_no_rule_of_accessibility_is_broken(which, request, broken_rules):
+    assert broken_rules(request.getfixturevalue(which)) == []
+
+
+@pytest.mark.slow
 def test_a_long_name_does_not_widen_the_page(tmp_path, open_page, overlapping):
     file = write(tmp_path / f"{'long' * 20}.py", "rnn", ("d_h * (1 - h * h)", "d_h"))
     assert overlapping(open_page(page_of(tmp_path, file), width=390), ".page-header, .row, .diagram") == []
@@ -154,7 +259,7 @@ def test_a_derivation_called_script_stays_text(tmp_path, open_page):
     page = open_page(page_of(tmp_path, file))
     assert page.title() == f"{name}.py: disagree"
     assert page.locator("h1").inner_text() == f"{name}.py disagrees"
-    assert '"<script>alert(2)</script>"' in page.locator("#R4 .lines").inner_text()
+    assert '"<script>alert(2)</script>"' in page.locator("#R4 .faulty").inner_text()
     assert page.locator("script").count() == 3
 
 

@@ -68,6 +68,49 @@ def test_zooming_changes_the_axis_and_moves_the_curves(run, written, open_page):
     assert tab.get_by_role("button", name="All steps").is_disabled()
 
 
+def test_a_drag_chooses_its_last_step_and_fits_the_axis_to_what_is_shown(run, written, open_page):
+    tab = open_page(written(lengthened(run, 600)) / "run.html")
+    labels = tab.locator(".plot").first.locator(".y-axis span")
+    before = labels.all_inner_texts()
+    drag(tab, 300.6 / 601, 500.7 / 601)
+    assert tab.locator("#range").inner_text() == "steps 301 to 500"
+    assert tab.locator("#at").inner_text() == "500"
+    assert labels.all_inner_texts() != before
+    curve = tab.locator("path.drift").bounding_box()
+    frame = tab.locator(".plot svg").last.bounding_box()
+    assert curve["height"] > 0.7 * frame["height"]  # of a drift that grows from 3.01e-13 to 5e-13
+
+
+def test_what_is_shown_is_in_the_address(run, written, open_page):
+    file = written(lengthened(run, 100)) / "run.html"
+    tab = open_page(file)
+    drag(tab, 0.25, 0.5)
+    tab.wait_for_function("() => location.search.includes('from')")
+    again = open_page(file, tab.evaluate("location.search"))
+    assert again.locator("#range").inner_text() == "steps 26 to 50"
+    assert again.locator("#at").inner_text() == tab.locator("#at").inner_text() == "50"
+
+
+def test_another_run_is_laid_over_it(run, written, open_page, tmp_path):
+    other = tmp_path / "other.html"
+    (written(lengthened(run, 150)) / "run.html").rename(other)
+    tab = open_page(written(lengthened(run, 100)) / "run.html")
+    tab.set_input_files("#other", other)
+    tab.locator("#compared", has_text="Dashed, and second: ").wait_for()
+    assert steps_on_axis(tab)[-1] == 150
+    assert tab.locator("path.other").count() == len(SERIES)
+    slider = tab.get_by_label("Step", exact=True)
+    slider.fill("39")
+    assert tab.locator('[data-series="drift"]').inner_text().split() == ["4e-14", "4e-14"]
+    assert (
+        tab.locator("path.drift.other").bounding_box()["width"]
+        > 1.4 * tab.locator("path.drift:not(.other)").bounding_box()["width"]
+    )
+    tab.set_input_files("#other", tmp_path / "run" / "summary.json")
+    tab.locator("#compared", has_text="expected the run.html of another run").wait_for()
+    assert tab.locator("path.other").count() == 0
+
+
 def test_the_wheel_alone_scrolls_the_page(run, written, open_page):
     tab = open_page(written(lengthened(run, 100)) / "run.html")
     tab.locator(".plot svg").first.hover()

@@ -79,7 +79,7 @@ def test_every_equation_of_a_form_has_a_row_with_formula_code_value_and_error(fo
         files = re.findall(r"<dt>(\w+)/\w+.py:\d+</dt>", row)
         assert set(files) == ({"manual", "torch_impl"} if way == "forward" else {"manual"}), number
         assert '<table class="strip"' in row
-        error = float(re.search(r"against autograd <strong>(.*?)</strong>", row)[1])
+        error = float(re.search(r"against autograd</span> <strong data-error>(.*?)</strong>", row)[1])
         assert 0 <= error < 1e-12
 
 
@@ -176,11 +176,11 @@ def test_a_name_selects_its_equation_and_an_equation_its_name(page_of, open_page
     assert page.evaluate("location.hash") == "#L9"
     assert page.locator(".row.selected").get_attribute("id") == "L9"
     assert page.locator(".named[aria-current='true']").evaluate_all("all => all.map((a) => a.dataset.label)") == ["d_c"]
-    page.click("#L7 h3 a")
+    page.click("#L7 h2 a")
     page.wait_for_selector("#L7.selected")
     assert page.locator(".row.selected").get_attribute("id") == "L7"
     assert page.locator(".named[aria-current='true']").evaluate_all("all => all.map((a) => a.dataset.label)") == ["h"]
-    page.click("#L17 h3 a")
+    page.click("#L17 h2 a")
     page.wait_for_selector("#L17.selected")
     assert page.locator(".named[aria-current='true'] text").all_text_contents() == ["weight_ih"]
 
@@ -190,6 +190,48 @@ def test_an_address_with_a_number_opens_its_equation(page_of, open_page):
     page = open_page(page_of("lstm"), "#L11")
     assert page.locator(".row.selected").get_attribute("id") == "L11"
     assert page.locator("#L11 .numbers td").count() == 6
+
+
+@pytest.mark.slow
+def test_the_address_has_sum_and_step(page_of, open_page):
+    page = open_page(page_of("gru"), "#G9")
+    page.click("button[data-row='0']")
+    page.click("button[data-step='6']")
+    shown = page.locator("#G9 .numbers").inner_text()
+    again = open_page(page_of("gru"), page.evaluate("location.search + location.hash"))
+    assert again.locator("#G9 .numbers").inner_text() == shown
+    assert again.locator("button[data-row='0']").get_attribute("aria-pressed") == "true"
+    cells = ".strip[data-label='n'] td"
+    again.locator("#G6").scroll_into_view_if_needed()
+    page.locator("#G6").scroll_into_view_if_needed()
+    again.wait_for_selector("#G6 td.now")
+    assert again.locator(cells).all_text_contents() == page.locator(cells).all_text_contents()
+
+
+@pytest.mark.slow
+def test_pointing_at_a_cell_moves_nothing(page_of, open_page):
+    page = open_page(page_of("lstm"), "#L9")
+    before = page.locator("#L10").bounding_box()
+    page.locator("#L9 .strip td").nth(20).hover()
+    assert "unit" in page.locator("#L9 .reading").inner_text()
+    assert page.locator("#L10").bounding_box() == before
+
+
+@pytest.mark.slow
+def test_of_a_large_network_a_part_is_drawn_and_what_is_seen_is_painted(tmp_path, open_page):
+    rng = np.random.default_rng(3)
+    model = manual.Model(manual.LSTM(2, 64, rng=rng), manual.Linear(64, 1, rng=rng))
+    derivation.write(model, "", tmp_path / "derivation.html")
+    page = open_page(tmp_path / "derivation.html")
+    assert page.evaluate("document.querySelectorAll('*').length") < 7000
+    page.click("button[data-step='6']")
+    painted = page.locator(".row:has(td.now)").count()
+    assert 0 < painted < page.locator(".row").count() / 2
+    assert page.locator("#L20 .strip").count() > 0
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    painted = page.locator(".row:has(.strip[aria-label*=steps])")
+    assert painted.count() == page.locator(".row:has(td.now)").count() >= 16
 
 
 @pytest.mark.slow
@@ -214,6 +256,11 @@ def test_nothing_overlaps(form, width, page_of, open_page, overlapping):
     assert overlapping(page, ".page-header, .row, .controls, .sum, .diagram, .key, .note, .page-footer") == []
     assert overlapping(page, ".row > *, .strip-figure, .numbers") == []
     assert overlapping(page, ".node, .named text, .named [data-cell]") == []
+
+
+@pytest.mark.slow
+def test_no_rule_of_accessibility_is_broken(page_of, broken_rules):
+    assert broken_rules(page_of("lstm")) == []
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """The diagrams of the cells: a node for each value, and an arrow for each use."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 
@@ -108,14 +108,21 @@ def test_the_arrow_back_ends_where_the_arrow_forth_begins():
             assert 0 < abs(one[0] - other[0]) + abs(one[1] - other[1]) <= 5.2
 
 
-def test_probes_of_anything_else_are_in_their_order_row_by_row():
+def test_probes_of_anything_else_are_in_their_order_to_and_fro():
     names = ["mean", "a", "h", "b", "s"]
     diagram = in_order([quantity(name) for name in names] + [quantity("d_s", "adjoint"), quantity("y", "output")])
     assert [node.name for node in diagram.nodes] == [*names, "y"]
-    places = [(node.y, node.x) for node in diagram.nodes]
-    assert places == sorted(places)
-    arrows = {(edge.source, edge.target) for edge in diagram.edges}
-    assert arrows == {("mean", "a"), ("a", "h"), ("b", "s")}  # none to the next row, none to what is returned
+    rows = [[node.x for node in diagram.nodes if node.y == y] for y in sorted({node.y for node in diagram.nodes})]
+    assert [len(row) for row in rows] == [3, 3]
+    assert rows[0] == sorted(rows[0]) == rows[1][::-1]
+    assert [(edge.source, edge.target) for edge in diagram.edges] == list(pairwise([*names, "y"]))
+
+
+def test_without_a_probe_the_arrows_lead_from_what_goes_in_to_what_comes_out():
+    diagram = in_order([quantity("y", "output"), quantity("d_x", "d_input"), quantity("w", "gradient", 0)])
+    assert [(edge.source, edge.target) for edge in diagram.edges] == [("x", "y"), ("parameters", "y")]
+    x, y, parameters = (next(node for node in diagram.nodes if node.name == n) for n in ("x", "y", "parameters"))
+    assert x.x == parameters.x < y.x
 
 
 def test_a_value_without_steps_is_drawn_whole_up_to_a_limit():

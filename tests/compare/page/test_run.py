@@ -51,6 +51,11 @@ def test_nothing_overlaps(run, written, open_page, overlapping, width):
 
 
 @pytest.mark.slow
+def test_no_rule_of_accessibility_is_broken(run, written, broken_rules):
+    assert broken_rules(written(lengthened(run, 40)) / "run.html") == []
+
+
+@pytest.mark.slow
 def test_without_scripts_the_page_is_a_document(run, written, open_page):
     folder = written(lengthened(run, 40))
     tab, table = open_page(folder / "run.html", scripts=False), rows(folder)

@@ -1,0 +1,15 @@
+"""Text of users, whatever it holds, as it can be printed, drawn and put on a page."""
+
+from typing import Any
+
+
+def printable(found: Any) -> Any:
+    """Return a copy in which every string, and every name in a dict, shows its control characters and half characters.
+
+    A name in a user's program may hold anything; NUL, CR and a lone surrogate cannot be written to a page as they are.
+    """
+    if isinstance(found, str):
+        return "".join(c if c in "\n\t" or c.isprintable() else ascii(c)[1:-1] for c in found)
+    if isinstance(found, dict):
+        return {printable(name): printable(value) for name, value in found.items()}
+    return [printable(one) for one in found] if isinstance(found, (list, tuple)) else found
