@@ -6,7 +6,9 @@ from pathlib import Path
 
 from compare.commands import AGREE
 from compare.frameworks import files
+from compare.frameworks.files.arrays_read import WORDS
 from compare.frameworks.files.reading import Proof
+from compare.frameworks.forms import FORMS
 from compare.frameworks.layouts import LAYOUTS
 
 
@@ -36,18 +38,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--part",
         default="",
         metavar="NAME",
-        help="of a model, read only the layers chained to the recurrent layer NAME",
+        help="of a model, read only the recurrent layer NAME and those chained to it",
     )
+    parser.add_argument("--only", default="", metavar="PREFIX", help="of named arrays, read only those under PREFIX")
+    parser.add_argument(
+        "--form",
+        default="",
+        help=f"what named arrays do not say, with commas between: {'; '.join(FORMS)}; and {', '.join(WORDS)}",
+    )
+    parser.add_argument("--large", action="store_true", help="read FILE even if it unpacks to more than 4 GiB")
     parser.add_argument("--no-proof", action="store_true", help="do not run what is read and written")
     parser.add_argument("--json", action="store_true", help="print what was read and written as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, write, say what it was."""
-    reading = files.read(options.file, options.from_, options.part, not options.no_proof)
+    choice = {name: getattr(options, name) for name in ("part", "only", "form", "large")}
+    reading = files.read(options.file, options.from_, prove=not options.no_proof, **choice)
     network = reading.network
     written = files.write(options.out, options.to_, network, not options.no_proof)
-    source, target = (LAYOUTS[name][network.form].gates for name in (options.from_, options.to_))
     if options.json:
         found = {
             "network": network.title,
@@ -56,17 +65,21 @@ def run(options: argparse.Namespace) -> int:
             "out": str(options.out),
             "assumed": reading.assumed,
             "left_out": reading.left_out,
+            "unsaid": written.unsaid,
             "read": {"proof": reading.proof.words, "error": reading.proof.error},
-            "written": {"proof": written.words, "error": written.error},
+            "written": {"proof": written.proof.words, "error": written.proof.error},
         }
         print(json.dumps(found, indent=2))
         return AGREE
+    source, target = (LAYOUTS[name][network.form].gates for name in (options.from_, options.to_))
     print(f"{network.title}: {options.from_} ({source}) to {options.to_} ({target})")
     for heading, phrases in (("Assumed", reading.assumed), ("Left out", reading.left_out)):
         if phrases:
             print(f"{heading}: {'; '.join(phrases)}")
     print(f"Read: {_in_words(reading.proof)}")
-    print(f"Written to {options.out}: {_in_words(written)}")
+    print(f"Written to {options.out}: {_in_words(written.proof)}")
+    if written.unsaid:
+        print(f"The file does not say: {', '.join(written.unsaid)}")
     return AGREE
 
 

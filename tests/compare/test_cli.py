@@ -77,7 +77,7 @@ def test_disagreement_is_1(capsys):
         (["tran"], "expected one of the commands check, new, .*, got 'tran', did you mean 'train'\\?$"),
         (["dance"], "expected one of the commands check, new, .*, got 'dance'$"),
         (["--hiden-size=3"], "unrecognized arguments: --hiden-size, did you mean '--hidden-size'\\?$"),
-        (["convert", "a.npz", "--form", "keras"], "unrecognized arguments: --form, did you mean '--from'\\?$"),
+        (["convert", "a.npz", "--frm", "keras"], "unrecognized arguments: --frm, did you mean '--from'\\?$"),
         (["--verbose", "--quiet"], "argument --quiet: not allowed with argument --verbose"),
         (["--out"], "argument --out: expected one argument"),
         (["--layers", "1000000000"], "layers: expected "),

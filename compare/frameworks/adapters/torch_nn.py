@@ -14,6 +14,8 @@ def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case."""
     form = FORMS[case.form]
     options = {"bidirectional": case.directions == 2, "dtype": getattr(torch, case.dtype), **form.options}
+    if "weight_hr" in weights[0]:
+        options["proj_size"] = len(weights[0]["weight_hr"])
     layer = form.cell.of(torch.nn)(case.D, case.H, **options)
     leaves = [
         {name: layer.get_parameter(name + suffix) for name in arrays} for arrays, suffix in zip(weights, case.suffixes)

@@ -1,49 +1,76 @@
 """Networks from one framework's files to another's, and into ``manual``."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import manual
 from compare.files import replacing
-from compare.frameworks.files.reading import Proof, Reading
+from compare.frameworks.files import arrays_write
+from compare.frameworks.files.reading import Reading, Writing
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 from manual.recurrent import Recurrent
 
 #: How names of files end: those of any framework's arrays, and those of one framework alone, by the framework.
 ARRAYS = (".safetensors", ".npz")
-MODELS = {"keras": (".keras", ".weights.h5"), "linen": (".msgpack",), "onnx": (".onnx",)}
+MODELS = {"keras": (".keras", ".weights.h5"), "linen": (".msgpack",), "onnx": (".onnx",), "torch": (".pt", ".pth")}
+
+#: Those that are read, and not written: what torch writes is a pickle.
+ONLY_READ = MODELS["torch"]
 
 
-def read(path: Path, framework: str, part: str = "", prove: bool = True) -> Reading:
+@dataclass(frozen=True)
+class Choice:
+    """What of a file is to be read, and how.
+
+    Args:
+        part: of a model, the name of a recurrent layer, to read its layers alone.
+        only: of named arrays, the prefix of those to read.
+        form: what named arrays do not say, as in ``arrays_read.read``.
+        large: whether the file may unpack to more than 4 GiB.
+        prove: whether to run it and ``manual``, where the framework is installed.
+    """
+
+    part: str = ""
+    only: str = ""
+    form: str = ""
+    large: bool = False
+    prove: bool = True
+
+
+def read(path: Path, framework: str, **options: Any) -> Reading:
     """Read the network in a file.
 
     Args:
         path: the file; how its name ends says what kind it is.
         framework: whose layout it has, a key of ``LAYOUTS``.
-        part: of a model, the name of a recurrent layer, to read its layers alone.
-        prove: whether to run both, where the framework is installed.
+        options: those of ``Choice``.
 
     Raises:
         ValueError: no such file, one that is damaged, a kind that the framework does not have, a network that
             ``manual`` does not have, or one that its framework computes otherwise.
     """
+    chosen = Choice(**options)
     check_ending("file", path, framework)
     if not path.is_file():
         raise ValueError(f"file: no such file: {path}")
     is_model = path.name.endswith((".onnx", ".keras"))
-    if part and not is_model:
+    if chosen.part and not is_model:
         raise ValueError(f"part: expected a model, .onnx or .keras, which has named layers, got {path}")
+    for name in ("only", "form"):
+        if getattr(chosen, name) and is_model:
+            raise ValueError(f"{name}: expected named arrays, got the model {path}, which says itself what it is")
     try:
         if is_model:
             reader = import_module(f"compare.frameworks.files.{framework}_read")
-            reading: Reading = reader.read(path, part, prove)
+            reading: Reading = reader.read(path, chosen.part, chosen.prove, chosen.large)
         else:
-            reader = import_module("compare.frameworks.files.by_name")
-            reading = Reading(reader.read(path, framework), Proof("left out"))
+            reader = import_module("compare.frameworks.files.arrays_read")
+            reading = reader.read(path, framework, chosen.only, chosen.form, chosen.large, chosen.prove)
         reading.network.model()  # which says what does not fit
     except (ValueError, OSError, ImportError):
         raise
@@ -53,7 +80,7 @@ def read(path: Path, framework: str, part: str = "", prove: bool = True) -> Read
     return reading
 
 
-def write(path: Path, framework: str, network: Network, prove: bool = True) -> Proof:
+def write(path: Path, framework: str, network: Network, prove: bool = True) -> Writing:
     """Write a network to a file, which is replaced as a whole once it has been read back and is the same.
 
     Args:
@@ -66,18 +93,23 @@ def write(path: Path, framework: str, network: Network, prove: bool = True) -> P
         ValueError: a kind of file that the framework does not have, or a network that it cannot hold.
     """
     check_ending("out", path, framework)
+    if path.name.endswith(ONLY_READ):
+        raise ValueError(f"out: expected .safetensors or .npz for torch, since a .pt file is a pickle, got {path}")
     if network.form not in LAYOUTS[framework]:
         raise ValueError(f"to: {framework} has {'; '.join(LAYOUTS[framework])}, but the network is {network.form}")
-    is_model = path.name.endswith((".onnx", ".keras", ".weights.h5"))
-    writer = import_module(f"compare.frameworks.files.{f'{framework}_write' if is_model else 'by_name'}")
+    is_model = path.name.endswith((".onnx", ".keras"))
+    is_own = is_model or path.name.endswith(".weights.h5")
+    writer = import_module(f"compare.frameworks.files.{f'{framework}_write' if is_own else 'arrays_write'}")
+    unsaid = [] if is_model else arrays_write.unsaid(network, framework)
     with replacing(path) as temporary:
         writer.write(temporary, framework, network)
-        again = read(temporary, framework, prove=prove)
+        form = ", ".join([*unsaid, *(["readout"] if network.readout else [])])
+        again = read(temporary, framework, form="" if is_model else form, large=True, prove=prove)
         _check_same(path, network, again.network)
-    return again.proof
+    return Writing(again.proof, tuple(unsaid))
 
 
-def load(path: Path, part: str = "", prove: bool = True) -> manual.Model | Recurrent:
+def load(path: Path, **options: Any) -> manual.Model | Recurrent:
     """Return a ``manual`` model with the recurrent layers and the readout of a model, or a layer if it has no readout.
 
     It has the same outputs from the same x, in the same layout. Where the model hands out the final state alone and has
@@ -85,8 +117,7 @@ def load(path: Path, part: str = "", prove: bool = True) -> manual.Model | Recur
 
     Args:
         path: an ONNX model or a Keras model.
-        part: the name of a recurrent layer, to read its layers alone.
-        prove: whether to run both, where ONNX Runtime or Keras is installed.
+        options: ``part``, ``large`` and ``prove`` of ``Choice``.
 
     Raises:
         ValueError: no such file, one that is neither, a layer that ``manual`` does not have, or outputs that differ.
@@ -94,7 +125,7 @@ def load(path: Path, part: str = "", prove: bool = True) -> manual.Model | Recur
     framework = path.suffix.removeprefix(".")
     if framework not in ("onnx", "keras"):
         raise ValueError(f"path: expected a name that ends in .onnx or .keras, got {path}")
-    return read(path, framework, part, prove).network.model()
+    return read(path, framework, **options).network.model()
 
 
 def check_ending(argument: str, path: Path, framework: str) -> None:
@@ -116,8 +147,6 @@ def _check_same(path: Path, network: Network, again: Network) -> None:
     """
     first = network.layers[0][0]
     x = np.random.default_rng(0).normal(size=(3, 4, first["weight_ih"].shape[1])).astype(first["weight_ih"].dtype)
-    if path.name.endswith((*ARRAYS, ".msgpack", ".weights.h5")):  # which do not say what a network does at its edges
-        again = replace(again, activation=network.activation, final=network.final)
     expected, got = (replace(one, batch_first=False).model().forward(x)[0] for one in (network, again))
     if expected.shape != got.shape or not np.abs(got - expected).max() <= 1e-6 * np.abs(expected).max():
         raise ValueError(f"{path}: expected to read back {network.title}, got {again.title}")

@@ -1,10 +1,13 @@
 """Keras models as networks, whole or in part, and what Keras itself makes of them."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compare.frameworks.files.containers import check_h5, check_size
 from compare.frameworks.files.keras_graph import Graph, title_of
 from compare.frameworks.files.keras_layer import KINDS
 from compare.frameworks.files.keras_write import import_keras
@@ -18,17 +21,19 @@ SIZES = (3, 5), (7, 4)
 Found = tuple[Graph, Network, Any, tuple[str, ...]]
 
 
-def read(path: Path, part: str = "", prove: bool = True) -> Reading:
+def read(path: Path, part: str = "", prove: bool = True, large: bool = False) -> Reading:
     """Read a Keras model.
 
     Args:
         path: the file.
         part: the name of a recurrent layer, to read the chain of recurrent layers alone to which it belongs.
         prove: whether to run the model and ``manual``.
+        large: whether the file may unpack to more than 4 GiB.
 
     Raises:
         ValueError: the file is no Keras model; it is no chain of a network of ``manual``; Keras computes another.
     """
+    _check(path, large)
     try:
         model = import_keras().saving.load_model(path, compile=False)
     except (OSError, TypeError, ValueError) as error:
@@ -36,6 +41,21 @@ def read(path: Path, part: str = "", prove: bool = True) -> Reading:
             raise
         raise ValueError(f"{path}: expected a Keras model: {' '.join(str(error).split())}") from None
     return as_network(model, str(path), part, prove)
+
+
+def _check(path: Path, large: bool) -> None:
+    """Make sure that a file reads no other file, and does not unpack to too much, before Keras unpacks it."""
+    import h5py
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_size(f"{path}: unpacked", sum(entry.file_size for entry in archive.infolist()), large)
+            with archive.open("model.weights.h5") as member, h5py.File(io.BytesIO(member.read())) as weights:
+                check_h5(weights, large)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise ValueError(f"{path}: expected a Keras model: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def as_network(model: Any, source: str, part: str = "", prove: bool = False) -> Reading:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.converter import checksum
-from compare.frameworks.files.by_name import ATTRIBUTE, read_h5
+from compare.frameworks.files.containers import ATTRIBUTE, read
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 
@@ -62,6 +62,6 @@ def write(path: Path, framework: str, network: Network) -> None:
     import h5py
 
     model.save_weights(path)
-    total = checksum(read_h5(path))
+    total = checksum(read(path)[0])
     with h5py.File(path, "r+") as file:
         file.attrs[ATTRIBUTE] = total

@@ -21,13 +21,14 @@ from compare.frameworks.network import Network
 SIZES = (5, 3), (4, 7)
 
 
-def read(path: Path, part: str = "", prove: bool = True) -> Reading:
+def read(path: Path, part: str = "", prove: bool = True, large: bool = False) -> Reading:
     """Read an ONNX model.
 
     Args:
         path: the file.
         part: the name of a recurrent operator, to read the chain of recurrent layers alone to which it belongs.
         prove: whether to run both.
+        large: nothing, since an ONNX model is not packed.
 
     Raises:
         ValueError: the file is no ONNX model, or has arrays that are not those of its checksum; it is no chain of a

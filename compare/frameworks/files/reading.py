@@ -42,6 +42,19 @@ class Reading:
     left_out: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Writing:
+    """What has to be said of a file that was written.
+
+    Args:
+        proof: whether its framework computes the same.
+        unsaid: what the file does not say, and ``--form`` has to when it is read.
+    """
+
+    proof: Proof
+    unsaid: tuple[str, ...] = ()
+
+
 def compared(source: str, framework: str, ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> Proof:
     """Return the proof that both have the same outputs.
 

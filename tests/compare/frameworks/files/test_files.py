@@ -1,4 +1,4 @@
-import re
+import json
 from importlib import import_module
 from itertools import product
 
@@ -36,15 +36,15 @@ def test_arrays_come_back_bit_for_bit(tmp_path, framework, form, ending):
         for weights in (weights for layer in network.layers for weights in layer):
             weights["bias_hh"][:10] = 0  # of r and z, which a framework may add to the first
     path = tmp_path / f"weights{ending}"
-    files.write(path, framework, network)
-    again = files.read(path, framework).network
+    files.write(path, framework, network, prove=False)
+    again = files.read(path, framework, prove=False).network
     if framework == "haiku":  # whose second bias of f is the 1 that it adds
         biases = again.layers[0][0]["bias_ih"] + again.layers[0][0]["bias_hh"]
         assert np.abs(biases - network.layers[0][0]["bias_ih"]).max() < 1e-15
     else:
         assert bits(again) == bits(network)
-    files.write(tmp_path / f"again{ending}", framework, again)
-    assert bits(files.read(tmp_path / f"again{ending}", framework).network) == bits(again)
+    files.write(tmp_path / f"again{ending}", framework, again, prove=False)
+    assert bits(files.read(tmp_path / f"again{ending}", framework, prove=False).network) == bits(again)
 
 
 MODELS = [(".onnx", "onnx"), (".keras", "keras"), (".weights.h5", "keras"), (".msgpack", "linen")]
@@ -61,8 +61,8 @@ def test_models_come_back_bit_for_bit(tmp_path, ending, framework, directions, r
         if form in ("rnn, relu", "rnn, sigmoid") and ending not in (".onnx", ".keras"):
             continue
         network = network_of(form, 3, directions, readout, dtype, lacking=framework != "onnx")
-        files.write(tmp_path / f"model{ending}", framework, network)
-        assert bits(files.read(tmp_path / f"model{ending}", framework).network) == bits(network)
+        files.write(tmp_path / f"model{ending}", framework, network, prove=False)
+        assert bits(files.read(tmp_path / f"model{ending}", framework, prove=False).network) == bits(network)
 
 
 @pytest.mark.parametrize("ending, framework", MODELS)
@@ -70,33 +70,34 @@ def test_a_number_that_has_changed_is_refused(tmp_path, ending, framework):
     """Not all formats have a checksum of their own. One changed bit of a weight is still a finite number."""
     pytest.importorskip(MODULES[framework])
     network, path = network_of("lstm", layers=1), tmp_path / f"model{ending}"
-    files.write(path, framework, network)
+    files.write(path, framework, network, prove=False)
     whole = path.read_bytes()
     weight = network.readout["bias"].tobytes()  # as every format has it
     assert whole.count(weight) == 1
     place = whole.index(weight) + 3
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     with pytest.raises(ValueError, match="model"):
-        files.read(path, framework)
+        files.read(path, framework, prove=False)
 
 
 @pytest.mark.parametrize("source, target", list(product(["torch", "linen", "haiku", "onnx"], repeat=2)))
 def test_from_any_to_any_the_outputs_stay(tmp_path, source, target):
     network = network_of("lstm")
     x = np.random.default_rng(1).normal(size=(6, 2, 3))
-    files.write(tmp_path / "a.npz", source, network)
-    files.write(tmp_path / "b.npz", target, files.read(tmp_path / "a.npz", source).network)
-    difference = output_of(files.read(tmp_path / "b.npz", target).network, x) - output_of(network, x)
+    files.write(tmp_path / "a.npz", source, network, prove=False)
+    files.write(tmp_path / "b.npz", target, files.read(tmp_path / "a.npz", source).network, prove=False)
+    difference = output_of(files.read(tmp_path / "b.npz", target, prove=False).network, x) - output_of(network, x)
     assert np.abs(difference).max() < 1e-14
 
 
+@pytest.mark.slow
 def test_flax_loads_the_parameters_of_its_own_sequential_model(tmp_path):
     nn = pytest.importorskip("flax.linen")
     jax = pytest.importorskip("jax")
     from flax.serialization import from_bytes, msgpack_restore
 
     path, network = tmp_path / "parameters.msgpack", network_of("gru", dtype="float32")
-    files.write(path, "linen", network)
+    files.write(path, "linen", network, prove=False)
     model = nn.Sequential([nn.RNN(nn.GRUCell(5)), nn.RNN(nn.GRUCell(5)), nn.Dense(4)])
     x = np.random.default_rng(1).normal(size=(6, 2, 3)).astype(np.float32)
     theirs = np.asarray(model.apply(msgpack_restore(path.read_bytes()), x.swapaxes(0, 1))).swapaxes(0, 1)
@@ -108,7 +109,7 @@ def test_flax_loads_the_parameters_of_its_own_sequential_model(tmp_path):
 
 def test_torch_loads_its_arrays(tmp_path):
     network = network_of("lstm", readout=False, directions=2)
-    files.write(tmp_path / "weights.safetensors", "torch", network)
+    files.write(tmp_path / "weights.safetensors", "torch", network, prove=False)
     layer = torch.nn.LSTM(3, 5, 2, bidirectional=True, dtype=torch.float64)
     layer.load_state_dict({n: torch.tensor(a) for n, a in load_file(tmp_path / "weights.safetensors").items()})
     x = np.random.default_rng(1).normal(size=(6, 2, 3))
@@ -117,8 +118,8 @@ def test_torch_loads_its_arrays(tmp_path):
 
 def test_what_is_converted_to_torch_is_loaded_as_a_run_s_weights(tmp_path):
     model = network_of("lstm", lacking=True).model()
-    files.write(tmp_path / "a.npz", "keras", Network.of(model))
-    files.write(tmp_path / "a.safetensors", "torch", files.read(tmp_path / "a.npz", "keras").network)
+    files.write(tmp_path / "a.npz", "keras", Network.of(model), prove=False)
+    files.write(tmp_path / "a.safetensors", "torch", files.read(tmp_path / "a.npz", "keras").network, prove=False)
     before = {name: array.copy() for name, array in model.parameters.items()}
     for array in model.parameters.values():
         array[...] = 0
@@ -148,19 +149,36 @@ def test_what_a_run_leaves_behind_is_converted(tmp_path, capsys):
 
 def test_what_a_framework_cannot_hold_is_refused(tmp_path, capsys):
     path = tmp_path / "gru.npz"
-    files.write(path, "torch", network_of("gru"))
+    files.write(path, "torch", network_of("gru"), prove=False)
     for target, words in {
         "nnx": "bias_hh: expected zeros for gate n, whose second bias this layout cannot hold",
         "haiku": "to: haiku has lstm; gru, reset before; rnn, relu, but the network is gru",
     }.items():
         refused(words, path, "--from", "torch", "--to", target, "--out", tmp_path / "x.npz", capsys=capsys)
         assert not (tmp_path / "x.npz").exists()
-    with pytest.raises(ValueError, match=re.escape("torch: its weights alone do not tell rnn, relu from rnn")):
-        files.write(tmp_path / "x.npz", "torch", network_of("rnn, relu"))
+
+
+def test_what_arrays_do_not_say_is_said(tmp_path, capsys):
+    network = network_of("rnn, relu", activation="softmax", final=True, batch_first=True)
+    assert files.write(tmp_path / "x.npz", "torch", network, prove=False).unsaid == (
+        *("rnn, relu", "softmax readout", "final state", "batch first"),
+    )
+    arguments = [tmp_path / "x.npz", "--from", "torch", "--to", "torch", "--out", tmp_path / "y.npz"]
+    assert main(["convert", *map(str, arguments)]) == 0
+    said = "Assumed: rnn, which has the arrays of rnn, relu; x is (T, B, D); the readout reads every step and is linear"
+    assert said in capsys.readouterr().out
+    form = ["--form", "rnn, relu, softmax readout, final state, batch first"]
+    assert main(["convert", *map(str, arguments), *form, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["network"] == network.title and found["assumed"] == [] and found["read"]["error"] < 1e-5
+    assert found["unsaid"] == ["rnn, relu", "softmax readout", "final state", "batch first"]
+    refused("form: expected one of lstm; ", *arguments, "--form", "rnn, backwards", capsys=capsys)
+    refused("form: expected one of lstm; gru; ", *arguments, "--form", "gru, reset before", capsys=capsys)
+    refused("part: expected a model", *arguments, "--part", "a", capsys=capsys)
 
 
 def test_bad_files_are_refused(tmp_path, capsys):
-    files.write(tmp_path / "a.safetensors", "keras", network_of("lstm"))
+    files.write(tmp_path / "a.safetensors", "keras", network_of("lstm"), prove=False)
     (tmp_path / "b.npz").write_bytes(b"no arrays")
     (tmp_path / "b.onnx").write_bytes(b"no model")
     np.savez(tmp_path / "c.npz", weight=np.ones((2, 3)))
@@ -168,7 +186,7 @@ def test_bad_files_are_refused(tmp_path, capsys):
         ("a.safetensors", "torch", "torch: expected for each layer arrays named weight_ih, weight_hh"),
         ("a.safetensors", "mlx", "mlx: expected for each layer arrays named Wx, Wh"),
         ("a.onnx", "onnx", "file: no such file"),
-        ("a.onnx", "torch", "file: expected a name that ends in .safetensors or .npz for torch"),
+        ("a.onnx", "torch", "file: expected a name that ends in .pt or .pth or .safetensors or .npz for torch"),
         ("a.txt", "keras", "file: expected a name that ends in .keras or .weights.h5 or .safetensors or .npz"),
         ("b.npz", "torch", "b.npz: expected a file of arrays as its name says"),
         ("c.npz", "torch", "torch: expected for each layer arrays named"),
@@ -199,7 +217,7 @@ def test_whatever_a_parser_raises_of_a_damaged_file_is_bad_input(tmp_path, capsy
     if framework in MODULES:
         pytest.importorskip(MODULES[framework])
     path = tmp_path / f"weights{ending}"
-    files.write(path, framework, network_of("lstm", lacking=True))
+    files.write(path, framework, network_of("lstm", lacking=True), prove=False)
     damage(path)
     refused(words, path, "--from", framework, "--to", "torch", "--out", tmp_path / "x.npz", capsys=capsys)
     assert not (tmp_path / "x.npz").exists()
@@ -213,10 +231,10 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, ending, framework, pa
     network = network_of("lstm", lacking=True)
     name, arrays = ("readout.bias", network.readout) if part == "readout" else ("weight_hh_l1", network.layers[1][0])
     arrays[name.partition("_l")[0].removeprefix("readout.")][-1] = np.nan
-    writer = "onnx_write" if ending == ".onnx" else "by_name"
+    writer = "onnx_write" if ending == ".onnx" else "arrays_write"
     import_module(f"compare.frameworks.files.{writer}").write(tmp_path / f"weights{ending}", framework, network)
     with pytest.raises(ValueError, match=f"{name}: expected finite numbers, got others"):
-        files.read(tmp_path / f"weights{ending}", framework)
+        files.read(tmp_path / f"weights{ending}", framework, prove=False)
 
 
 def test_arrays_of_several_dtypes_are_refused():
@@ -231,11 +249,11 @@ def test_arrays_of_several_dtypes_are_refused():
 
 def test_a_file_that_says_it_has_another_layout_is_refused(tmp_path):
     network = network_of("lstm", lacking=True)
-    files.write(tmp_path / "a.safetensors", "tensorflow-block-v1", network)
+    files.write(tmp_path / "a.safetensors", "tensorflow-block-v1", network, prove=False)
     with pytest.raises(
         ValueError, match="expected layout 'tensorflow-block-v2: i f g o', got 'tensorflow-block-v1: i g f o'"
     ):
-        files.read(tmp_path / "a.safetensors", "tensorflow-block-v2")
+        files.read(tmp_path / "a.safetensors", "tensorflow-block-v2", prove=False)
 
 
 def test_layers_that_do_not_fit_each_other_are_refused():

@@ -1,0 +1,83 @@
+"""Whether the layers of a framework compute, from the arrays of a file, what ``manual`` makes of them."""
+
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+import manual
+from compare.cells.layout import Arrays
+from compare.frameworks.case import Case
+from compare.frameworks.files.reading import Proof, compared
+from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.network import Network
+from compare.frameworks.registry import FRAMEWORKS
+
+#: The sizes of the input that both are run on.
+T, B = 5, 3
+
+
+def proof_of(source: str, framework: str, network: Network, layers: list[list[Arrays]]) -> Proof:
+    """Run a framework's own layers, each on the outputs of the one before, and those of a network.
+
+    Args:
+        source: what errors call the file.
+        framework: the key of ``LAYOUTS`` that its arrays follow.
+        network: what was made of them.
+        layers: of each layer, the arrays of each direction, in the framework's layout.
+
+    Raises:
+        ValueError: the outputs differ.
+    """
+    candidates = [one for one in FRAMEWORKS.values() if one.layout == framework]
+    installed = [one for one in candidates if not one.missing]
+    if framework == "keras" and installed:
+        from compare.frameworks.files.keras_write import import_keras
+
+        backend = import_keras().backend.backend()
+        installed = [one for one in installed if one.engine == backend]
+    if not installed:
+        return Proof(f"left out: {candidates[0].title} is not installed")
+    chosen = installed[0]
+    if len(layers[0]) not in chosen.directions:
+        return Proof(f"left out: {chosen.title} has no layer of both directions")
+    adapter = import_module(f"compare.frameworks.adapters.{chosen.adapter}")
+    single = network.astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(T, B, single.layers[0][0]["weight_ih"].shape[1])).astype(np.float32)
+    theirs = x
+    for directions, own in zip(single.layers, layers):
+        sizes = {"h": directions[0]["weight_hh"].shape[1]}
+        H = sizes["c"] = directions[0].get("weight_hr", directions[0]["weight_hh"]).shape[1]
+        case = Case(network.form, len(own), T, B, theirs.shape[2], H, "float32")
+        weights = [
+            {name: array.astype(np.float32) for name, array in _with_biases(framework, network.form, arrays).items()}
+            for arrays in own
+        ]
+        leaves, call = adapter.build(case, weights, **chosen.options)
+        state = [np.zeros((len(own), B, sizes[name]), np.float32) for name in case.states]
+        output, *_ = call(leaves, *(_tensor(chosen.engine, array) for array in (theirs, *state)))
+        theirs = np.asarray(output.detach() if hasattr(output, "detach") else output)
+    model = single.model()
+    layer = model.recurrent if isinstance(model, manual.Model) else model
+    ours = layer.forward(x.swapaxes(0, 1) if network.batch_first else x, training=False)[0]
+    ours = ours.swapaxes(0, 1) if network.batch_first else ours
+    return compared(source, chosen.title, {"output": ours}, {"output": theirs})
+
+
+def _with_biases(framework: str, form: str, arrays: Arrays) -> Arrays:
+    """Return the arrays of a layer with zeros for the biases, if the file has none: the framework's layer has some."""
+    layout = LAYOUTS[framework][form]
+    if set(layout.arrays) <= set(arrays):
+        return arrays
+    weights = {name: array for name, array in arrays.items() if name != "weight_hr"}
+    return layout.weights(replace(layout, biases=0).parameters(weights)) | arrays
+
+
+def _tensor(engine: str, array: Any) -> Any:
+    """Return an array as a tensor of the framework's own, where it takes no arrays."""
+    if engine == "torch":
+        return import_module("torch").from_numpy(np.ascontiguousarray(array))
+    if engine == "paddle":
+        return import_module("paddle").to_tensor(array)
+    return import_module("mlx.core").array(array) if engine == "mlx" else array
