@@ -1,5 +1,6 @@
 """A hand-derived layer as a module of a torch model, whose forward and backward pass autograd calls."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +12,16 @@ from torch.autograd.function import once_differentiable
 from manual.arrays import as_state, state_parts
 from manual.recurrent import Recurrent
 
+#: The warning about a device.
+COPIED = "HandDerived: a layer of manual computes on the CPU; tensors are copied from {device} and back at every call"
+
 
 class HandDerived(nn.Module):
     """A module whose forward and backward pass are those of a layer of ``manual``.
 
-    Its parameters have the names and initial values of the layer's, and any torch optimiser can train them. It runs on
-    the CPU, in the layer's dtype, and is differentiable once.
+    Its parameters have the names and initial values of the layer's, and any torch optimiser can train them. It runs in
+    the layer's dtype and is differentiable once. It computes on the CPU: tensors on another device are copied there,
+    results and gradients back, and the first such call warns of it.
 
     Args:
         layer: a ``manual.LSTM``, ``GRU`` or ``RNN``. Each call overwrites its parameters with the module's.
@@ -24,7 +29,7 @@ class HandDerived(nn.Module):
 
     def __init__(self, layer: Recurrent):
         super().__init__()
-        self.layer = layer
+        self.layer, self.has_warned = layer, False
         for name, array in layer.parameters.items():
             self.register_parameter(name, nn.Parameter(torch.tensor(array)))
 
@@ -53,8 +58,11 @@ class HandDerived(nn.Module):
         options = {
             "lengths": lengths,
             "training": self.training,
-            "masks": None if masks is None else masks.detach().numpy(),
+            "masks": None if masks is None else masks.detach().cpu().numpy(),
         }
+        if input.device.type != "cpu" and not self.has_warned:
+            warnings.warn(COPIED.format(device=input.device), stacklevel=2)
+            self.has_warned = True
         tensors = (input, *state, *self.parameters())
         output, *last = _Apply.apply(self.layer, options, len(state), *tensors)  # type: ignore[no-untyped-call]
         return output, as_state(last)
@@ -65,17 +73,23 @@ class _Apply(Function):
 
     @staticmethod
     def forward(ctx: Any, layer: Recurrent, options: dict[str, Any], states: int, *tensors: Tensor) -> Any:
-        x, *rest = (tensor.detach().numpy() for tensor in tensors)
+        x, *rest = (tensor.detach().cpu().numpy() for tensor in tensors)
         for array, value in zip(layer.parameters.values(), rest[states:]):
             array[...] = value
         output, last, tape = layer.forward(x, as_state(rest[:states]) if states else None, **options)
         ctx.layer, ctx.tape, ctx.states = layer, tape, states
-        return tuple(torch.tensor(array) for array in (output, *state_parts(last)))
+        ctx.devices = [tensor.device for tensor in tensors]
+        return tuple(torch.tensor(array, device=ctx.devices[0]) for array in (output, *state_parts(last)))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_output: Tensor, *d_last: Tensor) -> Any:
-        d_state = as_state(d.numpy() for d in d_last)
-        d_x, d_initial, gradients = ctx.layer.backward(ctx.tape, d_output.numpy(), d_state)
+        d_state = as_state(d.cpu().numpy() for d in d_last)
+        d_x, d_initial, gradients = ctx.layer.backward(ctx.tape, d_output.cpu().numpy(), d_state)
         arrays = [d_x, *state_parts(d_initial)[: ctx.states], *gradients.values()]
-        return None, None, None, *(torch.tensor(array) for array in arrays)
+        return (
+            None,
+            None,
+            None,
+            *(torch.tensor(a, device=device) for a, device in zip(arrays, ctx.devices, strict=True)),
+        )

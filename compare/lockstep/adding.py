@@ -16,7 +16,7 @@ from compare.cells import CELLS
 from compare.checker.report.report import Report
 from compare.disagreement import by_hand
 from compare.frameworks.layouts import LAYOUTS
-from compare.lockstep.distributed import DistributedTrainer, check_batch_size
+from compare.lockstep.distributed import DistributedTrainer, check_batch_size, own_device
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.other_batches import compare_other_batches
 from compare.lockstep.settings import Settings
@@ -47,9 +47,8 @@ class Adding(Experiment):
     def set_up(self) -> Lockstep:
         """Build the manual side, its opponents, and the independent side."""
         settings = self.settings
+        device = own_device(settings.device)
         if settings.device == "cuda":
-            if not torch.cuda.is_available():
-                raise ValueError("device: expected a GPU for cuda, but torch finds none")
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         rng = self.weights
         options = _options(settings) | {"rng": rng, "engine": settings.engine}
@@ -81,7 +80,7 @@ class Adding(Experiment):
             kind = DistributedTrainer
 
         def torch_side(package: Any) -> TorchTrainer:
-            return _torch_side(settings, package, kind, settings.device)
+            return _torch_side(settings, package, kind, device)
 
         opponents, name = {"autograd": torch_side(torch_impl)}, CELLS[settings.cell].class_name
         if hasattr(torch.nn, name):

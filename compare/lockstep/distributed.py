@@ -1,9 +1,11 @@
 """The autograd side in several processes, as ``torchrun`` starts them: DistributedDataParallel on gloo.
 
 Each process runs its share of the rows of every batch, and DistributedDataParallel averages the gradients. Each process
-also runs the whole hand-derived side, so that the averaged gradient can be compared with that of the whole batch.
+also runs the whole hand-derived side, so that the averaged gradient can be compared with that of the whole batch. With
+``--device cuda`` each has a GPU of its own; what is gathered passes through the CPU, as gloo gathers nothing elsewhere.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,6 +43,26 @@ def check_batch_size(batch_size: int) -> None:
         raise ValueError(f"batch_size: expected a multiple of the {dist.get_world_size()} processes, got {batch_size}")
 
 
+def own_device(device: str) -> str:
+    """Return the device of this process: with ``cuda`` the GPU of its rank on its machine, if there are several.
+
+    Raises:
+        ValueError: there is no GPU, or not one for each process.
+    """
+    if device != "cuda":
+        return device
+    if not torch.cuda.is_available():
+        raise ValueError("device: expected a GPU for cuda, but torch finds none")
+    if not dist.is_initialized():
+        return device
+    rank, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if rank >= count:
+        processes = os.environ.get("LOCAL_WORLD_SIZE", rank + 1)
+        raise ValueError(f"device: expected a GPU for each of the {processes} processes here, but torch finds {count}")
+    torch.cuda.set_device(rank)
+    return f"cuda:{rank}"
+
+
 class DistributedTrainer(TorchTrainer):
     """A module in every process, and its gradient averaged over the processes. What it returns is the whole batch's.
 
@@ -57,13 +79,16 @@ class DistributedTrainer(TorchTrainer):
     def run(self, x: Array, y: Array) -> Pass:
         """Run forward and backward on this process's share of x (T, B, D) with targets y (T, B, 1)."""
         count = dist.get_world_size()
-        share_x, share_y = (torch.from_numpy(np.split(a, count, axis=1)[dist.get_rank()].copy()) for a in (x, y))
+        rank = dist.get_rank()
+        share_x, share_y = (torch.from_numpy(np.split(a, count, axis=1)[rank].copy()).to(self.device) for a in (x, y))
         self.module.zero_grad()
         logits, _ = self.parallel(share_x)
         loss = self.loss(logits, share_y)
         torch.autograd.backward(loss)
-        gradients = {name: tensor.grad.numpy() for name, tensor in self.tensors.items() if tensor.grad is not None}
-        total, own = loss.detach().clone(), logits.detach().contiguous()
+        gradients = {
+            name: tensor.grad.cpu().numpy() for name, tensor in self.tensors.items() if tensor.grad is not None
+        }
+        total, own = loss.detach().cpu().clone(), logits.detach().cpu().contiguous()
         dist.all_reduce(total)
         shares = [torch.empty_like(own) for _ in range(count)]
         dist.all_gather(shares, own)

@@ -120,3 +120,35 @@ def test_dropout_masks_reach_the_layer():
     assert not torch.allclose(trained, module.eval()(x)[0])
     with pytest.raises(ValueError, match="masks: expected an array of shape"):
         module.train()(x)
+
+
+def test_tensors_of_another_device_are_copied_and_that_is_said_once(monkeypatch):
+    """Without a GPU: tensors say that they are on one, and what asks for a tensor there gets it on the CPU."""
+    module = HandDerived(build("lstm"))
+    x, state = draw(module.layer)
+    expected = module(x, state)[0]
+    expected.sum().backward()
+    gradient, x.grad = x.grad, None
+    elsewhere, made, copied = torch.device("cuda", 1), [], []
+    tensor, cpu = torch.tensor, torch.Tensor.cpu
+
+    def make(array, device=None):
+        made.append(device)
+        return tensor(array)
+
+    def copy(self):
+        copied.append(self.shape)
+        return cpu(self)
+
+    monkeypatch.setattr(torch.Tensor, "device", property(lambda self: elsewhere))
+    monkeypatch.setattr(torch.Tensor, "cpu", copy)
+    monkeypatch.setattr(torch, "tensor", make)
+    with pytest.warns(UserWarning, match="computes on the CPU; tensors are copied from cuda:1") as said:
+        output = module(x, state)[0]
+        module(x, state)
+    assert len(said) == 1
+    forward = len(copied)
+    output.sum().backward()
+    assert forward == 2 * (3 + len(module.layer.parameters)) and len(copied) == forward + 3  # d_output, d_h_n, d_c_n
+    assert torch.equal(output, expected) and torch.equal(x.grad, gradient)
+    assert set(made) == {elsewhere}
