@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 
 from compare.checker.compare import Compared
-from compare.checker.expected.rounding import NEARLY_NOTHING, distance, eps
+from compare.checker.expected.rounding import NEARLY_NOTHING, Runs, distance, eps, slope
 from manual.arrays import Array
 
 #: By how much larger the error may be than further runs suggest.
 MARGIN = 50
 
-#: An error relative to the scale that is rounding, whatever further runs show: no mistake is as small.
+#: An error relative to the scale up to which four times the largest noise of an array counts for all of its elements,
+#: unless the error is systematic.
 LOST = 1e-10
 
 #: Compares the same run again, in single precision or with perturbed arguments; None if the derivation does not run so.
@@ -55,8 +56,12 @@ def rounding_apart(
             for other in others
             if one.label in other
         ]
-        few = [np.asarray(LOST * scale / MARGIN) for scale in one.scales]
-        found = (_less_accurate(one, by) for by in (noise, [np.max(by, axis=0) for by in zip(*moves)], few))
+        none = [Runs(None, [], [])] * len(one.right)
+        systematic = slope(one.actual, one.right, [*one.scales], none, eps("float64"))
+        jitter = [np.max(by, axis=0) for by in zip(*moves)]
+        worst = [np.asarray(4 * by.max(initial=0)) for by in jitter]
+        few = [np.minimum(by, LOST * scale / MARGIN) for by, scale in zip(worst, one.scales)] if not systematic else []
+        found = (_less_accurate(one, by) for by in (noise, jitter, few))
         return next(filter(None, found), one)
 
     return [judged(one) for one in compared]
