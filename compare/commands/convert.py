@@ -53,6 +53,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, write, say what it was."""
+    try:
+        return _run(options)
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        needed = f"{name}, which is not installed here: pip install -c constraints.txt -e '.[frameworks]'"
+        raise ValueError(f"convert: expected {needed}") from None
+
+
+def _run(options: argparse.Namespace) -> int:
     choice = {name: getattr(options, name) for name in ("part", "only", "form", "large")}
     reading = files.read(options.file, options.from_, prove=not options.no_proof, **choice)
     network = reading.network
