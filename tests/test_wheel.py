@@ -75,7 +75,7 @@ def test_the_wheel_has_every_file_of_the_packages(installed):
     assert files(installed) == files(ROOT)
     assert {
         "manual/DERIVATION.md",
-        "compare/published/audit.json",
+        "compare/published/results/audit.json",
         "compare/figures/faults.png",
         "manual/py.typed",
     } <= files(installed)

@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
@@ -10,18 +11,30 @@ from rich.table import Table
 from compare.cells.layout import Layout
 from compare.commands import AGREE, running
 from compare.commands.output import console
-from compare.published.recipe_training import CHANGEABLE
+from compare.page import answer
+from compare.published.recipe_training import CHANGEABLE, PUBLISHED
 from compare.published.recipes import RECIPES, Recipe
+from compare.published.systems import SYSTEMS
 from manual.engines import ENGINES
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the recipe, and what may be changed about it."""
     parser.description = (
-        "List the published systems or, given a name, train one with the true gradient: the hand-derived side and "
+        "List the published systems or, given a name, train one: the hand-derived side and "
         "autograd in lock-step, every step compared, with its author's print-outs. Exit statuses are those of train."
     )
     parser.add_argument("recipe", nargs="?", metavar="NAME", help="the system to train; without it, they are listed")
+    parser.add_argument("--hidden-size", type=int, metavar="H", default=argparse.SUPPRESS, help="units")
+    parser.add_argument("--bits", type=int, metavar="T", default=argparse.SUPPRESS, help="length of the sums")
+    parser.add_argument("--learning-rate", type=float, metavar="RATE", default=argparse.SUPPRESS, help="of the descent")
+    parser.add_argument(
+        "--gradient",
+        metavar="NAMES",
+        default=argparse.SUPPRESS,
+        help="true, published, or a list of departures from the true one with commas between, such as "
+        "nothing-through-h,slope-of-h (default: true); the list of recipes names them",
+    )
     parser.add_argument("--problems", dest="steps", type=int, metavar="N", default=argparse.SUPPRESS, help="how many")
     parser.add_argument("--seed", type=int, default=argparse.SUPPRESS, help="seed of the initial weights and problems")
     parser.add_argument(
@@ -31,11 +44,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="what runs the hand-derived layer (default: compiled where Numba is installed)",
     )
     parser.add_argument("--json", action="store_true", help="list the recipes as JSON")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="write a page that trains no-bias-lstm in the browser",
+    )
     running.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """List the recipes, or train one."""
+    if options.page:
+        if options.page.exists() and not options.force:
+            raise ValueError(f"page: expected a new file, but {options.page} exists; --force replaces it")
+        answer.write(options.page)
+        print(f"Written to {options.page}")
+        return AGREE
     given = {name: getattr(options, name) for name in CHANGEABLE if name in options}
     if given.get("steps", 1) < 1:
         raise ValueError(f"problems: expected at least 1, got {options.steps}")
@@ -69,6 +94,9 @@ def _list(as_json: bool) -> int:
     screen.print()
     for recipe in RECIPES.values():
         screen.print(f"{recipe.name}: {recipe.source}. Wanted: {recipe.wanted}.", highlight=False, soft_wrap=True)
+        if recipe.name in PUBLISHED and (departures := SYSTEMS[PUBLISHED[recipe.name]].departures):
+            names = ", ".join(departure.name for departure in departures)
+            screen.print(f"    published gradient: {names}", highlight=False, soft_wrap=True)
     return AGREE
 
 

@@ -5,7 +5,9 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -24,6 +26,9 @@ from compare.lockstep.lockstep import Step
 from compare.lockstep.settings import Settings
 from compare.lockstep.training import Experiment, Interruption, train
 from compare.published.recipe_training import FromRecipe, changed
+
+#: So many steps say how long a run will take.
+TRIAL_STEPS = 12
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +85,9 @@ def _run(options: argparse.Namespace, given: Mapping[str, Any], rank: int) -> in
             if (options.out / name).exists():
                 raise ValueError(f"out: expected a folder without {name}, got {options.out}; --force replaces results")
     torch.set_num_threads(1)  # tensors this small gain nothing from more
+    if chosen.prints and not (options.quiet or options.resume or rank > 0):
+        with to_whoever_reads():
+            print(_foretold(given, chosen.settings.steps), flush=True)
     errors = Console(stderr=True)
     is_shown = errors.is_terminal and not (options.quiet or rank > 0 or chosen.prints)
     progress = Progress(
@@ -123,6 +131,20 @@ def _run(options: argparse.Namespace, given: Mapping[str, Any], rank: int) -> in
         with to_whoever_reads():
             screen.print(f"Written to {options.out}", highlight=False, soft_wrap=True, markup=False)
     return status
+
+
+def _foretold(given: Mapping[str, Any], steps: int) -> str:
+    """Say how long a run will take: that of a few steps, the first of which compiles and does not count."""
+    trial = experiment(**given)
+    lockstep = trial.set_up()
+    ends: list[float] = []
+    for x, y in islice(trial.batches(), TRIAL_STEPS):
+        lockstep.step(x, y)
+        ends.append(perf_counter())
+    seconds = (ends[-1] - ends[0]) / max(1, len(ends) - 1)
+    minutes = round(seconds * steps / 60)
+    words = f"{minutes} minutes" if minutes > 1 else "a minute" if minutes else "a moment"
+    return f"{steps:,} problems take about {words}"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The trained network of a run, as ``add`` and ``page`` read it back from the run's folder."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def trained(argument: str, folder: Path) -> tuple[Lockstep, dict[str, Any]]:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         recipe = RECIPES.get(summary.get("name"))
         if recipe:
+            recipe = replace(recipe.with_units(summary["hidden_size"]), gradient=tuple(summary["gradient"]))
             lockstep = FromRecipe(recipe).set_up()
         else:
             asked = {field.name: summary[field.name] for field in fields(Settings)}

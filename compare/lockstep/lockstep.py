@@ -250,14 +250,15 @@ class Lockstep:
         scales = self._scales(opponent, group, theirs) if group in ("gradient", "parameter", "optimizer") else {}
         for found in compare(ours, theirs, self.tolerance, scales):
             errors[group] = max(errors[group], found.error)
-            if rounding:
+            key = opponent, f"{group} {found.name}"
+            known_wrong = key in self.worst and not self.worst[key].difference.agrees
+            if rounding and not known_wrong:  # judging takes several passes
                 judged = rounding.judge(found, scales.get(found.name, 0.0))
                 if judged is None:
                     self.leave_open(f"step {len(self.steps) + 1:,}")
                     continue
                 self.explained += judged.agrees and not found.agrees
                 found = judged
-            key = opponent, f"{group} {found.name}"
             if key not in self.worst or found.used > self.worst[key].difference.used:
                 shape = theirs[found.name].shape if found.name in theirs else ()
                 self.worst[key] = Finding(opponent, group, found, shape, len(self.steps) + 1)

@@ -118,6 +118,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "not_judged": lockstep.unjudged,
         "drift": lockstep.steps[-1].drift,
         **{name: {"manual": s.manual, "autograd": s.autograd} for name, s in zip(names, run.correct_sums)},
+        "curves": run.curves,
         "sums": [asdict(sums) for sums in run.correct_sums],
         "examples": run.written_examples,
         "seconds_per_step": {what: sorted(spent)[len(spent) // 2] for what, spent in lockstep.seconds.items()},

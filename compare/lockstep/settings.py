@@ -91,7 +91,7 @@ class Settings:
 
     @property
     def error(self) -> str:
-        """What the author's error curve shows; there is none."""
+        """What the author's error curve is of; there is none."""
         return ""
 
     @property
@@ -131,7 +131,7 @@ class Configuration(Protocol):
 
     @property
     def error(self) -> str:
-        """What the author's error curve shows."""
+        """What the author's error curve is of."""
 
     @property
     def title(self) -> str:

@@ -32,10 +32,14 @@ class CorrectSums:
 
 
 class Look(NamedTuple):
-    """What an author sees at a step: the value of the error curve, if there is one, and the lines of the print-out."""
+    """What is seen at a step: values of curves, by what they are of, and the lines of the author's print-out."""
 
-    value: float | None
+    values: dict[str, float]
     lines: list[str]
+
+
+#: The curve of the share of sums that are right in every bit.
+SUMS_RIGHT = "sums right"
 
 
 class Interruption(Exception):  # noqa: N818 - no error
@@ -51,7 +55,7 @@ class Run:
     checked: Report  # each equation of the recurrent layers individually, and their fast kernels against the equations
     correct_sums: list[CorrectSums]  # of the trained length first, then 64 and 1,024 bits; empty if nothing is added
     examples: tuple[Sums, Array] | None  # a few sums, and the manual side's logits for them
-    curve: list[tuple[int, float]] = field(default_factory=list)  # the author's error curve, by step
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # what was looked at on the way, by step
     interrupted: bool = field(default=False, kw_only=True)
 
     @property
@@ -68,13 +72,13 @@ class Run:
     def figures(self) -> dict[str, Callable[[Path], None]]:
         """What draws the figures that not every run has, by file name: the faults, and the author's error curve."""
         faults = {"faults.png": self.checked.draw} if self.shows_faults else {}
-        return faults | ({"error_curve.png": self.draw_curve} if self.curve else {})
+        return faults | ({"error_curve.png": self.draw_curve} if self.settings.error in self.curves else {})
 
     def draw_curve(self, path: Path) -> None:
         """Draw the error curve as its author does."""
         figure = Figure(figsize=(8, 4), layout="constrained")
         axes = figure.subplots()
-        axes.plot(*zip(*self.curve), ".-", markersize=3)
+        axes.plot(*zip(*self.curves[self.settings.error]), ".-", markersize=3)
         axes.set(xlabel="problems", ylabel=self.settings.error, title=self.settings.title)
         axes.grid(alpha=0.3)
         figure.savefig(path, format="png", dpi=110)
@@ -169,7 +173,9 @@ def train(
     """
     settings, lockstep = experiment.settings, experiment.set_up()
     added = checkpoint.restore(lockstep) if checkpoint else {}
-    curve: list[tuple[int, float]] = [(step, value) for step, value in added.get("curve", [])]
+    curves: dict[str, list[tuple[int, float]]] = {
+        of: [(step, value) for step, value in curve] for of, curve in added.get("curves", {}).items()
+    }
     if not lockstep.steps:
         for line in experiment.opening():
             say(line)
@@ -179,23 +185,24 @@ def train(
                 break
             look = lockstep.attempt("a print-out", lambda: experiment.look(lockstep, x, y))  # noqa: B023
             if look:
-                curve += [(len(lockstep.steps) + 1, look.value)] if look.value is not None else []
+                for of, value in look.values.items():
+                    curves.setdefault(of, []).append((len(lockstep.steps) + 1, value))
                 for line in look.lines:
                     say(line)
             step = lockstep.step(x, y)
             if checkpoint:
-                checkpoint.after_step(lockstep, curve=curve)
+                checkpoint.after_step(lockstep, curves=curves)
             on_step(step)
     except Interruption:
         if checkpoint:
-            checkpoint.save(lockstep, curve=curve)
-        return Run(settings, lockstep, no_check(lockstep, settings), [], None, curve, interrupted=True)
+            checkpoint.save(lockstep, curves=curves)
+        return Run(settings, lockstep, no_check(lockstep, settings), [], None, curves, interrupted=True)
     if not lockstep.stuck:
         for line in lockstep.attempt("a print-out", lambda: experiment.closing(lockstep)) or []:
             say(line)
     lockstep.finish()
     checked = check_equations(lockstep, experiment.twin(), settings)
-    return Run(settings, lockstep, checked, *experiment.examine(lockstep, checked), curve)
+    return Run(settings, lockstep, checked, *experiment.examine(lockstep, checked), curves)
 
 
 def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration) -> Report:

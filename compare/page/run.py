@@ -65,11 +65,21 @@ def write(
     values = {name: curve[shown] for name, curve in zip(names, curves)}
     last = int(steps[-1]) if len(steps) else 0
     x = steps[shown] / (last + 1)
+    counted = summary.get("curves", {}).get("sums right", [])
+    if counted:
+        values["sums_right"] = _held(steps[shown], counted)
     plots = [
         _plot("Loss", x, {name: values[name] for name in losses}),
         _plot("Worst relative error of each group", x, {name: values[name] for name in groups}, summary["tolerance"]),
         _plot("Drift of an independent autograd run", x, {"drift": values["drift"]}),
     ]
+    if counted:
+        plots.insert(
+            0,
+            _plot(
+                "Share of sums with every bit correct, counted now and then", x, {"sums_right": values["sums_right"]}
+            ),
+        )
     word, judgement = VERDICTS[summary["verdict"]]
     explanation, *reasons = summary["sentence"].removeprefix(word).split("; ", -1 if word == "DISAGREE" else 0)
     page = {
@@ -95,6 +105,13 @@ def write(
         "series": {name: [_rounded(value) for value in column.tolist()] for name, column in values.items()},
     }
     render("run.html", page, data, path)
+
+
+def _held(steps: Array, counted: Iterable[tuple[int, float]]) -> Array:
+    """Return at each step the last value counted before it, NaN before the first; ``counted`` is (step, value)."""
+    at, values = np.array(list(counted)).T
+    before = np.searchsorted(at, steps, side="right") - 1
+    return np.where(before >= 0, values[before], np.nan)
 
 
 def _badness(tensor: Mapping[str, Any]) -> float:

@@ -22,12 +22,14 @@ class Departure:
     """One departure.
 
     Args:
+        name: what the command line calls it.
         words: what it is.
         found_at: what a localiser finds wrong because of it: the name of a probe, or that of a gradient and its gate.
         adjoint: the name of the adjoint that ``change`` changes; empty if it changes the gradients of the parameters.
         change: from a ``Departing`` and the right value (with the step before it, for an adjoint) to the wrong one.
     """
 
+    name: str
     words: str
     found_at: tuple[str, ...]
     adjoint: str
@@ -36,7 +38,13 @@ class Departure:
 
 def departure(adjoint: str = "", found_at: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Departure]:
     """Make a departure of a function, whose docstring is the words."""
-    return lambda change: Departure((change.__doc__ or "").rstrip("."), found_at, adjoint, change)
+
+    def of(change: Callable[..., Any]) -> Departure:
+        return Departure(
+            change.__name__.replace("_", "-"), (change.__doc__ or "").rstrip("."), found_at, adjoint, change
+        )
+
+    return of
 
 
 class Departing:
@@ -121,7 +129,7 @@ def _share_of_d_h(gate: str, words: str) -> Departure:
         slope = a * tanh_derivative(a) if gate == "g" else sigmoid_derivative(a)
         return d_h_prev + (v["d_h", t] * slope - v[f"d_z_{gate}", t]) @ block(v.weights["weight_hh"], gate, 4)
 
-    return Departure(words, ("d_h_prev",), "d_h_prev", change)
+    return Departure(f"share-of-{gate}", words, ("d_h_prev",), "d_h_prev", change)
 
 
 share_of_i = _share_of_d_h("i", "In the carry through h, gate i's share has d_h in place of d_c ∘ g")
@@ -172,7 +180,8 @@ def _slope_of_weights(gate: str) -> Departure:
         return changed
 
     found_at = (f"weight_ih {gate}", f"weight_hh {gate}")
-    return Departure(f"Gate {gate}'s weight gradients are multiplied by {formula} of the weight", found_at, "", change)
+    words = f"Gate {gate}'s weight gradients are multiplied by {formula} of the weight"
+    return Departure(f"slope-of-weights-{gate}", words, found_at, "", change)
 
 
 slope_of_weights_i, slope_of_weights_f, slope_of_weights_g, slope_of_weights_o = map(_slope_of_weights, "ifgo")
@@ -184,13 +193,28 @@ def last_input_only(v: Departing, gradients: Gradients) -> Gradients:
     return gradients | {"weight_ih": np.swapaxes(v.step_delta(v.T - 1), -1, -2) @ v.x[-1]}
 
 
+@departure(found_at=tuple(f"weight_ih {gate}" for gate in "ifgo"))
+def input_weights_from_own_errors(v: Departing, gradients: Gradients) -> Gradients:
+    """The input weights see each step's own error only, without what is carried back."""
+    total = np.zeros_like(gradients["weight_ih"])
+    for t in range(v.T):
+        i, f, g, o, c = (v[name, t] for name in "ifgoc")
+        d_c = v.d_output[t] * o * tanh_derivative(np.tanh(c))
+        c_prev = v["c", t - 1] if t else np.zeros_like(c)
+        d_z_i, d_z_f = d_c * g * sigmoid_derivative(i), d_c * c_prev * sigmoid_derivative(f)
+        d_z_g, d_z_o = d_c * i * tanh_derivative(g), v.d_output[t] * np.tanh(c) * sigmoid_derivative(o)
+        total += np.swapaxes(np.concatenate([d_z_i, d_z_f, d_z_g, d_z_o], axis=-1), -1, -2) @ v.x[t]
+    return gradients | {"weight_ih": total}
+
+
 def _bias_from_f(gate: str) -> Departure:
     def change(v: Departing, gradients: Gradients) -> Gradients:
         bias = gradients["bias"].copy()
         block(bias, gate, 4, axis=-1)[...] = block(bias, "f", 4, axis=-1)
         return gradients | {"bias": bias}
 
-    return Departure(f"Gate {gate}'s bias gradient is the forget gate's", (f"bias {gate}",), "", change)
+    words = f"Gate {gate}'s bias gradient is the forget gate's"
+    return Departure(f"bias-{gate}-from-f", words, (f"bias {gate}",), "", change)
 
 
 bias_i_from_f, bias_o_from_f = map(_bias_from_f, "io")
@@ -200,6 +224,10 @@ bias_i_from_f, bias_o_from_f = map(_bias_from_f, "io")
 def row_for_one_number(v: Departing, gradients: Gradients) -> Gradients:
     """The gradient of a bias declared as one number is a row, not summed over the units."""
     return gradients | {"bias": sum(v.step_delta(t).sum(axis=-2) for t in range(v.T))}
+
+
+#: All departures, by name.
+DEPARTURES = {value.name: value for value in list(globals().values()) if isinstance(value, Departure)}
 
 
 def block(array: Array, gate: str, count: int, axis: int = -2) -> Array:

@@ -1,7 +1,9 @@
 """A recipe as an experiment: both sides from the write-up's start, with its loss, problems and print-outs."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,37 +12,91 @@ from torch import nn
 
 import manual
 import torch_impl
-from compare.binary_addition import Sums, all_sums
+from compare.binary_addition import Sums, all_sums, carry_chains, random_sums
 from compare.cells import CELLS
 from compare.checker.report.report import Report
 from compare.disagreement import by_hand
+from compare.lockstep.adding import EXHAUSTIVE_BITS
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
-from compare.lockstep.training import CorrectSums, Experiment, Look, add_up
+from compare.lockstep.training import SUMS_RIGHT, CorrectSums, Experiment, Look, add_up
 from compare.published.bare_layer import BareModel, BareModule
+from compare.published.departing_layer import DepartingLSTM
+from compare.published.departures import DEPARTURES, row_for_one_number
 from compare.published.losses import loss
 from compare.published.recipes import RECIPES, Recipe
 from compare.published.scalar_bias import ScalarBiasModel, ScalarBiasModule
+from compare.published.systems import SYSTEMS
 from compare.published.tasks import Addition, Moment
 from manual.arrays import Array
 from manual.engines import fastest_for_few_rows
 
-#: What may be changed about a recipe.
-CHANGEABLE = ("steps", "seed", "engine")
+#: What may be changed about a recipe from the command line.
+CHANGEABLE = ("steps", "seed", "engine", "hidden_size", "bits", "learning_rate", "gradient")
+
+#: The system whose backward pass is published for a recipe; the others have none.
+PUBLISHED = {
+    "no-bias-lstm": "no-bias LSTM",
+    "scalar-bias-lstm": "scalar-bias LSTM",
+    "matlab-rnn": "RNN, MATLAB",
+    "trask-rnn": "RNN, Python",
+    "lstm-class": "LSTM class",
+    "lstm-class-one-target": "LSTM class",
+    "lstm-layer": "LSTM layer, program",
+}
+
+#: The sums right are counted from this step on, and then in steps of about a third more.
+FIRST_COUNT = 100
 
 
 def changed(name: str, given: Mapping[str, Any]) -> Recipe:
     """Return a recipe with what is changed about it; the engine is compiled where Numba is installed.
 
+    Args:
+        name: of the recipe.
+        given: of ``CHANGEABLE``; the gradient is ``true``, ``published``, or names of departures with commas between.
+
     Raises:
-        ValueError: there is no such recipe, or it does not let that be changed.
+        ValueError: there is no such recipe, it does not let that be changed, or a value is outside its range.
     """
     if name not in RECIPES:
         raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
+    recipe, plain = RECIPES[name], dict(given)
     for option, value in given.items():
         if option not in CHANGEABLE:
             raise ValueError(f"{option}: expected no value with --recipe, which sets it, got {value}")
-    return replace(RECIPES[name], **({"engine": fastest_for_few_rows()} | dict(given)))
+    for option, least in (("hidden_size", 1), ("bits", 2)):
+        if not least <= plain.get(option, least) <= 4096:
+            raise ValueError(f"{option}: expected {least} to 4,096, got {plain[option]}")
+    if "hidden_size" in plain:
+        recipe = recipe.with_units(plain.pop("hidden_size"))
+    if "bits" in plain:
+        recipe = recipe.with_bits(plain.pop("bits"))
+    if "gradient" in plain:
+        plain["gradient"] = _departures_named(recipe, plain["gradient"])
+    return replace(recipe, **({"engine": fastest_for_few_rows()} | plain))
+
+
+def _departures_named(recipe: Recipe, words: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of departures; ``slope-of-weights`` stands for those of all gates, and so on."""
+    if not isinstance(words, str):  # those of a checkpoint
+        return tuple(words)
+    if words == "true":
+        return ()
+    if recipe.name not in PUBLISHED:
+        raise ValueError(f"gradient: expected true, for no backward pass is published for {recipe.name}, got {words!r}")
+    published = tuple(departure.name for departure in SYSTEMS[PUBLISHED[recipe.name]].departures)
+    if words == "published":
+        return published
+    known = DEPARTURES if recipe.cell == "lstm" else {}
+    found: list[str] = []
+    for word in words.split(","):
+        own = [name for name in known if name == word or name.startswith(f"{word}-")]
+        if not own:
+            choices = f"true, published or a list of {', '.join(known)}" if known else "true or published"
+            raise ValueError(f"gradient: expected {choices}, got {words!r}")
+        found += own
+    return tuple(found)
 
 
 class FromRecipe(Experiment):
@@ -63,7 +119,8 @@ class FromRecipe(Experiment):
     def arguments(self) -> dict[str, Any]:
         """The recipe's name and what has been changed about it."""
         recipe = self.settings
-        return {"recipe": recipe.name} | {name: getattr(recipe, name) for name in CHANGEABLE}
+        given: dict[str, Any] = {"recipe": recipe.name} | {n: getattr(recipe, n) for n in CHANGEABLE if n != "bits"}
+        return given | ({"bits": recipe.task.bits} if isinstance(recipe.task, Addition) else {})
 
     def set_up(self) -> Lockstep:
         """Set up both sides at the recipe's start.
@@ -72,7 +129,7 @@ class FromRecipe(Experiment):
         """
         recipe = self.settings
         start, readout = recipe.draw(self.weights)
-        scalar = recipe.layout.biases == "scalar"
+        scalar = _is_scalar(recipe)
         objective = loss(recipe.loss, recipe.loss_scale)
 
         def learns(name: str) -> bool:
@@ -106,9 +163,17 @@ class FromRecipe(Experiment):
         return self.settings.task.batches(self.data, self.settings.steps)
 
     def look(self, lockstep: Lockstep, x: Array, y: Array) -> Look | None:
-        """Return what the author sees before the step, if anything."""
-        before = lockstep.steps
-        return self.settings.task.look(Moment(len(before) + 1, self.settings.steps, lockstep.manual, x, y, before))
+        """Return what the author sees before the step, if anything, and now and then how many sums are right."""
+        task, before = self.settings.task, lockstep.steps
+        look = task.look(Moment(len(before) + 1, self.settings.steps, lockstep.manual, x, y, before))
+        if not isinstance(task, Addition) or not _is_counted(len(before)):
+            return look
+        return Look((look.values if look else {}) | self._sums_right(lockstep), look.lines if look else [])
+
+    def _sums_right(self, lockstep: Lockstep) -> dict[str, float]:
+        """Return the share of sums that the manual side gets right."""
+        sums = _sums(self.settings.task.bits)  # type: ignore[union-attr]
+        return {SUMS_RIGHT: sums.share_correct(lockstep.manual.logits(sums.inputs(np.float64)))}
 
     def closing(self, lockstep: Lockstep) -> list[str]:
         """Return what the author prints after the training."""
@@ -124,13 +189,16 @@ class FromRecipe(Experiment):
         if not isinstance(task, Addition):
             return [], None
         examples = task.problems(np.random.default_rng(self.settings.seed), 3)
-        return add_up(lockstep, [all_sums(task.bits)], examples)
+        return add_up(lockstep, [_sums(task.bits)], examples)
 
 
 def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Model:
     """Build the manual side's network with the weights that it starts from."""
     placeholder = np.random.default_rng(0)  # for parameters that are overwritten at once
-    recurrent = CELLS[recipe.cell].of(manual)(
+    kind = CELLS[recipe.cell].of(manual)
+    if recipe.gradient:
+        kind = partial(DepartingLSTM, tuple(DEPARTURES[name] for name in recipe.gradient))
+    recurrent = kind(
         recipe.input_size,
         recipe.hidden_size,
         bias=recipe.layout.biases != 0,
@@ -144,7 +212,27 @@ def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Mo
         return BareModel(recurrent)
     linear = manual.Linear(recipe.hidden_size, 1, bias=False, rng=placeholder)
     linear.parameters["weight"][...] = readout
-    return (ScalarBiasModel if recipe.layout.biases == "scalar" else manual.Model)(recurrent, linear)
+    return (ScalarBiasModel if _is_scalar(recipe) else manual.Model)(recurrent, linear)
+
+
+def _is_scalar(recipe: Recipe) -> bool:
+    """Return whether a gate's bias is one number, and stays one."""
+    return recipe.layout.biases == "scalar" and row_for_one_number.name not in recipe.gradient
+
+
+def _is_counted(steps: int) -> bool:
+    """Return whether the sums right are counted after so many steps: eight times as these grow tenfold."""
+    return steps >= FIRST_COUNT and math.floor(8 * math.log10(steps)) > math.floor(8 * math.log10(steps - 1))
+
+
+@cache
+def _sums(bits: int) -> Sums:
+    """Return the sums that are counted: all there are or, of many bits, a fixed sample with the hardest carries."""
+    return (
+        all_sums(bits)
+        if bits <= EXHAUSTIVE_BITS
+        else random_sums(np.random.default_rng(0), bits, 512) + carry_chains(bits)
+    )
 
 
 def _torch_layer(recipe: Recipe, package: Any) -> nn.Module:

@@ -75,6 +75,7 @@ class Recipe:
         seed: of weights and problems.
         dtype: of all arrays.
         engine: what runs the hand-derived layer, ``numpy`` or ``compiled``.
+        gradient: the names of the departures from the true gradient.
     """
 
     name: str
@@ -95,9 +96,12 @@ class Recipe:
     seed: int = 0
     dtype: str = "float64"
     engine: str = "numpy"
+    gradient: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_at_least(self, steps=1, seed=0)
+        check_at_least(self, steps=1, seed=0, hidden_size=1)
+        if not 0 <= self.learning_rate < np.inf:
+            raise ValueError(f"learning_rate: expected a finite number of at least 0, got {self.learning_rate}")
         is_compiled(self.engine, np.dtype(self.dtype))
 
     @property
@@ -112,14 +116,14 @@ class Recipe:
 
     @property
     def error(self) -> str:
-        """What the author's error curve shows."""
-        is_sum = isinstance(self.task, Addition)
-        return "error of one problem, summed over the bits" if is_sum else "mean loss of the epoch"
+        """What the author's error curve is of."""
+        return self.task.error
 
     @property
     def title(self) -> str:
         """The title of a figure."""
-        return f"{self.name}: {self.cell.upper()}, {self.hidden_size} units, {self.dtype}"
+        gradient = f", {len(self.gradient)} departures" if self.gradient else ""
+        return f"{self.name}: {self.cell.upper()}, {self.hidden_size} units, {self.dtype}{gradient}"
 
     @property
     def input_size(self) -> int:
@@ -128,6 +132,24 @@ class Recipe:
         return (
             2 if isinstance(task, Addition) else task.inputs if isinstance(task, Regression) else len(task.sequence[0])
         )
+
+    def with_units(self, units: int) -> "Recipe":
+        """Return the same recipe with so many units; where h is the output, the targets are of that size."""
+        if isinstance(self.task, Addition):
+            return replace(self, hidden_size=units)
+        scale = units / 2 if self.loss == "squares" else self.loss_scale  # (W3): half the squares, summed over units
+        return replace(self, hidden_size=units, task=replace(self.task, units=units), loss_scale=scale)
+
+    def with_bits(self, bits: int) -> "Recipe":
+        """Return the same recipe on sums of so many bits.
+
+        Raises:
+            ValueError: it does not add, or there are no such sums.
+        """
+        if not isinstance(self.task, Addition):
+            raise ValueError(f"bits: expected a recipe that adds, got {self.name}")
+        scale = self.loss_scale * bits / self.task.bits  # (W1), (W2): summed over the bits
+        return replace(self, task=self.task.with_bits(bits), loss_scale=scale)
 
     def generators(self) -> tuple[Generator, Generator]:
         """Return the generators of the weights and of the problems; one for both if it is the old one."""

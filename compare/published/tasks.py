@@ -6,8 +6,8 @@ prints before and after the training.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ Generator = np.random.Generator | np.random.RandomState
 #: Print-outs of a sum, as their authors print it.
 WITH_SUM = "Error:{error:.5g}\nPred:{predicted}\nTrue:{true}\n{a} + {b} = {total}\n-------{step}------"
 WITHOUT_SUM = "Error:{error:.5g}\nPred:{predicted}\nTrue:{true}\n-------------"
-WITH_SIZE = "Error:{error:.5g}\nPred:{predicted}\nTrue:{true}\nans =\n\n     1     8\n\n-------------"
+WITH_SIZE = "Error:{error:.5g}\nPred:{predicted}\nTrue:{true}\nans =\n\n     1{bits:6d}\n\n-------------"
 IN_PYTHON = "Error:{errors}\nPred:{predicted_bits}\nTrue:{true_bits}\n{a} + {b} = {total}\n------------"
 
 
@@ -41,6 +41,8 @@ class Moment(NamedTuple):
 
 class Task:
     """What all tasks have in common: most authors print nothing before or after the training."""
+
+    error: ClassVar[str] = ""  # what the author's error curve is of
 
     def opening(self) -> list[str]:
         """Return the lines before the first step."""
@@ -66,6 +68,7 @@ class Addition(Task):
             ``true`` (digits), ``predicted_bits`` and ``true_bits`` (arrays), ``a``, ``b``, ``total`` and ``step``.
     """
 
+    error: ClassVar[str] = "error of one problem, summed over the bits"
     least: int = 1
     largest_a: int = 128
     largest_b: int = 127
@@ -73,6 +76,13 @@ class Addition(Task):
     every: int = 1000
     bits: int = 8
     print_out: str = WITH_SUM
+
+    def with_bits(self, bits: int) -> "Addition":
+        """Return the same task with sums of another length, and addends up to another half of what it holds."""
+        if bits < 2:
+            raise ValueError(f"bits: expected at least 2, got {bits}")
+        more = 2 ** (bits - 1) - 2 ** (self.bits - 1)
+        return replace(self, bits=bits, largest_a=self.largest_a + more, largest_b=self.largest_b + more)
 
     def problems(self, rng: Generator, count: int) -> Sums:
         """Draw ``count`` random problems."""
@@ -106,9 +116,10 @@ class Addition(Task):
             a=a,
             b=b,
             total=total,
+            bits=self.bits,
             step=now.step,
         )
-        return Look(error, lines.split("\n"))
+        return Look({self.error: error}, lines.split("\n"))
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,7 @@ class Regression(Task):
         noise: the standard deviation of the noise.
     """
 
+    error: ClassVar[str] = "mean loss of the epoch"
     one_target: bool = False
     inputs: int = 10
     units: int = 20
@@ -161,7 +173,9 @@ class Regression(Task):
         losses = [*(step.loss_manual for step in epoch_before), float(now.trainer.run(now.x, now.y).loss)]
         mean = float(np.mean(losses))
         printed = epoch == 1 or epoch % 100 == 0
-        return Look(mean, [f"Epoch {epoch}/{now.steps // self.samples}, 平均损失: {mean:.6f}"] if printed else [])
+        return Look(
+            {self.error: mean}, [f"Epoch {epoch}/{now.steps // self.samples}, 平均损失: {mean:.6f}"] if printed else []
+        )
 
     def closing(self, trainer: ManualTrainer, rng: Generator) -> list[str]:
         """Return: testing the prediction, its size, and of a new sample the first five steps, a column each."""
@@ -208,7 +222,7 @@ class GradientCheck(Task):
                 for index in np.ndindex(ours.shape):
                     place = ",".join(map(str, (*index, 0)[:2]))
                     lines.append(f"weights({place}): expected - actual {numeric[index]:.4e} - {ours[index]:.4e}")
-        return Look(None, lines)
+        return Look({}, lines)
 
     def _numeric(self, now: Moment, parameter: Array) -> Array:
         """Return central differences of the loss by each element of a view of a parameter."""

@@ -59,9 +59,11 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path, capsys
 @pytest.mark.slow
 def test_a_recipe_s_error_curve_goes_on_where_it_was(tmp_path, interrupted, monkeypatch):
     drawn = []
-    monkeypatch.setattr("compare.lockstep.training.Run.draw_curve", lambda run, path: drawn.append(run.curve))
+    monkeypatch.setattr(
+        "compare.lockstep.training.Run.draw_curve", lambda run, path: drawn.append(run.curves[run.settings.error])
+    )
     arguments = ["--recipe", "gru-layer", "--steps", "6", "--quiet"]
-    monkeypatch.setattr("compare.published.tasks.Addition.look", lambda task, now: Look(now.step / 2, []))
+    monkeypatch.setattr("compare.published.tasks.Addition.look", lambda task, now: Look({task.error: now.step / 2}, []))
     assert interrupted(*arguments, *EVERY, "--out", "run") == 130
     assert main(["train", "--resume", "run", "--quiet"]) == 0
     assert drawn == [[(k, k / 2) for k in range(1, n + 1)] for n in (4, 6)]

@@ -3,7 +3,7 @@ import pytest
 from oracles import relative_error
 
 import manual
-from compare.published.learning_curves import departing_backward
+from compare.published.audit.learning_curves import departing_backward
 from compare.published.networks import NETWORKS, gate_blocks, gru_backward, gru_forward, lstm_backward, lstm_forward
 from compare.published.systems import SYSTEMS, truth
 

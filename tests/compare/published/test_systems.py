@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from compare.published.audit import place
+from compare.published.audit.audit import place
 from compare.published.departures import Departing
 from compare.published.networks import LSTMTrace, lstm_forward
 from compare.published.programs import concatenated_lstm, lstm_class, lstm_layer

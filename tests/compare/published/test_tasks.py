@@ -80,11 +80,12 @@ def test_a_sum_is_printed_as_its_author_prints_it(name, form):
     logits[2] *= -1  # the third bit is wrong
     look = task.look(moment(3000, logits, x, y))
     wrong, right = 1 / (1 + np.exp(-2.0)), 1 / (1 + np.exp(2.0))
-    assert look.value == pytest.approx(wrong + 7 * right)
+    (error,) = look.values.values()
+    assert error == pytest.approx(wrong + 7 * right)
     total = a + b
     p, t = f"{total ^ 4:08b}", f"{total:08b}"
     spaced = [f"[{' '.join(digits)}]" for digits in (p, t)]
-    expected = form.format(e=look.value, p=p, t=t, pa=spaced[0], ta=spaced[1], a=a, b=b, s=total ^ 4)
+    expected = form.format(e=error, p=p, t=t, pa=spaced[0], ta=spaced[1], a=a, b=b, s=total ^ 4)
     assert "|".join(look.lines) == expected
 
 
@@ -119,7 +120,7 @@ def test_an_epoch_prints_the_mean_of_its_losses_and_every_epoch_is_on_the_curve(
     }
     assert [n for n, look in looks.items() if look] == list(range(3, 700, 3))
     assert [n for n, look in looks.items() if look and look.lines] == [3, 300, 600]
-    assert looks[300] == (2.0, ["Epoch 100/300, 平均损失: 2.000000"])
+    assert looks[300] == ({task.error: 2.0}, ["Epoch 100/300, 平均损失: 2.000000"])
 
 
 def test_the_class_predicts_a_new_sample_and_shows_its_first_five_steps():

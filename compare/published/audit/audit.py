@@ -1,7 +1,7 @@
 """The audit of the published backward passes: what is wrong with each, how far off it is, and what that costs.
 
-What it finds is one JSON-ready dictionary, from which ``audit_tables.py`` makes the tables and ``audit_figures.py`` the
-figures. It has every number start by start, so that any median, range or count can be taken from it.
+What it finds is one JSON-ready dictionary, from which ``tables.py`` makes the tables and ``figures.py`` the figures. It
+has every number seed by seed, so that any quantile, interval or count can be taken from it.
 """
 
 import multiprocessing
@@ -14,21 +14,26 @@ from typing import Any
 
 import numpy as np
 
+from compare.binary_addition import digits
 from compare.checker.report.fault import Fault
-from compare.published import vanishing
-from compare.published.gradients import Deviation, deviation, gradient_check
-from compare.published.learning_curves import LearningCurve, initial_weights
-from compare.published.recipes import RECIPES, Recipe
-from compare.published.systems import SYSTEMS, System, check_system
-from compare.published.tasks import Addition
-from compare.published.trainings import (
+from compare.published.audit import vanishing
+from compare.published.audit.falls import deepest_fall, depth
+from compare.published.audit.gradients import Deviation, deviation, gradient_check
+from compare.published.audit.learning_curves import LearningCurve, initial_weights, share_of_sums_right
+from compare.published.audit.trainings import (
     COMMENTED_LINE_PROBLEMS,
     RECIPE_TRAININGS,
+    REMEDIES,
     REPAIR_PROBLEMS,
     REPAIRS,
     TRAININGS,
     TRIALS,
+    UNITS,
+    compared,
 )
+from compare.published.recipes import RECIPES, Recipe
+from compare.published.systems import SYSTEMS, System, check_system
+from compare.published.tasks import Addition
 
 #: The recipe of each system.
 RECIPE_OF = {
@@ -41,40 +46,56 @@ RECIPE_OF = {
     "RNN, Python": "trask-rnn",
 }
 
-#: Gradients at the start are measured from so many times more starts than are trained.
-GRADIENT_STARTS = 4
-
 
 def audit(
-    starts: int = 25, share: float = 1.0, progress: Callable[[int, int], None] = lambda done, total: None
+    first_seed: int = 0,
+    seeds: int = 100,
+    share: float = 1.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Run the whole audit.
 
     Args:
-        starts: from how many starts each system is trained.
-        share: of the problems that the write-ups train on.
-        progress: called twice a second with the number of problems done and of all problems, each of all its starts.
+        first_seed: the first of the seeds.
+        seeds: from how many seeds each system is trained and measured.
+        share: of the problems that it is trained on.
+        progress: called twice a second with the number of problems done and of all problems, each of all its seeds.
     """
-    curves = _train_all(starts, share, progress)
+    chosen = range(first_seed, first_seed + seeds)
+    curves = _train_all(chosen, share, progress)
+    true, published = (curves[f"no-bias LSTM, {kind}"] for kind in ("true", "published"))
+    recipe = RECIPES["no-bias-lstm"]
+    repaired = min(round(share * REPAIR_PROBLEMS), true.problems[-1])
+    whole = {"nothing wrong": _at(true, repaired), "everything wrong, as published": _at(published, repaired)}
     return {
-        "starts": starts,
+        "first_seed": first_seed,
+        "seeds": seeds,
         "share_of_problems": share,
-        "systems": {name: _system(system, starts, curves) for name, system in SYSTEMS.items()},
+        "systems": {name: _system(system, chosen, curves) for name, system in SYSTEMS.items()},
         "trials": {title: _trial(title, curves) for title in TRIALS},
-        "close_look": _curve(curves["no-bias LSTM, published"]),
-        "repairs": {"problems": round(share * REPAIR_PROBLEMS)}
-        | {name: _rounded(curves[name].values[-1]) for name in REPAIRS},
+        "by_round": _rounded(share_of_sums_right(recipe, true.weights, true.readout, half_is_one=True)),
+        "error_floor": _error_floor(recipe),
+        "repairs": {"problems": repaired} | {name: _rounded(curves[name].values[-1]) for name in REPAIRS} | whole,
         "commented_line": {
             "problems": round(share * COMMENTED_LINE_PROBLEMS),
             "not_a_number": int(np.sum(~curves["commented-out line"].finite)),
         },
-        "recipes": {TRAININGS[name].recipe: _end(name, curves[name]) for name in RECIPE_TRAININGS},
+        "remedies": {words: _curve(curves[name]) for words, name in REMEDIES.items()},
+        "fall": _fall(true, chosen),
+        "compared": [
+            {"cell": cell, "units": units, "loss": loss} | _curve(curves[compared(cell, units, loss)])
+            for cell in ("LSTM", "RNN")
+            for loss in ("bce", "mse")
+            for units in UNITS
+        ],
+        "long": {cell: _curve(curves[f"{cell}, 16 bits"]) for cell in ("LSTM", "RNN")},
+        "recipes": {TRAININGS[name].recipe.name: _end(name, curves[name]) for name in RECIPE_TRAININGS},
         "gradient_check": {
             str(T): {name: _rounded(of_all) for name, of_all in errors.items()}
-            for T, errors in gradient_check(GRADIENT_STARTS * starts).items()
+            for T, errors in gradient_check(chosen).items()
         },
         "carry": {"steps_back": list(vanishing.BACK)}
-        | {name: {kind: _rounded(a) for kind, a in found.items()} for name, found in vanishing.carries(starts).items()},
+        | {name: {kind: _rounded(a) for kind, a in found.items()} for name, found in vanishing.carries(chosen).items()},
     }
 
 
@@ -83,13 +104,13 @@ def place(fault: Fault) -> str:
     return fault.name if fault.steps or not fault.gate else f"{fault.name.removesuffix(f'_{fault.gate}')} {fault.gate}"
 
 
-def _train_all(starts: int, share: float, progress: Callable[[int, int], None]) -> dict[str, LearningCurve]:
+def _train_all(seeds: range, share: float, progress: Callable[[int, int], None]) -> dict[str, LearningCurve]:
     """Run every training, in one process for each core, the longest first."""
     names = sorted(TRAININGS, key=lambda name: -TRAININGS[name].problems)
     total = sum(round(share * TRAININGS[name].problems) for name in names)
     done = multiprocessing.get_context("spawn").Value("q", 0)
     with _executor(done) as executor:
-        futures = {name: executor.submit(_train, name, starts, share) for name in names}
+        futures = {name: executor.submit(_train, name, seeds, share) for name in names}
         while wait(futures.values(), timeout=0.5).not_done:
             progress(done.value, total)
     progress(done.value, total)
@@ -111,21 +132,21 @@ def _count_in(done: Any) -> None:
     _done = done
 
 
-def _train(name: str, starts: int, share: float) -> LearningCurve:
+def _train(name: str, seeds: range, share: float) -> LearningCurve:
     """Run one training, in a process of the executor."""
 
     def advance(problems: int) -> None:
         with _done.get_lock():
             _done.value += problems
 
-    return TRAININGS[name].run(starts, share, advance)
+    return TRAININGS[name].run(seeds, share, advance)
 
 
 def _trial(title: str, curves: dict[str, LearningCurve]) -> dict[str, Any]:
     """Return both curves of a trial, up to the end of the shorter one."""
     true, published = (curves[name] for name in TRIALS[title])
     looks = [look for look in true.problems if look in published.problems]
-    recipe = RECIPES[TRAININGS[TRIALS[title][1]].recipe]
+    recipe = TRAININGS[TRIALS[title][1]].recipe
     return {
         "recipe": recipe.name,
         "value": _value(recipe),
@@ -140,9 +161,35 @@ def _curve(curve: LearningCurve) -> dict[str, Any]:
     return {"problems": curve.problems, "values": _rounded(curve.values)}
 
 
+def _fall(curve: LearningCurve, seeds: range) -> dict[str, Any] | None:
+    """Return the deepest fall of a no-bias LSTM with the true gradient; None if none has fallen."""
+    if not depth(curve).any():
+        return None
+    found = deepest_fall(TRAININGS["no-bias LSTM, true"], curve, seeds)
+    return found | {name: _rounded(found[name]) for name in ("steps", "values")}
+
+
+def _at(curve: LearningCurve, problems: int) -> Any:
+    """Return the values after so many problems."""
+    return _rounded(curve.values[curve.problems.index(problems)])
+
+
+def _error_floor(recipe: Recipe) -> float:
+    """Return the mean error of a problem, summed over the bits, below which no network without biases can come.
+
+    While both numbers have shown only zeros, h is 0 and the output 0.5, for the right bit 0.
+    """
+    task = recipe.task
+    assert isinstance(task, Addition)
+    columns = digits(np.arange(task.least, task.largest_a + 1), task.bits)  # (bits, a)
+    others = digits(np.arange(task.least, task.largest_b + 1), task.bits)
+    zeros = np.cumsum(columns, axis=0) == 0, np.cumsum(others, axis=0) == 0
+    return 0.5 * float(sum(a.mean() * b.mean() for a, b in zip(*zeros)))
+
+
 def _end(name: str, curve: LearningCurve) -> dict[str, Any]:
     """Return what a training has learnt at its end."""
-    value = _value(RECIPES[TRAININGS[name].recipe])
+    value = _value(TRAININGS[name].recipe)
     return {"problems": curve.problems[-1], "value": value, "values": _rounded(curve.values[-1])}
 
 
@@ -151,10 +198,9 @@ def _value(recipe: Recipe) -> str:
     return "sums right to the last bit" if isinstance(recipe.task, Addition) else "mean loss of an epoch"
 
 
-def _system(system: System, starts: int, curves: dict[str, LearningCurve]) -> dict[str, Any]:
+def _system(system: System, seeds: range, curves: dict[str, LearningCurve]) -> dict[str, Any]:
     """Return how far a system's gradient is from the true one, and what the localiser finds wrong with it."""
     recipe = RECIPES[RECIPE_OF[system.name]]
-    seeds = range(GRADIENT_STARTS * starts)
     at_start = [deviation(system, recipe, *initial_weights(replace(recipe, seed=seed))) for seed in seeds]
     after_training = None
     if system.name in TRIALS:

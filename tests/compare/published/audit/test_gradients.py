@@ -1,7 +1,7 @@
 import pytest
 
-from compare.published.gradients import deviation, gradient_check
-from compare.published.learning_curves import initial_weights
+from compare.published.audit.gradients import deviation, gradient_check
+from compare.published.audit.learning_curves import initial_weights
 from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS, truth
 
@@ -43,7 +43,7 @@ def test_a_deviation_is_of_all_gradients_as_one_vector():
 
 
 def test_the_published_check_could_not_see_with_two_steps_what_a_third_shows():
-    check = gradient_check(3)
+    check = gradient_check(range(3))
     recurrent = [name for name in check[2] if name.startswith("weight_hh")]
     assert all(max(check[2][name]) < 1e-12 for name in recurrent) and len(recurrent) == 4
     assert min(check[3]["weight_hh_f"]) > 0.05  # the one it looked at

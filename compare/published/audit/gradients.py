@@ -1,12 +1,13 @@
 """How far a published gradient is from the true one."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from compare.checker.derivations.problem import Problem
-from compare.published.learning_curves import initial_weights, loss_gradients, training_data
+from compare.published.audit.learning_curves import initial_weights, loss_gradients, training_data
 from compare.published.networks import NETWORKS
 from compare.published.recipes import RECIPES, Recipe
 from compare.published.systems import SYSTEMS, System, truth
@@ -36,8 +37,8 @@ def deviation(system: System, recipe: Recipe, weights: dict[str, Array], readout
     return Deviation(float(error), float(cosine), x.shape[1])
 
 
-def gradient_check(starts: int) -> dict[int, dict[str, list[float]]]:
-    """Return the relative errors of each gradient in the LSTM layer's own check, start by start, by number of steps.
+def gradient_check(seeds: Iterable[int]) -> dict[int, dict[str, list[float]]]:
+    """Return the relative errors of each gradient in the LSTM layer's own check, seed by seed, by number of steps.
 
     The check has two steps and starts from h = c = 0. The gradient of the recurrent weights then comes from the delta
     of the last step, which needs no carry; a third step brings the missing carry out.
@@ -49,7 +50,7 @@ def gradient_check(starts: int) -> dict[int, dict[str, list[float]]]:
         d_output = np.zeros((T, 1, recipe.hidden_size))
         d_output[-1] = 1
         errors[T] = {}
-        for seed in range(starts):
+        for seed in seeds:
             weights, _ = initial_weights(replace(recipe, seed=seed))
             published, true = _gradients(system, weights, x, d_output)
             for name, t in true.items():

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from compare.published.audit_tables import Table, as_text, complete, percent, shares, spread
+from compare.published.audit.tables import Table, as_text, complete, lost, lowest, percent, quantiles, shares
 
 
 @pytest.mark.parametrize(
@@ -13,11 +13,19 @@ def test_a_share_is_never_rounded_up_to_all(share, words):
     assert percent(share) == words
 
 
-def test_a_spread_is_the_median_and_the_range():
-    assert spread([0.5, 0.1, 0.25]) == "0.25 (0.10 to 0.50)"
-    assert shares([0.5, 1.0, 0.25, 0.75]) == "62.5 % (25.0 to 100)"
+def test_a_value_has_its_median_and_its_quantiles_and_a_count_its_interval():
+    values = [k / 100 for k in range(101)]
+    assert quantiles(values) == "0.50 (0.05 to 0.95)"
+    assert shares(values) == "50.0 % (5.0 to 95.0)"
     assert shares([1.0, 1.0]) == "100 %"
-    assert complete([1.0, 16383 / 16384, 1.0]) == "2 of 3"
+    assert complete([1.0, 16383 / 16384, 1.0, 1.0]) == "3 of 4 (30 to 95 %)"
+
+
+def test_what_was_lost_is_counted_of_what_was_ever_there():
+    curve = {"values": [[1.0, 0.5, 1.0, 0.2], [0.9, 1.0, 1.0, 0.3], [1.0, 1.0, 0.7, 0.1]]}
+    assert lost(curve) == "2 of 3 (21 to 94 %)"
+    assert lowest(curve) == 0.7
+    assert lost({"values": [[0.5, 0.5]]}) == "0 of 0"
 
 
 def test_a_table_is_markdown_with_aligned_columns():

@@ -3,7 +3,7 @@
 Norms are logarithms to the base 10, relative to the incoming gradient: what vanishes underflows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from manual.recurrent import Recurrent
 STEPS, D, H = 1024, 2, 32
 
 #: At how many steps back a norm is reported.
-BACK = (0, *range(8, STEPS + 1, 8))
+BACK = (0, 8, 16, *range(32, STEPS + 1, 32))
 
 #: The length of the incoming gradient, which keeps its carry above the smallest float.
 SCALE = 1e150
@@ -76,11 +76,17 @@ def measure(layer: Recurrent, rng: np.random.Generator) -> tuple[Array, Array]:
         return np.concatenate([seen[name, t] for t in range(STEPS)])  # (STEPS, H)
 
     back = np.concatenate([at_every_step(f"d_{name}_prev") for name in d_state], axis=1)[::-1]
-    norms = np.concatenate([[0.0], np.log10(np.linalg.norm(back, axis=1) / SCALE)])
+    norms = np.concatenate([[0.0], _log_norms(back)])
     if is_lstm:
         cells = through_cells(d_state["c"][0, 0], at_every_step("f"))
-        return norms, np.log10(np.linalg.norm(cells, axis=1) / SCALE)
+        return norms, _log_norms(cells)
     return norms, rnn_bounds(tanh_derivative(at_every_step("h")), layer.parameters["weight_hh_l0"])
+
+
+def _log_norms(vectors: Array) -> Array:
+    """Return log10 of the norms of vectors (n, …), relative to ``SCALE``; their squares may be below any float."""
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    return np.log10(largest[:, 0]) - np.log10(SCALE) + np.log10(np.linalg.norm(vectors / largest, axis=1))
 
 
 def _orthogonal(parameters: dict[str, Array], rng: np.random.Generator) -> None:
@@ -110,12 +116,12 @@ LAYERS: dict[str, tuple[Callable[..., Recurrent], Callable[[dict[str, Array], np
 }
 
 
-def carries(starts: int) -> dict[str, dict[str, Array]]:
-    """Return ``norm`` and ``bound`` of ``measure`` at ``BACK`` for every layer, (len(BACK), starts) each."""
+def carries(seeds: Iterable[int]) -> dict[str, dict[str, Array]]:
+    """Return ``norm`` and ``bound`` of ``measure`` at ``BACK`` for every layer, (len(BACK), seeds) each."""
     found = {}
     for name, (kind, change) in LAYERS.items():
         pairs = []
-        for seed in range(starts):
+        for seed in seeds:
             rng = np.random.default_rng(seed)
             layer = kind(D, H, rng=rng)
             if change:

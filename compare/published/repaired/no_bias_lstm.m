@@ -1,8 +1,8 @@
-function [weights, allErr, last] = repaired_lstm(iterations, weights)
-% REPAIRED_LSTM  Learn to add binary numbers with an LSTM whose backward pass is right.
+function [weights, allErr, last] = no_bias_lstm(iterations, weights)
+% NO_BIAS_LSTM  Learn to add binary numbers with an LSTM whose backward pass is right.
 %
-%   weights = repaired_lstm(5000)            trains, printing every 1000th problem
-%   [weights, allErr, last] = repaired_lstm(iterations, weights)
+%   weights = no_bias_lstm(5000)            trains, printing every 1000th problem
+%   [weights, allErr, last] = no_bias_lstm(iterations, weights)
 %
 % It is the network of "RNN及LSTM的matlab实现": 2 inputs, 32 units without biases, 1 output, gradient ascent
 % on the log-likelihood at the rate 0.1. The backward pass has that program's names, so that each line can be

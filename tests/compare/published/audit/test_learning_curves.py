@@ -6,21 +6,23 @@ import pytest
 import manual
 from compare.binary_addition import all_sums
 from compare.cells import CELLS
-from compare.published.learning_curves import (
+from compare.published.audit.learning_curves import (
     SideBySide,
+    Training,
+    backward_with,
     initial_weights,
-    learning_curve,
     loss_gradients,
     share_of_sums_right,
     training_data,
-    true_backward,
 )
+from compare.published.audit.trainings import TRAININGS
 from compare.published.networks import NETWORKS, lstm_backward, lstm_forward
 from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS
 from compare.published.tasks import Addition
 from manual.activations import sigmoid
+from manual.engines import ENGINES, fastest_for_few_rows
 
 SMALL = replace(RECIPES["no-bias-lstm"], hidden_size=3)
 
@@ -33,7 +35,7 @@ def test_training_side_by_side_is_training_in_lock_step(name):
     lockstep = (experiment := FromRecipe(recipe)).set_up()
     for x, y in experiment.batches():
         lockstep.step(x, y)
-    runs = SideBySide(recipe, [recipe.seed, recipe.seed + 1], true_backward(recipe), steps)
+    runs = SideBySide(recipe, [recipe.seed, recipe.seed + 1], backward_with(recipe), steps)
     for number in range(steps):
         losses = runs.step(number)
     parameters = lockstep.manual.parameters
@@ -83,7 +85,7 @@ def test_the_error_of_the_class_is_the_published_one():
 @pytest.mark.parametrize("name", ["scalar-bias-lstm", "matlab-rnn", "gru-layer"])
 def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
     recipe = replace(RECIPES[name], hidden_size=3)
-    curve = learning_curve(recipe, true_backward(recipe), [0, 1], 300, [300])
+    curve = Training(recipe, 300).run([0, 1])
     problems = all_sums(8)
     for k, found in enumerate(share_of_sums_right(recipe, curve.weights, curve.readout)):
         layer = CELLS[recipe.cell].of(manual)(2, 3, rng=np.random.default_rng(0), **recipe.options)
@@ -94,6 +96,39 @@ def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
         h, _, _ = layer.forward(problems.inputs(np.float64))
         assert found == problems.share_correct(h @ curve.readout[k].T)
         assert found == curve.values[-1, k]
+
+
+@pytest.mark.skipif(fastest_for_few_rows() != "compiled", reason="the extra `compiled` is not installed")
+@pytest.mark.parametrize("name", TRAININGS)
+def test_compiled_loops_train_as_numpy_does(name):
+    """From two seeds, with 5 units, which four does not divide."""
+    training = replace(TRAININGS[name], problems=2, looks=(1,))
+    small = training.recipe.with_units(5)
+    numpy, compiled = (replace(training, recipe=small).run([3, 4], engine=engine) for engine in ENGINES)
+    assert numpy.problems == compiled.problems == (1, 2)
+    for key, array in numpy.weights.items():
+        np.testing.assert_allclose(compiled.weights[key], array, rtol=0, atol=1e-12 * np.abs(array).max(), err_msg=key)
+    np.testing.assert_allclose(compiled.readout, numpy.readout, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(compiled.values, numpy.values, rtol=1e-12)
+
+
+def test_a_long_gradient_is_cut_and_a_short_one_is_not():
+    free, cut, loose = (Training(SMALL, 1, most=most).run([0]) for most in (np.inf, 0.5, 1e3))
+    (start, w_out) = initial_weights(replace(SMALL, seed=0))
+    moved = np.sqrt(
+        sum(((cut.weights[key][0] - start[key]) ** 2).sum() for key in start) + ((cut.readout[0] - w_out) ** 2).sum()
+    )
+    assert moved == pytest.approx(0.5 * SMALL.learning_rate)
+    np.testing.assert_allclose(free.weights["weight_hh"], loose.weights["weight_hh"], rtol=1e-14)
+
+
+def test_an_output_of_exactly_one_half_reads_as_1_or_as_0():
+    """Without biases the output is 0.5 as long as both numbers show zeros, and ``round`` makes it 1."""
+    curve = Training(RECIPES["no-bias-lstm"], 1_500).run([0])
+    one, zero = (
+        share_of_sums_right(RECIPES["no-bias-lstm"], curve.weights, curve.readout, half) for half in (True, False)
+    )
+    assert zero > 0.9 and one <= 0.75
 
 
 def test_weights_that_overflowed_get_nothing_right():
@@ -113,11 +148,10 @@ def test_each_start_sees_its_own_problems_in_their_order():
 
 
 @pytest.mark.slow
-def test_looks_beyond_the_end_are_left_out_and_the_true_gradient_learns_what_the_published_does_not():
-    looks = (5, 2_000, 10_000)
+def test_the_true_gradient_learns_what_the_published_does_not():
     true, published = (
-        learning_curve(RECIPES["no-bias-lstm"], backward, [0], 2_000, looks)
-        for backward in (lstm_backward, SYSTEMS["no-bias LSTM"].backward)
+        Training(RECIPES["no-bias-lstm"], 2_000, looks=(5,), departures=departures).run([0])
+        for departures in ((), SYSTEMS["no-bias LSTM"].departures)
     )
     assert true.problems == (5, 2_000) and true.values.shape == (2, 1)
     assert true.values[-1, 0] > 0.8 > 0.1 > published.values[-1, 0]
@@ -137,5 +171,5 @@ def test_looks_beyond_the_end_are_left_out_and_the_true_gradient_learns_what_the
 def test_each_recipe_for_sums_learns_them(name, problems, least):
     recipe = RECIPES[name]
     assert isinstance(recipe.task, Addition)
-    curve = learning_curve(recipe, true_backward(recipe), [0, 1], problems, (20, problems))
+    curve = Training(recipe, problems, looks=(20,)).run([0, 1])
     assert curve.values[0].max() < 0.1 and curve.values[1].max() > least

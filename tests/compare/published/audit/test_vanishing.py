@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from oracles import complex_step, relative_error
 
 import manual
-from compare.published import vanishing
-from compare.published.vanishing import carries, measure, rnn_bounds, rnn_power, through_cells, through_rnn
+from compare.published.audit import vanishing
+from compare.published.audit.vanishing import carries, measure, rnn_bounds, rnn_power, through_cells, through_rnn
 
 T, H = 6, 4
 
@@ -99,7 +99,7 @@ def test_what_is_measured_is_the_norm_of_the_gradients_that_the_layer_returns(ki
 def test_every_layer_is_measured_from_every_start(monkeypatch):
     monkeypatch.setattr(vanishing, "STEPS", 8)
     monkeypatch.setattr(vanishing, "BACK", (0, 4, 8))
-    found = carries(2)
+    found = carries(range(2))
     assert found.keys() == vanishing.LAYERS.keys()
     assert all(array.shape == (3, 2) for arrays in found.values() for array in arrays.values())
     assert found["RNN"]["norm"][-1].max() < found["LSTM, forget bias ln U(1, 1023)"]["norm"][-1].min()

@@ -10,8 +10,16 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from compare.published.audit.intervals import spread, wilson
+
 #: After how many problems the tables show the sums, besides the last.
-COLUMNS = (500, 1_000, 2_000, 5_000, 10_000, 20_000)
+COLUMNS = (500, 1_000, 2_000, 5_000, 10_000)
+
+#: After how many problems it is counted which networks get every sum right, and which have lost that.
+KEPT = (1_000, 2_000, 5_000, 10_000, 20_000)
+
+#: After how many problems the table of long numbers shows them.
+LONG = (2_000, 5_000, 10_000, 20_000)
 
 #: What the two trainings of a trial are, where they differ in something else than the gradient.
 KINDS = {"concatenated LSTM": ("true, gates one by one", "true, gates equal")}
@@ -41,6 +49,9 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
     yield _complete(results)
     yield _losses(results)
     yield _repairs(results)
+    yield _remedies(results)
+    yield _compared(results)
+    yield _long(results)
     yield _gradient_check(results)
     yield _carry(results)
     yield _recipes(results)
@@ -48,7 +59,7 @@ def tables(results: dict[str, Any]) -> Iterator[Table]:
 
 def show(results: dict[str, Any], console: Console) -> None:
     """Print the tables, and what the localiser finds wrong in each system."""
-    console.print(f"Median (smallest to largest) of {results['starts']} starts, or of the number that a title names\n")
+    console.print(f"Of {results['seeds']} seeds: medians (5 to 95 % of them), counts (95 % interval for all seeds)\n")
     for table in tables(results):
         console.print(table.title, style="bold", highlight=False, soft_wrap=True)
         console.print(Text(table.markdown()), soft_wrap=True)
@@ -71,21 +82,27 @@ def percent(share: float) -> str:
 
 
 def shares(values: Iterable[float]) -> str:
-    """Return the median and range of shares, in percent."""
-    median, *rest = spread(values, percent).split(" ", 1)
+    """Return the median of shares and 5 to 95 % of them, in percent."""
+    median, *rest = quantiles(values, percent).split(" ", 1)
     return " ".join([median, "%", *rest])
 
 
-def spread(values: Iterable[float], form: Callable[[float], str] = "{:.2f}".format) -> str:
-    """Return the median and range of numbers."""
-    low, median, high = (form(float(v)) for v in np.quantile(list(values), [0, 0.5, 1]))
+def quantiles(values: Iterable[float], form: Callable[[float], str] = "{:.2f}".format) -> str:
+    """Return the median of numbers and 5 to 95 % of them."""
+    low, median, high = map(form, spread(values))
     return median if low == high else f"{median} ({low} to {high})"
 
 
+def counted(count: int, of: int) -> str:
+    """Return a count and the 95 % interval of the share of all seeds, in percent."""
+    low, high = wilson(count, of)
+    return f"{count} of {of} ({100 * low:.0f} to {100 * high:.0f} %)"
+
+
 def complete(values: Iterable[float]) -> str:
-    """Return of how many starts every sum is right."""
-    values = list(values)
-    return f"{sum(value == 1 for value in values)} of {len(values)}"
+    """Return from how many seeds every sum is right."""
+    right = [value == 1 for value in values]
+    return counted(sum(right), len(right))
 
 
 def _gradients(results: dict[str, Any]) -> Table:
@@ -96,12 +113,10 @@ def _gradients(results: dict[str, Any]) -> Table:
         missed = sorted(set(system["expected"]) ^ set(system["found"]))
         found = f"{', '.join(numbers) or 'nothing'}{f'; not as listed: {missed}' if missed else ''}"
         start, trained = system["at_start"], system["after_training"]
-        cells = [spread(start["error"], _error), spread(start["cosine"], cosine)]
-        cells += [spread(trained["error"], _error), spread(trained["cosine"], cosine)] if trained else ["—", "—"]
+        cells = [quantiles(start["error"], _error), quantiles(start["cosine"], cosine)]
+        cells += [quantiles(trained["error"], _error), quantiles(trained["cosine"], cosine)] if trained else ["—", "—"]
         rows.append([name, str(start["problems"]), *cells, found])
-    starts = len(next(iter(results["systems"].values()))["at_start"]["error"])
-    title = f"The published gradient against autograd's; error and cosine at the start from {starts} starts"
-    return Table(title, header, rows)
+    return Table("The published gradient against autograd's", header, rows)
 
 
 def _trained(results: dict[str, Any]) -> Iterator[tuple[str, str, dict[int, list[float]]]]:
@@ -132,7 +147,7 @@ def _complete(results: dict[str, Any]) -> Table:
         for title, kind, values in _trained(results)
     ]
     header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS), "at the end"
-    return Table("Starts that get every sum right, by number of problems", header, rows)
+    return Table("Seeds that get every sum right, by number of problems", header, rows)
 
 
 def _losses(results: dict[str, Any]) -> Table:
@@ -141,7 +156,7 @@ def _losses(results: dict[str, Any]) -> Table:
         if trial["value"].startswith("mean loss"):
             first = trial["problems"][0]
             for kind in ("true", "published"):
-                rows.append([title, kind, *(spread(trial[kind][at], "{:.3f}".format) for at in (0, -1))])
+                rows.append([title, kind, *(quantiles(trial[kind][at], "{:.3f}".format) for at in (0, -1))])
     return Table("Mean loss of an epoch", ("trained", "gradient", f"{first:,}", "at the end"), rows)
 
 
@@ -149,15 +164,58 @@ def _repairs(results: dict[str, Any]) -> Table:
     repairs = {name: values for name, values in results["repairs"].items() if name != "problems"}
     rows = [[name, shares(values), complete(values)] for name, values in repairs.items()]
     title = f"The no-bias LSTM after {results['repairs']['problems']:,} problems"
-    return Table(title, ("gradient", "sums right", "starts with every sum right"), rows)
+    return Table(title, ("gradient", "sums right", "every sum right"), rows)
+
+
+def _remedies(results: dict[str, Any]) -> Table:
+    rows = []
+    for words, curve in results["remedies"].items():
+        values = dict(zip(curve["problems"], curve["values"]))
+        right = [complete(values[n]) if n in values else "" for n in KEPT]
+        rows.append([words, *right, lost(curve), f"{percent(lowest(curve))} %"])
+    header = "descent", *(f"{n:,}" for n in KEPT), "had it and lost it", "lowest after that"
+    return Table(
+        "No-bias LSTMs with every sum right, and those that had that at one look and not at a later one", header, rows
+    )
+
+
+def lost(curve: dict[str, Any]) -> str:
+    """Return how many networks had every sum right at one look and not at a later one, of all that ever had."""
+    right = np.array(curve["values"]) == 1  # (looks, seeds)
+    had = np.maximum.accumulate(right, axis=0)
+    return counted(int((had & ~right).any(axis=0).sum()), int(had[-1].sum())) if had[-1].any() else "0 of 0"
+
+
+def lowest(curve: dict[str, Any]) -> float:
+    """Return the smallest share of sums right of any network at a look after it had all of them right."""
+    shares = np.array(curve["values"])
+    return float(np.where(np.maximum.accumulate(shares == 1, axis=0), shares, 1).min())
+
+
+def _compared(results: dict[str, Any]) -> Table:
+    rows = []
+    for one in results["compared"]:
+        values = dict(zip(one["problems"], one["values"]))
+        loss = {"bce": "cross-entropy", "mse": "squared error"}[one["loss"]]
+        cells = [shares(values[n]) if n in values else "" for n in (1_000, 5_000, 10_000)]
+        rows.append([one["cell"], loss, str(one["units"]), *cells, complete(values[max(values)])])
+    header = "cell", "loss", "units", "1,000", "5,000", "10,000", "every sum right at the end"
+    return Table("LSTM and RNN with equal units and equal loss: sums right, by number of problems", header, rows)
+
+
+def _long(results: dict[str, Any]) -> Table:
+    rows = []
+    for cell, curve in results["long"].items():
+        values = dict(zip(curve["problems"], curve["values"]))
+        rows.append([cell, *(shares(values[n]) if n in values else "" for n in LONG)])
+    return Table("Sums of 16 bits right, by number of problems", ("cell", *(f"{n:,}" for n in LONG)), rows)
 
 
 def _gradient_check(results: dict[str, Any]) -> Table:
     check = results["gradient_check"]
     names = next(iter(check.values()))
-    rows = [[name, *(spread(errors[name], _small_error) for errors in check.values())] for name in names]
-    starts = len(next(iter(next(iter(check.values())).values())))
-    title = f"Relative errors in the LSTM layer's check, which looked at weight_hh_f with 2 steps, from {starts} starts"
+    rows = [[name, *(quantiles(errors[name], _small_error) for errors in check.values())] for name in names]
+    title = "Relative errors in the LSTM layer's check, which looked at weight_hh_f with 2 steps"
     return Table(title, ("gradient", *(f"{T} steps" for T in check)), rows)
 
 
@@ -166,7 +224,7 @@ def _carry(results: dict[str, Any]) -> Table:
     for name in carry:
         if name != "steps_back":
             norms = dict(zip(carry["steps_back"], carry[name]["norm"]))
-            rows.append([name, *(spread(norms[n], "{:z.1f}".format) for n in STEPS_BACK)])
+            rows.append([name, *(quantiles(norms[n], "{:z.1f}".format) for n in STEPS_BACK)])
     header = ("layer", *(f"{n:,} steps back" for n in STEPS_BACK))
     return Table("Norm of the carried gradient over that of the incoming one, log10", header, rows)
 
@@ -177,9 +235,9 @@ def _recipes(results: dict[str, Any]) -> Table:
         if end["value"].startswith("sums"):
             found = f"sums right: {shares(end['values'])}", complete(end["values"])
         else:
-            found = f"loss: {spread(end['values'], '{:.3f}'.format)}", ""
+            found = f"loss: {quantiles(end['values'], '{:.3f}'.format)}", ""
         rows.append([f"`{name}`", f"{end['problems']:,}", *found])
-    return Table("The recipes at their end", ("recipe", "problems", "result", "starts with every sum right"), rows)
+    return Table("The recipes at their end", ("recipe", "problems", "result", "every sum right"), rows)
 
 
 def _error(error: float) -> str:

@@ -1,24 +1,24 @@
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from compare.cli import main
-from compare.published import audit as auditing
-from compare.published import audit_figures, vanishing
-from compare.published.audit import RECIPE_OF, audit
+from compare.commands.audit import FILES
+from compare.published.audit import audit as auditing
+from compare.published.audit import figures, vanishing
+from compare.published.audit.audit import RECIPE_OF, audit
+from compare.published.audit.trainings import MISTAKES, REPAIRS, TRAININGS, TRIALS, compared
 from compare.published.systems import SYSTEMS
-from compare.published.trainings import MISTAKES, REPAIRS, TRAININGS, TRIALS
 
 pytestmark = pytest.mark.slow  # they share an audit that takes seconds
 
 
 @pytest.fixture(scope="module")
 def found():
-    """An audit of two starts and a two-hundredth of the problems, in one thread of this process."""
+    """An audit of two seeds and a two-hundredth of the problems, in one thread of this process."""
     progress = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -28,7 +28,7 @@ def found():
         )
         patch.setattr(vanishing, "STEPS", 8)
         patch.setattr(vanishing, "BACK", (0, 4, 8))
-        results = audit(2, 0.005, lambda done, total: progress.append((done, total)))
+        results = audit(3, 2, 0.005, lambda done, total: progress.append((done, total)))
     assert progress[-1][0] == progress[-1][1] == sum(round(0.005 * t.problems) for t in TRAININGS.values())
     return json.loads(json.dumps(results))
 
@@ -38,12 +38,12 @@ def asked(monkeypatch, found):
     """How much work the command asks for; it is given what there is."""
     calls = []
 
-    def small(starts, share, progress):
-        calls.append((starts, share))
+    def small(first_seed, seeds, share, progress):
+        calls.append((first_seed, seeds, share))
         return found
 
     monkeypatch.setattr("compare.commands.audit.audit", small)
-    monkeypatch.setattr("compare.published.audit_tables.STEPS_BACK", ())
+    monkeypatch.setattr("compare.published.audit.tables.STEPS_BACK", ())
     return calls
 
 
@@ -55,9 +55,9 @@ def test_every_system_is_audited_and_every_departure_found_at_its_place(found):
 
 
 @pytest.mark.slow
-def test_gradients_are_measured_from_four_times_as_many_starts(found):
+def test_gradients_are_measured_from_every_seed(found):
     for name, system in found["systems"].items():
-        assert len(system["at_start"]["error"]) == len(system["at_start"]["cosine"]) == 8
+        assert len(system["at_start"]["error"]) == len(system["at_start"]["cosine"]) == 2
         if SYSTEMS[name].departures:
             assert min(system["at_start"]["error"]) > 0.2 and max(system["at_start"]["cosine"]) < 0.9999
         else:
@@ -66,7 +66,7 @@ def test_gradients_are_measured_from_four_times_as_many_starts(found):
 
 
 @pytest.mark.slow
-def test_trials_compare_the_same_starts_after_the_same_problems(found):
+def test_trials_compare_the_same_seeds_after_the_same_problems(found):
     assert list(found["trials"]) == list(TRIALS)
     for trial in found["trials"].values():
         true, published = np.array(trial["true"]), np.array(trial["published"])
@@ -75,17 +75,23 @@ def test_trials_compare_the_same_starts_after_the_same_problems(found):
     assert found["trials"]["no-bias LSTM"]["true"] != found["trials"]["no-bias LSTM"]["published"]
 
 
-def test_a_repair_that_leaves_everything_or_nothing_wrong_is_the_published_or_the_true_gradient():
-    assert set(MISTAKES) == set(REPAIRS["everything wrong, as published"]) and not REPAIRS["nothing wrong"]
-    for repair, same in (
-        ("everything wrong, as published", "no-bias LSTM, published"),
-        ("nothing wrong", "no-bias LSTM, true"),
-    ):
-        ours, theirs = (
-            replace(TRAININGS[name], problems=10).run(1, 1.0, lambda problems: None).weights["weight_hh"]
-            for name in (repair, same)
-        )
-        assert np.allclose(ours, theirs, rtol=0, atol=1e-12)
+def test_mistakes_are_all_departures_and_whole_networks_are_repairs_as_well(found):
+    assert {d for mistake in MISTAKES.values() for d in mistake} == set(SYSTEMS["no-bias LSTM"].departures)
+    assert set(found["repairs"]) == {"problems", "nothing wrong", "everything wrong, as published", *REPAIRS}
+
+
+def test_comparisons_are_of_equal_units_and_equal_losses(found):
+    assert len(found["compared"]) == 16 and found["first_seed"] == 3
+    for one in found["compared"]:
+        recipe = TRAININGS[compared(one["cell"], one["units"], one["loss"])].recipe
+        assert (recipe.hidden_size, recipe.loss) == (one["units"], one["loss"])
+        assert recipe.cell == one["cell"].lower() and recipe.learning_rate == 0.1
+
+
+def test_the_error_cannot_fall_below_half_of_the_leading_zeros(found):
+    """The mean over all problems, counted one by one."""
+    floors = [0.5 * min(bin(a | b | 256)[::-1].index("1"), 8) for a in range(1, 129) for b in range(1, 128)]
+    assert found["error_floor"] == pytest.approx(np.mean(floors), rel=1e-12)
 
 
 @pytest.mark.slow
@@ -96,22 +102,24 @@ def test_the_commented_out_line_overflows(found):
 @pytest.mark.slow
 def test_the_command_prints_and_draws_what_it_finds(tmp_path, capsys, asked):
     assert main(["audit", "--out", str(tmp_path)]) == 0
-    assert asked == [(25, 1.0)]
+    assert asked == [(0, 100, 1.0)]
     printed = capsys.readouterr()
     assert printed.err == ""
     for name in SYSTEMS:
         assert re.search(rf"^\| {re.escape(name)} +\| \d+ +\| [\d.]+", printed.out, re.MULTILINE), name
     assert "not as listed" not in printed.out
     assert "(L9) d_c: " in printed.out
-    for figure in ("answer.png", "audit.png", "carry.png"):
+    for figure in FILES[1:]:
         assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert json.loads((tmp_path / "audit.json").read_text())["systems"].keys() == SYSTEMS.keys()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options, work", [(["--quick"], (2, 0.05)), (["--quick", "--starts", "7"], (7, 0.05))])
+@pytest.mark.parametrize(
+    "options, work", [(["--quick"], (0, 2, 0.05)), (["--quick", "--seeds", "7", "--seed", "100"], (100, 7, 0.05))]
+)
 def test_as_json_it_prints_the_same_and_nothing_else(options, work, tmp_path, capsys, asked, monkeypatch):
-    monkeypatch.setattr(audit_figures, "draw_trials", lambda results, path: path.touch())  # which takes its time
+    monkeypatch.setattr(figures, "draw_trials", lambda results, path: path.touch())  # which takes its time
     assert main(["audit", *options, "--json", "--out", str(tmp_path)]) == 0
     assert asked == [work]
     printed = json.loads(capsys.readouterr().out)
@@ -123,7 +131,8 @@ def test_as_json_it_prints_the_same_and_nothing_else(options, work, tmp_path, ca
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--starts", "0"], "starts: expected at least 1, got 0"),
+        (["--seeds", "0"], "seeds: expected at least 1, got 0"),
+        (["--seed", "-1"], "seed: expected at least 0, got -1"),
         (["--out", "{}/file/folder"], "out: expected a writable folder, got"),
     ],
 )

@@ -1,0 +1,305 @@
+"""Train a recipe from many seeds, by the true gradient or with departures from it, and record what it learns.
+
+``recipe_training.py`` proves every step of one seed against autograd. Nothing is compared here: this shows what a
+gradient is good for. Where Numba is installed, compiled loops train one network after another; elsewhere NumPy trains
+all of them side by side.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from compare.binary_addition import carry_chains, random_sums
+from compare.published.audit.switches import switches
+from compare.published.departures import Departing, Departure, row_for_one_number
+from compare.published.losses import loss
+from compare.published.networks import NETWORKS, Backward, Gradients, LSTMTrace, Trace, as_columns, lstm_backward
+from compare.published.recipes import Recipe
+from compare.published.scalar_bias import summed_over_units
+from compare.published.tasks import Addition, GradientCheck, Regression
+from manual.arrays import Array, Probe
+from manual.engines import fastest_for_few_rows
+
+#: All values of a column of binary digits: a, b.
+COLUMNS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+
+
+#: How many sums are drawn where there are too many to count them all, besides those with the hardest carries.
+SAMPLE = 512
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """What S trainings have learnt after so many problems.
+
+    Args:
+        problems: after how many problems ``values`` were taken.
+        values: (len(problems), S), the share of sums right to the last bit; for a regression, the mean loss of the
+            epoch that ends there.
+        weights: the last weights, (S, …) each.
+        readout: the last weights of the readout, (S, 1, H).
+    """
+
+    problems: tuple[int, ...]
+    values: Array
+    weights: dict[str, Array]
+    readout: Array
+
+    @property
+    def finite(self) -> Array:
+        """Whether the last weights are numbers, (S,)."""
+        return np.asarray(np.isfinite(self.weights["weight_hh"]).all(axis=(-1, -2)))
+
+
+@dataclass(frozen=True)
+class Training:
+    """A recipe, a gradient to train it by, on how many problems, and when to look at what it has learnt.
+
+    Args:
+        recipe: what to train; its own seed is ignored.
+        problems: how many.
+        looks: after how many problems values are taken, besides the last.
+        departures: from the true gradient.
+        most: the norm to which a longer gradient is cut.
+    """
+
+    recipe: Recipe
+    problems: int
+    looks: Sequence[int] = field(default=(), kw_only=True)
+    departures: tuple[Departure, ...] = field(default=(), kw_only=True)
+    most: float = field(default=np.inf, kw_only=True)
+
+    def run(
+        self,
+        seeds: Sequence[int],
+        share: float = 1.0,
+        advance: Callable[[int], None] = lambda problems: None,
+        engine: str | None = None,
+    ) -> LearningCurve:
+        """Train on a share of the problems.
+
+        Weights that overflow stay what they are, and such a network gets no sum right.
+
+        Args:
+            seeds: one for each start and its problems.
+            share: of ``problems`` and of ``looks``.
+            advance: called now and then with the number of problems since its last call, each of all seeds.
+            engine: ``numpy`` or ``compiled``; by default the faster one that there is.
+        """
+        problems = round(share * self.problems)
+        before = {round(share * look) for look in self.looks}
+        looks = (*sorted(look for look in before if 0 < look < problems), problems)
+        compiles = (engine or fastest_for_few_rows()) == "compiled" and self.recipe.cell != "gru"
+        return (self._one_by_one if compiles else self._side_by_side)(seeds, looks, advance)
+
+    def _side_by_side(
+        self, seeds: Sequence[int], looks: tuple[int, ...], advance: Callable[[int], None]
+    ) -> LearningCurve:
+        training = SideBySide(self.recipe, seeds, backward_with(self.recipe, self.departures), looks[-1], self.most)
+        values, losses = [], []
+        with np.errstate(all="ignore"):
+            for number in range(1, looks[-1] + 1):
+                losses.append(training.step(number - 1))
+                if number in looks:
+                    if isinstance(self.recipe.task, Addition):
+                        values.append(share_of_sums_right(self.recipe, training.weights, training.readout))
+                    else:
+                        values.append(np.mean(losses[-training.x.shape[2] :], axis=0))
+                if number % 100 == 0:
+                    advance(100)
+        advance(looks[-1] % 100)
+        return LearningCurve(looks, np.array(values), training.weights, training.readout)
+
+    def _one_by_one(
+        self, seeds: Sequence[int], looks: tuple[int, ...], advance: Callable[[int], None]
+    ) -> LearningCurve:
+        from compare.published.audit import compiled  # which needs Numba
+
+        chosen = switches(self.recipe, self.departures, self.most)
+        train = compiled.train_rnn if self.recipe.cell == "rnn" else compiled.train_lstm
+        values: list[list[float]] = []
+        ends, done = [], 0
+        for count, seed in enumerate(seeds, start=1):
+            recipe = replace(self.recipe, seed=seed)
+            W, readout = packed(*initial_weights(recipe))
+            x, y = (np.ascontiguousarray(a.swapaxes(0, 1)) for a in training_data(recipe, looks[-1]))
+            losses = np.empty(looks[-1])
+            values.append([])
+            for first, last in zip((0, *looks), looks):
+                train(W, readout, x, y, first, last, chosen, losses[first:last])
+                if isinstance(recipe.task, Addition):
+                    weights, w_out = unpacked(W, readout, x.shape[2])
+                    found = share_of_sums_right(recipe, weights, w_out).item()
+                else:
+                    found = losses[max(0, last - len(x)) : last].mean()
+                values[-1].append(found)
+            ends.append(unpacked(W, readout, x.shape[2]))
+            advance(looks[-1] * count // len(seeds) - done)
+            done = looks[-1] * count // len(seeds)
+        weights = {name: np.concatenate([end[0][name] for end in ends]) for name in ends[0][0]}
+        return LearningCurve(looks, np.array(values).T, weights, np.concatenate([end[1] for end in ends]))
+
+
+def packed(weights: dict[str, Array], readout: Array) -> tuple[Array, Array]:
+    """Return a network's weights as the compiled loops have them: W (D + 1 + H, N) and the readout (H,)."""
+    W = np.concatenate([weights["weight_ih"].T, weights["bias"][None], weights["weight_hh"].T])
+    return np.ascontiguousarray(W), readout[0].copy()
+
+
+def unpacked(W: Array, readout: Array, D: int) -> tuple[dict[str, Array], Array]:
+    """Return what ``packed`` made of a network's weights, with a leading axis for this one network."""
+    weights = {"weight_ih": W[:D].T, "weight_hh": W[D + 1 :].T, "bias": W[D]}
+    return {name: array[None].copy() for name, array in weights.items()}, readout[None, None].copy()
+
+
+class SideBySide:
+    """A recipe in training from several seeds side by side.
+
+    Args:
+        recipe: what to train; its own seed is ignored.
+        seeds: one for each start and its problems.
+        backward: the gradient to descend by.
+        steps: how many problems each start is given.
+        most: the norm to which a longer gradient is cut.
+    """
+
+    def __init__(self, recipe: Recipe, seeds: Sequence[int], backward: Backward, steps: int, most: float = np.inf):
+        self.recipe, self.backward, self.most = recipe, backward, most
+        each = [replace(recipe, seed=seed) for seed in seeds]
+        weights, readouts = zip(*map(initial_weights, each))
+        self.weights = {name: np.stack([start[name] for start in weights]) for name in weights[0]}
+        self.readout = np.stack(readouts)  # (S, 1, H)
+        data = [training_data(one, steps) for one in each]
+        kept = np.int8 if isinstance(recipe.task, Addition) else np.float64  # digits need no more
+        self.x, self.y = (np.stack(arrays, axis=1, dtype=kept, casting="unsafe") for arrays in zip(*data))
+        # (T, S, samples, D) and (T, S, samples, O)
+
+    def step(self, number: int) -> Array:
+        """Train each start on one problem and return the losses before the update, (S,)."""
+        sample = [number % self.x.shape[2]]
+        x, y = self.x[:, :, sample].astype(np.float64), self.y[:, :, sample].astype(np.float64)
+        trace = NETWORKS[self.recipe.cell].forward(self.weights, x)
+        d_output, d_readout, losses = loss_gradients(self.recipe, trace, y, self.readout)
+        gradients = self.backward(trace, d_output, None)
+        steps = {name: gradients[name] for name in self.weights if name != "bias" or self.recipe.layout.biases} | (
+            {"readout": d_readout} if self.recipe.readout else {}
+        )
+        rate = np.full(len(self.readout), self.recipe.learning_rate)  # (S,)
+        if self.most < np.inf:
+            squares = sum((step**2).reshape(len(rate), -1).sum(axis=1) for step in steps.values())
+            rate *= np.minimum(1, self.most / (np.sqrt(squares) + 1e-300))
+        for name, step in steps.items():
+            target = self.readout if name == "readout" else self.weights[name]
+            target -= rate.reshape(-1, *[1] * (step.ndim - 1)) * step
+        return losses
+
+
+def share_of_sums_right(recipe: Recipe, weights: dict[str, Array], readout: Array, half_is_one: bool = False) -> Array:
+    """Return the share of sums that are right to the last bit, for each network (S,).
+
+    They are all 16,384 sums of two 7-bit numbers. Sums that begin alike share their first steps, and one that has a
+    wrong bit is dropped at once. Of longer numbers, it is a fixed sample.
+
+    Args:
+        recipe: what was trained.
+        weights: of the layer, (S, …) each.
+        readout: (S, 1, H).
+        half_is_one: whether an output of exactly 0.5 reads as 1, as by MATLAB's ``round``, or as 0.
+    """
+    shares = []
+    for k, w_out in enumerate(readout):
+        own = {name: array[k] for name, array in weights.items()}
+        finite = np.isfinite(own["weight_hh"]).all()  # what is not would answer 0 everywhere, and be right about 0 + 0
+        shares.append(_share_right(recipe, own, w_out, half_is_one) if finite else 0.0)
+    return np.array(shares)
+
+
+def _share_right(recipe: Recipe, weights: dict[str, Array], w_out: Array, half_is_one: bool) -> float:
+    bits = recipe.task.bits if isinstance(recipe.task, Addition) else 8
+    if bits != 8:
+        sums = random_sums(np.random.default_rng(0), bits, SAMPLE) + carry_chains(bits)
+        return sums.share_correct(NETWORKS[recipe.cell].forward(weights, sums.inputs(np.float64)).h @ w_out.T)
+    if recipe.cell != "gru" and fastest_for_few_rows() == "compiled":
+        from compare.published.audit.counting import sums_right  # which needs Numba
+
+        return float(sums_right(*packed(weights, w_out), half_is_one) / 4**7)
+    return _sums_right(recipe.cell, weights, w_out, half_is_one) / 4**7
+
+
+def _sums_right(cell: str, weights: dict[str, Array], w_out: Array, half_is_one: bool) -> int:
+    """Count the sums that one network gets right, a few at a time, so that they fit into the cache."""
+    count = 0
+    begun: list[tuple[int, Array, tuple[Array, ...] | None]] = [(0, np.zeros(1, int), None)]  # steps, carries, states
+    while begun:
+        t, carry, state = begun.pop()
+        if t == 8:
+            count += len(carry)
+            continue
+        digits = COLUMNS if t < 7 else COLUMNS[:1]  # the highest bits are 0
+        x = np.tile(digits, (len(carry), 1))
+        state = state and tuple(np.repeat(array, len(digits), axis=0) for array in state)
+        trace = NETWORKS[cell].forward(weights, x[None], None, state)
+        column = x.sum(axis=1) + np.repeat(carry, len(digits))
+        logits = (trace.h[0] @ w_out.T)[:, 0]
+        answers = logits >= 0 if half_is_one else logits > 0
+        right = np.flatnonzero(answers == (column & 1).astype(bool))
+        for part in np.split(right, range(64, len(right), 64)):
+            begun.append((t + 1, column[part] >> 1, tuple(array[part] for array in trace.last_state)))
+    return count
+
+
+def loss_gradients(recipe: Recipe, trace: Trace, y: Array, readout: Array) -> tuple[Array, Array, Array]:
+    """Return the gradients of the recipe's loss on targets y (T, …, B, O), summed over problems.
+
+    Returns:
+        d_output (T, …, B, H); the gradient of the readout's weights (…, 1, H); the losses (…,) where they are squares.
+    """
+    output = trace.h @ np.swapaxes(readout, -1, -2) if recipe.readout else trace.h
+    problems = output.size / (len(output) * output.shape[-1])  # the loss averages over them, where no recipe does
+    d_z = loss(recipe.loss, recipe.loss_scale * problems).gradient(output, y)
+    d_output = d_z @ readout if recipe.readout else d_z
+    d_readout = as_columns(d_z) @ np.swapaxes(as_columns(trace.h), -1, -2)
+    losses = recipe.loss_scale * ((output - y) ** 2).mean(axis=(0, -1, -2)) if recipe.loss == "squares" else np.empty(0)
+    return d_output, d_readout, losses
+
+
+def backward_with(recipe: Recipe, departures: Sequence[Departure] = ()) -> Backward:
+    """Return the backward pass of a recipe with these departures from the true one; those are of an LSTM."""
+    true = departing_backward(departures) if departures else NETWORKS[recipe.cell].backward
+    if recipe.layout.biases != "scalar" or row_for_one_number in departures:
+        return true
+    return lambda trace, d_output, probe: summed_over_units(true(trace, d_output, probe))
+
+
+def departing_backward(departures: Sequence[Departure]) -> Backward:
+    """Return the true backward pass of an LSTM with these departures."""
+
+    def backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
+        departing = Departing(departures, trace.weights, trace.x, d_output)
+        for name in ("i", "f", "g", "o", "c", "h"):
+            departing.values |= {(name, t): value for t, value in enumerate(getattr(trace, name))}
+        return departing.gradients(lstm_backward(trace, d_output, departing))
+
+    return backward
+
+
+def initial_weights(recipe: Recipe) -> tuple[dict[str, Array], Array]:
+    """Return a recipe's start: the layer's weights in the form of ``networks.py``, and the readout's (1, H)."""
+    start, readout = recipe.draw(recipe.generators()[0])
+    return {"weight_ih": start["weight_ih"], "weight_hh": start["weight_hh"], "bias": start["bias_ih"]}, readout
+
+
+def training_data(recipe: Recipe, count: int) -> tuple[Array, Array]:
+    """Return the first ``count`` problems of a recipe, or as many as it has: x (T, samples, D), y (T, samples, O)."""
+    weights, data = recipe.generators()
+    recipe.draw(weights)  # before the problems, where both come from one generator
+    if isinstance(recipe.task, Addition):
+        problems = recipe.task.problems(data, count)
+        return problems.inputs(np.float64), problems.targets(np.float64)
+    if isinstance(recipe.task, Regression):
+        count = min(count, recipe.task.samples)
+    elif isinstance(recipe.task, GradientCheck):
+        count = 1
+    x, y = zip(*recipe.task.batches(data, count))
+    return np.concatenate(x, axis=1), np.concatenate(y, axis=1)
