@@ -12,7 +12,7 @@ from manual.arrays import Array
 #: By how much larger the error may be than further runs suggest.
 MARGIN = 50
 
-#: An error relative to the scale up to which four times the largest noise of an array counts for all of its elements,
+#: An error relative to the scale up to which ten times the largest noise of an array counts for all of its elements,
 #: unless the error is systematic.
 LOST = 1e-10
 
@@ -59,7 +59,7 @@ def rounding_apart(
         none = [Runs(None, [], [])] * len(one.right)
         systematic = slope(one.actual, one.right, [*one.scales], none, eps("float64"))
         jitter = [np.max(by, axis=0) for by in zip(*moves)]
-        worst = [np.asarray(4 * by.max(initial=0)) for by in jitter]
+        worst = [np.asarray(10 * by.max(initial=0)) for by in jitter]
         few = [np.minimum(by, LOST * scale / MARGIN) for by, scale in zip(worst, one.scales)] if not systematic else []
         found = (_less_accurate(one, by) for by in (noise, jitter, few))
         return next(filter(None, found), one)
