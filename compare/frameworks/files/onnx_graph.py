@@ -53,13 +53,14 @@ class Graph:
     def __init__(self, model: onnx.ModelProto, source: str, part: str, sizes: tuple[int, int], batch_axis: int = 1):
         self.model, self.part, self.sizes, self.chain = model, part, sizes, Chain(source)
         self.opsets = list(model.opset_import)
-        self.nodes = list(model.graph.node)
+        self.nodes: list[onnx.NodeProto] = []  # in the order in which they were run, those inside others included
+        self.given = list(model.graph.node)
         if not part:
-            self.nodes = needed(self.nodes, [value.name for value in model.graph.output])
+            self.given = needed(self.given, [value.name for value in model.graph.output])
         self.values: dict[str, Array | Marked] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self.layers: list[tuple[onnx.NodeProto, Stage, Labels]] = []  # with the outputs (T, B, K * H)
         self.feeds = self._inputs(sizes[batch_axis])
-        for node in self.nodes:
+        for node in self.given:
             self._run(node)
 
     def labels(self, name: str) -> Labels:
@@ -77,7 +78,7 @@ class Graph:
         """Label the inputs of the model. What is free of the first one's shape has the sizes given."""
         feeds: dict[str, Labels] = {}
         dims: dict[str, int] = {}
-        widths = [self.values.get(node.input[1]) for node in self.nodes if node.op_type in RECURRENT]
+        widths = [self.values.get(node.input[1]) for node in self.given if node.op_type in RECURRENT]
         D = widths[0].shape[-1] if widths and isinstance(widths[0], np.ndarray) else 1
         for value in self.model.graph.input:
             if value.name in self.values:
@@ -102,10 +103,13 @@ class Graph:
         marked = [value for value in inputs if isinstance(value, Marked)]
         try:
             outputs = self._outputs(node, inputs, marked)
-        except ValueError:
+        except Exception:  # whatever stands outside of a part may fail on what is not known
             if not self.part or self.part in (node.name, *node.output):
                 raise
             outputs = [Marked() for _ in node.output]
+            if node.op_type in MOVES and isinstance(inputs[0], np.ndarray) and inputs[0].size and not inputs[0].any():
+                outputs = [inputs[0] for _ in node.output]  # zeros of a shape that is not known
+        self.nodes.append(node)
         self.values |= {name: output for name, output in zip(node.output, outputs) if name}
 
     def _outputs(self, node: onnx.NodeProto, inputs: list[Any], marked: list[Marked]) -> Sequence[Array | Marked]:
@@ -120,6 +124,8 @@ class Graph:
         inner = [title_of(one) for one in inside(node) if one.op_type in RECURRENT]
         if kind == "If" and isinstance(inputs[0], np.ndarray):
             return self._branch(node, bool(inputs[0].item()))
+        if inner and self.part:
+            return self._within(node)
         if inner:
             title = title_of(node)
             raise self.chain.error(
@@ -241,6 +247,15 @@ class Graph:
             self._run(inner)
         return [self.values[value.name] for value in graph.output]
 
+    def _within(self, node: onnx.NodeProto) -> list[Array | Marked]:
+        """Run what is inside an operator, of which nothing is known but its constants, for the sake of a part in it."""
+        for graph in _graphs(node):
+            self.values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+            self.values |= {value.name: Marked() for value in graph.input}
+            for inner in graph.node:
+                self._run(inner)
+        return [Marked() for _ in node.output]
+
     def _evaluated(self, node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Sequence[Array]:
         """Run an operator on arrays."""
         names = [name for name in node.input if name]
@@ -264,7 +279,7 @@ class Graph:
         """Return the error for an operator that is none of a chain: what it does, and where it stands."""
         owners = [stage for value in marked if value.labels is not None for stage in self.chain.owners(value.labels)]
         titles = list(dict.fromkeys(stage.title for stage in owners if stage.source))
-        later = _after(self.nodes, node)
+        later = _after(self.given, node)
         following = next((title_of(other) for other in later if other.op_type in RECURRENT), "")
         if not titles:
             place = f"before {following}" if following else "before any recurrent layer"
@@ -285,7 +300,7 @@ def needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx
     for node in reversed(nodes):
         if names & set(node.output):
             found.append(node)
-            names |= _read_by(node) - {""}
+            names = (names - set(node.output)) | _read_by(node) - {""}
     return found[::-1]
 
 
@@ -296,11 +311,15 @@ def _read_by(node: onnx.NodeProto) -> set[str]:
 
 def inside(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
     """Yield the operators in the graphs that an operator has."""
-    for attribute in node.attribute:
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-            for inner in graph.node:
-                yield inner
-                yield from inside(inner)
+    for graph in _graphs(node):
+        for inner in graph.node:
+            yield inner
+            yield from inside(inner)
+
+
+def _graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """Return the graphs that an operator has: the branches of an If, the body of a Loop."""
+    return [g for a in node.attribute for g in [*a.graphs, *([a.g] if a.HasField("g") else [])]]
 
 
 def _after(nodes: Sequence[onnx.NodeProto], node: onnx.NodeProto) -> list[onnx.NodeProto]:

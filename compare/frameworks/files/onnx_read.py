@@ -1,5 +1,6 @@
 """ONNX models as networks, whole or in part, and what ONNX Runtime makes of them."""
 
+import re
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,10 +57,13 @@ def as_network(model: onnx.ModelProto, source: str, part: str = "", prove: bool 
     try:
         found = [_followed(model, source, part, sizes) for sizes in SIZES]
     except ValueError as error:
-        names = ", ".join(node.name or node.output[0] for node in model.graph.node if node.op_type in RECURRENT)
-        if not names and not any(node.op_type in RECURRENT for outer in model.graph.node for node in inside(outer)):
-            raise ValueError(f"{source}: expected an LSTM, GRU or RNN operator, got none") from None
-        if part or not names:
+        nodes = [one for node in model.graph.node for one in (node, *inside(node))]
+        names = ", ".join(node.name or node.output[0] for node in nodes if node.op_type in RECURRENT)
+        if not names:
+            alike = dict.fromkeys(f"{n.domain}.{n.op_type}" for n in nodes if re.search("LSTM|GRU|RNN", n.op_type))
+            got = ", ".join(alike) or "none"
+            raise ValueError(f"{source}: expected an LSTM, GRU or RNN operator of ONNX, got {got}") from None
+        if part:
             raise
         raise ValueError(f"{error}; --part NAME reads layers alone, of {names}") from None
     _, network, _, left_out = found[0]
@@ -80,7 +84,7 @@ def _followed(
     """Follow a model; where it leaves the sizes of a state free, as one whose batch is the second axis or the first."""
     try:
         graph = Graph(model, source, part, sizes)
-        return _part(graph, model) if part else (graph, _whole(graph), model, ())
+        return _part(graph) if part else (graph, _whole(graph), model, ())
     except ValueError:
         with suppress(ValueError):
             graph = Graph(model, source, part, sizes, batch_axis=0)
@@ -98,7 +102,7 @@ def _whole(graph: Graph) -> Network:
     return graph.chain.finish({value.name: graph.labels(value.name) for value in graph.model.graph.output})
 
 
-def _part(graph: Graph, model: onnx.ModelProto) -> tuple[Graph, Network, onnx.ModelProto, tuple[str, ...]]:
+def _part(graph: Graph) -> tuple[Graph, Network, onnx.ModelProto, tuple[str, ...]]:
     """Return the network of the recurrent layers that are chained to the part, and a model of these alone."""
     named = [
         k for k, (node, _, _) in enumerate(graph.layers) if graph.part in (node.name, title_of(node), *node.output)
@@ -106,7 +110,7 @@ def _part(graph: Graph, model: onnx.ModelProto) -> tuple[Graph, Network, onnx.Mo
     if not named:
         names = ", ".join(node.name or node.output[0] for node, _, _ in graph.layers) or "none"
         raise ValueError(f"{graph.chain.source}: part: expected a recurrent operator, of {names}, got {graph.part!r}")
-    chained = [graph.layers[named[0]]]
+    chained = [graph.layers[named[-1]]]  # two branches of an If may have the same names
     while before := [layer for layer in graph.layers if layer[1] is chained[0][1].source]:
         chained.insert(0, before[0])
     while len(following := [layer for layer in graph.layers if layer[1].source is chained[-1][1]]) == 1:
@@ -126,27 +130,28 @@ def _part(graph: Graph, model: onnx.ModelProto) -> tuple[Graph, Network, onnx.Mo
         f"after or beside: {title_of(node)}" for node in rest
     ]
     left_out += [f"a state or lengths that the caller gives: {name}" for name in dict.fromkeys(given) if name]
-    return graph, network, _cut(model, [node for node, _, _ in chained]), tuple(left_out)
+    return graph, network, _cut(graph, [node for node, _, _ in chained]), tuple(left_out)
 
 
-def _cut(model: onnx.ModelProto, chained: list[onnx.NodeProto]) -> onnx.ModelProto:
+def _cut(graph: Graph, chained: list[onnx.NodeProto]) -> onnx.ModelProto:
     """Return a model of a chain of recurrent operators alone, from X to Y, from an initial state of zeros."""
-    places = [list(model.graph.node).index(node) for node in chained]
-    cut = onnx.ModelProto()
-    cut.CopyFrom(model)
-    layers = [cut.graph.node[place] for place in places]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.nodes]
+    layers = [next(copy for node, copy in zip(graph.nodes, copies) if node is layer) for layer in chained]
     for node in layers:
         for place in range(4, min(7, len(node.input))):
             node.input[place] = ""
     layers[0].input[0], layers[-1].output[0] = "X", "Y"
-    nodes = needed(cut.graph.node, ["Y"])
-    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    for graph_values in (cut.graph.node, cut.graph.input, cut.graph.output, cut.graph.value_info):
-        del graph_values[:]
-    cut.graph.node.extend(kept)
-    cut.graph.input.append(helper.make_tensor_value_info("X", TensorProto.FLOAT, [None] * 3))
-    cut.graph.output.append(helper.make_tensor_value_info("Y", TensorProto.FLOAT, [None] * 4))
-    return cut
+    marked = {name for name, value in graph.values.items() if isinstance(value, Marked)} | {"Y"}
+    kept = [node for node in needed(copies, ["Y"]) if marked & set(node.output)]
+    taken = {name for node in kept for name in node.input} - marked - {"", "X"}
+    whole = helper.make_graph(
+        kept,
+        "part",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [None] * 3)],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [None] * 4)],
+        [numpy_helper.from_array(np.asarray(graph.values[name]), name) for name in sorted(taken)],
+    )
+    return helper.make_model(whole, opset_imports=graph.opsets, ir_version=graph.model.ir_version)
 
 
 def _proof(graph: Graph, network: Network, model: onnx.ModelProto) -> Proof:

@@ -165,7 +165,7 @@ def test_a_part_is_read_alone_and_what_is_left_out_is_listed():
 def test_what_is_written_is_proved(tmp_path, form):
     for edges in ({"activation": "tanh"}, {"final": True}):
         network = network_of(form, directions=2, lacking=True, batch_first=True, dtype="float32", **edges)
-        assert files.write(tmp_path / "m.keras", "keras", network).error < 1e-5
+        assert files.write(tmp_path / "m.keras", "keras", network).proof.error < 1e-5
         again = files.read(tmp_path / "m.keras", "keras").network
         assert bits(again) == bits(network) and again.title == network.title
 

@@ -170,7 +170,7 @@ REFUSED = {
         {"a": nn.LSTM(H, H), "c": nn.GRU(H, H)},
         "of one form, got lstm; gru",
     ),
-    "the input": (lambda m, x: x.transpose(0, 1), {}, "expected an LSTM, GRU or RNN operator, got none"),
+    "the input": (lambda m, x: x.transpose(0, 1), {}, "expected an LSTM, GRU or RNN operator of ONNX, got none"),
 }
 
 
@@ -369,6 +369,9 @@ def test_a_recurrent_operator_inside_another_is_found_and_said(kind):
     model.graph.input.append(flag)
     with pytest.raises(ValueError, match=f"{kind} outer: expected recurrent operators outside .* got LSTM inner"):
         as_network(model, "m")
+    part = as_network(model, "m", "inner", prove=True)
+    assert part.network.title == "lstm, 1 layer from 3 to 5" and part.proof.error < 1e-5
+    assert part.left_out[0] == "after or beside: Squeeze v" and part.left_out[-1] == f"after or beside: {kind} outer"
     if kind == "If":  # a constant decides
         model.graph.input.pop()
         model.graph.initializer.append(numpy_helper.from_array(np.array(True), "flag"))
@@ -401,8 +404,7 @@ def test_what_is_written_is_read_bit_for_bit_and_proved(tmp_path, form, edges):
     pytest.importorskip("onnxruntime")
     for readout in (True, False) if edges.get("activation") is None else (True,):
         network = network_of(form, directions=2, readout=readout, **edges)
-        proof = files.write(tmp_path / "m.onnx", "onnx", network)
-        assert proof.error < 1e-5
+        assert files.write(tmp_path / "m.onnx", "onnx", network).proof.error < 1e-5
         again = files.read(tmp_path / "m.onnx", "onnx").network
         assert bits(again) == bits(network) and again.title == network.title
 
@@ -445,3 +447,11 @@ def test_weights_of_other_shapes_are_refused():
     bias.CopyFrom(numpy_helper.from_array(np.zeros((1, H)), "B_l0"))
     with pytest.raises(ValueError, match=r"LSTM recurrent_l0: B: expected shape \(1, 40\), got \(1, 5\)"):
         as_network(model, "model")
+
+
+def test_a_recurrent_operator_of_another_domain_is_named():
+    nodes = [helper.make_node("DynamicQuantizeLSTM", ["x", "W_l0"], ["y"], domain="com.microsoft", hidden_size=H)]
+    model = lstm_model(nodes, {}, x="")
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(ValueError, match=r"operator of ONNX, got com\.microsoft\.DynamicQuantizeLSTM"):
+        as_network(model, "m")
