@@ -8,11 +8,15 @@ from extras import needs_numba
 
 from compare.cells import CELLS
 from compare.cli import main
+from compare.converter import read_arrays
 from compare.lockstep.training import train
+from compare.published.audit.learning_curves import Training
+from compare.published.departures import DEPARTURES
 from compare.published.programs.concatenated_lstm import published_start
-from compare.published.recipe_training import FromRecipe
+from compare.published.recipe_training import FromRecipe, changed
 from compare.published.recipes import RECIPES, Start
-from compare.published.tasks import Moment
+from compare.published.systems import SYSTEMS
+from compare.published.tasks import Addition, Moment
 from manual.engines import ENGINES
 
 #: How many steps show that a recipe learns, and how many of the first and last are compared. The others need hundreds
@@ -46,10 +50,13 @@ def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
         assert losses[-some:].mean() < losses[:some].mean() - 0.02 * abs(losses[:some].mean())
 
 
-@pytest.mark.parametrize(("name", "cell"), [("gru-layer", "gru, reset before"), ("lstm-layer", "lstm")])
+@pytest.mark.parametrize(
+    ("name", "form"), [("gru-layer", ("gru", {"reset_after": False})), ("lstm-layer", ("lstm", {}))]
+)
 @pytest.mark.slow
-def test_a_recipe_s_layer_is_checked_by_the_equations_of_its_form(name, cell):
-    assert train(FromRecipe(replace(RECIPES[name], steps=2))).checked.cell == cell
+def test_a_recipe_s_layer_is_checked_by_the_equations_of_its_form(name, form):
+    found = train(FromRecipe(replace(RECIPES[name], steps=2))).checked.notation
+    assert (found.cell.name, found.options) == form
 
 
 @pytest.mark.slow
@@ -173,6 +180,59 @@ def test_train_with_the_recipe_is_the_same_run(folder, capsys):
     assert one == two and capsys.readouterr().out.count("AGREE: 3 steps") == 2
 
 
+def test_a_recipe_is_changed_as_the_options_say():
+    recipe = changed("lstm-class", {"hidden_size": 7, "learning_rate": 0.5, "gradient": "published"})
+    assert (recipe.hidden_size, recipe.task.units, recipe.loss_scale) == (7, 7, 3.5)
+    assert recipe.learning_rate == 0.5 and recipe.gradient == tuple(d.name for d in SYSTEMS["LSTM class"].departures)
+    adder = changed("no-bias-lstm", {"bits": 12, "gradient": "slope-of-weights,nothing-through-c"})
+    assert (adder.task.bits, adder.task.largest_a, adder.task.largest_b, adder.loss_scale) == (12, 2048, 2047, 12)
+    assert adder.gradient == (*(f"slope-of-weights-{gate}" for gate in "ifgo"), "nothing-through-c")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, given, equations",
+    [
+        ("no-bias-lstm", "published", {"L8", "L9", "L17", "L18"}),
+        ("no-bias-lstm", "slope-of-h", {"L8"}),
+        ("scalar-bias-lstm", "published", {"L9", "L14", "L15"}),
+    ],
+)
+def test_a_published_gradient_trains_and_what_is_wrong_with_it_is_named(name, given, equations, folder, capsys):
+    """It moves the weights as the published program does, and the run goes on although the sides disagree."""
+    arguments = ["recipes", name, "--problems", "3", "--hidden-size", "5", "--gradient", given, "--out", str(folder)]
+    assert main([*arguments, "--quiet"]) == 1
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    assert verdict.startswith("DISAGREE: 3 steps") and equations <= set(re.findall(r"\((L\d+)\)", verdict))
+    summary = json.loads((folder / "summary.json").read_text())
+    departures = tuple(DEPARTURES[one] for one in summary["gradient"])
+    curve = Training(RECIPES[name].with_units(5), 3, departures=departures).run([0])
+    read, _ = read_arrays(folder / "weights.safetensors")
+    np.testing.assert_allclose(read["recurrent.weight_hh_l0"], curve.weights["weight_hh"][0], rtol=0, atol=1e-13)
+    np.testing.assert_allclose(read["readout.weight"], curve.readout[0], rtol=0, atol=1e-13)
+
+
+@pytest.mark.slow
+def test_the_sums_right_are_counted_now_and_then_and_drawn(folder, capsys):
+    arguments = [
+        "recipes",
+        "matlab-rnn",
+        "--problems",
+        "150",
+        "--hidden-size",
+        "4",
+        "--bits",
+        "5",
+        "--out",
+        str(folder),
+    ]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("150 problems take about a moment\n")
+    curves = json.loads((folder / "summary.json").read_text())["curves"]
+    assert [step for step, _ in curves["sums right"]] == [101, 135] and len(curves[Addition.error]) == 1
+    assert "sums_right" in (folder / "run.html").read_text()
+
+
 @pytest.mark.parametrize("installed", ENGINES)
 def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_asked_for(installed, monkeypatch):
     asked_for = []
@@ -194,7 +254,8 @@ def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_as
 def test_its_author_s_lines_are_printed_and_its_curve_drawn_unless_it_is_to_be_quiet(folder, capsys):
     given = ["train", "--recipe", "trask-rnn", "--steps", "2", "--out", str(folder)]
     assert main(given) == 0
-    assert capsys.readouterr().out.splitlines()[:5] == [
+    assert capsys.readouterr().out.splitlines()[:6] == [
+        "2 problems take about a moment",
         "Error:[ 3.45638663]",
         "Pred:[0 0 0 0 0 0 0 1]",
         "True:[0 1 0 0 0 1 0 1]",
@@ -211,7 +272,7 @@ def test_its_author_s_lines_are_printed_and_its_curve_drawn_unless_it_is_to_be_q
 def test_the_class_prints_its_epochs_and_predicts_at_the_end(folder, capsys):
     assert main(["train", "--recipe", "lstm-class", "--steps", "201", "--out", str(folder)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0].startswith("===") and printed[3].startswith("Epoch 1/2, 平均损失: 1.3")
+    assert printed[1].startswith("===") and printed[4].startswith("Epoch 1/2, 平均损失: 1.3")
     at = printed.index("预测完成! 输出维度: 20x15")
     rows = [line.split() for line in printed[at + 3 : at + 23]]
     assert all(len(row) == 5 and -1 < float(row[0]) < 1 for row in rows)
@@ -240,6 +301,15 @@ def test_what_a_recipe_does_not_allow_is_said_on_one_line(given, message, folder
         (["nobody"], "recipe: expected one of scalar-bias-lstm, .*, got 'nobody'"),
         (["lstm-class", "--problems", "0"], "problems: expected at least 1, got 0"),
         (["--seed", "1"], "seed: expected only with the name of a recipe"),
+        (["no-bias-lstm", "--hidden-size", "0"], "hidden_size: expected 1 to 4,096, got 0"),
+        (["no-bias-lstm", "--bits", "1"], "bits: expected 2 to 4,096, got 1"),
+        (["no-bias-lstm", "--learning-rate", "nan"], "learning_rate: expected a finite number of at least 0, got nan"),
+        (
+            ["no-bias-lstm", "--gradient", "nonsense"],
+            "gradient: expected true, published or a list of nothing-through-h",
+        ),
+        (["lstm-class", "--bits", "8"], "bits: expected a recipe that adds, got lstm-class"),
+        (["gru-layer", "--gradient", "published"], "gradient: expected true, for no backward pass is published"),
     ],
 )
 def test_bad_arguments_of_recipes_are_said_on_one_line(given, message, capsys):

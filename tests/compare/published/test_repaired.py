@@ -132,7 +132,7 @@ def test_the_class_learns_one_matrix_of_targets():
     code = """lstm = LSTM(4, 5, 0.05); W = randn(5, 4) * 0.1; X = randn(4, 7, 20); Y = zeros(5, 7, 20);
     for s = 1:20; Y(:, :, s) = W * X(:, :, s); end; show(struct('l', lstm.train(X, Y, 60)))"""
     losses = arrays(octave(code))["l"][0][:, 0]
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.5 * losses[0] and (np.diff(losses) < 0).all()
 
 
 @pytest.mark.parametrize("last_only", [False, True])
