@@ -16,7 +16,8 @@ from compare.checker.lines.find import wrong_lines
 from compare.checker.localise import Located, locate
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
-from compare.checker.report.report import Report, Size
+from compare.checker.report.findings import Size
+from compare.checker.report.report import Report
 from compare.checker.report.wording import NO_PROBES
 from compare.checker.run import Runner
 from compare.checker.trials import Trial

@@ -1,23 +1,20 @@
 """Draw a report as a heat map of relative errors by name and step, for both runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from compare.checker.compare import Compared
+from compare.checker.report.findings import Findings
 from compare.checker.report.printable import printable
 from compare.files import replacing
 from manual.arrays import Array
-
-if TYPE_CHECKING:
-    from compare.checker.report.report import Report
 
 #: Smaller errors, including 0, get the colour of this one.
 LEAST = 1e-16
 
 
-def draw(report: "Report", path: Path) -> None:
+def draw(report: Findings, path: Path) -> None:
     """Write a PNG file of the errors as the code runs and with the reference fed back."""
     from matplotlib.colors import LogNorm  # takes half a second to import
     from matplotlib.figure import Figure

@@ -1,8 +1,5 @@
 """The report of a check: its findings, to print, to draw and to read from a script."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,180 +7,17 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from compare.agreement import Difference
 from compare.checker.compare import Compared
-from compare.checker.contract import Breach
-from compare.checker.lines.wrong_line import WrongLine
-from compare.checker.notation import Notation
 from compare.checker.report import picture, wording
-from compare.checker.report.fault import Fault, finite
+from compare.checker.report.fault import finite
+from compare.checker.report.findings import Findings
 
 #: The version of what ``Report.as_json`` returns; a key that is taken away or means something else makes a new one.
 VERSION = 1
 
 
-@dataclass(frozen=True)
-class Size:
-    """One trial: its label, whether the derivation agreed, and what it raised if it did not run."""
-
-    label: str
-    agrees: bool
-    raised: str = ""
-
-
-@dataclass(repr=False)
-class Report:
-    """The findings of a check.
-
-    Args:
-        subject: names what was checked.
-        notation: what its names stand for.
-        dtype: the precision it was checked in.
-        tolerance: the largest relative error that passes in double precision.
-        k: below double precision, the permitted error as a multiple of autograd's own.
-        as_run: everything compared, as the code runs.
-        fed_back: everything compared, with the reference fed back.
-        located: quantities that are wrong although everything they are computed from is right.
-        misplaced: probes that show a quantity other than the one they name.
-        gradients_right: whether all outputs and gradients agree as the code runs.
-        unused: probes whose result the code does not use.
-        changed: by name, the steps at which an array was modified in place after its probe.
-        consequences: quantities that may differ only because of something not recorded or not fed back.
-        unrecorded: names that need a probe; an error in any of them would explain the consequences.
-        unsteady: outputs and gradients that change when the derivation is called again.
-        written: arguments that the derivation wrote to.
-        left_out: gradients that were not derived.
-        gradients_compared: whether the derivation returned any gradient.
-        broken: what a function whose gradients are right breaks of the contract with autograd.
-        less_accurate: by name, by how much a quantity that is right is less accurate than autograd.
-        aside: by name, how many elements took another side of a branch than the reference.
-        not_judged: by name, on how many trials rounding moved too much of a quantity too far for a judgement.
-        sizes: the trials.
-        fast: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor.
-        notes: further remarks.
-        search: finds the wrong lines of the code and the right ones.
-    """
-
-    subject: str
-    notation: Notation
-    dtype: str
-    tolerance: float
-    k: float
-    as_run: list[Compared]
-    fed_back: list[Compared]
-    located: list[Fault] = field(default_factory=list)
-    misplaced: list[Fault] = field(default_factory=list)
-    gradients_right: bool = True
-    unused: list[str] = field(default_factory=list)
-    changed: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    consequences: list[str] = field(default_factory=list)
-    unrecorded: list[str] = field(default_factory=list)
-    unsteady: list[str] = field(default_factory=list)
-    written: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    gradients_compared: bool = True
-    broken: list[Breach] = field(default_factory=list)
-    less_accurate: dict[str, float] = field(default_factory=dict)
-    aside: dict[str, int] = field(default_factory=dict)
-    not_judged: dict[str, int] = field(default_factory=dict)
-    sizes: list[Size] = field(default_factory=list)
-    fast: list[Difference] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    search: Callable[[], list[WrongLine]] = list
-
-    @cached_property
-    def wrong_lines(self) -> list[WrongLine]:
-        """The wrong lines of the code and the right ones; looked for when they are asked for first."""
-        return self.search() if self.kinds[0] in ("equation", "not shown", "size") else []
-
-    @cached_property
-    def faults(self) -> list[Fault]:
-        """What is wrong: quantities that probes name, with the repair of their line; otherwise the wrong lines."""
-        if any(fault.file for fault in self.located):
-            return [fault.repaired(self.wrong_lines) for fault in self.located]
-        if not self.wrong_lines:
-            return self.located
-        differing = [one for one in self.as_run if not one.agrees]
-        worst = Fault.of(max(differing, key=lambda one: float(one.errors.max())), self.notation, "")
-        return [worst.at(change, wrong) for wrong in self.wrong_lines for change in wrong.changes]
-
-    @property
-    def placed(self) -> bool:
-        """Whether the wrong lines are known, and no probe names what is wrong."""
-        return not any(fault.file for fault in self.located) and bool(self.wrong_lines)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether everything could be compared and agrees on every trial, on the first of them twice."""
-        return self.kinds == ["agree"]
-
-    @property
-    def undecided(self) -> list[str]:
-        """The quantities on which there is no verdict, since no trial could judge them."""
-        return [name for name, trials in self.not_judged.items() if trials >= len(self.sizes)]
-
-    @property
-    def outcome(self) -> str:
-        """The verdict in a word: ``agree``, ``disagree``, or ``undecided`` where too much could not be judged."""
-        undecided = {"nothing compared", "not judged"}
-        return "agree" if self.agrees else "undecided" if {*self.kinds} <= undecided else "disagree"
-
-    def note_doubts(self, compared: list[Compared]) -> None:
-        """Note what is right but less accurate than autograd, what lies on a branch, and what could not be judged."""
-        for one in compared:
-            if one.agrees and one.less_accurate:
-                self.less_accurate[one.label] = max(one.less_accurate, self.less_accurate.get(one.label, 0.0))
-            if one.agrees and one.aside:
-                self.aside[one.label] = max(one.aside, self.aside.get(one.label, 0))
-            if one.agrees and one.unjudged:
-                self.not_judged[one.label] = self.not_judged.get(one.label, 0) + 1
-
-    @property
-    def writes(self) -> list[str]:
-        """The arguments that the derivation wrote to, except incoming gradients, which are not needed afterwards."""
-        return [name for name in self.written if not name.startswith("d_")]
-
-    @property
-    def fast_faults(self) -> list[str]:
-        """The tensors in which the fast kernels differ from the equations."""
-        return [found.name for found in self.fast if not found.agrees]
-
-    @property
-    def fast_error(self) -> float:
-        """The largest relative error of the fast kernels, with the equations as the reference."""
-        return max((found.error for found in self.fast), default=0.0)
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of verdict: ``agree``, or what is wrong, the most specific first."""
-        found = {
-            "unsteady": self.unsteady,
-            "changed": self.changed,
-            "equation": self.located,
-            "probe unused": self.unused,
-            "probe misplaced": self.misplaced,
-            "not shown": self.consequences,
-            "arguments changed": self.writes,
-            "fast kernels": self.fast_faults,
-            "size": [size for size in self.sizes if not size.agrees],
-            "nothing compared": not self.gradients_compared,
-            "not judged": self.undecided,
-        }
-        kinds = [kind for kind, there in found.items() if there]
-        kinds += dict.fromkeys(breach.kind for breach in self.broken)
-        if self.unsteady:
-            kinds = [kind for kind in kinds if kind in ("unsteady", "arguments changed")]
-        return kinds or ["agree"]
-
-    @property
-    def titles(self) -> list[str]:
-        """Number and name of each wrong equation."""
-        return [] if self.unsteady else list(dict.fromkeys(fault.title for fault in self.faults))
-
-    @property
-    def hidden(self) -> list[str]:
-        """What may differ only because of something not shown, unless the wrong lines are known."""
-        return [] if self.placed else self.consequences
+class Report(Findings):
+    """What a check found, to print, to draw and to read from a script."""
 
     def __str__(self) -> str:
         """Return the report as plain text."""
@@ -241,12 +75,6 @@ class Report:
             "fed_back": {one.label: _worst(one) for one in self.fed_back},
             "limits": {one.label: float(one.limits.max()) if len(one.limits) else 0.0 for one in self.as_run},
         }
-
-    def take_over(self, other: "Report") -> None:
-        """Replace the findings with those of another trial; keep sizes and notes."""
-        sizes, notes = self.sizes, self.notes
-        self.__dict__.update(other.__dict__)
-        self.sizes, self.notes = sizes, notes
 
 
 def _worst(one: Compared) -> float | str:

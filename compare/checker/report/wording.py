@@ -2,7 +2,6 @@
 
 import re
 from io import StringIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -11,9 +10,7 @@ from rich.text import Text
 
 from compare.checker.compare import Compared
 from compare.checker.report.fault import Fault, spans
-
-if TYPE_CHECKING:
-    from compare.checker.report.report import Report
+from compare.checker.report.findings import Findings
 
 #: The largest number of steps in a table.
 SHOWN_STEPS = 10
@@ -27,27 +24,27 @@ WIDTH = 120
 RED, GREEN, YELLOW = "bold red", "bold green", "bold yellow"
 
 
-def plain(report: "Report") -> str:
+def plain(report: Findings) -> str:
     """Return the report as plain text."""
     text = StringIO()
     show(report, Console(file=text, width=WIDTH, color_system=None))
     return text.getvalue().rstrip()
 
 
-def html(report: "Report") -> str:
+def html(report: Findings) -> str:
     """Return the report as HTML, with the colours of a terminal."""
     console = Console(file=StringIO(), width=WIDTH, record=True)
     show(report, console)
     return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
 
-def message(report: "Report") -> str:
+def message(report: Findings) -> str:
     """Return the report with the verdict first, since pytest and JUnit show the first line of a message."""
     *findings, last = plain(report).splitlines()
     return "\n".join([last, *findings])
 
 
-def show(report: "Report", console: Console) -> None:
+def show(report: Findings, console: Console) -> None:
     """Print the findings and the verdict."""
     if not report.agrees:
         for paragraph in _paragraphs(report):
@@ -59,7 +56,7 @@ def show(report: "Report", console: Console) -> None:
     console.print(verdict(report), soft_wrap=True, highlight=False)
 
 
-def verdict(report: "Report") -> Text:
+def verdict(report: Findings) -> Text:
     """Return the verdict on one line."""
     if report.outcome == "undecided":
         return Text.assemble(("UNDECIDED", YELLOW), f": {report.subject}: {'; '.join(_headlines(report))}")
@@ -78,7 +75,7 @@ def verdict(report: "Report") -> Text:
     return Text.assemble(("DISAGREE", RED), f": {report.subject}: {'; '.join(_headlines(report))} ({as_run})")
 
 
-def _headlines(report: "Report") -> list[str]:
+def _headlines(report: Findings) -> list[str]:
     """Return a few words on each kind of finding."""
     right = "the gradients are right; " if report.gradients_right else ""
     first = f"; add a probe for {report.unrecorded[0]!r}" if report.unrecorded else ""
@@ -102,7 +99,7 @@ def _headlines(report: "Report") -> list[str]:
     return [words[kind] for kind in kinds]
 
 
-def _paragraphs(report: "Report") -> list[Text]:
+def _paragraphs(report: Findings) -> list[Text]:
     """Return a paragraph for each finding."""
     if report.unsteady:
         return [
@@ -166,7 +163,7 @@ def _of_changed(name: str, steps: tuple[int, ...]) -> Text:
     )
 
 
-def _of_consequences(report: "Report") -> Text:
+def _of_consequences(report: Findings) -> Text:
     first, *rest = report.unrecorded or [""]
     more = f", then {', '.join(rest[:8])}" if rest else ""
     return _paragraph(
@@ -235,7 +232,7 @@ def _details(fault: Fault) -> list[str]:
     ]
 
 
-def _notes(report: "Report") -> list[str]:
+def _notes(report: Findings) -> list[str]:
     """Return further remarks, one line each."""
     notes = []
     if report.left_out:
@@ -262,7 +259,7 @@ def _notes(report: "Report") -> list[str]:
     return notes + [note for note in report.notes if not (report.placed and note == NO_PROBES)]
 
 
-def _show_table(report: "Report", console: Console) -> None:
+def _show_table(report: Findings, console: Console) -> None:
     """Print the errors of everything that differs, by step, as the code runs and with the reference fed back.
 
     The two halves stand below each other where they do not fit side by side, with as many steps as fit: nothing is cut.
