@@ -47,8 +47,8 @@ class Case:
         return layer
 
 
-class Problem(NamedTuple):
-    """The numbers of a case."""
+class Inputs(NamedTuple):
+    """What every framework is given."""
 
     parameters: Arrays  # as of ``manual``
     x: Array  # (T, B, D)
@@ -56,11 +56,11 @@ class Problem(NamedTuple):
     d_output: Array  # (T, B, directions * H)
     d_state: tuple[Array, ...]  # as state
 
-    def astype(self, dtype: Any) -> "Problem":
+    def astype(self, dtype: Any) -> "Inputs":
         """Return copies of the numbers in a dtype."""
         state, d_state = (tuple(a.astype(dtype) for a in arrays) for arrays in (self.state, self.d_state))
         parameters = {name: array.astype(dtype) for name, array in self.parameters.items()}
-        return Problem(parameters, self.x.astype(dtype), state, self.d_output.astype(dtype), d_state)
+        return Inputs(parameters, self.x.astype(dtype), state, self.d_output.astype(dtype), d_state)
 
     def by_direction(self, case: Case, layout: Layout) -> list[Arrays]:
         """Return the weights of each direction as a layout has them."""
@@ -91,8 +91,8 @@ Call = Callable[..., tuple[Any, ...]]
 Run = Callable[[], tuple[Sequence[Any], Sequence[Any], Sequence[Mapping[str, Any]]]]
 
 
-def draw_problem(case: Case, lacking: str = "") -> Problem:
-    """Draw the numbers of a case, the same each time: no symmetry, no zero.
+def draw_inputs(case: Case, lacking: str = "") -> Inputs:
+    """Draw the inputs of a case, the same each time: no symmetry, no zero.
 
     Only the bias_hh of ``lacking`` gates is zero, those that a layout has no place for.
     """
@@ -111,19 +111,19 @@ def draw_problem(case: Case, lacking: str = "") -> Problem:
         for suffix in case.suffixes:
             parameters[f"bias_hh{suffix}"][rows] = 0
     state, d_state = (tuple(normal(K, B, H) for _ in case.states) for _ in range(2))
-    return Problem(parameters, normal(T, B, D), state, normal(T, B, K * H), d_state)
+    return Inputs(parameters, normal(T, B, D), state, normal(T, B, K * H), d_state)
 
 
-def manual_run(case: Case, problem: Problem) -> Callable[[], Answer]:
-    """Return a function that solves a problem by ``manual``, in the dtype of its numbers."""
-    layer = case.layer(problem.x.dtype)
-    for name, array in problem.parameters.items():
+def manual_run(case: Case, drawn: Inputs) -> Callable[[], Answer]:
+    """Return a function that solves a case by ``manual``, in the dtype of its numbers."""
+    layer = case.layer(drawn.x.dtype)
+    for name, array in drawn.parameters.items():
         layer.parameters[name][...] = array
-    state, d_state = as_state(problem.state), as_state(problem.d_state)
+    state, d_state = as_state(drawn.state), as_state(drawn.d_state)
 
     def solve() -> Answer:
-        output, last, tape = layer.forward(problem.x, state)
-        d_x, d_first, gradients = layer.backward(tape, problem.d_output, d_state)
+        output, last, tape = layer.forward(drawn.x, state)
+        d_x, d_first, gradients = layer.backward(tape, drawn.d_output, d_state)
         return named(case, [output, *state_parts(last)], [d_x, *state_parts(d_first)], gradients)
 
     return solve

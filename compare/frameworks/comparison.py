@@ -19,7 +19,7 @@ from compare import workers
 from compare.agreement import TOLERANCES, Difference
 from compare.agreement import compare as compare_arrays
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Answer, Case, Problem, draw_problem, manual_run
+from compare.frameworks.case import Answer, Case, Inputs, draw_inputs, manual_run
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
 from manual.arrays import Array
@@ -225,7 +225,7 @@ def judge(name: str, case: Case, theirs: Arrays) -> Comparison:
     if name in FRAMEWORKS:
         lacking = LAYOUTS[FRAMEWORKS[name].layout][case.form].lacking
         infers_only = not FRAMEWORKS[name].engine
-    problem, ours, truth = solved(case, lacking)
+    drawn, ours, truth = solved(case, lacking)
     left_out = [tensor for tensor in ours.gradients if infers_only or (lacking and tensor.startswith("bias_hh"))]
     expected = {tensor: array for tensor, array in ours.tensors().items() if tensor not in left_out}
     differences = compare_arrays(theirs, expected, TOLERANCES[case.dtype])
@@ -238,29 +238,29 @@ def judge(name: str, case: Case, theirs: Arrays) -> Comparison:
         ulps=_ulps(theirs, truth.tensors(), shared, case.dtype),
         manual_ulps=_ulps(ours.tensors(), truth.tensors(), shared, case.dtype),
         lacking=left_out,
-        disputes=[_dispute(d, case, problem, truth) for d in differences if not d.agrees],
+        disputes=[_dispute(d, case, drawn, truth) for d in differences if not d.agrees],
     )
 
 
 @cache
-def solved(case: Case, lacking: str) -> tuple[Problem, Answer, Answer]:
-    """Return a case's problem, ``manual``'s answer, and its answer in long double."""
-    problem = draw_problem(case, lacking)
-    return problem, manual_run(case, problem)(), manual_run(case, problem.astype(np.longdouble))()
+def solved(case: Case, lacking: str) -> tuple[Inputs, Answer, Answer]:
+    """Return a case's inputs, ``manual``'s answer, and its answer in long double."""
+    drawn = draw_inputs(case, lacking)
+    return drawn, manual_run(case, drawn)(), manual_run(case, drawn.astype(np.longdouble))()
 
 
-def central_difference(case: Case, problem: Problem, tensor: str, index: tuple[int, ...]) -> float:
+def central_difference(case: Case, drawn: Inputs, tensor: str, index: tuple[int, ...]) -> float:
     """Return the derivative of the loss with respect to an element, by two forward passes in long double.
 
     The loss is the sum of all outputs, each times its incoming gradient.
 
     Args:
         case: the layer.
-        problem: where the derivative is taken.
+        drawn: where the derivative is taken.
         tensor: the gradient's name, such as ``d_x`` or ``weight_hh_l0``.
         index: the element.
     """
-    wide = problem.astype(np.longdouble)
+    wide = drawn.astype(np.longdouble)
     leaves = wide.parameters | {"d_x": wide.x} | {f"d_{name}_0": part for name, part in zip(case.states, wide.state)}
     element, losses = leaves[tensor][index], []
     for sign in (1, -1):
@@ -270,7 +270,7 @@ def central_difference(case: Case, problem: Problem, tensor: str, index: tuple[i
     return float((losses[0] - losses[1]) / (2 * STEP))
 
 
-def _dispute(difference: Difference, case: Case, problem: Problem, truth: Answer) -> Dispute:
+def _dispute(difference: Difference, case: Case, drawn: Inputs, truth: Answer) -> Dispute:
     """Have the judge decide about the worst element of a tensor."""
     name, index = difference.name, difference.index
     if not index:
@@ -278,7 +278,7 @@ def _dispute(difference: Difference, case: Case, problem: Problem, truth: Answer
     if name in truth.outputs:
         expected, judge = float(truth.outputs[name][index]), "long double"
     else:
-        expected, judge = central_difference(case, problem, name, index), "central difference"
+        expected, judge = central_difference(case, drawn, name, index), "central difference"
     return Dispute(
         name, difference.error, index, difference.reference, difference.actual, expected, judge, difference.problem
     )

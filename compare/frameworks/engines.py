@@ -6,15 +6,15 @@ A framework that only infers has ``infer``.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compare.frameworks.case import Call, Leaves, Problem, Run
+from compare.frameworks.case import Call, Inputs, Leaves, Run
 
 
-def infer(leaves: Leaves, call: Call, problem: Problem) -> Run:
+def infer(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Call; there are no gradients."""
-    return lambda: (call(leaves, problem.x, *problem.state), [], [])
+    return lambda: (call(leaves, drawn.x, *drawn.state), [], [])
 
 
-def with_jax(leaves: Leaves, call: Call, problem: Problem) -> Run:
+def with_jax(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Compile the call and its vector-Jacobian product as one."""
     import jax
 
@@ -24,17 +24,17 @@ def with_jax(leaves: Leaves, call: Call, problem: Problem) -> Run:
         return outputs, d_inputs, d_leaves
 
     compiled = jax.jit(both)
-    given = leaves, (problem.x, *problem.state), (problem.d_output, *problem.d_state)
+    given = leaves, (drawn.x, *drawn.state), (drawn.d_output, *drawn.d_state)
     given = jax.tree_util.tree_map(jax.numpy.asarray, given)
     return lambda: jax.block_until_ready(compiled(*given))
 
 
-def with_torch(leaves: Leaves, call: Call, problem: Problem) -> Run:
+def with_torch(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Record the call on a tape; the leaves are the parameters that it uses."""
     import torch
 
-    inputs = [torch.tensor(array, requires_grad=True) for array in (problem.x, *problem.state)]
-    incoming = [torch.tensor(array) for array in (problem.d_output, *problem.d_state)]
+    inputs = [torch.tensor(array, requires_grad=True) for array in (drawn.x, *drawn.state)]
+    incoming = [torch.tensor(array) for array in (drawn.d_output, *drawn.d_state)]
 
     def run() -> Any:
         outputs = call(leaves, *inputs)
@@ -44,12 +44,12 @@ def with_torch(leaves: Leaves, call: Call, problem: Problem) -> Run:
     return run
 
 
-def with_paddle(leaves: Leaves, call: Call, problem: Problem) -> Run:
+def with_paddle(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Record the call on a tape; the leaves are the parameters that it uses."""
     import paddle
 
-    inputs = [paddle.to_tensor(array, stop_gradient=False) for array in (problem.x, *problem.state)]
-    incoming = [paddle.to_tensor(array) for array in (problem.d_output, *problem.d_state)]
+    inputs = [paddle.to_tensor(array, stop_gradient=False) for array in (drawn.x, *drawn.state)]
+    incoming = [paddle.to_tensor(array) for array in (drawn.d_output, *drawn.d_state)]
 
     def run() -> Any:
         outputs = call(leaves, *inputs)
@@ -59,12 +59,12 @@ def with_paddle(leaves: Leaves, call: Call, problem: Problem) -> Run:
     return run
 
 
-def with_tensorflow(leaves: Leaves, call: Call, problem: Problem) -> Run:
+def with_tensorflow(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Trace the call and its gradient into one graph; the leaves are the variables that it uses."""
     import tensorflow as tf
 
-    inputs = [tf.constant(array) for array in (problem.x, *problem.state)]
-    incoming = [tf.constant(array) for array in (problem.d_output, *problem.d_state)]
+    inputs = [tf.constant(array) for array in (drawn.x, *drawn.state)]
+    incoming = [tf.constant(array) for array in (drawn.d_output, *drawn.d_state)]
 
     def both() -> Any:
         with tf.GradientTape() as tape:
@@ -76,14 +76,14 @@ def with_tensorflow(leaves: Leaves, call: Call, problem: Problem) -> Run:
     return lambda: graph()
 
 
-def with_mlx(leaves: Leaves, call: Call, problem: Problem) -> Run:
+def with_mlx(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Take the vector-Jacobian product of the call."""
     import mlx.core as mx
 
-    dtype = getattr(mx, str(problem.x.dtype))  # unasked, MLX makes float32 of float64
-    given = [mx.array(a, dtype) for a in (problem.x, *problem.state, *_flat(leaves))]
-    incoming = [mx.array(a, dtype) for a in (problem.d_output, *problem.d_state)]
-    count = 1 + len(problem.state)
+    dtype = getattr(mx, str(drawn.x.dtype))  # unasked, MLX makes float32 of float64
+    given = [mx.array(a, dtype) for a in (drawn.x, *drawn.state, *_flat(leaves))]
+    incoming = [mx.array(a, dtype) for a in (drawn.d_output, *drawn.d_state)]
+    count = 1 + len(drawn.state)
 
     def flat_call(*arrays: Any) -> Any:
         return call(_as_leaves(arrays[count:], leaves), *arrays[:count])
@@ -107,7 +107,7 @@ def _as_leaves(flat: Sequence[Any], leaves: Leaves) -> Leaves:
 
 
 #: By the names that the registry uses.
-ENGINES: dict[str, Callable[[Leaves, Call, Problem], Run]] = {
+ENGINES: dict[str, Callable[[Leaves, Call, Inputs], Run]] = {
     "": infer,
     "jax": with_jax,
     "torch": with_torch,

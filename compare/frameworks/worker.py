@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Answer, Case, draw_problem, manual_run, named
+from compare.frameworks.case import Answer, Case, draw_inputs, manual_run, named
 from compare.frameworks.engines import ENGINES
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
@@ -33,14 +33,14 @@ def prepare(name: str, case: Case) -> tuple[Callable[[], Any], Callable[[Any], A
         Exception: whatever the framework raises.
     """
     if name == "manual":
-        return manual_run(case, draw_problem(case)), lambda answer: answer
+        return manual_run(case, draw_inputs(case)), lambda answer: answer
     framework = FRAMEWORKS[name]
     layout = LAYOUTS[framework.layout][case.form]
-    problem = draw_problem(case, layout.lacking)
+    drawn = draw_inputs(case, layout.lacking)
     if framework.engine == "jax":
         import_module("jax").config.update("jax_enable_x64", True)
     adapter = import_module(f"compare.frameworks.adapters.{framework.adapter}")
-    leaves, call = adapter.build(case, problem.by_direction(case, layout), **framework.options)
+    leaves, call = adapter.build(case, drawn.by_direction(case, layout), **framework.options)
 
     def as_answer(result: Any) -> Answer:
         outputs, d_inputs, d_leaves = result
@@ -50,7 +50,7 @@ def prepare(name: str, case: Case) -> tuple[Callable[[], Any], Callable[[Any], A
             gradients |= {name + suffix: array for name, array in arrays.items()}
         return named(case, [_plain(t) for t in outputs], [_plain(t) for t in d_inputs], gradients)
 
-    return ENGINES[framework.engine](leaves, call, problem), as_answer
+    return ENGINES[framework.engine](leaves, call, drawn), as_answer
 
 
 def measure(name: str, case: Case, file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 
 from compare.agreement import TOLERANCES
 from compare.agreement import compare as compare_arrays
-from compare.frameworks.case import Case, draw_problem, manual_run, named
+from compare.frameworks.case import Case, draw_inputs, manual_run, named
 from compare.frameworks.comparison import judge
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
@@ -43,16 +43,16 @@ class Forward:
         framework = FRAMEWORKS[name]
         self.case, self.engine, self.options = case_of(name, form), framework.engine, framework.options
         self.layout = LAYOUTS[framework.layout][form]
-        self.problem = draw_problem(self.case, self.layout.lacking)
+        self.drawn = draw_inputs(self.case, self.layout.lacking)
         self.adapter = import_module(f"compare.frameworks.adapters.{framework.adapter}")
-        self.right = manual_run(self.case, self.problem)().outputs
+        self.right = manual_run(self.case, self.drawn)().outputs
         self.compiled = None
 
     def agrees(self, layout=None, change=lambda parameters: parameters):
         """Whether the framework's outputs are ``manual``'s, with another layout or with its parameters changed."""
-        problem = self.problem._replace(parameters=change(self.problem.parameters))
-        weights = problem.by_direction(self.case, layout or self.layout)
-        inputs = problem.x, *problem.state
+        drawn = self.drawn._replace(parameters=change(self.drawn.parameters))
+        weights = drawn.by_direction(self.case, layout or self.layout)
+        inputs = drawn.x, *drawn.state
         if self.compiled:
             outputs = self.compiled(weights, *inputs)
         else:
@@ -104,7 +104,7 @@ def test_each_wrong_reading_is_noticed(name, form):
         assert not forward.agrees(change=lambda p: p | {"bias_ih_l0": p["bias_hh_l0"], "bias_hh_l0": p["bias_ih_l0"]})
     if form.startswith("gru"):  # the reset gate in the other place
         other = replace(forward.case, form="gru" if form != "gru" else "gru, reset before")
-        forward.right = manual_run(other, forward.problem)().outputs
+        forward.right = manual_run(other, forward.drawn)().outputs
         assert not forward.agrees()
 
 
@@ -121,4 +121,4 @@ def test_what_is_peculiar_to_haiku_is_noticed_if_it_is_left_out(form, change):
 def test_nnx_cannot_hold_a_gru_of_torch():
     case = case_of("nnx", "gru")
     with pytest.raises(ValueError, match="bias_hh: expected zeros for gate n"):
-        draw_problem(case).by_direction(case, LAYOUTS["nnx"]["gru"])
+        draw_inputs(case).by_direction(case, LAYOUTS["nnx"]["gru"])
