@@ -77,6 +77,26 @@ THREE_MISTAKES = [
     ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"),
 ]
 
+O_LINE = '        o = probe("o", t, sigmoid(probe("z_o", t, z["o"])))\n'
+C_LINE = '        c = probe("c", t, f * c_prev + i * g)\n'
+
+#: What peepholes change in the LSTM.
+PEEPHOLES = [
+    ('CELL = "lstm"', 'CELL = "lstm"\nOPTIONS = {"peepholes": True}'),
+    ('t, z["i"])', 't, z["i"] + p["weight_ch_i"] * c_prev)'),
+    ('t, z["f"])', 't, z["f"] + p["weight_ch_f"] * c_prev)'),
+    (O_LINE + C_LINE, C_LINE + O_LINE.replace('z["o"]', 'z["o"] + p["weight_ch_o"] * c')),
+    ("(1 - np.tanh(c) ** 2)", '(1 - np.tanh(c) ** 2) + d_o * o * (1 - o) * p["weight_ch_o"]'),
+    ("t, d_c * f)", 't, d_c * f + d_z["i"] * p["weight_ch_i"] + d_z["f"] * p["weight_ch_f"])'),
+    (
+        "        for gate in",
+        '        gradients["weight_ch_i"] += (d_z["i"] * c_prev).sum(axis=0)\n'
+        '        gradients["weight_ch_f"] += (d_z["f"] * c_prev).sum(axis=0)\n'
+        '        gradients["weight_ch_o"] += (d_z["o"] * c).sum(axis=0)\n'
+        "        for gate in",
+    ),
+]
+
 
 def write(path: Path, cell: str, *changes: tuple[str, str]) -> Path:
     """Write a filled-in starter with some changes, each of a text that occurs once; returns the path."""

@@ -1,27 +1,10 @@
 """Files that derive an LSTM with peepholes or coupled gates, in layouts of their own."""
 
 import pytest
-from derived import FILLED, STARTERS
+from derived import FILLED, PEEPHOLES, STARTERS
 
 from compare import check_file
 
-O_LINE = '        o = probe("o", t, sigmoid(probe("z_o", t, z["o"])))\n'
-C_LINE = '        c = probe("c", t, f * c_prev + i * g)\n'
-PEEPHOLES = [
-    ('CELL = "lstm"', 'CELL = "lstm"\nOPTIONS = {"peepholes": True}'),
-    ('t, z["i"])', 't, z["i"] + p["weight_ch_i"] * c_prev)'),
-    ('t, z["f"])', 't, z["f"] + p["weight_ch_f"] * c_prev)'),
-    (O_LINE + C_LINE, C_LINE + O_LINE.replace('z["o"]', 'z["o"] + p["weight_ch_o"] * c')),
-    ("(1 - np.tanh(c) ** 2)", '(1 - np.tanh(c) ** 2) + d_o * o * (1 - o) * p["weight_ch_o"]'),
-    ("t, d_c * f)", 't, d_c * f + d_z["i"] * p["weight_ch_i"] + d_z["f"] * p["weight_ch_f"])'),
-    (
-        "        for gate in",
-        '        gradients["weight_ch_i"] += (d_z["i"] * c_prev).sum(axis=0)\n'
-        '        gradients["weight_ch_f"] += (d_z["f"] * c_prev).sum(axis=0)\n'
-        '        gradients["weight_ch_o"] += (d_z["o"] * c).sum(axis=0)\n'
-        "        for gate in",
-    ),
-]
 COUPLED = [
     ('CELL = "lstm"', 'CELL = "lstm"\nOPTIONS = {"coupled": True}'),
     ('"gates": "i f g o"', '"gates": "i g o"'),
