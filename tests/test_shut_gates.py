@@ -92,5 +92,5 @@ def test_errors_are_at_most_twice_torch_s(cell, dtype):
     """Where tanh is ±1 but for an ulp or two, its derivative is as wrong as tanh itself, and NumPy's is off by up to an
     ulp in float32, torch's by half of one. With a bias of -10, that is most of what an RNN in float32 computes."""
     limit = 3 if (cell, dtype) == ("RNN", "float32") else 2
-    ratios = {(bias, scale): ratio(cell, dtype, bias, scale, seeds=24) for bias in BIASES for scale in SCALES}
+    ratios = {(bias, scale): ratio(cell, dtype, bias, scale, seeds=8) for bias in BIASES for scale in SCALES}
     assert {case: found for case, found in ratios.items() if found > limit} == {}

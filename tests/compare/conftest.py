@@ -21,6 +21,13 @@ def the_same_initial_weights():
     torch.manual_seed(7)
 
 
+@pytest.fixture(autouse=True)
+def lines_are_not_searched(request, monkeypatch):
+    """Compare quantities alone: a search for the wrong line takes seconds, and has tests of its own."""
+    if request.path.parent.name != "lines":
+        monkeypatch.setattr("compare.checker.diagnose.wrong_lines", lambda *arguments: [])
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)
