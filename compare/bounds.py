@@ -1,17 +1,21 @@
 """Bounds of the numbers that a user chooses."""
 
+from numbers import Integral
+
 
 def check_at_least(options: object, **bounds: int) -> None:
-    """Check attributes against their lower bounds.
+    """Check that attributes are whole numbers within their lower bounds.
 
     Args:
         options: the object whose attributes are checked.
         bounds: the smallest value allowed, by attribute name.
 
     Raises:
-        ValueError: an attribute is below its bound.
+        ValueError: an attribute is no whole number, or below its bound.
     """
     for name, bound in bounds.items():
+        if not isinstance(getattr(options, name), Integral):
+            raise ValueError(f"{name}: expected a whole number, got {getattr(options, name)!r}")
         if getattr(options, name) < bound:
             raise ValueError(f"{name}: expected at least {bound}, got {getattr(options, name)}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from compare.agreement import difference
 from compare.binary_addition import sum_of
-from compare.commands import AGREE, DISAGREE
+from compare.commands import AGREE, DISAGREE, UNDECIDED
 from compare.commands.output import to_whoever_reads
 from compare.commands.trained import trained
 from compare.disagreement import by_hand
@@ -17,7 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder and the numbers."""
     parser.description = (
         "Add two whole numbers of any size with the trained weights of a run, by hand and by autograd. Exit status: 0 "
-        "the sides agree, be the sum right or wrong, 1 they do not, 2 bad input."
+        "the sides agree, be the sum right or wrong, 1 they do not, 2 bad input, 5 rounding alone moves the logits too "
+        "far to tell."
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run on binary addition")
     for name in ("a", "b"):
@@ -36,7 +37,6 @@ def run(options: argparse.Namespace) -> int:
     logits = {"manual": ours, "autograd": lockstep.autograd.logits(x)}
     found = difference("logits", logits["manual"], logits["autograd"], lockstep.tolerance)
     judged = Rounding(lockstep.autograd, lambda: {"logits": lockstep.autograd.logits(x)}).judge(found)
-    agrees = judged is None or judged.agrees
     with to_whoever_reads():
         bits = len(sums.total)
         print(f"{'carry':<10}{a ^ b ^ (a + b):0{bits}b}")
@@ -47,8 +47,11 @@ def run(options: argparse.Namespace) -> int:
             number = int(digits, 2)
             print(f"{side:<10}{digits}  {number}  {'right' if number == a + b else f'wrong, it is {a + b}'}")
         words = found.problem or f"relative error of the logits {found.error:.1e}"
-        print(f"{'AGREE' if agrees else 'DISAGREE'}: {words}")
-    return AGREE if agrees else DISAGREE
+        if judged is None:
+            print(f"UNDECIDED: {words}, of which rounding alone explains as much")
+            return UNDECIDED
+        print(f"{'AGREE' if judged.agrees else 'DISAGREE'}: {words}")
+    return AGREE if judged.agrees else DISAGREE
 
 
 def _whole(name: str, text: str) -> int:

@@ -29,6 +29,8 @@ def trained(argument: str, folder: Path) -> tuple[Lockstep, dict[str, Any]]:
         ValueError: the folder is not that of such a run, or its weights are damaged or missing.
     """
     try:
+        if not (folder / SUMMARY).is_file():  # reading a named pipe would never end
+            raise FileNotFoundError
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         recipe = RECIPES.get(summary.get("name"))
         if recipe:
@@ -38,7 +40,7 @@ def trained(argument: str, folder: Path) -> tuple[Lockstep, dict[str, Any]]:
             asked = {field.name: summary[field.name] for field in fields(Settings)}
             settings = Settings(**asked | {"against": "torch", "device": "cpu", "engine": "numpy"})
             lockstep = Adding(settings).set_up()
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{argument}: expected the folder of a run, got {folder}") from None
     if recipe and not isinstance(recipe.task, Addition):
         raise ValueError(f"{argument}: expected a run on binary addition, got the recipe {recipe.name}")

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ from compare.cli import main
 from compare.converter import read_arrays, write_arrays
 from compare.lockstep import run_folder
 from compare.lockstep.adding import Adding
+from compare.lockstep.rounding import Rounding
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from compare.lockstep.training import Interruption, train
@@ -89,6 +91,14 @@ def test_sides_that_disagree_are_1(untrained, capsys, monkeypatch):
     assert "\nDISAGREE: relative error of the logits 1.0e-03" in capsys.readouterr().out
 
 
+def test_logits_that_cannot_be_judged_are_undecided(untrained, capsys, monkeypatch):
+    original = ManualTrainer.logits
+    monkeypatch.setattr(ManualTrainer, "logits", lambda side, x: original(side, x) * np.float32(1.4))
+    monkeypatch.setattr(Rounding, "explains", lambda *_: 0.5)
+    assert main(["add", str(untrained / "gru"), "5", "6"]) == 5
+    assert "\nUNDECIDED: relative error of the logits 4.0e-01, of which rounding" in capsys.readouterr().out
+
+
 def test_an_error_of_the_hand_derived_side_is_1(untrained, capsys, monkeypatch):
     monkeypatch.setattr(ManualTrainer, "logits", lambda side, x: [].index(3))
     assert main(["add", str(untrained / "gru"), "5", "6"]) == 1
@@ -104,7 +114,7 @@ def test_anything_but_a_whole_number_is_named(untrained, capsys, number, positio
     assert capsys.readouterr().err == f"python -m compare: {said}\n"
 
 
-@pytest.mark.parametrize("summary", [None, "", "[]", "{}", '{"name": 3}', "nothing"])
+@pytest.mark.parametrize("summary", [None, "", "[]", "{}", '{"name": 3}', "nothing", "[" * 100_000])
 def test_a_folder_that_is_no_run_is_named(tmp_path, capsys, summary):
     if summary is not None:
         (tmp_path / "summary.json").write_text(summary)
@@ -112,7 +122,15 @@ def test_a_folder_that_is_no_run_is_named(tmp_path, capsys, summary):
     assert capsys.readouterr().err == f"python -m compare: RUN: expected the folder of a run, got {tmp_path}\n"
 
 
-@pytest.mark.parametrize("key, value", [("cell", "transformer"), ("hidden_size", 0), ("layers", "two")])
+def test_a_named_pipe_as_summary_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "summary.json")
+    assert main(["add", str(tmp_path), "1", "1"]) == 2
+    assert "RUN: expected the folder of a run, got" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "key, value", [("cell", "transformer"), ("hidden_size", 0), ("hidden_size", 3.0), ("layers", "two")]
+)
 def test_so_is_one_whose_summary_is_damaged(untrained, tmp_path, capsys, key, value):
     shutil.copytree(untrained / "gru", tmp_path / "run")
     path = tmp_path / "run" / "summary.json"
