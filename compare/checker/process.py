@@ -160,9 +160,9 @@ def _check(
         }
     except BaseException as error:  # including SystemExit: whatever it is, the file raised it
         outcome = {"error": _explained(error, path, *(reference or ())[:1])}
-    with suppress(ValueError, OSError):  # the file may have closed them
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # the file may have closed or replaced it
+            stream.flush()
     return outcome
 
 

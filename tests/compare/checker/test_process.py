@@ -167,6 +167,19 @@ def test_a_message_that_the_file_writes_does_not_turn_the_verdict(tmp_path, prel
     assert [fault["name"] for fault in checked.found["faults"]] == ["d_z_h"]
 
 
+def test_four_bytes_in_the_pipe_do_not_hold_the_check_up(tmp_path, preloaded):
+    path = tmp_path / "mine.py"
+    path.write_text(f"{WRITING}\nos.write(pipe.fileno(), bytes(4))\nwhile True:\n    pass\n")
+    assert message(path, seconds=4) == f"{path}: expected a result within 4 s (--timeout), got none"
+
+
+@pytest.mark.parametrize("stream", ["None", "object()"])
+def test_a_file_may_replace_standard_output(tmp_path, preloaded, stream):
+    path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h"))
+    path.write_text(f"{path.read_text()}\nimport sys\n\nsys.stdout = sys.stderr = {stream}\n")
+    assert check(path).found["verdict"] == "disagree"
+
+
 def test_a_copy_of_the_process_sends_no_result(tmp_path, preloaded):
     path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h if WRONG else d_h * (1 - h * h)"))
     path.write_text(f"import os, time\n\nWRONG = os.fork() != 0\nif WRONG:\n    time.sleep(1)\n\n{path.read_text()}")
