@@ -1,4 +1,4 @@
-"""Batches of other forms than those trained on: a single row, and rows of different lengths."""
+"""Batches of other forms than those trained on: a row, rows of different lengths, many steps, many rows."""
 
 from typing import Any
 
@@ -11,27 +11,33 @@ from compare.lockstep.rounding import Rounding
 from compare.lockstep.trainers import TorchTrainer
 from manual.arrays import Array
 
+#: T of one batch and B of another, in which faults show that need many steps or rows.
+LARGE = 200
+
 
 def compare_other_batches(lockstep: Lockstep, twin: TorchTrainer, bits: int, rng: np.random.Generator) -> None:
-    """Compare logits and gradients with the written-out twin's, on one row and on rows of different lengths.
+    """Compare logits and gradients with the written-out twin's, on batches of other forms.
 
-    A difference is a failure; it is recorded unless the sides are known to disagree.
+    They have one row, rows of different lengths, 200 steps, and 200 rows. A difference is a failure; it is recorded
+    unless the sides are known to disagree.
 
     Args:
         lockstep: a finished lock-step.
         twin: the written-out network on the CPU; it takes over the manual side's parameters.
-        bits: T.
+        bits: T of the small batches.
         rng: draws the inputs and the incoming gradients.
     """
-    for title, B, lengths in (
-        ("a single row", 1, None),
-        ("rows of different lengths", 5, [bits, *rng.integers(1, bits + 1, 4).tolist()]),
+    layer = lockstep.manual.model.recurrent
+    for title, T, B, lengths in (
+        ("a single row", bits, 1, None),
+        ("rows of different lengths", bits, 5, [bits, *rng.integers(1, bits + 1, 4).tolist()]),
+        (f"{LARGE} steps", LARGE, 3, None),
+        (f"{LARGE} rows", 3, LARGE, None),
     ):
         if not lockstep.agrees:
             return
-        dtype = lockstep.manual.model.recurrent.dtype
-        x = rng.integers(0, 2, (bits, B, 2)).astype(dtype)
-        d_logits = rng.normal(size=(bits, B, 1)).astype(dtype)
+        x = rng.integers(0, 2, (T, B, 2)).astype(layer.dtype)
+        d_logits = rng.normal(size=(T, B, 1)).astype(layer.dtype)
         twin.follow(lockstep.manual)
         ours = lockstep.attempt(title, lambda: _by_hand(lockstep.manual.model, x, lengths, d_logits))  # noqa: B023
         rounding = Rounding(twin, lambda: _by_autograd(twin, x, lengths, d_logits))  # noqa: B023

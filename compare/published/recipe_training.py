@@ -184,12 +184,13 @@ class FromRecipe(Experiment):
         return _torch_layer(self.settings, torch_impl)
 
     def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
-        """Count the sums of the trained length that are right, if the recipe adds."""
+        """Compare the logits of sums of the trained length, and count those that are right, if the recipe adds."""
         task = self.settings.task
         if not isinstance(task, Addition):
             return [], None
-        examples = task.problems(np.random.default_rng(self.settings.seed), 3)
-        return add_up(lockstep, [_sums(task.bits)], examples)
+        sums, examples = _sums(task.bits), task.problems(np.random.default_rng(self.settings.seed), 3)
+        lockstep.compare_logits(f"logits of {task.bits:,} bits", sums.inputs(np.float64))
+        return add_up(lockstep, [sums], examples)
 
 
 def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Model:

@@ -9,6 +9,7 @@ from extras import needs_numba
 from compare.cells import CELLS
 from compare.cli import main
 from compare.converter import read_arrays
+from compare.lockstep.trainers import ManualTrainer
 from compare.lockstep.training import train
 from compare.published.audit.learning_curves import Training
 from compare.published.departures import DEPARTURES
@@ -48,6 +49,13 @@ def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
     losses = np.array([step.loss_manual for step in run.lockstep.steps])
     if some:
         assert losses[-some:].mean() < losses[:some].mean() - 0.02 * abs(losses[:some].mean())
+
+
+def test_sums_are_counted_with_logits_that_are_compared(monkeypatch):
+    original = ManualTrainer.logits
+    monkeypatch.setattr(ManualTrainer, "logits", lambda side, x: original(side, x) * np.nan)
+    run = train(FromRecipe(replace(RECIPES["trask-rnn"], steps=2)))
+    assert run.lockstep.failures == ["logits of 8 bits against autograd: not finite"]
 
 
 @pytest.mark.parametrize(
