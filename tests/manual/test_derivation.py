@@ -1,4 +1,4 @@
-"""The numbers of DERIVATION.md's worked example: each is what the equations give, and what its own arithmetic gives."""
+"""What the guide and DERIVATION.md say of the equations: the lines quoted, and each number of the worked example."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,8 @@ import pytest
 import manual
 from manual.lstm import LSTMKernel
 
-TEXT = (Path(manual.__file__).parent / "DERIVATION.md").read_text(encoding="utf-8")
+FOLDER = Path(manual.__file__).parent
+TEXT = (FOLDER / "DERIVATION.md").read_text(encoding="utf-8")
 EXAMPLE = TEXT.partition("### With numbers")[2].partition("\n### ")[0].replace("−", "-")
 
 WEIGHTS = {
@@ -87,3 +88,9 @@ def test_a_bias_that_is_raised_moves_the_loss_by_its_gradient(monkeypatch):
     assert f"the loss is {raised:.5f} instead of {loss:.5f}" in " ".join(EXAMPLE.split())
     assert f"is {gradient:.5f}, so" in " ".join(EXAMPLE.split())
     assert raised - loss == pytest.approx(0.01 * gradient, rel=0.01)
+
+
+def test_the_quoted_lines_stand_in_the_text():
+    quoted = re.findall(r"`([^`]*# \(L\d+\))`", (FOLDER / "README.md").read_text())
+    assert len(quoted) >= 3
+    assert set(quoted) <= {line.strip() for line in (FOLDER / "lstm.py").read_text().splitlines()}
