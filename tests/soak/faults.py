@@ -50,7 +50,7 @@ FILES = {
 SET_UP = ("__init__", "_zeros", "parameters", "parameter_shapes", "state_sizes")
 
 #: The forms of the cells besides the usual one, which the check knows but the lock-step does not train.
-FORMS = {
+OPTIONS = {
     "lstm": [{"peepholes": True}, {"coupled": True}, {"peepholes": True, "coupled": True}, {"proj_size": 2}],
     "gru": [{"reset_after": False}],
     "rnn": [{"nonlinearity": "relu"}, {"nonlinearity": "sigmoid"}],
@@ -137,7 +137,7 @@ def _settings(rng: random.Random, cell: str, file: str) -> dict[str, Any]:
 
 def _layer(rng: random.Random, cell: str, file: str) -> dict[str, Any]:
     """Draw a layer to check."""
-    forms = FORMS[cell][:3] if "variants" in file else [{}, {}, *FORMS[cell]]
+    forms = OPTIONS[cell][:3] if "variants" in file else [{}, {}, *OPTIONS[cell]]
     return {
         "cell": cell,
         "options": rng.choice(forms),

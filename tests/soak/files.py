@@ -33,6 +33,9 @@ from compare.frameworks import files
 from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network
 
+#: Returns the bytes of a file, damaged.
+Damage = Callable[[random.Random, bytes], bytes]
+
 #: Endings, each with a framework whose files have it, and whether a checksum guards all that a network is read from. In
 #: an ONNX model it guards the arrays, but not the attributes of its operators.
 KINDS = [
@@ -185,7 +188,7 @@ def _not_finite(rng: random.Random, data: bytes) -> bytes:
     return data[:start] + bits + data[start + len(bits) :]
 
 
-DAMAGES: list[Callable[[random.Random, bytes], bytes]] = [
+DAMAGES: list[Damage] = [
     _flipped,
     _flipped,
     _flipped_at_the_start,
@@ -329,16 +332,7 @@ def _lines_swapped(rng: random.Random, data: bytes) -> bytes:
     return b"".join(lines)
 
 
-TEXT_DAMAGES: list[Callable[[random.Random, bytes], bytes]] = [
-    _line_left_out,
-    _line_left_out,
-    _lines_swapped,
-    _flipped,
-    _cut,
-    _longer,
-    _holed,
-    _random,
-]
+TEXT_DAMAGES: list[Damage] = [_line_left_out, _lines_swapped, _flipped, _cut, _longer, _holed, _random, _line_left_out]
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ Arrays = dict[str, Any]
 FACTOR = 32
 
 #: The forms of each layer, and whether ``torch.nn`` has them.
-FORMS: list[tuple[str, dict[str, Any], bool]] = [
+LAYERS: list[tuple[str, dict[str, Any], bool]] = [
     ("LSTM", {}, True),
     ("LSTM", {"proj_size": 2}, True),
     ("LSTM", {"peepholes": True}, False),
@@ -42,7 +42,7 @@ class Case:
     """One configuration, with its arguments."""
 
     def __init__(self, rng: np.random.Generator):
-        self.kind, own, nn_has_it = FORMS[rng.integers(len(FORMS))]
+        self.kind, own, nn_has_it = LAYERS[rng.integers(len(LAYERS))]
         largest = (100, 70, 40, 70) if rng.random() < 0.05 else (12, 8, 6, 12)
         self.T, self.B, self.D, self.H = (int(rng.integers(1, most + 1)) for most in largest)
         self.H = max(self.H, own.get("proj_size", 0) + 1)

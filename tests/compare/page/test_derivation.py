@@ -12,7 +12,7 @@ from compare.page import derivation
 from compare.page.sources import lines
 
 #: The equations of each form: all numbers between two, and what comes in their place.
-FORMS = {
+LAYERS = {
     "lstm": (manual.LSTM, {}, {f"L{n}" for n in range(1, 21)}),
     "projection": (manual.LSTM, {"proj_size": 3}, {f"L{n}" for n in range(1, 24)}),
     "peepholes": (
@@ -55,7 +55,7 @@ def page_of(tmp_path_factory):
 
     def page_of(form):
         if form not in written:
-            kind, options, _ = FORMS[form]
+            kind, options, _ = LAYERS[form]
             written[form] = tmp_path_factory.mktemp("page") / "derivation.html"
             derivation.write(network(kind, **options), "not trained", written[form])
         return written[form]
@@ -67,13 +67,13 @@ def data_of(file):
     return json.loads(re.search(r'id="data">(.*?)</script>', file.read_text(), re.DOTALL)[1])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", LAYERS)
 @pytest.mark.slow
 def test_every_equation_of_a_form_has_a_row_with_formula_code_value_and_error(form, page_of):
     text = page_of(form).read_text()
     assert len(text) < 1e6
     rows = re.findall(r'<article class="row (\w+)" id="(\w+)">(.*?)</article>', text, re.DOTALL)
-    assert sorted(number for _, number, _ in rows) == sorted(FORMS[form][2])
+    assert sorted(number for _, number, _ in rows) == sorted(LAYERS[form][2])
     for way, number, row in rows:
         assert row.count('<div class="formula wide"><math') == 1, number
         files = re.findall(r"<dt>(\w+)/\w+.py:\d+</dt>", row)
@@ -135,7 +135,7 @@ def values_of(model, row):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["lstm", "gru"])
 def test_a_sum_and_a_step_change_the_numbers_to_those_of_manual(form, page_of, open_page):
-    kind, options, _ = FORMS[form]
+    kind, options, _ = LAYERS[form]
     page = open_page(page_of(form))
     name, number = ("c", "L6") if form == "lstm" else ("n", "G6")
     backward, equation = ("d_z_f", "L11") if form == "lstm" else ("d_q", "G11")

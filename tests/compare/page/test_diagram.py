@@ -26,7 +26,7 @@ GRU = {("x", "r"), ("x", "z"), ("x", "n"), ("h_prev", "r"), ("h_prev", "z"), ("h
 LSTM_NAMES = "x h_prev c_prev z_i i z_f f z_g g z_o o c h"
 PROJECTED = LSTM - {("c", "h"), ("o", "h")} | {("c", "m"), ("o", "m"), ("m", "h")}
 COUPLED = LSTM - {("x", "f"), ("h_prev", "f")} | {("i", "f")}
-FORMS = {
+DRAWN = {
     Form(CELLS[cell], options).name: (Form(CELLS[cell], options), names, arrows)
     for cell, options, names, arrows in (
         ("lstm", {}, LSTM_NAMES, LSTM),
@@ -59,18 +59,18 @@ def quantity(name: str, kind: str = "value", steps: int = 4, units: int = 3, for
 
 
 def drawn(form: str) -> Diagram:
-    of, names, _ = FORMS[form]
+    of, names, _ = DRAWN[form]
     shown = [quantity(name, form=of) for name in names.split()]
     shown += [quantity(f"d_{name}", "adjoint", form=of) for name in names.split()]
     return of_cell(of.cell, [*shown, quantity("weight_ih", "gradient", 0), quantity("bias_hh", "gradient", 0)])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", DRAWN)
 def test_the_arrows_are_the_uses(form):
-    assert {(edge.source, edge.target) for edge in drawn(form).edges} == FORMS[form][2]
+    assert {(edge.source, edge.target) for edge in drawn(form).edges} == DRAWN[form][2]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", DRAWN)
 def test_nodes_are_apart_and_within_the_drawing(form):
     diagram = drawn(form)
     boxes = [(node.x, node.y, node.x + diagram.node_width, node.y + node.height) for node in diagram.nodes]
@@ -93,7 +93,7 @@ def test_values_come_before_adjoints_and_parameters_have_a_node_without_values()
 
 
 def test_what_is_not_shown_has_no_node_and_no_arrow():
-    diagram = of_cell(CELLS["lstm"], [quantity("c"), quantity("h", form=FORMS["lstm"][0]), quantity("d_c", "adjoint")])
+    diagram = of_cell(CELLS["lstm"], [quantity("c"), quantity("h", form=DRAWN["lstm"][0]), quantity("d_c", "adjoint")])
     assert [node.name for node in diagram.nodes] == ["c", "h"]
     assert [(edge.source, edge.target) for edge in diagram.edges] == [("c", "h")]
 
