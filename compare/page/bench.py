@@ -6,7 +6,7 @@ from typing import Any
 
 from compare.page.axis import LogAxis
 from compare.page.render import render
-from compare.units import duration
+from compare.page.units import duration
 
 #: The width of a row's drawing in its own units; the page stretches it.
 WIDTH = 1000

@@ -1,6 +1,6 @@
 import pytest
 
-from compare.units import duration
+from compare.page.units import duration
 
 
 @pytest.mark.parametrize(
