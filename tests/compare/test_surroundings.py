@@ -1,6 +1,7 @@
 """The verdict of a run does not depend on the terminal, the folder's name or who reads; a signal leaves a result."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -52,16 +53,16 @@ def test_closed_streams_change_neither_the_verdict_nor_the_files(tmp_path):
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["verdict"] == "agree"
 
 
-def wait_for(path, running):
+def wait_for(path, is_running):
     while not path.exists():
-        assert running.poll() is None
+        assert is_running()
         time.sleep(0.05)
 
 
 def test_a_signal_leaves_an_interrupted_result(tmp_path):
     arguments = [*SMALL, "--steps", "1000000", "--checkpoint-every", "1", "--out", "run"]
     running = subprocess.Popen(command(*arguments), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_for(tmp_path / "run" / "checkpoint.safetensors", running)
+    wait_for(tmp_path / "run" / "checkpoint.safetensors", lambda: running.poll() is None)
     running.send_signal(signal.SIGTERM)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 143, err.decode()
@@ -69,14 +70,16 @@ def test_a_signal_leaves_an_interrupted_result(tmp_path):
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["verdict"] == "interrupted"
 
 
-def test_a_killed_run_does_not_look_finished_and_ends_with_the_same_bits_when_resumed(tmp_path, monkeypatch):
-    arguments = ["train", *SMALL, "--steps", "100", "--quiet"]
-    running = subprocess.Popen(command(*arguments, "--checkpoint-every", "7", "--out", "run"), cwd=tmp_path)
-    wait_for(tmp_path / "run" / "checkpoint.safetensors", running)
-    running.kill()
-    running.wait()
-    assert not (tmp_path / "run" / "summary.json").exists()
+def test_a_killed_run_does_not_look_finished_and_ends_with_the_same_bits_when_resumed(tmp_path, monkeypatch, preloaded):
     monkeypatch.chdir(tmp_path)
+    arguments = ["train", *SMALL, "--steps", "100", "--quiet"]
+    interrupted = [*arguments, "--checkpoint-every", "7", "--out", "run"]
+    running = multiprocessing.get_context().Process(target=main, args=(interrupted,))
+    running.start()
+    wait_for(tmp_path / "run" / "checkpoint.safetensors", running.is_alive)
+    running.kill()
+    running.join()
+    assert not (tmp_path / "run" / "summary.json").exists()
     assert main(["train", "--resume", "run", "--quiet"]) == 0
     assert main([*arguments, "--out", "whole"]) == 0
     for name in ("weights.safetensors", "steps.csv"):

@@ -88,6 +88,7 @@ def test_the_adjoint_of_a_gate_is_named_with_its_equation(cell, equation, title,
 REORDERED = ('"gates": "i f g o"', '"gates": "o g f i"')
 
 
+@pytest.mark.slow
 def test_three_independent_mistakes_are_named_and_nothing_else(tmp_path):
     report = check_file(write(tmp_path / "mine.py", "lstm", REORDERED, *THREE_MISTAKES))
     assert report.titles == ["(L9) d_c", "(L11) d_z_f", "(L17) weight_ih"]

@@ -214,6 +214,7 @@ def test_inputs_reach_the_function_in_the_strides_that_they_have():
     assert ((1, 0), 0) in seen
 
 
+@pytest.mark.slow
 def test_opcheck_tests_a_custom_operator():
     @torch.library.custom_op("verdicts::double", mutates_args=())
     def double(x: torch.Tensor) -> torch.Tensor:

@@ -109,33 +109,25 @@ def test_a_framework_has_a_case_for_each_size_form_direction_and_dtype():
 
 
 @pytest.mark.slow
-def test_frameworks_run_in_processes_of_their_own(few_cases):
-    told = []
-    found = run(["torch"], SIZE, told.append)
-    assert found.agrees
-    assert found.comparisons == told
-    ours, theirs = ([one for one in told if one.framework == name] for name in ("manual", "torch"))
-    assert [one.case for one in ours] == [one.case for one in theirs]
-    assert len(theirs) == 2
-    assert all(one.output == one.gradient == 0 for one in ours)
-    assert all(one.step > 0 and one.first > one.step / 10 and one.peak > 1e6 for one in told)
-    assert found.versions["torch"].keys() == {"torch"}
-
-
-@pytest.mark.slow
-def test_a_framework_that_fails_does_not_take_others_along(monkeypatch, few_cases):
+def test_frameworks_run_in_processes_of_their_own_and_one_that_fails_takes_no_others_along(monkeypatch, few_cases):
     # The process of "broken" knows no framework of that name; "absent" is not installed.
     broken = replace(FRAMEWORKS["torch"], title="Broken")
     monkeypatch.setitem(FRAMEWORKS, "broken", broken)
     monkeypatch.setitem(FRAMEWORKS, "absent", Framework("Absent", ("no_such_module",), "torch", "torch_nn", "torch"))
-    found = run(["broken", "absent", "torch"], SIZE)
+    told = []
+    found = run(["broken", "absent", "torch"], SIZE, told.append)
+    assert found.comparisons == told and not found.agrees
     assert found.missing == {"absent": ["no_such_module"]}
-    by_name = {name: [one for one in found.comparisons if one.framework == name] for name in ("broken", "torch")}
-    for one in by_name["broken"]:
+    failed, ours, theirs = ([one for one in told if one.framework == name] for name in ("broken", "manual", "torch"))
+    assert [one.case for one in failed] == [one.case for one in ours] == [one.case for one in theirs]
+    assert len(theirs) == 2
+    for one in failed:
         assert one.problem == "its process ended with status 1: KeyError: 'broken'"
         assert not one.agrees
-    assert all(one.agrees for one in by_name["torch"])
-    assert not found.agrees
+    assert replace(found, comparisons=[*ours, *theirs]).agrees
+    assert all(one.output == one.gradient == 0 for one in ours)
+    assert all(one.step > 0 and one.first > one.step / 10 and one.peak > 1e6 for one in [*ours, *theirs])
+    assert found.versions["torch"].keys() == {"torch"}
 
 
 @pytest.mark.slow

@@ -163,6 +163,7 @@ def test_each_step_is_reported_once_and_in_order():
     assert reported == run.lockstep.steps and len(reported) == 3
 
 
+@pytest.mark.slow
 def test_the_other_batches_depend_on_the_seed_alone(monkeypatch):
     drawn = []
     monkeypatch.setattr(
