@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -39,7 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--resume",
         type=Path,
         metavar="DIR",
-        help="go on with an interrupted or killed run that has a checkpoint in its folder, to the same bits",
+        help="go on with an interrupted or killed run that has a checkpoint in its folder, to the same bits "
+        "with the same libraries, BLAS kernel and threads",
     )
     parser.add_argument(
         "--checkpoint-every",
@@ -74,6 +76,7 @@ def experiment(recipe: str | None = None, **given: Any) -> Experiment:
 
 
 def _run(options: argparse.Namespace, given: Mapping[str, Any], rank: int) -> int:
+    torch.set_num_threads(1)  # tensors this small gain nothing from more
     chosen, checkpoint = _start(options, given)
     make_ready(options.out)
     if not options.force and not options.resume:
@@ -84,7 +87,6 @@ def _run(options: argparse.Namespace, given: Mapping[str, Any], rank: int) -> in
         for name in FILES:
             if (options.out / name).exists():
                 raise ValueError(f"out: expected a folder without {name}, got {options.out}; --force replaces results")
-    torch.set_num_threads(1)  # tensors this small gain nothing from more
     if chosen.prints and not (options.quiet or options.resume or rank > 0):
         with to_whoever_reads():
             print(_foretold(given, chosen.settings.steps), flush=True)
@@ -184,5 +186,7 @@ def _start(options: argparse.Namespace, given: Mapping[str, Any]) -> tuple[Exper
         before = checkpoint.configuration.get(name, "no value")
         if value != before:
             raise ValueError(f"{name}: expected {before}, with which the run was started, got {value}")
+    if others := checkpoint.other_arithmetic():
+        print(f"resume: {'; '.join(others)}: the last bits may be others than in one go", file=sys.stderr)
     options.out, checkpoint.every = options.resume, every or checkpoint.every
     return experiment(**checkpoint.configuration), checkpoint

@@ -1,4 +1,6 @@
-"""Checkpoints: a run under way in one file, from which it goes on to the same bits.
+"""Checkpoints: a run under way in one file, from which it goes on.
+
+The same libraries, BLAS kernel and number of threads go on to the same bits; the file says with which it was written.
 
 The file is a safetensors file, replaced as a whole. It has the state of every side, the figures of every step and, as
 the bytes of a JSON object, everything else. The checksum covers it all. The batches are not in it: they are drawn anew
@@ -6,15 +8,18 @@ from the seed.
 """
 
 import json
+import os
 from collections import deque
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from compare.agreement import Difference
-from compare.converter import read_arrays, write_arrays
+from compare.converter import checksum, read_arrays, write_arrays
 from compare.lockstep.lockstep import GROUPS, SCALE_STEPS, Finding, Lockstep, Step
 from manual.arrays import Array
 
@@ -22,7 +27,7 @@ from manual.arrays import Array
 NAME = "checkpoint.safetensors"
 
 #: The layout of the file. Another one is refused.
-LAYOUT = "checkpoint 1"
+LAYOUT = "checkpoint 2"
 
 
 class Checkpoint:
@@ -51,19 +56,45 @@ class Checkpoint:
         arrays, layout = read_arrays(folder / NAME, finite=False)
         if layout != LAYOUT:
             raise ValueError(f"resume: expected the layout {LAYOUT!r}, got {layout!r} in {folder / NAME}")
-        rest = json.loads(arrays.pop("json").tobytes())
-        checkpoint = cls(folder, rest["every"], rest["configuration"])
+        try:
+            rest = json.loads(arrays.pop("json").tobytes())
+            checkpoint = cls(folder, rest["every"], rest["configuration"])
+        except (LookupError, ValueError, TypeError, RecursionError):
+            raise ValueError(f"resume: expected the state of a run, got another in {folder / NAME}") from None
         checkpoint.arrays, checkpoint.rest = arrays, rest
         return checkpoint
 
-    def restore(self, lockstep: Lockstep) -> dict[str, Any]:
+    def other_arithmetic(self) -> list[str]:
+        """Return what computes otherwise here than where the file was written, a few words each."""
+        before = self.rest.get("arithmetic", {})
+        return [
+            f"{what} {now}, not {before.get(what)}" for what, now in arithmetic().items() if now != before.get(what)
+        ]
+
+    def restore(self, lockstep: Lockstep, steps: int) -> dict[str, Any]:
         """Put a new lock-step of the same configuration into the state that was read, if one was.
+
+        Args:
+            lockstep: the new lock-step.
+            steps: how many steps the whole run has.
 
         Returns:
             What was added by ``save``.
+
+        Raises:
+            ValueError: the state is not that of such a run, or of none of its steps.
         """
         if not self.rest:
             return {}
+        taken = len(self.arrays.get("steps", ()))
+        if not 1 <= taken <= steps:
+            raise ValueError(f"resume: expected 1 to {steps:,} steps, got {taken:,} in {self.path}")
+        try:
+            return self._restore(lockstep)
+        except (LookupError, ValueError, TypeError, AttributeError):
+            raise ValueError(f"resume: expected the state of this run, got another in {self.path}") from None
+
+    def _restore(self, lockstep: Lockstep) -> dict[str, Any]:
         for name, side in _sides(lockstep).items():
             prefix = f"{name}: "
             side.restore({key.removeprefix(prefix): a for key, a in self.arrays.items() if key.startswith(prefix)})
@@ -106,6 +137,7 @@ class Checkpoint:
         rest = {
             "every": self.every,
             "configuration": self.configuration,
+            "arithmetic": arithmetic(),
             "movements": lockstep.movements.bit_generator.state,
             "scales": [(key, list(values)) for key, values in lockstep.scales.items()],
             "worst": [asdict(finding) for finding in lockstep.worst.values()],
@@ -118,6 +150,25 @@ class Checkpoint:
 
 #: The attributes of a lock-step that JSON holds as they are.
 _PLAIN = ("failures", "stuck", "raised", "explained", "unjudged")
+
+
+def arithmetic() -> dict[str, str]:
+    """Return what the last bits depend on: libraries, threads, and the BLAS kernel, known by the bits of products."""
+    rng = np.random.default_rng(0)
+    products: dict[str, Array] = {}
+    for rows, inner, columns in ((1, 18, 64), (64, 18, 64), (37, 301, 53)):
+        for dtype in ("float64", "float32"):
+            a, b = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
+            name = f"{rows} {dtype}"
+            products |= {name: a @ b, f"{name} torch": (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()}
+    asked = [os.environ[name] for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS") if name in os.environ]
+    threads = asked[0] if asked else str(os.cpu_count())
+    return {
+        "NumPy": version("numpy"),
+        "torch": version("torch"),
+        "threads": threads,
+        "BLAS kernel": checksum(products)[:8],
+    }
 
 
 def _sides(lockstep: Lockstep) -> dict[str, Any]:

@@ -168,11 +168,12 @@ def train(
         say: called with each line that the experiment's author would print.
 
     Raises:
-        ValueError: there is no such device, or the processes cannot share a batch equally.
+        ValueError: there is no such device, the processes cannot share a batch equally, or the checkpoint is of another
+            run.
         OSError: the checkpoint cannot be written.
     """
     settings, lockstep = experiment.settings, experiment.set_up()
-    added = checkpoint.restore(lockstep) if checkpoint else {}
+    added = checkpoint.restore(lockstep, settings.steps) if checkpoint else {}
     curves: dict[str, list[tuple[int, float]]] = {
         of: [(step, value) for step, value in curve] for of, curve in added.get("curves", {}).items()
     }

@@ -109,6 +109,35 @@ def test_another_layout_is_named(tmp_path):
         Checkpoint.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"steps": np.zeros((0, 9))}, "expected 1 to 9 steps, got 0"),
+        ({"steps": np.zeros((10, 9))}, "expected 1 to 9 steps, got 10"),
+        ({"steps": np.zeros((2, 2))}, "expected the state of this run"),
+        ({"seconds": None}, "expected the state of this run"),
+        ({"json": None}, "expected the state of a run"),
+        ({"json": np.frombuffer(b"[" * 100_000, np.uint8)}, "expected the state of a run"),
+    ],
+)
+def test_a_state_of_another_run_with_a_right_checksum_is_refused(tmp_path, change, message):
+    train(Adding(SMALL), stop_after(2), Checkpoint(tmp_path, 1, {}))
+    arrays = read_arrays(tmp_path / NAME)[0] | change
+    write_arrays(tmp_path / NAME, {name: array for name, array in arrays.items() if array is not None}, LAYOUT)
+    with pytest.raises(ValueError, match=rf"\Aresume: {message}.*\Z"):
+        train(Adding(SMALL), checkpoint=Checkpoint.read(tmp_path))
+
+
+def test_another_kernel_or_number_of_threads_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    train(Adding(SMALL), stop_after(2), Checkpoint(tmp_path, 1, {}))
+    assert not Checkpoint.read(tmp_path).other_arithmetic()
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    monkeypatch.setattr("compare.lockstep.checkpoint.checksum", lambda arrays: "of other bits")
+    threads, kernel = Checkpoint.read(tmp_path).other_arithmetic()
+    assert threads == "threads 3, not 1" and kernel.startswith("BLAS kernel of other, not ")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("place", [0.0, 0.01, 0.3, 0.6, 0.99])
 @pytest.mark.parametrize("cut", [False, True])
