@@ -25,8 +25,9 @@ INSTALLED = [
 ]
 PAIRS = [(name, form) for name in INSTALLED for form in LAYOUTS[FRAMEWORKS[name].layout]]
 
-#: The reference implementation of ONNX has no Relu in its RNN, and ignores input_forget.
-PAIRS = [(name, form) for name, form in PAIRS if name != "onnx" or not ("relu" in form or "coupled" in form)]
+#: The reference implementation of ONNX has only tanh in its RNN, and ignores input_forget.
+LACKING = ("rnn, relu", "rnn, sigmoid", "lstm, coupled", "lstm, peepholes, coupled")
+PAIRS = [(name, form) for name, form in PAIRS if name != "onnx" or form not in LACKING]
 GATED = [(name, form) for name, form in PAIRS if form in ("lstm", "gru", "gru, reset before")]
 
 
