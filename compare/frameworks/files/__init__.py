@@ -17,10 +17,15 @@ from manual.recurrent import Recurrent
 
 #: How names of files end: those of any framework's arrays, and those of one framework alone, by the framework.
 ARRAYS = (".safetensors", ".npz")
-MODELS = {"keras": (".keras", ".weights.h5"), "linen": (".msgpack",), "onnx": (".onnx",), "torch": (".pt", ".pth")}
+MODELS = {
+    "keras": (".keras", ".h5", ".weights.h5"),
+    "linen": (".msgpack",),
+    "onnx": (".onnx",),
+    "torch": (".pt", ".pth"),
+}
 
-#: Those that are read, and not written: what torch writes is a pickle.
-ONLY_READ = MODELS["torch"]
+#: Those that are read, and not written: what torch writes is a pickle, and Keras has given .h5 up.
+ONLY_READ = (*MODELS["torch"], ".h5")
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,9 @@ def read(path: Path, framework: str, **options: Any) -> Reading:
     check_ending("file", path, framework)
     if not path.is_file():
         raise ValueError(f"file: no such file: {path}")
-    is_model = path.name.endswith((".onnx", ".keras"))
+    is_model = _is_model(path)
     if chosen.part and not is_model:
-        raise ValueError(f"part: expected a model, .onnx or .keras, which has named layers, got {path}")
+        raise ValueError(f"part: expected a model, .onnx, .keras or .h5, which has named layers, got {path}")
     for name in ("only", "form"):
         if getattr(chosen, name) and is_model:
             raise ValueError(f"{name}: expected named arrays, got the model {path}, which says itself what it is")
@@ -93,11 +98,11 @@ def write(path: Path, framework: str, network: Network, prove: bool = True) -> W
         ValueError: a kind of file that the framework does not have, or a network that it cannot hold.
     """
     check_ending("out", path, framework)
-    if path.name.endswith(ONLY_READ):
-        raise ValueError(f"out: expected .safetensors or .npz for torch, since a .pt file is a pickle, got {path}")
+    if path.name.endswith(ONLY_READ) and not path.name.endswith(".weights.h5"):
+        raise ValueError(f"out: expected a kind of file that is not only read, as {', '.join(ONLY_READ)}, got {path}")
     if network.form not in LAYOUTS[framework]:
         raise ValueError(f"to: {framework} has {'; '.join(LAYOUTS[framework])}, but the network is {network.form}")
-    is_model = path.name.endswith((".onnx", ".keras"))
+    is_model = _is_model(path)
     is_own = is_model or path.name.endswith(".weights.h5")
     writer = import_module(f"compare.frameworks.files.{f'{framework}_write' if is_own else 'arrays_write'}")
     unsaid = [] if is_model else arrays_write.unsaid(network, framework)
@@ -122,9 +127,9 @@ def load(path: Path, **options: Any) -> manual.Model | Recurrent:
     Raises:
         ValueError: no such file, one that is neither, a layer that ``manual`` does not have, or outputs that differ.
     """
-    framework = path.suffix.removeprefix(".")
-    if framework not in ("onnx", "keras"):
-        raise ValueError(f"path: expected a name that ends in .onnx or .keras, got {path}")
+    if not _is_model(path):
+        raise ValueError(f"path: expected a name that ends in .onnx, .keras or .h5, got {path}")
+    framework = "onnx" if path.suffix == ".onnx" else "keras"
     return read(path, framework, **options).network.model()
 
 
@@ -137,6 +142,11 @@ def check_ending(argument: str, path: Path, framework: str) -> None:
     endings = (*MODELS.get(framework, ()), *ARRAYS)
     if not path.name.endswith(endings):
         raise ValueError(f"{argument}: expected a name that ends in {' or '.join(endings)} for {framework}, got {path}")
+
+
+def _is_model(path: Path) -> bool:
+    """Return whether a file is a model, whose edges can be followed, and not a file of arrays."""
+    return path.name.endswith((".onnx", ".keras", ".h5")) and not path.name.endswith(".weights.h5")
 
 
 def _check_same(path: Path, network: Network, again: Network) -> None:

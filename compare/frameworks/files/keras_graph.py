@@ -133,7 +133,9 @@ class Graph:
         if x.labels is None and not self.part:
             raise chain.error(title, "expected to read the input of the model, got constants")
         if x.labels is None or (self.part and not chain.follows(x.labels.swapaxes(0, 1))):
-            x = Marked(chain.input(f"what {title} reads", (*self.sizes, stack[0][1][0]["weight_ih"].shape[1])))
+            given = node.input_tensors[0].shape[:2]
+            shape = [size or free for size, free in zip(given, self.sizes)] + [stack[0][1][0]["weight_ih"].shape[1]]
+            x = Marked(chain.input(f"what {title} reads", shape))
         by_step = x.labels.swapaxes(0, 1)  # (T, B, D)
         initial = self._initial(title, states, len(stack[0][1]))
         if initial and len(stack) > 1:

@@ -48,6 +48,10 @@ def _check(path: Path, large: bool) -> None:
     import h5py
 
     try:
+        if path.suffix == ".h5":
+            with h5py.File(path) as weights:
+                check_h5(weights, large)
+            return
         with zipfile.ZipFile(path) as archive:
             check_size(f"{path}: unpacked", sum(entry.file_size for entry in archive.infolist()), large)
             with archive.open("model.weights.h5") as member, h5py.File(io.BytesIO(member.read())) as weights:

@@ -187,7 +187,7 @@ def test_bad_files_are_refused(tmp_path, capsys):
         ("a.safetensors", "mlx", "mlx: expected for each layer arrays named Wx, Wh"),
         ("a.onnx", "onnx", "file: no such file"),
         ("a.onnx", "torch", "file: expected a name that ends in .pt or .pth or .safetensors or .npz for torch"),
-        ("a.txt", "keras", "file: expected a name that ends in .keras or .weights.h5 or .safetensors or .npz"),
+        ("a.txt", "keras", "file: expected a name that ends in .keras or .h5 or .weights.h5 or .safetensors or .npz"),
         ("b.npz", "torch", "b.npz: expected a file of arrays as its name says"),
         ("c.npz", "torch", "torch: expected for each layer arrays named"),
     ]:

@@ -87,6 +87,15 @@ def test_a_model_has_the_outputs_of_keras(tmp_path, name):
     assert bool(reading.assumed) == (name == "used twice")
 
 
+@pytest.mark.filterwarnings("ignore:You are saving")
+def test_a_model_in_hdf5_is_read_and_not_written(tmp_path):
+    model_of(lambda x: K.Dense(4, "sigmoid")(K.Bidirectional(K.LSTM(5))(x))).save(tmp_path / "m.h5")
+    reading = files.read(tmp_path / "m.h5", "keras")
+    assert "both directions" in reading.network.title and reading.proof.error < 1e-5
+    with pytest.raises(ValueError, match=r"out: expected a kind of file that is not only read, as .*\.h5, got"):
+        files.write(tmp_path / "again.h5", "keras", reading.network)
+
+
 def decoder(x):
     _, *state = K.LSTM(5, return_state=True)(x)
     return K.LSTM(5, **ALL)(x, initial_state=state)
