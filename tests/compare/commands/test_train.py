@@ -91,7 +91,7 @@ def test_without_the_option_an_interrupted_run_has_no_checkpoint(tmp_path, capsy
         (SMALL, ["--cell", "gru"], "cell: expected lstm, with which the run was started, got gru"),
         (SMALL, RECIPE[:2], "recipe: expected no value, with which the run was started, got matlab-rnn"),
         (RECIPE, ["--steps", "7"], "steps: expected 6, with which the run was started, got 7"),
-        (RECIPE, ["--bits", "4"], "bits: expected no value, with which the run was started, got 4"),
+        (RECIPE, ["--bits", "4"], "bits: expected 8, with which the run was started, got 4"),
         (SMALL, ["--checkpoint-every", "0"], "checkpoint_every: expected at least 1, got 0"),
     ],
 )
