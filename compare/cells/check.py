@@ -10,13 +10,12 @@ from torch import autograd, nn
 from compare.agreement import TOLERANCES
 from compare.cells.fast_kernels import fast_against_equations
 from compare.cells.file import CellFile
-from compare.cells.hints.cell_hints import cell_hints
 from compare.cells.layer import Layer, form_of, layer_problem
 from compare.checker.check import check_against
 from compare.checker.compare import Compared
 from compare.checker.derivations.file import load
 from compare.checker.derivations.pair import Pair
-from compare.checker.derivations.problem import Arrays, Problem
+from compare.checker.derivations.problem import Problem
 from compare.checker.diagnose import K, Subject, diagnose
 from compare.checker.expected import Expected
 from compare.checker.reference import Autograd, call_recurrent, of_module
@@ -42,9 +41,6 @@ def check_layer(layer: Recurrent, twin: nn.Module, lengths: list[int] | None = N
     layer, twin = copy.deepcopy(layer), copy.deepcopy(twin).eval()
     problem = layer_problem(layer, T, len(lengths) if lengths else B, np.random.default_rng(seed))
 
-    def d_state(trial: Trial) -> Arrays:
-        return {name: trial.problem.d_outputs[f"{name}_n"] for name in layer.state_sizes}
-
     trial = _trial(layer, twin, problem, lengths)
     report = diagnose(
         Subject(
@@ -52,7 +48,6 @@ def check_layer(layer: Recurrent, twin: nn.Module, lengths: list[int] | None = N
             Layer(layer, lengths),
             lambda dtype: [trial],
             form,
-            cell_hints(form, form.blocks, d_state, lengths=lengths),
             dtype="float64",
             tolerance=TOLERANCES[layer.dtype.name],
         )
@@ -121,7 +116,6 @@ def check_file(path: Path | str, reference: tuple[Path | str, str] | None = None
             Pair(module.forward, module.backward, dict, str(path)),
             lambda dtype: file.trials(dtype, seed),
             file.notation,
-            file.hint,
             dtype=getattr(module, "DTYPE", None),
         )
     )

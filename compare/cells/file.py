@@ -8,13 +8,9 @@ import numpy as np
 
 from compare.cells import CELLS, Form
 from compare.cells.cell import unknown_key
-from compare.cells.hints.cell_hints import cell_hints
 from compare.cells.layout import FILE_KEYS, LaidOut, Layout
 from compare.cells.twins import twin
-from compare.checker.compare import Compared
 from compare.checker.derivations.problem import Answer, Arrays, Problem, in_precision
-from compare.checker.expected import Expected
-from compare.checker.general_hints import general_hint
 from compare.checker.recorder import Record
 from compare.checker.reference import Autograd, Reference, of_module
 from compare.checker.trials import Trial
@@ -96,17 +92,6 @@ class CellFile:
         problem = Problem(theirs, self._all_turned(inputs), self._all_turned(d_outputs))
         axes = {"T": T, "B": B}
         return Trial(label, problem, reference, axes, rows_last=self.layout.vectors == "columns")
-
-    @property
-    def hint(self) -> Callable[[Trial, Expected, Compared], str]:
-        """The function that describes a fault."""
-        if self.layout.vectors == "columns":
-            return general_hint
-
-        def d_state(trial: Trial) -> Arrays:
-            return {name: trial.problem.d_outputs[f"{name}_n"][None] for name in self.form.cell.states}
-
-        return cell_hints(self.form, self.layout.blocks, d_state, self.express, self.layout.parameters)
 
     def express(self, gradients: Arrays) -> Arrays:
         """Convert gradients from PyTorch's layout to the file's."""

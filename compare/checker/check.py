@@ -17,7 +17,6 @@ from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.diagnose import K, Subject, diagnose
-from compare.checker.general_hints import general_hint
 from compare.checker.recorder import as_float64
 from compare.checker.report.report import Report
 from compare.checker.trials import Trials
@@ -208,7 +207,7 @@ def _check(
 ) -> Report:
     drawn = cache(trials)
     drawn("float64")  # an error of the reference comes before any of the derivation
-    return diagnose(Subject(subject, derivation, drawn, hint=general_hint, dtype=dtype, tolerance=tolerance, k=k))
+    return diagnose(Subject(subject, derivation, drawn, dtype=dtype, tolerance=tolerance, k=k))
 
 
 def _dtype_of(inputs: Any) -> str | None:

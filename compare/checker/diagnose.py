@@ -45,7 +45,6 @@ class Subject:
         derivation: what is checked.
         trials: makes the trials for a dtype; faults are located on the first.
         notation: what its names stand for.
-        hint: describes a fault, given the trial and the expected values; "" if it cannot.
         dtype: the precision of the derivation; read from what it returns if None.
         tolerance: the largest relative error that passes in double precision; the project's default if None.
         k: below double precision, the permitted error as a multiple of autograd's own.
@@ -56,7 +55,6 @@ class Subject:
     derivation: Derivation
     trials: Callable[[str], list[Trial]]
     notation: Notation = field(default_factory=Notation)
-    hint: Callable[[Trial, Expected, Compared], str] = lambda trial, expected, fault: ""
     dtype: str | None = None
     tolerance: float | None = None
     k: float = K
@@ -193,7 +191,7 @@ def _report(subject: Subject, runner: Runner, located: Located) -> Report:
     right, trial = runner.expected, runner.trial
 
     def faults(compared: list[Compared]) -> list[Fault]:
-        return [Fault.of(one, subject.notation, subject.hint(trial, right, one)) for one in compared]
+        return [Fault.of(one, subject.notation) for one in compared]
 
     answer = located.as_run.answer
     report = Report(

@@ -15,7 +15,6 @@ import torch
 import manual
 import torch_impl
 from compare.cells import CELLS, Form
-from compare.cells.hints.cell_hints import cell_hints
 from compare.cells.layer import Layer
 from compare.cells.layout import LaidOut, Layout
 from compare.checker.derivations.problem import Answer, Arrays, Problem
@@ -127,20 +126,12 @@ def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int =
     """Let the localiser find what is wrong with a system, on random weights and inputs."""
     problem = system.problem(np.random.default_rng(seed), T, B, D, H)
     trial = Trial(f"T = {T}, B = {B}, D = {D}, H = {H}", problem, partial(truth, system, problem), {"T": T, "B": B})
-    look = cell_hints(
-        system.form,
-        system.layout.blocks,
-        lambda trial: {"h": np.zeros((1, B, H)), "c": np.zeros((1, B, H))},
-        system.layout.of_gradients,
-        system.layout.parameters,
-    )
     return diagnose(
         Subject(
             system.source,
             system,
             lambda dtype: [trial],
             LaidOut(system.form, system.layout),
-            look,
             dtype="float64",
         )
     )

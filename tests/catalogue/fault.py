@@ -40,7 +40,6 @@ class EquationFault(Injected):
 
     Args:
         cell: the name of the cell.
-        hint: text that one of the hints must contain.
         steps: the time steps at which it shows; empty for all.
         rows: the rows in which it shows; empty for all.
         options: options of the layer.
@@ -48,7 +47,6 @@ class EquationFault(Injected):
     """
 
     cell: str = ""
-    hint: str = ""
     steps: tuple[int, ...] = ()
     rows: tuple[int, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)

@@ -14,17 +14,13 @@ _coupled = equation_faults("lstm", file="lstm_variants.py", options=COUPLED)
 _both = equation_faults("lstm", file="lstm_variants.py", options=PEEPHOLES | COUPLED)
 
 TEXT: list[EquationFault] = [
-    _peepholes("the input gate's peephole is left out", "z_i + p_i * c_prev", "z_i", "z_i", hint="peephole"),
+    _peepholes("the input gate's peephole is left out", "z_i + p_i * c_prev", "z_i", "z_i"),
     _peepholes("the forget gate has the input gate's peephole", "p_f * c_prev", "p_i * c_prev", "z_f"),
-    _peepholes("the output gate sees the old cell", "z_o + p_o * c)", "z_o + p_o * c_prev)", "z_o", hint="c_prev"),
-    _peepholes("the output gate's peephole is left out on the way to c", L27, "", "d_c", hint="peephole"),
-    _peepholes(
-        "the input gate's peephole is left out of the carry", L28, "d_c * f + d_z_f * p_f", "d_c_prev", hint="p_i"
-    ),
-    _peepholes(
-        "the forget gate's peephole is left out of the carry", L28, "d_c * f + d_z_i * p_i", "d_c_prev", hint="p_f"
-    ),
-    _peepholes("both peepholes are left out of the carry", L28, "d_c * f", "d_c_prev", hint="both peepholes"),
+    _peepholes("the output gate sees the old cell", "z_o + p_o * c)", "z_o + p_o * c_prev)", "z_o"),
+    _peepholes("the output gate's peephole is left out on the way to c", L27, "", "d_c"),
+    _peepholes("the input gate's peephole is left out of the carry", L28, "d_c * f + d_z_f * p_f", "d_c_prev"),
+    _peepholes("the forget gate's peephole is left out of the carry", L28, "d_c * f + d_z_i * p_i", "d_c_prev"),
+    _peepholes("both peepholes are left out of the carry", L28, "d_c * f", "d_c_prev"),
     _peepholes("the carry goes through the output gate's peephole", "+ d_z_f * p_f", "+ d_z_f * p_o", "d_c_prev"),
     _peepholes("the input gate's peephole has the new cell", "(d_z_i * c_prev).sum", "(d_z_i * c).sum", "weight_ch[i]"),
     _peepholes(
@@ -32,14 +28,12 @@ TEXT: list[EquationFault] = [
     ),
     _peepholes("= for += in a peephole's gradient", "d_p_f += (", "d_p_f[...] = (", "weight_ch[f]"),
     _peepholes("two peepholes are swapped", "p_i, *p_f, p_o = np.split", "p_o, *p_f, p_i = np.split", *SWAPPED),
-    _coupled("the cell forgets what it takes in", '"f", t, 1 - i)', '"f", t, i)', "f", hint="1 - i"),
-    _coupled(
-        "the input gate does not see what it forgets", L33, "d_c * g * i * (1 - i)", "d_z_i", hint="c_prev is missing"
-    ),
+    _coupled("the cell forgets what it takes in", '"f", t, 1 - i)', '"f", t, i)', "f"),
+    _coupled("the input gate does not see what it forgets", L33, "d_c * g * i * (1 - i)", "d_z_i"),
     _coupled("the cell before has the wrong sign", L33, "d_c * (g + c_prev) * i * (1 - i)", "d_z_i"),
-    _coupled("σ' is left out of the input gate", L33, "d_c * (g - c_prev)", "d_z_i", hint="left out"),
-    _coupled("the carry goes through the input gate", L34, "d_c * i + d_z_i * p_i)", "d_c_prev", hint="i instead of f"),
-    _both("the input gate's peephole is left out of the carry", L34, "d_c * f)", "d_c_prev", hint="peephole"),
+    _coupled("σ' is left out of the input gate", L33, "d_c * (g - c_prev)", "d_z_i"),
+    _coupled("the carry goes through the input gate", L34, "d_c * i + d_z_i * p_i)", "d_c_prev"),
+    _both("the input gate's peephole is left out of the carry", L34, "d_c * f)", "d_c_prev"),
 ]
 
 BACKWARD = ("d_x", "d_h_0", "d_c_0", "weight_ih", "weight_hh", "bias_ih", "bias_hh")

@@ -30,14 +30,12 @@ class Scored:
         caught: whether anything differs as the code runs.
         named: whether the names found wrong are exactly those in the catalogue.
         found: the names found wrong.
-        hints: the hints of the faults found.
     """
 
     injected: EquationFault | FastFault
     caught: bool
     named: bool
     found: tuple[str, ...]
-    hints: tuple[str, ...] = ()
 
 
 def score(injected: EquationFault | FastFault) -> Scored:
@@ -66,17 +64,15 @@ def _score_fast(injected: FastFault, report: Report) -> Scored:
 
 
 def _score_equations(injected: EquationFault, report: Report, gates: tuple[str, ...]) -> Scored:
-    """Score a fault of the equations by the equations named, the steps and rows, and the hint."""
+    """Score a fault of the equations by the equations named, the steps and rows."""
     found, faults = _names(report, gates), [fault for fault in report.faults if fault.steps]
     where = all(fault.steps == injected.steps for fault in faults) or not injected.steps
     where &= all(fault.rows == injected.rows for fault in faults) or not injected.rows
-    said = not injected.hint or any(injected.hint in fault.hint for fault in report.faults)
     return Scored(
         injected,
         caught=not all(one.agrees for one in report.as_run),
-        named=set(found) == set(injected.wrong) and where and said,
+        named=set(found) == set(injected.wrong) and where,
         found=found,
-        hints=tuple(dict.fromkeys(fault.hint for fault in report.faults if fault.hint)),
     )
 
 

@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines.edits import Bench, Leaf, code_of
+from compare.checker.lines.edits import Bench, Leaf, code_of, writes
 from compare.checker.lines.program import Program, Statement
-from compare.checker.lines.record import KEEPING, Event
+from compare.checker.lines.record import Event
 from manual.arrays import Array
-
-#: Methods that change what they are called on.
-WRITING = {*KEEPING, "pop", "popleft", "remove", "clear", "fill", "sort", "reverse", "put", "at", "write", "__next__"}
 
 #: The most expressions that are tried as operands, and the longest of those that are more than a name.
 MOST, LONGEST = 150, 30
@@ -66,7 +63,7 @@ class Benches:
                         found.setdefault(ast.unparse(node), node)
             for one in own:
                 for node in _parts_of(one.node):
-                    if isinstance(node, ast.BinOp | ast.Call) and not _writes(node):
+                    if isinstance(node, ast.BinOp | ast.Call) and not writes(node):
                         text = ast.unparse(node)
                         if len(text) <= LONGEST:
                             found.setdefault(text, node)
@@ -112,9 +109,3 @@ def _parts_of(node: ast.stmt) -> Iterator[ast.AST]:
         heads = [node.test]
     for head in heads:
         yield from ast.walk(head)
-
-
-def _writes(node: ast.AST) -> bool:
-    """Whether an expression calls a method that may change what it is called on."""
-    called = [one.func for one in ast.walk(node) if isinstance(one, ast.Call)]
-    return any(isinstance(one, ast.Attribute) and one.attr in WRITING for one in called)

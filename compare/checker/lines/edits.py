@@ -12,18 +12,24 @@ import numpy as np
 
 from compare.checker.lines import grammar
 from compare.checker.lines.program import Statement
-from compare.checker.lines.record import leaves, value_of
-from compare.checker.lines.structures import replaced, structures
+from compare.checker.lines.record import KEEPING, leaves, value_of
+from compare.checker.lines.structures import indices, replaced, structures
 from manual.arrays import Array
 
 #: The name that stands for the expression that is replaced.
 HOLE = "__hole__"
+
+#: Methods that change what they are called on.
+WRITING = {*KEEPING, "pop", "popleft", "remove", "clear", "fill", "sort", "reverse", "put", "at", "write", "__next__"}
 
 #: The simplest expressions.
 OPERANDS = (ast.Name, ast.Subscript, ast.Attribute)
 
 #: What it costs to put another operand in the place of one wherever it stands in a statement.
 RENAMED = 1.2
+
+#: What it costs to write somewhere else.
+TARGET = 1.1
 
 #: The values of an expression at the occurrences that are looked at.
 Values = list[Any]
@@ -75,6 +81,12 @@ def expression(form: str, operands: dict[str, ast.expr]) -> ast.expr:
     return Put().visit(tree)
 
 
+def writes(node: ast.AST) -> bool:
+    """Whether an expression calls a method that may change what it is called on."""
+    called = [one.func for one in ast.walk(node) if isinstance(one, ast.Call)]
+    return any(isinstance(one, ast.Attribute) and one.attr in WRITING for one in called)
+
+
 def form_code(form: str) -> CodeType:
     """Return a form as code."""
     return _form(form)[1]
@@ -108,7 +120,8 @@ class Bench:
 
     def natural(self) -> list[list[Array]] | None:
         """Return the statement's value as it is."""
-        return self._of_root([eval(code_of(self.root), scope) for scope in self.scopes]) if self.root else None
+        values = self.values(self.root) if self.root and not writes(self.root) else None
+        return self._of_root(values) if values is not None else None
 
     def values(self, node: ast.expr) -> Values | None:
         """Return the values of one of its expressions."""
@@ -149,6 +162,12 @@ class Bench:
             return
         expressions = _expressions(self.root)
         yield from self._renamed(expressions, low, most)
+        operators = {
+            id(side): type(one.op)
+            for one in ast.walk(self.root)
+            if isinstance(one, ast.BinOp)
+            for side in (one.left, one.right)
+        }
         for node in expressions:
             values = self.values(node)
             if values is None:
@@ -164,8 +183,14 @@ class Bench:
                 yield from self._forms(node, values, grammar.INSTEAD, others, low, most)
             elif isinstance(node, ast.BinOp):
                 yield from self._forms(node, values, grammar.SUBEXPRESSION, others, low, most)
-            for forms in (grammar.FACTOR, grammar.TERM, grammar.SIZES):
-                yield from self._forms(node, values, forms, others, low, most)
+            # A factor of a factor is one of the product, and a term of a term one of the sum.
+            inside = operators.get(id(node))
+            if inside != ast.Mult:
+                yield from self._forms(node, values, grammar.FACTOR, others, low, most)
+                yield from self._forms(node, values, grammar.SIZES, others, low, most)
+            if inside not in (ast.Add, ast.Sub):
+                yield from self._forms(node, values, grammar.TERM, others, low, most)
+            yield from self._forms(node, values, grammar.PRODUCT, others, low, most)
 
     def _forms(
         self, node: ast.expr, values: Values, forms: dict[str, float], others: list[Any], low: float, most: float
@@ -174,7 +199,10 @@ class Bench:
             if not low < cost <= most or ("np." in form and not self.np):
                 continue
             code = _form(form)[1]
+            elementwise = not any(sign in form for sign in "@[.T")
             for leaf in others:
+                if leaf and elementwise and not _fits(leaf.values[0], values[0], forms is grammar.INSTEAD):
+                    continue
                 operands = {"n": node} | ({"f": leaf.node} if leaf else {})
                 try:
                     made = [
@@ -224,6 +252,14 @@ class Bench:
         target: Any = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and not isinstance(node.targets[0], ast.Tuple):
             yield self._as(node, node.targets[0], "n + f", ast.AugAssign(target, ast.Add(), node.value))
+        if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript) and len(node.targets) == 1:
+            for new in indices(target):
+                made = ast.Assign([new], node.value)
+                yield Candidate(self.statement, TARGET, None, "", {}, None, ast.copy_location(made, node))
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
+            for new in indices(node.target):
+                added = ast.AugAssign(new, node.op, node.value)
+                yield Candidate(self.statement, TARGET, None, "", {}, None, ast.copy_location(added, node))
         if isinstance(node, ast.AugAssign):
             yield self._as(node, node.target, "n - f", ast.Assign([node.target], node.value))
             if isinstance(node.op, ast.Add | ast.Sub):
@@ -253,10 +289,27 @@ def code_of(node: Any) -> CodeType:
     return compile(ast.fix_missing_locations(ast.Expression(node)), "<edit>", "eval")
 
 
+def _fits(other: Any, value: Any, instead: bool) -> bool:
+    """Whether another operand leaves an elementwise product or sum its shape, or can stand in the place of a value."""
+    a, b = np.shape(other), np.shape(value)
+    if a == b or a == ():
+        return True
+    if instead or len(a) > len(b):
+        return instead  # what it is used for may do with another shape
+    return all(m in (1, n) for m, n in zip(a[::-1], b[::-1]))
+
+
 def _is_number(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "fb"
     return isinstance(value, float | np.floating)
+
+
+def unprobed(node: Any) -> Any:
+    """Return what is probed, if a node is a call of ``probe``: an edit around it would leave the probe wrong."""
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "probe" and node.args:
+        node = node.args[-1]
+    return node
 
 
 def _expressions(root: ast.expr) -> list[ast.expr]:
@@ -264,6 +317,7 @@ def _expressions(root: ast.expr) -> list[ast.expr]:
     out: list[ast.expr] = []
 
     def visit(node: ast.AST, parent: Any, name: str) -> None:
+        node = unprobed(node)
         if isinstance(node, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.DictComp | ast.SetComp | ast.JoinedStr):
             if isinstance(node, ast.expr):
                 out.append(node)

@@ -8,8 +8,6 @@ from typing import Any
 def fixed(path: Path, faults: Sequence[Mapping[str, Any]]) -> tuple[bytes, list[int]]:
     """Return a file with the right lines, and the numbers of those that were replaced.
 
-    Of changes that do equally well the first is made.
-
     Args:
         path: the file.
         faults: as ``Report.as_json`` has them.
@@ -18,10 +16,11 @@ def fixed(path: Path, faults: Sequence[Mapping[str, Any]]) -> tuple[bytes, list[
     starts = [0]
     for text in content.splitlines(keepends=True):
         starts.append(starts[-1] + len(text))
-    repairs: dict[tuple[int, ...], tuple[tuple[int, ...], str]] = {}
-    for fault in faults:
-        if fault["repair"] and Path(fault["file"]).resolve() == path.resolve():
-            repairs.setdefault(tuple(fault["one_of"] or [fault["line"]]), (tuple(fault["span"]), fault["repair"]))
-    for (line, column, last, end), repair in sorted(repairs.values(), reverse=True):
+    repairs = {
+        tuple(fault["span"]): fault["repair"]
+        for fault in faults
+        if fault["repair"] and Path(fault["file"]).resolve() == path.resolve()
+    }
+    for (line, column, last, end), repair in sorted(repairs.items(), reverse=True):
         content = content[: starts[line - 1] + column] + repair.encode() + content[starts[last - 1] + end :]
-    return content, sorted(span[0] for span, _ in repairs.values())
+    return content, sorted(span[0] for span in repairs)

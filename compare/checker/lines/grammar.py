@@ -97,12 +97,16 @@ FACTOR: dict[str, float] = {
     "n * f[..., None]": 1.5,
     "n * f[None]": 1.6,
     "n / f[..., None]": 1.7,
+    "n * np.sqrt(f)": 1.9,
+    "n / np.sqrt(f)": 1.9,
+}
+
+#: A matrix product more.
+PRODUCT: dict[str, float] = {
     "n @ f": 1.4,
     "n @ f.T": 1.4,
     "f @ n": 1.5,
     "f.T @ n": 1.5,
-    "n * np.sqrt(f)": 1.9,
-    "n / np.sqrt(f)": 1.9,
 }
 
 #: A factor that is a size.
@@ -149,6 +153,7 @@ PRODUCTS: dict[str, float] = {
     "(f * g).sum(0)": 2.4,
     "(f * g).sum(-1)": 2.5,
     "(f * g).sum(-1, keepdims=True)": 2.5,
+    "(f * g).mean(-1, keepdims=True)": 2.6,
     "f / g": 2.5,
     "f * g * (1 - g)": 2.7,
     "f.sum(0) * g": 2.7,

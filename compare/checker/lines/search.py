@@ -9,6 +9,9 @@ from compare.checker.lines.program import Edits, Statement
 from compare.checker.lines.sensitivity import sensitivity
 from compare.checker.lines.step import Mended, Step
 
+#: How long the time is not asked for, in seconds.
+PAUSE = 0.05
+
 #: The most faults that are looked for.
 FAULTS = 4
 
@@ -28,10 +31,15 @@ class Search:
     seconds: float
     possible: list[Statement] = field(default_factory=list)
     started: float = field(default_factory=time.process_time)
+    _asked: float = 0.0
+    _over: bool = False
 
     def over(self) -> bool:
-        """Whether the time is up."""
-        return time.process_time() - self.started > self.seconds
+        """Whether the time is up. Asking for the processor time takes long, so it is not asked for each time."""
+        now = time.perf_counter()
+        if now > self._asked + PAUSE:
+            self._asked, self._over = now, time.process_time() - self.started > self.seconds
+        return self._over
 
     def repairs(self) -> list[list[Mended]]:
         """Return for each fault the equally simple edits that mend it; nothing if something would still be wrong."""
@@ -47,10 +55,22 @@ class Search:
             everything = frozenset(self.case.right(0))
             before = [everything if one is None else one for one in wrong]
             step = Step(self.case, edits, before, known, Benches(self.case.program, known.run.events), self.over)
-            best = step.simplest()
+            best = step.simplest() or self._ahead(step)
             if not best:
                 self.possible = [] if edits else step.possible()
                 return []
             found.append(best)
             edits = edits | {best[0].candidate.statement.number: best[0].new}
+        return []
+
+    def _ahead(self, step: Step) -> list[Mended]:
+        """Return an edit after which another one makes something right: of two faults, neither does so alone."""
+        for first in step.on_the_way():
+            edits = step.edits | {first.candidate.statement.number: first.new}
+            known = sensitivity(self.case, next(k for k, one in enumerate(step.wrong) if one), edits)
+            if known is None or self.over():
+                continue
+            after = Step(self.case, edits, step.wrong, known, Benches(self.case.program, known.run.events), self.over)
+            if after.simplest():
+                return [first]
         return []

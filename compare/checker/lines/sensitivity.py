@@ -46,6 +46,9 @@ class Sensitivity:
     forward: bool = False
     right: dict[str, Array] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._limits, self._agreeing = EXACT * self.scales, self.missing == 0
+
     def weight(self, ids: Array) -> Array:
         """Return how each gradient depends on numbers, (gradients, *shape)."""
         return self.weights[:, ids]
@@ -77,11 +80,10 @@ class Sensitivity:
         Args:
             change: the predicted change of each gradient's random sum, (gradients,).
         """
-        right = np.abs(change - self.missing) <= EXACT * self.scales
-        wrong = self.missing != 0
-        if not right[~wrong].all():
+        right = np.abs(change - self.missing) <= self._limits
+        if not right.any() or not right[self._agreeing].all():
             return frozenset()
-        return frozenset(name for name, good in zip(self.names, right & wrong) if good)
+        return frozenset(name for name, good in zip(self.names, right & ~self._agreeing) if good)
 
 
 def sensitivity(case: Case, k: int, edits: Edits) -> Sensitivity | None:

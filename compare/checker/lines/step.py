@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.checker.lines.benches import Benches, flattened
 from compare.checker.lines.case import Case
-from compare.checker.lines.edits import Bench, Candidate
+from compare.checker.lines.edits import RENAMED, Bench, Candidate
 from compare.checker.lines.program import COMPOUND, Edits, Statement
 from compare.checker.lines.record import Event, value_of
 from compare.checker.lines.sensitivity import Sensitivity
@@ -75,6 +75,11 @@ class Step:
     partial: list[Mended] = field(default_factory=list)
     _tried: set[tuple[int, str]] = field(default_factory=set)
 
+    @property
+    def blindly(self) -> bool:
+        """Whether nothing is known of what a change would change: in forward, and where only shapes are wrong."""
+        return self.known.forward or not self.known.wrong
+
     def simplest(self) -> list[Mended]:
         """Return the simplest edits that make everything right; failing that, those that make the most right."""
         groups: dict[int, list[Event]] = {}
@@ -82,18 +87,36 @@ class Step:
             groups.setdefault(event.statement, []).append(event)
         self.known_benches = []
         for number, events in groups.items():
-            active = events[:2] if self.known.forward else [e for e in events if self.known.reach(e) & self.known.wrong]
+            active = events[:2] if self.blindly else [e for e in events if self.known.reach(e) & self.known.wrong]
             if number not in self.edits and 0 < len(active) <= MOST:
                 self.known_benches.append((self.benches.of(number, active), active))
-        stages = [lambda level=level: self._edited(*level) for level in zip((0.0, *LEVELS), LEVELS)]
-        for stage in (*stages, self._with_terms, self._with_lines, self._with_headers, self._blind):
+        levels = [lambda level=level: self._edited(*level) for level in zip((0.0, *LEVELS), LEVELS)]
+        more = (self._with_headers, self._with_terms, self._with_lines)
+        for stage in (*levels[:3], *more, *levels[3:], self._blind):
             stage()
             if self.whole:
                 return _simplest(self.whole)
         if self.partial:
-            least = min(one.left for one in self.partial)
-            return _simplest([one for one in self.partial if one.left == least])
+            best = min(self.partial, key=lambda one: (one.left, one.candidate.cost))
+            return _simplest([one for one in self.partial if one.wrong == best.wrong])
         return []
+
+    def on_the_way(self) -> Iterator[Mended]:
+        """Yield edits that make nothing right yet, but a line compute a value of a right run, as it did not before."""
+        for bench, events in self.known_benches if not self.blindly else ():
+            values = [value for value in events[0].value if value.any()]
+            if not values or all(self.known.known.has(value) for value in values):
+                continue
+            likely = []
+            for low, high in zip((0.0, *LEVELS), LEVELS[:2]):
+                likely = [one for sure, one in self._passing(bench, events, low, high, True) if not sure]
+                if likely:
+                    break
+            for candidate in sorted(likely, key=lambda one: (one.cost, len(ast.unparse(one.edited()[0]))))[:2]:
+                new = candidate.edited()
+                now = [self.case.wrong(k, self.edits | {bench.statement.number: new}) for k in range(len(self.wrong))]
+                if all(one is not None and one <= before for one, before in zip(now, self.wrong)):
+                    yield Mended(candidate, new, self.wrong)
 
     def possible(self) -> list[Statement]:
         """Return the statements that may be the wrong one, if only one is: some value of theirs makes everything right.
@@ -149,7 +172,7 @@ class Step:
 
     def _with_lines(self) -> None:
         """Try a line more at the end of every block."""
-        if self.known.forward:
+        if self.blindly:
             return
         blocks = {}
         for bench, events in self.known_benches:
@@ -157,7 +180,7 @@ class Step:
                 blocks[id(bench.statement.block)] = bench, events
         for bench, events in blocks.values():
             if len(events) <= OCCURRENCES and not self.over():
-                self._try_all((True, one) for one in missing_lines(bench, events, self.known))
+                self._try_all(missing_lines(bench, events, self.known))
 
     def _with_headers(self) -> None:
         """Try other headers of loops and conditions."""
@@ -200,11 +223,14 @@ class Step:
         shapes = [(a.shape, ids.shape) for n, e in zip(natural, events) for a, ids in zip(n, e.value_ids)]
         return natural if all(one == other for one, other in shapes) else None
 
-    def _passing(self, bench: Bench, events: list[Event], low: float, high: float) -> Iterator[tuple[bool, Candidate]]:
+    def _passing(
+        self, bench: Bench, events: list[Event], low: float, high: float, likely: bool = False
+    ) -> Iterator[tuple[bool, Candidate]]:
         """Yield the edits of a statement that may be right.
 
         The flag says whether their values would make something right and nothing wrong. Where a line sees its own error
-        again at a later step, that is not known; but at its first occurrence it computes a value of a right run.
+        again at a later step, that is not known; but at its first occurrence it computes a value of a right run. With
+        ``likely`` such edits of any line are yielded.
         """
         natural = self._natural(bench, events)
         before = flattened(natural)
@@ -214,7 +240,13 @@ class Step:
         for n, candidate in enumerate(bench.candidates(low, high)):
             if n % 50 == 0 and self.over():
                 return
+            if candidate.node is None and candidate.cost != RENAMED:
+                yield True, candidate  # of what is done with the value: few, and each is run
+                continue
             after = flattened(candidate.values)
+            if self.blindly and candidate.values and self._recognised(natural, candidate.values):
+                yield False, candidate
+                continue
             if after is None or after.shape != before.shape:
                 continue
             change = weights @ (after - before)
@@ -223,14 +255,14 @@ class Step:
             if self.known.judge(change):
                 yield True, candidate
                 continue
-            carried = self.known.forward or (len(events) > 1 and change.any())
-            if carried and self._recognised(natural, candidate.values or []):
+            carried = len(events) > 1 or likely
+            if carried and change.any() and self._recognised(natural, candidate.values or []):
                 yield False, candidate
 
     def _recognised(self, natural: list[list[Array]], edited: list[list[Array]]) -> bool:
         """Whether, where an edit first changes something, it computes values of a right run."""
         for before, after in zip(natural, edited):
-            changed = [b for a, b in zip(before, after) if not np.array_equal(a, b)]
+            changed = [b for a, b in zip(before, after) if a.shape != b.shape or not np.array_equal(a, b)]
             if changed:
                 return all(self.known.known.has(b) for b in changed)
         return False

@@ -121,16 +121,22 @@ def _ends(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
 
 
 def _indices(node: ast.Subscript) -> Iterator[tuple[float, ast.expr]]:
-    """Yield other indices: shifted by one, other ends of a slice, or none."""
+    """Yield other indices, with their cost: shifted by one, other ends of a slice, or none."""
+    yield from ((1.0, new) for new in indices(node))
+    yield 1.2, node.value
+
+
+def indices(node: ast.Subscript) -> Iterator[ast.Subscript]:
+    """Yield a subscript with other indices, in the context that it has."""
     index = node.slice
     parts = list(index.elts) if isinstance(index, ast.Tuple) else [index]
     for k, part in enumerate(parts):
         for new in _shifted(part):
             made: ast.expr = ast.Tuple([*parts[:k], new, *parts[k + 1 :]], ast.Load()) if len(parts) > 1 else new
-            yield 1.0, ast.Subscript(node.value, made, ast.Load())
+            yield ast.fix_missing_locations(ast.copy_location(ast.Subscript(node.value, made, node.ctx), node))
     if len(parts) == 2:
-        yield 1.2, ast.Subscript(node.value, ast.Tuple(parts[::-1], ast.Load()), ast.Load())
-    yield 1.2, node.value
+        swapped = ast.Subscript(node.value, ast.Tuple(parts[::-1], ast.Load()), node.ctx)
+        yield ast.fix_missing_locations(ast.copy_location(swapped, node))
 
 
 def _shifted(part: ast.expr) -> Iterator[ast.expr]:
@@ -147,6 +153,9 @@ def _shifted(part: ast.expr) -> Iterator[ast.expr]:
                 yield ast.Slice(**ends | {field: new})
         if part.lower is not None or part.upper is not None:
             yield ast.Slice(part.upper, part.lower, part.step)
+        if part.lower is not None and part.upper is None:
+            for new in _shifted(part.lower):
+                yield ast.Slice(new, ast.UnaryOp(ast.USub(), ast.Constant(1)), part.step)
     elif isinstance(part, ast.Constant) and isinstance(part.value, int):
         yield ast.Constant(part.value + 1)
         yield ast.Constant(part.value - 1) if part.value else ast.UnaryOp(ast.USub(), ast.Constant(1))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compare.checker.lines import grammar
-from compare.checker.lines.edits import Bench, Candidate, expression, form_code
+from compare.checker.lines.edits import Bench, Candidate, expression, form_code, unprobed
 from compare.checker.lines.record import Event
 from compare.checker.lines.sensitivity import EXACT, Sensitivity
 from manual.arrays import Array
@@ -24,6 +24,7 @@ def parts(bench: Bench) -> list[ast.expr]:
     found: list[ast.expr] = []
 
     def visit(node: Any) -> None:
+        node = unprobed(node)
         if isinstance(node, ast.Tuple | ast.List):
             for one in node.elts:
                 visit(one)
@@ -72,8 +73,8 @@ def missing_terms(
                     yield bool(sure[j]), Candidate(bench.statement, cost, nodes[place], f"n {letter} {form}", made)
 
 
-def missing_lines(bench: Bench, events: list[Event], known: Sensitivity) -> Iterator[Candidate]:
-    """Yield a statement with another before it, ``x += …``, that explains what is missing."""
+def missing_lines(bench: Bench, events: list[Event], known: Sensitivity) -> Iterator[tuple[bool, Candidate]]:
+    """Yield a statement with another before it, ``x += …`` or ``x = …``, that explains what is missing."""
     arrays = {name: ids for name, ids in events[0].ids.items() if all(name in event.ids for event in events)}
     wanted = {ids.shape for ids in arrays.values()}
     table: list[Term] = []
@@ -84,19 +85,28 @@ def missing_lines(bench: Bench, events: list[Event], known: Sensitivity) -> Iter
         terms = [(form, operands, values) for form, operands, values in table if values[0].shape == ids.shape]
         if not terms:
             continue
-        change = np.zeros((len(known.names), len(terms)))
+        change, now = np.zeros((len(known.names), len(terms))), np.zeros(len(known.names))
         for occurrence, event in enumerate(events):
             stacked = np.array([values[occurrence].ravel() for *_, values in terms]).T
-            change += known.weight(event.ids[name]).reshape(len(known.names), stacked.shape[0]) @ stacked
-        right = np.abs(change - known.missing[:, None]) <= EXACT * known.scales[:, None]
+            weights = known.weight(event.ids[name]).reshape(len(known.names), stacked.shape[0])
+            change += weights @ stacked
+            now += weights @ np.ravel(eval(name, dict(bench.scopes[occurrence])))
         wrong = known.missing != 0
-        for j in np.flatnonzero(right[~wrong].all(0) & right[wrong].any(0)):
-            form, operands, _ = terms[j]
-            target: Any = ast.parse(name, mode="eval").body
-            target.ctx = ast.Store()
-            line = ast.AugAssign(target, ast.Add(), expression(form, operands))
-            line = ast.fix_missing_locations(ast.copy_location(line, bench.statement.node))
-            yield Candidate(bench.statement, grammar.PRODUCTS.get(form, 2.0), None, "", {}, inserted=line)
+        for before, sign in ((0 * now, ast.Add()), (now, None)):
+            right = np.abs(change - (known.missing + before)[:, None]) <= EXACT * known.scales[:, None]
+            sure = np.asarray(right[~wrong].all(0) & right[wrong].any(0))
+            for j in range(len(terms)):
+                carried = not sign and len(events) > 1 and known.known.has(terms[j][2][0])
+                if not (sure[j] or carried):
+                    continue
+                form, operands, _ = terms[j]
+                target: Any = ast.parse(name, mode="eval").body
+                target.ctx = ast.Store()
+                value = expression(form, operands)
+                line: ast.stmt = ast.AugAssign(target, sign, value) if sign else ast.Assign([target], value)
+                line = ast.fix_missing_locations(ast.copy_location(line, bench.statement.node))
+                cost = grammar.PRODUCTS.get(form, 2.0)
+                yield bool(sure[j]), Candidate(bench.statement, cost, None, "", {}, inserted=line)
 
 
 def _alone(bench: Bench, form: str, shapes: set[tuple[int, ...]]) -> Iterator[Term]:
@@ -126,9 +136,10 @@ def _products(bench: Bench, shapes: set[tuple[int, ...]]) -> Iterator[Term]:
                 try:
                     for k in range(len(bench.scopes)):
                         value = eval(code, {"np": np, "f": one.values[k], "g": other.values[k]})
-                        if np.shape(value) not in shapes:
+                        shape = _grown(np.shape(value), shapes)
+                        if shape is None:
                             break
-                        values.append(np.asarray(value, float))
+                        values.append(np.broadcast_to(np.asarray(value, float), shape))
                 except Exception:
                     continue
                 if len(values) < len(bench.scopes):
@@ -139,3 +150,11 @@ def _products(bench: Bench, shapes: set[tuple[int, ...]]) -> Iterator[Term]:
                 seen.add(key)
                 operands = {"f": one.node, "g": other.node, "np": ast.Name(bench.np, ast.Load())}
                 yield form, operands, values
+
+
+def _grown(shape: tuple[int, ...], shapes: set[tuple[int, ...]]) -> tuple[int, ...] | None:
+    """Return the one of these shapes that a value of this shape has, or gets where it is added; None if none."""
+    if shape in shapes:
+        return shape
+    fitting = (s for s in shapes if len(s) == len(shape) and 1 in shape)
+    return next((s for s in fitting if all(a in (1, b) for a, b in zip(shape, s))), None)

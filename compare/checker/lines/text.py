@@ -3,6 +3,7 @@
 import ast
 import copy
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from compare.checker.lines.edits import Candidate, expression
@@ -18,7 +19,10 @@ def replacement(candidate: Candidate) -> tuple[str, str]:
     if candidate.node is None:
         return statement.text, edited(candidate)
     new = expression(candidate.form, candidate.operands)
-    return segment(statement, candidate.node), _written(statement, new, False)
+    for written in _spellings(statement, new):
+        if _same(written, ast.Expr(new)):
+            return segment(statement, candidate.node), written
+    return segment(statement, candidate.node), styled(statement, ast.unparse(new))
 
 
 def edited(candidate: Candidate) -> str:
@@ -34,11 +38,10 @@ def edited(candidate: Candidate) -> str:
         return _of_statement(statement, wanted)
     new = expression(candidate.form, candidate.operands)
     before, after = _around(statement, candidate.node)
-    for inner, outer in itertools.product((False, True), repeat=2):
-        written = _written(statement, new, inner)
-        text = f"{before}({written}){after}" if outer else before + written + after
-        if _same(text, wanted):
-            return text
+    for written in _spellings(statement, new):
+        for text in (before + written + after, f"{before}({written}){after}"):
+            if _same(text, wanted):
+                return text
     return styled(statement, ast.unparse(wanted))
 
 
@@ -78,23 +81,24 @@ def _around(statement: Statement, node: Any) -> tuple[str, str]:
     return b"\n".join(before).decode(), b"\n".join(rest).decode()
 
 
-def _written(statement: Statement, new: ast.expr, parentheses: bool) -> str:
-    """Return an expression as text, with the user's text of the parts that are theirs."""
-    parts: list[str] = []
+def _spellings(statement: Statement, new: ast.expr) -> Iterator[str]:
+    """Yield an expression as text: the user's own where nothing changes, in as few parentheses as can be."""
+    parts: list[tuple[str, bool]] = []
 
     class Theirs(ast.NodeTransformer):
         def visit(self, node: ast.AST) -> ast.AST:
-            if isinstance(node, ast.expr) and hasattr(node, "lineno") and hasattr(node, "theirs"):
-                text = segment(statement, node)
-                parts.append(f"({text})" if parentheses and not isinstance(node, ATOMS) else text)
+            if isinstance(node, ast.expr) and hasattr(node, "theirs"):
+                parts.append((segment(statement, node), isinstance(node, ATOMS)))
                 return ast.Name(f"part_{len(parts) - 1}_", ast.Load())
             return self.generic_visit(node)
 
-    made = copy.copy(new)
-    text = styled(statement, ast.unparse(ast.fix_missing_locations(Theirs().visit(copy.deepcopy(made)))))
-    for k, part in enumerate(parts):
-        text = text.replace(f"part_{k}_", part)
-    return text
+    text = styled(statement, ast.unparse(ast.fix_missing_locations(Theirs().visit(copy.deepcopy(new)))))
+    options = [(part,) if atom else (part, f"({part})") for part, atom in parts]
+    for chosen in itertools.islice(itertools.product(*options), 16):
+        made = text
+        for k, part in enumerate(chosen):
+            made = made.replace(f"part_{k}_", part)
+        yield made
 
 
 def _of_statement(statement: Statement, wanted: ast.stmt) -> str:

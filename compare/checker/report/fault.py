@@ -1,7 +1,9 @@
 """One finding of a check: a quantity that is wrong although everything it is computed from is right."""
 
 import linecache
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,8 @@ class Fault:
     wrong; they are empty if there is no such axis. ``worst`` is the worst element, indexed with the step first.
     ``problem`` says why it could not be compared. ``file``, ``line`` and ``code`` locate the probe that recorded it.
     ``number`` and ``formula`` are those of its equation in ``manual/DERIVATION.md``, if it belongs to a cell.
-    Where no probe names a quantity, ``code`` is the wrong statement. ``repair`` is the right one, "" if none is known;
-    it replaces what is from ``span[:2]`` to ``span[2:]``, lines and columns. If other lines could be changed just as
-    well, ``one_of`` holds all of them.
+    Where no probe names a quantity, ``code`` is the wrong statement; if another could be changed just as well,
+    ``alternatives`` hold that. ``lines`` finds the wrong lines and the right ones.
     """
 
     name: str
@@ -34,18 +35,16 @@ class Fault:
     worst: Difference
     where: str
     problem: str
-    hint: str
     number: str
     formula: str
     file: str
     line: int
     code: str
-    repair: str = ""
-    one_of: tuple[int, ...] = ()
-    span: tuple[int, ...] = ()
+    alternatives: tuple["Fault", ...] = ()
+    lines: Callable[[], list[WrongLine]] = field(default=list, repr=False, compare=False)
 
     @classmethod
-    def of(cls, one: Compared, notation: Notation, hint: str) -> "Fault":
+    def of(cls, one: Compared, notation: Notation) -> "Fault":
         """Make a fault of a compared quantity."""
         found = notation.equation(one.name)
         place = one.places[one.worst] if one.places else None
@@ -65,7 +64,6 @@ class Fault:
             one.difference(),
             one.where(),
             problem,
-            hint,
             found.number,
             found.formula,
             place.file if place else "",
@@ -73,15 +71,31 @@ class Fault:
             code,
         )
 
-    def repaired(self, lines: list[WrongLine]) -> "Fault":
-        """Return the fault with the repair of its line, if there is one."""
-        for change in (change for wrong in lines for change in wrong.changes):
-            if change.file == self.file and change.span[0] <= self.line <= change.span[2] and change.repair:
-                return replace(self, hint=change.words, repair=change.repair, span=change.span)
-        return self
+    @cached_property
+    def change(self) -> Change | None:
+        """What the wrong statement is to become, looked for when it is asked for first; None if it is not known."""
+        changes = [change for wrong in self.lines() for change in wrong.changes if change.repair]
+        here = (one for one in changes if one.file == self.file and one.span[0] <= self.line <= one.span[2])
+        return next(here, None)
 
-    def at(self, change: Change, wrong: WrongLine) -> "Fault":
-        """Return this, the worst of what is wrong, as a fault of a line."""
+    @property
+    def repair(self) -> str:
+        """The right statement; "" if it is not known."""
+        return self.change.repair if self.change else ""
+
+    @property
+    def hint(self) -> str:
+        """What is wrong with the statement in a few words; "" if that is not known."""
+        return self.change.words if self.change else ""
+
+    @property
+    def span(self) -> tuple[int, ...]:
+        """First line and column, last line and the column after it, of what the repair replaces."""
+        return self.change.span if self.change else ()
+
+    def at(self, *changes: Change) -> "Fault":
+        """Return this, the worst of what is wrong, as a fault of the first of these lines; the others do as well."""
+        change = changes[0]
         return replace(
             self,
             name=change.name or self.name,
@@ -90,21 +104,19 @@ class Fault:
             steps=(),
             rows=(),
             problem="",
-            hint=change.words,
             file=change.file,
             line=change.line,
             code=change.code,
-            repair=change.repair,
-            one_of=wrong.lines if len(wrong.lines) > 1 else (),
-            span=change.span,
+            lines=lambda: [WrongLine((change,))],
+            alternatives=tuple(self.at(other) for other in changes[1:]),
         )
 
     @property
     def title(self) -> str:
         """Number and name. The gradient of a parameter is named without its gate: the equation is the same for all."""
-        if self.span and not self.recorded:
-            lines = ", ".join(map(str, self.one_of))
-            return f"one of lines {lines}" if lines else f"line {self.line}"
+        if not self.recorded and self.file:
+            lines = ", ".join(str(one.line) for one in (self, *self.alternatives))
+            return f"one of lines {lines}" if self.alternatives else f"line {self.line}"
         name = self.name.removesuffix(f"_{self.gate}") if self.gate and not self.recorded else self.label
         return f"({self.number}) {name}" if self.number else name
 
@@ -129,8 +141,8 @@ class Fault:
             "line": self.line,
             "code": self.code,
             "repair": self.repair,
-            "one_of": self.one_of,
             "span": self.span,
+            "alternatives": [one.as_json() for one in self.alternatives],
         }
 
 

@@ -1,7 +1,7 @@
 """What a check found: everything compared, what is wrong and where, and the kinds of verdict that follow."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from compare.agreement import Difference
@@ -89,18 +89,23 @@ class Findings:
     @cached_property
     def faults(self) -> list[Fault]:
         """What is wrong: quantities that probes name, with the repair of their line; otherwise the wrong lines."""
-        if any(fault.file for fault in self.located):
-            return [fault.repaired(self.wrong_lines) for fault in self.located]
-        if not self.wrong_lines:
+        if self.named:
+            return [replace(fault, lines=lambda: self.wrong_lines) for fault in self.located]
+        if not self.placed:
             return self.located
         differing = [one for one in self.as_run if not one.agrees]
-        worst = Fault.of(max(differing, key=lambda one: float(one.errors.max())), self.notation, "")
-        return [worst.at(change, wrong) for wrong in self.wrong_lines for change in wrong.changes]
+        worst = Fault.of(max(differing, key=lambda one: float(one.errors.max())), self.notation)
+        return [worst.at(*wrong.changes) for wrong in self.wrong_lines]
 
     @property
     def placed(self) -> bool:
-        """Whether the wrong lines are known, and no probe names what is wrong."""
-        return not any(fault.file for fault in self.located) and bool(self.wrong_lines)
+        """Whether the lines that are right are known, and no probe names what is wrong."""
+        return not self.named and any(change.repair for wrong in self.wrong_lines for change in wrong.changes)
+
+    @property
+    def named(self) -> bool:
+        """Whether a probe names what is wrong."""
+        return any(fault.file for fault in self.located)
 
     @property
     def agrees(self) -> bool:

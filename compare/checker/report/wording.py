@@ -191,20 +191,14 @@ def _of_faults(faults: list[Fault]) -> list[Text]:
 
 
 def _of_lines(faults: list[Fault]) -> list[Text]:
-    """Return a paragraph for each wrong line; lines of which one is wrong share it."""
-    together: dict[tuple[int, ...], list[Fault]] = {}
-    for fault in faults:
-        together.setdefault(fault.one_of or (fault.line,), []).append(fault)
+    """Return a paragraph for each wrong line; with the other lines that could be changed just as well."""
     paragraphs = []
-    for same in together.values():
-        if not same[0].repair:
-            places = [f"{fault.file}:{fault.line}: {fault.code}" for fault in same]
-            paragraphs.append(_paragraph(same[0].title, *places, "no small change of it makes everything right"))
-            continue
+    for first in faults:
+        same = [first, *first.alternatives]
         lines = [line for fault in same for line in (f"{fault.file}:{fault.line}: {fault.hint}", *_diff(fault))]
         each = "any one of these changes" if len(same) > 1 else "this change"
-        rest = " and those of the other lines" if len(together) > 1 else ""
-        paragraphs.append(_paragraph(same[0].title, *lines, f"with {each}{rest} everything agrees"))
+        rest = " and those of the other lines" if len(faults) > 1 else ""
+        paragraphs.append(_paragraph(first.title, *lines, f"with {each}{rest} everything agrees"))
     return paragraphs
 
 
@@ -246,6 +240,9 @@ def _notes(report: Findings) -> list[str]:
         )
     if written := [name for name in report.written if name not in report.writes]:
         notes.append(f"Written to, after it was used: {', '.join(written)}")
+    if not report.agrees and not report.named and not report.placed:
+        places = [f"{one.file}:{one.line}: {one.code}" for wrong in report.wrong_lines for one in wrong.changes]
+        notes += [f"If a single line is wrong, it is {' or '.join(places)}"] if places else []
     for name, times in report.less_accurate.items():
         notes.append(f"{name} is right, but less accurate than autograd: its error is {times:.2g} times what passes")
     for name, count in report.aside.items():

@@ -221,7 +221,6 @@ def _system(system: System, seeds: range, curves: dict[str, LearningCurve]) -> d
                 "equation": system.form.equation(fault.name).number,
                 "gate": fault.gate,
                 "steps": fault.steps,
-                "hint": fault.hint,
             }
             for fault in faults
         ],

@@ -254,13 +254,11 @@ def cosine(value: float) -> str:
 
 
 def _findings(name: str, system: dict[str, Any], console: Console) -> None:
-    """Print what the localiser says of a system; gates that share an equation and a hint are one line."""
-    lines: dict[tuple[str, str, str], list[str]] = {}
+    """Print what the localiser says of a system; gates that share an equation are one line."""
+    lines: dict[tuple[str, str], list[str]] = {}
     for fault in system["faults"]:
         where, gate = fault["name"], "" if fault["steps"] else fault["gate"]
-        lines.setdefault((fault["equation"], where.removesuffix(f"_{gate}"), fault["hint"]), []).append(gate)
+        lines.setdefault((fault["equation"], where.removesuffix(f"_{gate}")), []).append(gate)
     console.print(Text(f"{name}: {len(lines) or 'nothing'} found", style="bold"))
-    for (number, where, hint), gates in lines.items():
-        console.print(
-            f"    ({number}) {' '.join([where, *filter(None, gates)])}: {hint}", highlight=False, soft_wrap=True
-        )
+    for (number, where), gates in lines.items():
+        console.print(f"    ({number}) {' '.join([where, *filter(None, gates)])}", highlight=False, soft_wrap=True)

@@ -97,26 +97,25 @@ def test_both_agree_in_one_stacked_matrix_without_probes(tmp_path):
 
 
 FAULTS = {
-    "z_o": (PEEPHOLES, ('p["weight_ch_o"] * c)', 'p["weight_ch_o"] * c_prev)'), "c_prev instead of c"),
-    "d_c": (PEEPHOLES, (' + d_o * o * (1 - o) * p["weight_ch_o"]', ""), "the peephole's term is missing"),
-    "d_c_prev": (PEEPHOLES, (' + d_z["f"] * p["weight_ch_f"]', ""), "d_z_f ∘ p_f is missing"),
-    "weight_ch_o": (PEEPHOLES, ('(d_z["o"] * c)', '(d_z["o"] * c_prev)'), ""),
-    "d_i": (COUPLED, ("d_c * (g - c_prev)", "d_c * g"), ""),
-    "f": (COUPLED, ("1 - i)", "i)"), "i instead of 1 - i"),
+    "z_o": (PEEPHOLES, ('p["weight_ch_o"] * c)', 'p["weight_ch_o"] * c_prev)')),
+    "d_c": (PEEPHOLES, (' + d_o * o * (1 - o) * p["weight_ch_o"]', "")),
+    "d_c_prev": (PEEPHOLES, (' + d_z["f"] * p["weight_ch_f"]', "")),
+    "weight_ch_o": (PEEPHOLES, ('(d_z["o"] * c)', '(d_z["o"] * c_prev)')),
+    "d_i": (COUPLED, ("d_c * (g - c_prev)", "d_c * g")),
+    "f": (COUPLED, ("1 - i)", "i)")),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_named(name, tmp_path):
-    variant, fault, hint = FAULTS[name]
+    variant, fault = FAULTS[name]
     if variant is COUPLED and name == "f":
         variant = [(old, new.replace("1 - i)", "i)")) for old, new in variant]
         report = checked(tmp_path, *variant, every=IGO)
     else:
         report = checked(tmp_path, *variant, fault, every=IGO if variant is COUPLED else ())
     assert {found.name for found in report.faults} == {name}
-    assert any(hint in found.hint for found in report.faults)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_the_arrow_to_a_wrong_gradient_is_broken(three, open_page):
 
 
 @pytest.mark.slow
-def test_an_address_opens_a_fault_with_its_equation_line_and_hint(three, open_page):
+def test_an_address_opens_a_fault_with_its_equation_and_line(three, open_page):
     page = open_page(three, "#L11")
     row = page.locator(".row.selected")
     assert row.get_attribute("id") == "L11"
@@ -85,7 +85,6 @@ def test_an_address_opens_a_fault_with_its_equation_line_and_hint(three, open_pa
         "my_lstm.py:58",
         "d_c ∘ c_prev ∘ f (1 - f)",
         "expected 0.0818274 at step 3, row 2, unit 1",
-        "σ' is left out",
     ):
         assert words in text, words
     assert row.locator(".faulty code").all_inner_texts() == ['"f": probe("d_z_f", t, d_f),']

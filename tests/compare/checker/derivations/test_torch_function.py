@@ -27,10 +27,7 @@ def product(gradients):
 def test_a_gradient_of_a_wrong_shape_is_a_finding_and_all_else_is_still_checked():
     function = product(lambda x, w, d_y: (2 * d_y @ w.T, d_y.T @ x))
     report = check_function(function, lambda x, w: x @ w, X, W)
-    assert [(fault.name, fault.hint) for fault in report.faults] == [
-        ("d_x", "2 times the expected value"),
-        ("d_w", "transposed"),
-    ]
+    assert [fault.name for fault in report.faults] == ["d_x", "d_w"]
 
 
 def test_a_gradient_that_torch_sums_to_the_right_shape_is_right():
@@ -72,7 +69,7 @@ class SeparateContext(torch.autograd.Function):
 @pytest.mark.parametrize("more", [(), (2.0,)])
 def test_arguments_are_named_as_in_the_forward_pass_where_some_have_defaults(function, more):
     report = check_function(function, lambda x, factor=2.0: factor * x, X, *more)
-    assert [(fault.name, fault.hint) for fault in report.faults] == [("d_x", "3 times the expected value")]
+    assert [fault.name for fault in report.faults] == ["d_x"]
 
 
 class DoubledInPlace(torch.autograd.Function):

@@ -1,1 +1,0 @@
-"""Name the mistake behind a wrong value in a recurrent cell."""
