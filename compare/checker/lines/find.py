@@ -4,6 +4,7 @@ import ast
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from compare.checker.lines.case import Case
@@ -40,8 +41,9 @@ def wrong_lines(
         started = time.process_time()
         case.wrong(0)
         case.longest = max(0.5, 5 * (time.process_time() - started))
-        search = Search(case, seconds)
-        found = search.repairs()
+        search, found = Search(case, seconds), []
+        with suppress(Exception):  # code that a search cannot deal with is still judged
+            found = search.repairs()
         if found:
             edits = {one[0].candidate.statement.number: one[0].new for one in found}
             with case.program.running(edits):

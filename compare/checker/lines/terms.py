@@ -75,14 +75,15 @@ def missing_terms(
 
 def missing_lines(bench: Bench, events: list[Event], known: Sensitivity) -> Iterator[tuple[bool, Candidate]]:
     """Yield a statement with another before it, ``x += …`` or ``x = …``, that explains what is missing."""
-    arrays = {name: ids for name, ids in events[0].ids.items() if all(name in event.ids for event in events)}
+    first = events[0].ids
+    arrays = {n: ids for n, ids in first.items() if all(np.shape(e.ids.get(n, 0)) == ids.shape for e in events)}
     wanted = {ids.shape for ids in arrays.values()}
     table: list[Term] = []
     for form in ("f", "f.sum(0)", "f.sum((0, 1))"):
         table += list(_alone(bench, form, wanted))
     table += list(_products(bench, wanted))
     for name, ids in arrays.items():
-        terms = [(form, operands, values) for form, operands, values in table if values[0].shape == ids.shape]
+        terms = [term for term in table if all(value.shape == ids.shape for value in term[2])]
         if not terms:
             continue
         change, now = np.zeros((len(known.names), len(terms))), np.zeros(len(known.names))
