@@ -16,7 +16,7 @@ from compare.checker.lines.words import words
 from compare.checker.lines.wrong_line import Change, WrongLine
 
 #: How long the search for a repair may take, in seconds of processor time.
-SECONDS = 6.0
+SECONDS = 10.0
 
 #: The most lines that are named where no repair is known.
 POSSIBLE = 2

@@ -22,14 +22,15 @@ for name, cell in {"LSTM": lstm, "GRU": gru, "RNN": rnn}.items():
 """
 
 
-def test_code_older_than_a_source_file_is_removed(tmp_path):
-    cache = tmp_path / "__pycache__"
-    cache.mkdir()
-    ages = {"loops.py": 2000, "lstm.py": 1000, "__pycache__/a.nbi": 1500, "__pycache__/b.nbi": 2500}
+def test_code_older_than_a_source_file_of_the_package_is_removed(tmp_path):
+    folder = tmp_path / "package" / "compiled"
+    cache = folder / "__pycache__"
+    cache.mkdir(parents=True)
+    ages = {"../fast.py": 2000, "lstm.py": 1000, "__pycache__/a.nbi": 1500, "__pycache__/b.nbi": 2500}
     for name, seconds in ages.items():
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (seconds, seconds))
-    remove_outdated_cache(tmp_path)
+        (folder / name).touch()
+        os.utime(folder / name, (seconds, seconds))
+    remove_outdated_cache(folder)
     assert [file.name for file in cache.iterdir()] == ["b.nbi"]
 
 
