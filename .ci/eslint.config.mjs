@@ -2,7 +2,11 @@ import css from "@eslint/css";
 import js from "@eslint/js";
 import globals from "globals";
 
-const shared = { DATA: "readonly", element: "readonly", digits: "readonly" };
+const readonly = (...names) => Object.fromEntries(names.map((name) => [name, "readonly"]));
+const shared = readonly("DATA", "element", "digits");
+const network = readonly(
+  ...["SWITCHES", "newNetwork", "trace", "backward", "descend", "cosine", "sumsRight", "carryingUnit"],
+);
 
 export default [
   {
@@ -12,6 +16,7 @@ export default [
     rules: { ...js.configs.recommended.rules, "prefer-const": "error", eqeqeq: "error", "no-var": "error" },
   },
   { files: ["**/*.js"], ignores: ["**/base.js"], languageOptions: { globals: shared } },
+  { files: ["**/answer.js"], languageOptions: { globals: network } },
   {
     ...css.configs.recommended,
     files: ["**/*.css"],

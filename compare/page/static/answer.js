@@ -7,11 +7,16 @@ const RATE = 0.1;
 const LAST = 10000; // problems on the axis
 const [WIDTH, HEIGHT] = [1000, 320];
 
-const find = (id) => document.getElementById(id);
-const chosen = () => Object.fromEntries(SWITCHES.map((name) => [name, find(name).checked]));
+const byId = (id) => document.getElementById(id);
+const chosen = () => Object.fromEntries(SWITCHES.map((name) => [name, byId(name).checked]));
 const bitsOf = (number) => Array.from({ length: BITS }, (_, t) => (number >> t) & 1);
 
-let network, problems, curve, nextCount, running = false, sample;
+let network,
+  problems,
+  curve,
+  nextCount,
+  running = false,
+  sample;
 
 /** A problem as the author draws it: a from 1 to 128, b from 1 to 127. */
 function problem(random) {
@@ -21,10 +26,10 @@ function problem(random) {
 
 /** Start over with the seed and the units that are chosen. */
 function restart() {
-  network = newNetwork(Number(find("units").value), Number(find("seed").value));
+  network = newNetwork(Number(byId("units").value), Number(byId("seed").value));
   sample = Array.from({ length: 60 }, () => problem(network.random));
   [problems, curve, nextCount] = [0, [], 0];
-  find("curve").replaceChildren();
+  byId("curve").replaceChildren();
   count();
 }
 
@@ -37,15 +42,15 @@ function learn() {
 
 /** Count the sums that are right, measure the gradient, and draw both. */
 function count() {
-  const right = sumsRight(network, find("round").checked);
+  const right = sumsRight(network, byId("round").checked);
   curve.push([problems, right / 4 ** (BITS - 1)]);
   nextCount = problems + Math.max(50, Math.floor(problems / 8));
-  find("problems").textContent = problems.toLocaleString("en");
-  find("right").textContent = `${((100 * right) / 4 ** (BITS - 1)).toFixed(2)} %`;
+  byId("problems").textContent = problems.toLocaleString("en");
+  byId("right").textContent = `${((100 * right) / 4 ** (BITS - 1)).toFixed(2)} %`;
   const [published, real] = [chosen(), {}].map((mistakes) => total(mistakes));
-  find("cosine").textContent = cosine(published, real).toFixed(3);
+  byId("cosine").textContent = cosine(published, real).toFixed(3);
   const points = curve.map(([n, share]) => `${(WIDTH * n) / Math.max(LAST, problems)},${HEIGHT * (1 - share)}`);
-  find("curve").replaceChildren(element("polyline", { points: points.join(" ") }));
+  byId("curve").replaceChildren(element("polyline", { points: points.join(" ") }));
   showCarry();
 }
 
@@ -67,13 +72,18 @@ function showCarry() {
   let carry = 0;
   const columns = steps.map(({ h, logit }, t) => {
     carry = (a[t] + b[t] + carry) >> 1;
-    return [a[t], b[t], logit > 0 || (find("round").checked && logit === 0) ? 1 : 0, carry, h[unit].toFixed(2)];
+    return [a[t], b[t], logit > 0 || (byId("round").checked && logit === 0) ? 1 : 0, carry, h[unit].toFixed(2)];
   });
   const rows = ["a", "b", "answer", "carry", `h of unit ${unit}`].map((name, row) =>
-    element("tr", {}, element("th", { scope: "row" }, name), ...columns.map((column) => element("td", {}, String(column[row]))).reverse()),
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, name),
+      ...columns.map((column) => element("td", {}, String(column[row]))).reverse(),
+    ),
   );
-  find("carry").replaceChildren(...rows);
-  find("unit").textContent = `Unit ${unit} goes most with the carry: correlation ${correlation.toFixed(3)}.`;
+  byId("carry").replaceChildren(...rows);
+  byId("unit").textContent = `Unit ${unit} goes most with the carry: correlation ${correlation.toFixed(3)}.`;
 }
 
 /** Train for a few milliseconds, count when it is time to, and go on with the next frame. */
@@ -88,18 +98,21 @@ function frame() {
 /** Train, or stop. */
 function toggle() {
   running = !running;
-  find("run").textContent = running ? "Stop" : "Train";
+  byId("run").textContent = running ? "Stop" : "Train";
   if (running) requestAnimationFrame(frame);
   else count();
 }
 
-find("run").addEventListener("click", toggle);
-find("restart").addEventListener("click", restart);
-for (const id of ["units", "seed"]) find(id).addEventListener("change", restart);
-for (const id of [...SWITCHES, "round"]) find(id).addEventListener("change", count);
-for (const [id, on] of [["all", true], ["none", false]]) {
-  find(id).addEventListener("click", () => {
-    for (const name of [...SWITCHES, "round"]) find(name).checked = on;
+byId("run").addEventListener("click", toggle);
+byId("restart").addEventListener("click", restart);
+for (const id of ["units", "seed"]) byId(id).addEventListener("change", restart);
+for (const id of [...SWITCHES, "round"]) byId(id).addEventListener("change", count);
+for (const [id, on] of [
+  ["all", true],
+  ["none", false],
+]) {
+  byId(id).addEventListener("click", () => {
+    for (const name of [...SWITCHES, "round"]) byId(name).checked = on;
     count();
   });
 }

@@ -89,7 +89,10 @@ function backward(network, steps, a, b, y, mistakes = {}) {
     [carriedH, carriedC] = [nextH, nextC];
   }
   if (mistakes.slopeOfWeights) {
-    for (const [name, columns] of [["ih", 2], ["hh", H]]) {
+    for (const [name, columns] of [
+      ["ih", 2],
+      ["hh", H],
+    ]) {
       const weights = name === "ih" ? ih : hh;
       for (let k = 0; k < weights.length; k++) {
         const isG = k >= 2 * H * columns && k < 3 * H * columns;
@@ -129,7 +132,14 @@ function sumsRight(network, round) {
   const count = (t, h, c, carry) => {
     if (t === 8) return 1;
     let right = 0;
-    for (const [a, b] of t < 7 ? [[0, 0], [0, 1], [1, 0], [1, 1]] : [[0, 0]]) {
+    for (const [a, b] of t < 7
+      ? [
+          [0, 0],
+          [0, 1],
+          [1, 0],
+          [1, 1],
+        ]
+      : [[0, 0]]) {
       const done = step(network, a, b, h, c);
       const column = a + b + carry;
       const answer = done.logit > 0 || (round && done.logit === 0) ? 1 : 0;
