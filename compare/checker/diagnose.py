@@ -73,9 +73,11 @@ def diagnose(subject: Subject) -> Report:
     """
     _check_standard(subject)
     report = _judged(subject)
-    if isinstance(subject.derivation, Pair):
-        pair, trials = subject.derivation, subject.trials
-        report.search = lambda: wrong_lines(pair, trials("float64"), lambda: _judged(subject).agrees)
+    derivation, trials = subject.derivation, subject.trials
+    if isinstance(derivation, TorchFunction):
+        derivation = derivation.in_precision("float64")
+    if isinstance(derivation, Pair | TorchFunction):
+        report.search = lambda: wrong_lines(derivation, trials("float64"), lambda: _judged(subject).agrees)
     return report
 
 

@@ -127,6 +127,13 @@ class TorchFunction:
         function = function.apply if isinstance(function, type) else function  # type: ignore[attr-defined]
         return function(*self.arguments(problem).values())
 
+    def applied(self, problem: Problem) -> tuple[dict[str, torch.Tensor], Any]:
+        """Run the forward pass on fresh leaves; return these and what it returned."""
+        leaves = self._leaves(problem)
+        given = self._given({name: leaves.get(name, value) for name, value in problem.inputs.items()})
+        function: Any = self.function
+        return leaves, (function.apply if isinstance(function, type) else function)(*given.values())  # type: ignore[attr-defined]
+
     def arguments(self, problem: Problem) -> dict[str, Any]:
         """Return fresh arguments of the function."""
         leaves = self._leaves(problem)

@@ -9,7 +9,7 @@ import numpy as np
 
 from compare.checker.lines.edits import Bench, Leaf, code_of, writes
 from compare.checker.lines.program import Program, Statement
-from compare.checker.lines.record import Event
+from compare.checker.lines.record import Event, is_tensor
 from manual.arrays import Array
 
 #: The most expressions that are tried as operands, and the longest of those that are more than a name.
@@ -44,8 +44,9 @@ class Benches:
                 continue
             if not all(_is_operand(v) for v in values):
                 continue
-            key = tuple(np.asarray(v).tobytes() for v in values), np.shape(values[0])
-            if key not in keys or isinstance(node, ast.Name | ast.Attribute) or not np.any(values[0]):
+            arrays = [np.asarray(value) for value in values]
+            key = tuple(array.tobytes() for array in arrays), arrays[0].shape
+            if key not in keys or isinstance(node, ast.Name | ast.Attribute) or not arrays[0].any():
                 found.append(Leaf(text, node, values))
             keys.add(key)
         return Bench(statement, scopes, found)
@@ -84,6 +85,8 @@ def flattened(values: list[list[Array]] | None) -> Array | None:
 
 
 def _is_operand(value: Any) -> bool:
+    if is_tensor(value):
+        return bool(value.is_floating_point() and value.numel())
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "fb" and value.size > 0
     return isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)

@@ -17,6 +17,7 @@ from compare.checker.lines import traced
 from compare.checker.lines.program import Edits, Program
 from compare.checker.lines.record import NAME, Event, Recorder, rewrite
 from compare.checker.lines.tape import Tape
+from compare.checker.reference import Autograd
 from manual.arrays import Array
 
 #: The longest that one run may take, in seconds, beyond five times that of the code as it is.
@@ -38,7 +39,7 @@ class Run:
     ``first`` the tape's operation at which the backward pass began, ``incoming`` the ids of the incoming gradients.
     """
 
-    tape: Tape
+    tape: Any
     events: list[Event]
     tensors: dict[str, Array]
     returned: dict[str, Array]
@@ -57,8 +58,10 @@ class Case:
     """
 
     def __init__(self, pair: Any, trials: list[Any]):
-        self.pair, self.trials = pair, trials
-        self.program = Program(pair.forward, pair.backward)
+        self._start(pair, trials, Program(pair.forward, pair.backward))
+
+    def _start(self, pair: Any, trials: list[Any], program: Program) -> None:
+        self.pair, self.trials, self.program = pair, trials, program
         self._right: dict[int, dict[str, Array]] = {}
         self.longest = 10.0
 
@@ -68,9 +71,14 @@ class Case:
             self._right[k] = self.trials[k].reference().answer.tensors()
         return self._right[k]
 
+    def right_at(self, k: int, problem: Any) -> dict[str, Array] | None:
+        """Return what is right on a trial with other incoming gradients; None if its reference cannot be asked."""
+        own = getattr(self.trials[k].reference, "__self__", None)
+        return Autograd(own.function, problem).run().answer.tensors() if isinstance(own, Autograd) else None
+
     def tensors(self, problem: Any) -> dict[str, Array]:
         """Run the program as it is and return its outputs and gradients."""
-        with _limited(self.longest):
+        with limited(self.longest):
             return self.pair.solve(problem, None).tensors()
 
     def wrong(self, k: int, edits: Edits | None = None) -> frozenset[str] | None:
@@ -91,7 +99,7 @@ class Case:
     def trace(self, problem: Any, edits: Edits, isolate: bool = True) -> Run:
         """Run the program with every operation traced."""
         tape = Tape()
-        recorder = Recorder(tape.ids, isolate)
+        recorder = Recorder(tape.ids, traced.alone if isolate else None)
         known: dict[int, Any] = {}
         kept: list[Any] = []
         run = Run(tape, recorder.events, {}, {}, 0, [], [], {})
@@ -133,7 +141,7 @@ class Case:
         with (
             self.program.running(edits, rewrite),
             self._hooked(recorder),
-            _limited(30 * self.longest),
+            limited(30 * self.longest),
             traced.writing(tape),
         ):
             run.tensors = watched.solve(problem, None).tensors()
@@ -192,7 +200,7 @@ def _with_ids(returned: Any, tape: Tape) -> Any:
 
 
 @contextmanager
-def _limited(seconds: float) -> Iterator[None]:
+def limited(seconds: float) -> Iterator[None]:
     """A context that ends after some time with ``TooLong``, in the main thread; nothing is printed in it."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -12,7 +12,7 @@ import numpy as np
 
 from compare.checker.lines import grammar
 from compare.checker.lines.program import Statement
-from compare.checker.lines.record import KEEPING, leaves, value_of
+from compare.checker.lines.record import KEEPING, is_tensor, leaves, numbers, value_of
 from compare.checker.lines.structures import indices, replaced, structures
 from manual.arrays import Array
 
@@ -110,7 +110,8 @@ class Bench:
     def __init__(self, statement: Statement, scopes: list[dict[str, Any]], found: list[Leaf]):
         self.statement, self.scopes, self.leaves = statement, scopes, found
         self.root = value_of(statement.node)
-        self.np = next((name for name, value in scopes[0].items() if value is np), "") if scopes else ""
+        self.module = _module_of(scopes[0]) if scopes else np
+        self.np = next((name for name, value in scopes[0].items() if value is self.module), "") if scopes else ""
         self._contexts: dict[int, CodeType] = {}
 
     def is_real(self, node: ast.expr) -> bool:
@@ -150,7 +151,7 @@ class Bench:
 
     def _of_root(self, values: Values) -> list[list[Array]] | None:
         try:
-            return [[np.asarray(one, dtype=float) for one in leaves(value)] for value in values]
+            return [[numbers(one) for one in leaves(value)] for value in values]
         except Exception:
             return None
 
@@ -206,7 +207,7 @@ class Bench:
                 operands = {"n": node} | ({"f": leaf.node} if leaf else {})
                 try:
                     made = [
-                        eval(code, {"np": np, "n": value, "f": leaf.values[k] if leaf else None})
+                        eval(code, {"np": self.module, "n": value, "f": leaf.values[k] if leaf else None})
                         for k, value in enumerate(values)
                     ]
                 except Exception:
@@ -299,7 +300,15 @@ def _fits(other: Any, value: Any, instead: bool) -> bool:
     return all(m in (1, n) for m, n in zip(a[::-1], b[::-1]))
 
 
+def _module_of(scope: dict[str, Any]) -> Any:
+    """Return the module whose arrays a function computes with: NumPy, or torch."""
+    tensors = any(is_tensor(value) for value in scope.values())
+    return next((v for v in scope.values() if getattr(v, "__name__", "") == "torch"), np) if tensors else np
+
+
 def _is_number(value: Any) -> bool:
+    if is_tensor(value):
+        return bool(value.is_floating_point()) or str(value.dtype) == "torch.bool"
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "fb"
     return isinstance(value, float | np.floating)

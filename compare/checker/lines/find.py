@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.lines.case import Case
 from compare.checker.lines.program import COMPOUND, Statement
 from compare.checker.lines.search import Search
 from compare.checker.lines.step import Mended
 from compare.checker.lines.text import edited
+from compare.checker.lines.torch_case import TorchCase
 from compare.checker.lines.words import words
 from compare.checker.lines.wrong_line import Change, WrongLine
 
@@ -25,17 +27,17 @@ POSSIBLE = 2
 def wrong_lines(
     pair: Any, trials: list[Any], agrees: Callable[[], bool] = lambda: True, seconds: float = SECONDS
 ) -> list[WrongLine]:
-    """Find the wrong lines of a derivation in NumPy, and the lines that are right.
+    """Find the wrong lines of a derivation, and the lines that are right.
 
     Args:
-        pair: the derivation, a ``Pair``.
+        pair: the derivation, a ``Pair``, or a ``TorchFunction`` in double precision.
         trials: problems of several sizes and values with their references.
         agrees: whether the whole check agrees, called with the repairs made.
         seconds: how long the search may take.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        case = Case(pair, trials)
+        case = TorchCase(pair, trials) if isinstance(pair, TorchFunction) else Case(pair, trials)
         if not case.program.statements:
             return []
         started = time.process_time()
@@ -49,11 +51,22 @@ def wrong_lines(
             with case.program.running(edits):
                 confirmed = agrees()
             if confirmed:
-                return [WrongLine(tuple(_changes(one))) for one in found]
+                return [WrongLine(tuple(_changes(_holding(case, found, one)))) for one in found]
         possible = {statement.number: statement for statement in search.possible}
         if 1 <= len(possible) <= POSSIBLE:
             return [WrongLine(tuple(_change(statement, "", "") for statement in possible.values()))]
         return []
+
+
+def _holding(case: Case, found: list[list[Mended]], group: list[Mended]) -> list[Mended]:
+    """Return the first edit for a fault, and those that together with the others' first make everything right, too."""
+    others = {one[0].candidate.statement.number: one[0].new for one in found if one is not group}
+    trials = range(len(case.trials)) if others else ()
+    return group[:1] + [
+        one
+        for one in group[1:]
+        if all(case.wrong(k, others | {one.candidate.statement.number: one.new}) == frozenset() for k in trials)
+    ]
 
 
 def _changes(found: list[Mended]) -> list[Change]:

@@ -22,8 +22,11 @@ from typing import Any
 SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
 COMPOUND = (ast.For, ast.While, ast.If)
 
-#: Where libraries lie, whose source is not the user's.
-LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+#: Where the standard library and this checker lie.
+OURS = (*{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")}, str(Path(__file__).parents[2]))
+
+#: How the folders of other libraries are named.
+PACKAGES = {"site-packages", "dist-packages"}
 
 #: Code objects by name, line and how many of that name and line came before.
 Codes = dict[tuple[str, int, int], CodeType]
@@ -103,7 +106,7 @@ class Program:
     def _place(self, function: FunctionType) -> Place | None:
         """Return where a function's code is; None if its source is not what runs."""
         code = function.__code__
-        if code.co_filename.startswith(LIBRARIES) or code.co_filename.startswith("<frozen"):
+        if is_library(code.co_filename):
             return None
         source = self._source(code.co_filename)
         if source is None:
@@ -251,7 +254,7 @@ def _reachable(entries: Any, deep: bool = True) -> Iterator[FunctionType]:
         elif isinstance(thing, functools.partial):
             todo += [thing.func, *(thing.args if deep else ()), *(thing.keywords.values() if deep else ())]
         elif isinstance(thing, FunctionType):
-            if thing.__code__.co_filename.startswith(LIBRARIES):
+            if is_library(thing.__code__.co_filename):
                 continue
             yield thing
             todo += [thing.__dict__.get("__wrapped__")]
@@ -268,13 +271,18 @@ def _reachable(entries: Any, deep: bool = True) -> Iterator[FunctionType]:
             todo += [type(thing), *list(getattr(thing, "__dict__", {}).values())]
 
 
+def is_library(file: str) -> bool:
+    """Whether a file is not the user's own."""
+    return file.startswith(("<frozen", *OURS)) or not PACKAGES.isdisjoint(Path(file).parts)
+
+
 def _is_users(cls: type) -> bool:
     """Whether a class was written by the user."""
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if cls.__module__ == "builtins":
         return False
-    return file is None or not str(Path(file)).startswith(LIBRARIES)
+    return file is None or not is_library(file)
 
 
 def _names(code: CodeType) -> set[str]:

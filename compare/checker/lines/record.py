@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines.traced import Traced, alone, plain
+from compare.checker.lines.traced import Traced, plain
 from manual.arrays import Array
 
 #: The name under which the rewritten functions find the recorder.
@@ -54,13 +54,13 @@ class Recorder:
 
     Args:
         ids: returns the ids of an array, or None if there are none.
-        isolate: whether each value is copied, so that the adjoint of this use alone is known.
+        alone: copies a value, so that the adjoint of this use alone is known; None if it is to stay what it is.
     """
 
-    def __init__(self, ids: Callable[[Any], Any], isolate: bool = True):
+    def __init__(self, ids: Callable[[Any], Any], alone: Callable[[Any], Any] | None):
         self.events: list[Event] = []
         self.forward = True
-        self._ids, self._isolate = ids, isolate
+        self._ids, self._alone = ids, alone
         self._counts: dict[int, int] = {}
         self._open: dict[int, Event] = {}
 
@@ -80,12 +80,12 @@ class Recorder:
 
     def value(self, statement: int, value: Any, keep: bool = True) -> Any:
         """See what a statement computes, and return what it is to go on with."""
-        if self._isolate and keep:
-            value = mapped(alone, value)
+        if self._alone and keep:
+            value = mapped(self._alone, value)
         event = self._open.get(statement)
         if event:
             found = leaves(value)
-            event.value = [np.array(plain(one), dtype=float) for one in found]
+            event.value = [numbers(one) for one in found]
             event.value_ids = [np.array(self._ids(one)) for one in found]
         return value
 
@@ -153,13 +153,18 @@ def value_of(node: ast.stmt) -> ast.expr | None:
     return getattr(node, "value", None)
 
 
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor of torch; the module has functions of the same names."""
+    return hasattr(type(value), "detach")
+
+
 def leaves(value: Any, depth: int = 0) -> list[Any]:
     """Return the arrays and fractional numbers in a value, in order."""
     if isinstance(value, np.ndarray):
         return [value] if value.dtype.kind == "f" else []
     if isinstance(value, float | np.floating):
         return [value]
-    if hasattr(value, "detach"):
+    if is_tensor(value):
         return [value] if value.is_floating_point() else []
     if depth < DEEPEST and isinstance(value, dict | list | tuple) and len(value) <= MOST:
         items = value.values() if isinstance(value, dict) else value
@@ -167,9 +172,14 @@ def leaves(value: Any, depth: int = 0) -> list[Any]:
     return []
 
 
+def numbers(value: Any) -> Array:
+    """Return a copy of an array or tensor as an array of doubles."""
+    return np.array(plain(value.detach() if is_tensor(value) else value), dtype=float)
+
+
 def mapped(change: Callable[[Any], Any], value: Any, depth: int = 0) -> Any:
     """Return a value with its arrays changed; plain tuples are made anew, lists and dicts stay the objects they are."""
-    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+    if isinstance(value, np.ndarray) or is_tensor(value):
         return change(value)
     if depth < DEEPEST and type(value) is tuple:
         return tuple(mapped(change, one, depth + 1) for one in value)
@@ -180,6 +190,8 @@ def _copied(value: Any, depth: int = 0) -> Any:
     """Return a variable with its arrays copied, also those in a list or dict."""
     if isinstance(value, np.ndarray):
         return plain(value).copy()
+    if is_tensor(value):
+        return value.detach().clone()
     if depth < 2 and type(value) in (list, tuple) and len(value) <= MOST:
         return type(value)(_copied(one, depth + 1) for one in value)
     if depth < 2 and type(value) is dict and len(value) <= MOST:
@@ -194,6 +206,6 @@ def _copied(value: Any, depth: int = 0) -> Any:
 
 def _is_object(value: Any) -> bool:
     """Whether a value is an object that may hold arrays."""
-    if isinstance(value, type | ModuleType) or callable(value) or hasattr(value, "detach"):
+    if isinstance(value, type | ModuleType) or callable(value) or is_tensor(value):
         return False
     return type(getattr(value, "__dict__", None)) is dict

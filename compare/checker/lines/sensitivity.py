@@ -98,11 +98,8 @@ def sensitivity(case: Case, k: int, edits: Edits) -> Sensitivity | None:
         empty = np.zeros(0)
         return Sensitivity(run, [], empty, nothing, empty, outputs, False, values_of(case.trials[k]), forward=True)
     known = Known()
-    if _near(own_gradients(run, list(problem.d_outputs.values()), known), right):
-        corner = _corner(case, problem, run, edits)
-        if corner is not None:
-            return corner
-    return _weighed(run, right, known)
+    own = _near(own_gradients(run, list(problem.d_outputs.values()), known), right)
+    return _corner(case, k, run if own else None, edits) or _weighed(run, right, known)
 
 
 def _near(found: dict[str, Array], right: dict[str, Array]) -> bool:
@@ -117,6 +114,8 @@ def _near(found: dict[str, Array], right: dict[str, Array]) -> bool:
 
 def own_gradients(run: Run, d_outputs: list[Array], known: Known) -> dict[str, Array]:
     """Return the gradients of the user's own forward pass, as its tape has them, and get to know all adjoints."""
+    if not run.outputs:
+        return {}
     seeds = [(ids, np.asarray(d, float)[None]) for (ids, _), d in zip(run.outputs, d_outputs)]
     operations = run.tape.operations
     run.tape.operations = operations[: run.first]
@@ -144,13 +143,14 @@ def _traced(case: Case, problem: Any, edits: Edits) -> Run | None:
     return None
 
 
-def _corner(case: Case, problem: Any, run: Run, edits: Edits) -> Sensitivity | None:
+def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | None:
     """Return the sensitivity where only a corner of one output has an incoming gradient, and something is wrong.
 
     In a recurrence an error is carried on, so that a line at one step sees wrong operands because of itself at another.
-    With an incoming gradient at the last step alone there are no others.
+    With an incoming gradient at the last step alone there are no others. What is right there is known from the user's
+    ``own`` forward pass, or from the reference.
     """
-    tried = set()
+    tried, problem = set(), case.trials[k].problem
     outputs = sorted(problem.d_outputs, key=lambda name: -np.ndim(problem.d_outputs[name]))  # sequences, then states
     for name in outputs:
         for first, second in CORNERS:
@@ -172,7 +172,9 @@ def _corner(case: Case, problem: Any, run: Run, edits: Edits) -> Sensitivity | N
             except (Exception, TooLong):
                 continue
             known = Known()
-            right = own_gradients(run, list(made.values()), known)
+            right = own_gradients(own, list(made.values()), known) if own else case.right_at(k, at)
+            if right is None:
+                return None
             wrong = _wrong(found, right)
             if wrong:
                 again = _traced(case, at, edits)

@@ -115,7 +115,7 @@ def _alone(bench: Bench, form: str, shapes: set[tuple[int, ...]]) -> Iterator[Te
     code = form_code(form)
     for leaf in bench.leaves:
         try:
-            values = [np.asarray(eval(code, {"np": np, "f": value}), float) for value in leaf.values]
+            values = [np.asarray(eval(code, {"np": bench.module, "f": value}), float) for value in leaf.values]
         except Exception:
             continue
         if values[0].shape in shapes and len({value.shape for value in values}) == 1:
@@ -124,7 +124,7 @@ def _alone(bench: Bench, form: str, shapes: set[tuple[int, ...]]) -> Iterator[Te
 
 def _products(bench: Bench, shapes: set[tuple[int, ...]]) -> Iterator[Term]:
     """Yield the products of the user's expressions that have one of these shapes."""
-    arrays = [leaf for leaf in bench.leaves if isinstance(leaf.values[0], np.ndarray)][:MOST]
+    arrays = [leaf for leaf in bench.leaves if hasattr(leaf.values[0], "shape")][:MOST]
     largest = max(map(np.prod, shapes), default=0)
     if largest > LARGEST:
         return
@@ -136,7 +136,7 @@ def _products(bench: Bench, shapes: set[tuple[int, ...]]) -> Iterator[Term]:
                 values = []
                 try:
                     for k in range(len(bench.scopes)):
-                        value = eval(code, {"np": np, "f": one.values[k], "g": other.values[k]})
+                        value = eval(code, {"np": bench.module, "f": one.values[k], "g": other.values[k]})
                         shape = _grown(np.shape(value), shapes)
                         if shape is None:
                             break

@@ -64,6 +64,8 @@ def styled(statement: Statement, text: str) -> str:
         text = text.replace(" ** ", "**")
     if source.count('"') > source.count("'") and '"' not in text:
         text = text.replace("'", '"')
+    if "keepdim=" in source and "keepdims=" not in source:  # as torch names it
+        text = text.replace("keepdims=", "keepdim=")
     return text
 
 

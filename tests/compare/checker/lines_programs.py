@@ -51,3 +51,29 @@ class Norm:
 layer = Norm(1e-5)
 forward, backward = layer.forward, layer.backward
 """
+
+SCAN = """\
+import torch
+
+class Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        h = torch.zeros_like(x[0])
+        hs = [h]
+        for x_t in x:
+            h = torch.tanh(x_t + h * w)
+            hs.append(h)
+        ctx.save_for_backward(torch.stack(hs), w)
+        return torch.stack(hs[1:])
+
+    @staticmethod
+    def backward(ctx, d_hs):
+        hs, w = ctx.saved_tensors
+        d_h, d_w, d_x = torch.zeros_like(hs[0]), torch.zeros_like(w), torch.zeros_like(d_hs)
+        for t in range(len(d_hs) - 1, -1, -1):
+            d_z = (d_hs[t] + d_h) * (1 - hs[t + 1] ** 2)
+            d_x[t] = d_z
+            d_w += (d_z * hs[t]).sum(0)
+            d_h = d_z * w
+        return d_x, d_w
+"""

@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from lines_programs import ELMAN, NORM
+from lines_programs import ELMAN, NORM, SCAN
 
+from compare import check_function
 from compare.checker.derivations.pair import Pair
 from compare.checker.lines.find import wrong_lines
+from compare.checker.lines.program import Program
 from compare.checker.trials import Trials
 
 
@@ -36,6 +38,18 @@ PROGRAMS = {
 }
 
 
+def written(text, folder):
+    """A module of this text, from a file of its own."""
+    name = f"program_{abs(hash(text))}"
+    file = folder / f"{name}.py"
+    file.write_text(text)
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 def found(program, tmp_path, *edits):
     """The wrong lines of a program with texts replaced, and the lines of the right program that were changed."""
     text, reference, inputs, parameters = PROGRAMS[program]
@@ -43,13 +57,7 @@ def found(program, tmp_path, *edits):
     for old, new in edits:
         assert wrong.count(old) == 1
         wrong = wrong.replace(old, new)
-    name = f"program_{abs(hash(wrong))}"
-    file = tmp_path / f"{name}.py"
-    file.write_text(wrong)
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    module = written(wrong, tmp_path)
     trials = Trials(reference, inputs, parameters, None, "", 0)
     result = wrong_lines(Pair(module.forward, module.backward, trials.nested), trials("float64"), seconds=60)
     changed = [k for k, (a, b) in enumerate(zip(text.splitlines(), wrong.splitlines()), 1) if a != b]
@@ -124,14 +132,43 @@ def test_what_no_small_edit_mends_is_not_mended(tmp_path):
 @pytest.mark.slow
 def test_the_program_is_afterwards_as_it_was(tmp_path):
     text, reference, inputs, parameters = PROGRAMS["elman"]
-    file = tmp_path / "unchanged_program.py"
-    file.write_text(text.replace("(1 - h**2)", "(1 - h)"))
-    spec = importlib.util.spec_from_file_location("unchanged_program", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["unchanged_program"] = module
-    spec.loader.exec_module(module)
+    module = written(text.replace("(1 - h**2)", "(1 - h)"), tmp_path)
     before = module.forward.__code__, module.backward.__code__, dict(vars(module))
     trials = Trials(reference, inputs, parameters, None, "", 0)
     wrong_lines(Pair(module.forward, module.backward, trials.nested), trials("float64"), seconds=60)
     assert (module.forward.__code__, module.backward.__code__, dict(vars(module))) == before
     assert module.np is np
+
+
+def scan(x, w):
+    h, hs = torch.zeros_like(x[0]), []
+    for x_t in x:
+        h = torch.tanh(x_t + h * w)
+        hs.append(h)
+    return torch.stack(hs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("hs[t + 1] ** 2", "hs[t] ** 2"),
+        ("d_w += (d_z", "d_w = (d_z"),
+        ("d_hs[t] + d_h)", "d_hs[t])"),
+        ("- 1, -1, -1)", "- 1, 0, -1)"),
+    ],
+)
+def test_a_torch_function(old, new, tmp_path):
+    assert SCAN.count(old) == 1
+    module = written(SCAN.replace(old, new), tmp_path)
+    x, w = torch.randn(4, 3, 5, dtype=torch.float64), torch.randn(5, dtype=torch.float64)
+    (fault,) = check_function(module.Scan, scan, x, w).faults
+    right = SCAN.splitlines()[fault.line - 1].strip()
+    assert fault.repair == right != fault.code
+
+
+@pytest.mark.slow
+def test_only_the_users_own_files_are_edited(tmp_path):
+    module = written(SCAN, tmp_path)
+    program = Program(module.Scan, scan, torch.nn.functional.softplus, np.linalg.inv, check_function)
+    assert {place.source.file for place in program.functions.values()} == {module.__file__, __file__}

@@ -1,0 +1,119 @@
+"""A ``torch.autograd.Function`` that is searched for a wrong line. Its tape is that of torch itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from compare.checker.derivations.torch_function import TorchFunction
+from compare.checker.lines.case import Case, Run, limited
+from compare.checker.lines.program import Edits, Program
+from compare.checker.lines.record import NAME, Recorder, rewrite
+from compare.checker.recorder import as_float64
+from manual.arrays import Array, state_parts
+
+
+class TorchTape:
+    """What one run computed: where a value is seen, zero is added to it, and the derivative in that is its adjoint."""
+
+    def __init__(self) -> None:
+        self.operations: list[Any] = []
+        self.count = 1
+        self._zeros: list[tuple[Array, torch.Tensor]] = []
+        self._known: dict[int, tuple[Array, torch.Tensor]] = {}
+
+    def alone(self, value: Any) -> Any:
+        """Return a value with ids of its own."""
+        if not isinstance(value, torch.Tensor) or not value.is_floating_point() or not torch.is_grad_enabled():
+            return value
+        zero = torch.zeros_like(value, requires_grad=True)
+        seen = value + zero
+        self._zeros.append((self.known(seen), zero))
+        return seen
+
+    def known(self, value: torch.Tensor) -> Array:
+        """Give a value ids, and return them."""
+        self.count += value.numel()
+        ids = np.arange(self.count - value.numel(), self.count).reshape(tuple(value.shape))
+        self._known[id(value)] = ids, value
+        return ids
+
+    def ids(self, value: Any) -> Array:
+        """Return the ids of a value; 0 if it has none."""
+        known = self._known.get(id(value))
+        return known[0] if known else np.zeros(np.shape(value), np.int64)
+
+    def adjoints(
+        self, seeds: list[tuple[Array, Array]], first: int = 0, see: Callable[..., Any] | None = None
+    ) -> Array:
+        """Return the adjoint of each id, (P, ids), as ``Tape`` does."""
+        P = len(seeds[0][1])
+        adjoints = np.zeros((P, self.count))
+        tensors = {int(ids.flat[0]): value for ids, value in self._known.values() if ids.size}
+        pairs = [(tensors[int(ids.flat[0])], weights) for ids, weights in seeds if ids.size]
+        pairs = [(value, weights) for value, weights in pairs if value.requires_grad]
+        zeros = [zero for _, zero in self._zeros]
+        if not (pairs and zeros):
+            return adjoints
+        for p in range(P):
+            found = torch.autograd.grad(
+                [value for value, _ in pairs],
+                zeros,
+                [torch.tensor(weights[p]).to(value) for value, weights in pairs],
+                retain_graph=True,
+                allow_unused=True,
+            )
+            for (ids, _), adjoint in zip(self._zeros, found):
+                if adjoint is not None:
+                    adjoints[p, ids] = as_float64(adjoint)
+        return adjoints
+
+
+class TorchCase(Case):
+    """A torch function and what is right for it.
+
+    Args:
+        derivation: the function, in double precision.
+        trials: problems of several sizes and values, each with a ``reference``.
+    """
+
+    def __init__(self, derivation: TorchFunction, trials: list[Any]):
+        self._start(derivation, trials, Program(derivation.function))
+
+    def trace(self, problem: Any, edits: Edits, isolate: bool = True) -> Run:
+        """Run the function with every value of its backward pass seen."""
+        tape = TorchTape()
+        recorder = Recorder(tape.ids, tape.alone)
+        run = Run(tape, recorder.events, {}, {}, 0, [], [], {})
+
+        def differentiated(outputs: list[Any], d_outputs: list[Any], leaves: dict[str, torch.Tensor]) -> None:
+            recorder.forward = False
+            found = torch.autograd.grad(outputs, [*leaves.values()], d_outputs, create_graph=True, allow_unused=True)
+            for name, d in zip(leaves, found):
+                if d is not None:
+                    run.returned[f"d_{name}"] = tape.known(d)
+                    run.tensors[f"d_{name}"] = as_float64(d)
+
+        with self.program.running(edits, rewrite), self._hooked(recorder), limited(30 * self.longest):
+            inputs, returned = self.pair.applied(problem)
+            outputs = dict(zip(problem.d_outputs, state_parts(returned)))
+            run.tensors |= {name: as_float64(value) for name, value in outputs.items()}
+            wanted = {name: leaf for name, leaf in inputs.items() if leaf.requires_grad}
+            kept = {name: value for name, value in outputs.items() if value.requires_grad}
+            d_outputs = [torch.tensor(problem.d_outputs[name]).to(value) for name, value in kept.items()]
+            differentiated(list(kept.values()), d_outputs, wanted)
+        return run
+
+    @contextmanager
+    def _hooked(self, recorder: Recorder) -> Iterator[None]:
+        """A context in which the functions find the recorder."""
+        spaces = {id(f.__globals__): f.__globals__ for f in self.program.functions}
+        try:
+            for space in spaces.values():
+                space[NAME] = recorder
+            yield
+        finally:
+            for space in spaces.values():
+                space.pop(NAME, None)
