@@ -1,7 +1,7 @@
 """The wrong line of unmodified code, and the line that is right.
 
-``program`` reads the user's functions and runs them edited. ``record`` and ``traced`` run them with every statement and
-every operation seen. ``sensitivity`` says from one such run what any change of a value would change, ``known`` which
-values a right run has. ``grammar`` and ``edits`` are the small mistakes of people, ``search`` tries them, ``find``
-returns what is found, ``text`` and ``words`` say it.
+``program`` reads the user's functions and runs them edited; ``case`` and ``torch_case`` run them on a trial. ``trace``
+has what one run tells: every value, how all gradients depend on it, and which values a right run has. ``edits`` has the
+small mistakes of people. ``step`` searches for one fault, ``search`` for all of them, ``find`` returns each as a
+``wrong_line``, and ``fix`` writes the right ones into a file.
 """

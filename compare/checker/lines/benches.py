@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines.edits import Bench, Leaf, code_of, writes
+from compare.checker.lines.edits.bench import Bench, Leaf, code_of, writes
 from compare.checker.lines.program import Program, Statement
-from compare.checker.lines.record import Event, is_tensor
+from compare.checker.lines.trace.record import Event, is_tensor
 from manual.arrays import Array
 
 #: The most expressions that are tried as operands, and the longest of those that are more than a name.

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from compare.checker.derivations.pair import flat
-from compare.checker.lines import traced
 from compare.checker.lines.program import Edits, Program
-from compare.checker.lines.record import NAME, Event, Recorder, rewrite
-from compare.checker.lines.tape import Tape
+from compare.checker.lines.trace import traced
+from compare.checker.lines.trace.record import NAME, Event, Recorder, rewrite
+from compare.checker.lines.trace.tape import Tape
 from compare.checker.reference import Autograd
 from manual.arrays import Array
 

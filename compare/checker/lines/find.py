@@ -9,12 +9,12 @@ from typing import Any
 
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.lines.case import Case
+from compare.checker.lines.edits.text import edited
+from compare.checker.lines.edits.words import words
 from compare.checker.lines.program import COMPOUND, Statement
 from compare.checker.lines.search import Search
 from compare.checker.lines.step import Mended
-from compare.checker.lines.text import edited
 from compare.checker.lines.torch_case import TorchCase
-from compare.checker.lines.words import words
 from compare.checker.lines.wrong_line import Change, WrongLine
 
 #: How long the search for a repair may take, in seconds of processor time.

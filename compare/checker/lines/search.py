@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from compare.checker.lines.benches import Benches
 from compare.checker.lines.case import Case
 from compare.checker.lines.program import Edits, Statement
-from compare.checker.lines.sensitivity import sensitivity
 from compare.checker.lines.step import Mended, Step
+from compare.checker.lines.trace.sensitivity import sensitivity
 
 #: How long the time is not asked for, in seconds.
 PAUSE = 0.05

@@ -8,12 +8,12 @@ import numpy as np
 
 from compare.checker.lines.benches import Benches, flattened
 from compare.checker.lines.case import Case
-from compare.checker.lines.edits import RENAMED, Bench, Candidate
+from compare.checker.lines.edits.bench import RENAMED, Bench, Candidate
+from compare.checker.lines.edits.structures import headers
+from compare.checker.lines.edits.terms import missing_lines, missing_terms
 from compare.checker.lines.program import COMPOUND, Edits, Statement
-from compare.checker.lines.record import Event, value_of
-from compare.checker.lines.sensitivity import Sensitivity
-from compare.checker.lines.structures import headers
-from compare.checker.lines.terms import missing_lines, missing_terms
+from compare.checker.lines.trace.record import Event, value_of
+from compare.checker.lines.trace.sensitivity import Sensitivity
 from manual.arrays import Array
 
 #: Costs up to which edits are tried before dearer ones.

@@ -10,7 +10,7 @@ import torch
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.lines.case import Case, Run, limited
 from compare.checker.lines.program import Edits, Program
-from compare.checker.lines.record import NAME, Recorder, rewrite
+from compare.checker.lines.trace.record import NAME, Recorder, rewrite
 from compare.checker.recorder import as_float64
 from manual.arrays import Array, state_parts
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from compare.checker.lines.case import Case, Run, TooLong, differing
-from compare.checker.lines.known import Known, values_of
 from compare.checker.lines.program import Edits
-from compare.checker.lines.record import Event
+from compare.checker.lines.trace.known import Known, values_of
+from compare.checker.lines.trace.record import Event
 from manual.arrays import Array
 
 #: How near the predicted and the needed change of a gradient are to be, relative to its terms.

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines import grammar
+from compare.checker.lines.edits import grammar
+from compare.checker.lines.edits.structures import indices, replaced, structures
 from compare.checker.lines.program import Statement
-from compare.checker.lines.record import KEEPING, is_tensor, leaves, numbers, value_of
-from compare.checker.lines.structures import indices, replaced, structures
+from compare.checker.lines.trace.record import KEEPING, is_tensor, leaves, numbers, value_of
 from manual.arrays import Array
 
 #: The name that stands for the expression that is replaced.

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from compare.checker.lines import traced
-from compare.checker.lines.tape import Tape
+from compare.checker.lines.trace import traced
+from compare.checker.lines.trace.tape import Tape
 
 RNG = np.random.default_rng(7)
 X, W, V = RNG.normal(size=(4, 3, 2)), RNG.normal(size=(5, 6)), RNG.normal(size=6)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines import rules
-from compare.checker.lines.tape import Tape, root
+from compare.checker.lines.trace import rules
+from compare.checker.lines.trace.tape import Tape, root
 from manual.arrays import Array
 
 #: Functions that only move numbers.

@@ -3,8 +3,8 @@
 import ast
 from typing import Any
 
-from compare.checker.lines.edits import Candidate
-from compare.checker.lines.text import replacement, segment, styled
+from compare.checker.lines.edits.bench import Candidate
+from compare.checker.lines.edits.text import replacement, segment, styled
 
 #: What is said of a form: the factor, divisor or term in it is missing.
 FACTORS = {

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from compare.checker.lines import grammar
+from compare.checker.lines.edits import grammar
 
 
 def structures(node: ast.expr, texts: list[str]) -> Iterator[tuple[float, ast.expr]]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines import grammar
-from compare.checker.lines.edits import Bench, Candidate, expression, form_code, unprobed
-from compare.checker.lines.record import Event
-from compare.checker.lines.sensitivity import EXACT, Sensitivity
+from compare.checker.lines.edits import grammar
+from compare.checker.lines.edits.bench import Bench, Candidate, expression, form_code, unprobed
+from compare.checker.lines.trace.record import Event
+from compare.checker.lines.trace.sensitivity import EXACT, Sensitivity
 from manual.arrays import Array
 
 #: A form, its operands and its values.

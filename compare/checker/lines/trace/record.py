@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines.traced import Traced, plain
+from compare.checker.lines.trace.traced import Traced, plain
 from manual.arrays import Array
 
 #: The name under which the rewritten functions find the recorder.

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from compare.checker.lines.edits import Candidate, expression
+from compare.checker.lines.edits.bench import Candidate, expression
 from compare.checker.lines.program import Statement
 
 #: Expressions that need no parentheses anywhere.
