@@ -202,7 +202,7 @@ class Autograd:
 
         def moved(step: float) -> float:
             def at(arrays: Mapping[str, Any]) -> dict[str, Any]:
-                return {n: a.astype(float) + step * ways[n] if n in ways else a for n, a in arrays.items()}
+                return {n: np.asarray(a + step * ways[n]) if n in ways else a for n, a in arrays.items()}
 
             other = Autograd(
                 self.function, replace(problem, parameters=at(problem.parameters), inputs=at(problem.inputs))
