@@ -53,7 +53,7 @@ def check(**options):
 def test_it_agrees_with_autograd_at_all_sizes():
     report = check()
     assert report.agrees, report
-    assert len(report.sizes) == len(mlstm.INPUTS) + 2
+    assert len(report.sizes) == len(mlstm.INPUTS) + 3
     assert len(report.as_run) == 21
 
 
