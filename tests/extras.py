@@ -5,3 +5,5 @@ from importlib.util import find_spec
 import pytest
 
 needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="the extra `compiled` is not installed")
+needs_jax = pytest.mark.skipif(not find_spec("jax"), reason="jax is not installed")
+needs_keras = pytest.mark.skipif(not find_spec("keras"), reason="keras is not installed")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from extras import needs_jax, needs_keras, needs_numba
 
 import manual
 import torch_impl
@@ -244,9 +245,21 @@ def test_its_weights_go_to_torch_and_its_layer_into_a_model_of_torch():
         (lambda: measure("mingru", 4, 2, [3], 0), "cell: expected one of lstm, gru, rnn, .* got mingru"),
         (lambda: CELL.of(torch.nn), "cell: torch.nn has no MINGRU"),
         (lambda: Form(CELL, {"reset_after": True}), "OPTIONS: expected keys ; got 'reset_after'"),
-        (lambda: layer(engine="compiled"), "engine: expected numpy, since there are no compiled loops of MinGRUKernel"),
-        (lambda: train(Adding(Settings(cell="mingru", against="jax"))), "against: expected torch with cell mingru"),
-        (lambda: train(Adding(Settings(cell="mingru", against="keras"))), "against: expected torch with cell mingru"),
+        pytest.param(
+            lambda: layer(engine="compiled"),
+            "engine: expected numpy, since there are no compiled loops of MinGRUKernel",
+            marks=needs_numba,
+        ),
+        pytest.param(
+            lambda: train(Adding(Settings(cell="mingru", against="jax"))),
+            "against: expected torch with cell mingru",
+            marks=needs_jax,
+        ),
+        pytest.param(
+            lambda: train(Adding(Settings(cell="mingru", against="keras"))),
+            "against: expected torch with cell mingru",
+            marks=needs_keras,
+        ),
     ],
     ids=["converter", "accuracy", "torch.nn", "options", "engine", "jax", "keras"],
 )

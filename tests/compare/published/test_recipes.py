@@ -241,6 +241,7 @@ def test_the_sums_right_are_counted_now_and_then_and_drawn(folder, capsys):
     assert "sums_right" in (folder / "run.html").read_text()
 
 
+@needs_numba
 @pytest.mark.parametrize("installed", ENGINES)
 def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_asked_for(installed, monkeypatch):
     asked_for = []
@@ -251,7 +252,6 @@ def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_as
 
     monkeypatch.setattr("compare.published.recipe_training.fastest_for_few_rows", lambda: installed)
     monkeypatch.setattr("compare.commands.running.train", stop)
-    monkeypatch.setattr("manual.engines.find_spec", lambda name: True)  # not all have Numba
     for command in (["recipes"], ["train", "--recipe"]):
         for given in ([], ["--engine", "numpy"], ["--engine", "compiled"]):
             assert main([*command, "trask-rnn", *given]) == 2
