@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
-import torch
 from oracles import complex_step, relative_error
 
 import manual
-import torch_impl
-from compare.converter import to_torch
 from manual import GRU, LSTM, Linear, Model
 from manual.model import READOUTS
+
+torch = pytest.importorskip("torch")
+torch_impl = pytest.importorskip("torch_impl")
+to_torch = pytest.importorskip("compare.converter").to_torch
 
 T, B, D, H, O = 4, 3, 2, 5, 1
 rng = np.random.default_rng(0)
