@@ -242,7 +242,7 @@ def _try(report: Report, subject: Subject, runner: Runner) -> None:
         return
     wrong = located.as_run.wrong.values() if located else ()
     if located and not agrees and runner.trial.tied and any(one.kind == "output" for one in wrong):
-        report.notes.append(f"Takes another of equal values than the reference, and is not compared there: {label}")
+        report.notes.append(f"The outputs differ where values are equal or zero, and nothing is judged there: {label}")
         return
     report.sizes.append(Size(label, agrees))
     if located and agrees:

@@ -99,10 +99,6 @@ class Program:
         self.statements = [one for source in sources for one in source.statements if one.outermost in live]
         self.by_number = {statement.number: statement for statement in self.statements}
 
-    def knows(self, *entries: Any) -> bool:
-        """Whether the source of all of these functions is known."""
-        return all(any(one in self.functions for one in _reachable([entry], deep=False)) for entry in entries)
-
     def _place(self, function: FunctionType) -> Place | None:
         """Return where a function's code is; None if its source is not what runs."""
         code = function.__code__

@@ -36,11 +36,6 @@ class WrongLine:
     changes: tuple[Change, ...]
 
     @property
-    def firm(self) -> bool:
-        """Whether this line is wrong: only with a change of it everything agrees."""
-        return len(self.changes) == 1 and bool(self.changes[0].repair)
-
-    @property
     def lines(self) -> tuple[int, ...]:
         """The lines."""
         return tuple(change.line for change in self.changes)
