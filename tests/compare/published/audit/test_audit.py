@@ -108,7 +108,7 @@ def test_the_command_prints_and_draws_what_it_finds(tmp_path, capsys, asked):
     for name in SYSTEMS:
         assert re.search(rf"^\| {re.escape(name)} +\| \d+ +\| [\d.]+", printed.out, re.MULTILINE), name
     assert "not as listed" not in printed.out
-    assert "(L9) d_c: " in printed.out
+    assert re.search(r"^    \(L9\) d_c\b", printed.out, re.MULTILINE)
     for figure in FILES[1:]:
         assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert json.loads((tmp_path / "audit.json").read_text())["systems"].keys() == SYSTEMS.keys()
