@@ -8,11 +8,13 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from compare.cells import CELLS, Form
 from compare.cells.layout import Layout
-from compare.commands import AGREE, running
-from compare.commands.output import console
+from compare.commands import AGREE, DISAGREE, running
+from compare.commands.output import console, to_whoever_reads
 from compare.page import answer
-from compare.published.recipe_training import CHANGEABLE, PUBLISHED
+from compare.published.gradient_check import LIMIT, check
+from compare.published.recipe_training import CHANGEABLE, PUBLISHED, FromRecipe, changed
 from compare.published.recipes import RECIPES, Recipe
 from compare.published.systems import SYSTEMS
 from manual.engines import ENGINES
@@ -43,6 +45,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="what runs the hand-derived layer (default: compiled where Numba is installed)",
     )
+    parser.add_argument(
+        "--check-gradient",
+        action="store_true",
+        help="print the numeric gradient of the first problem beside the hand-derived, element by element, and do "
+        "not train; the exit status is 1 if they differ",
+    )
     parser.add_argument("--json", action="store_true", help="list the recipes as JSON")
     parser.add_argument(
         "--page",
@@ -64,11 +72,30 @@ def run(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in CHANGEABLE if name in options}
     if given.get("steps", 1) < 1:
         raise ValueError(f"problems: expected at least 1, got {options.steps}")
+    if options.check_gradient:
+        if options.recipe is None or "steps" in given or options.resume:
+            raise ValueError("check_gradient: expected the name of a recipe, and neither --problems nor --resume")
+        return _check_gradient(changed(options.recipe, given))
     if options.recipe or options.resume:
         return running.run(options, ({"recipe": options.recipe} if options.recipe else {}) | given)
     if given:
         raise ValueError(f"{', '.join(given)}: expected only with the name of a recipe")
     return _list(options.json)
+
+
+def _check_gradient(recipe: Recipe) -> int:
+    """Print the gradient check of the first problem, and say which gradients are wrong."""
+    experiment = FromRecipe(recipe)
+    trainer, (x, y) = experiment.set_up().manual, next(experiment.batches())
+    worst: dict[str, float] = {}
+    with to_whoever_reads():
+        for (name, *lines), error in check(trainer, Form(CELLS[recipe.cell], recipe.options).gates, x, y):
+            print(name, *lines, sep="\n")
+            worst[name] = error
+        wrong = [name for name, error in worst.items() if not error <= LIMIT]
+        said = f"wrong: {', '.join(wrong)}" if wrong else f"all {len(worst)} gradients"
+        print(f"{'DISAGREE' if wrong else 'AGREE'}: {said}; largest relative difference {max(worst.values()):.1e}")
+    return DISAGREE if wrong else AGREE
 
 
 def _list(as_json: bool) -> int:

@@ -15,6 +15,7 @@ from compare.binary_addition import Sums, digits
 from compare.lockstep.lockstep import Step
 from compare.lockstep.trainers import ManualTrainer
 from compare.lockstep.training import Look
+from compare.published.gradient_check import numeric, printed
 from manual.activations import sigmoid
 from manual.arrays import Array
 
@@ -217,21 +218,6 @@ class GradientCheck(Task):
         for block, gate in ((1, "f"), (0, "i"), (3, "o"), (2, "c")):  # in the text's order; c is the candidate, g
             for kind, words in kinds.items():
                 name, rows = f"recurrent.{kind}_l0", slice(block * H, (block + 1) * H)
-                ours, numeric = gradients[name][rows], self._numeric(now, now.trainer.parameters[name][rows])
-                lines.append(words.format(gate))
-                for index in np.ndindex(ours.shape):
-                    place = ",".join(map(str, (*index, 0)[:2]))
-                    lines.append(f"weights({place}): expected - actual {numeric[index]:.4e} - {ours[index]:.4e}")
+                expected = numeric(now.trainer, now.x, now.y, now.trainer.parameters[name][rows], self.epsilon)
+                lines += printed(words.format(gate), expected, gradients[name][rows])
         return Look({}, lines)
-
-    def _numeric(self, now: Moment, parameter: Array) -> Array:
-        """Return central differences of the loss by each element of a view of a parameter."""
-        gradient = np.empty_like(parameter)
-        for index in np.ndindex(parameter.shape):
-            before, losses = parameter[index], []
-            for moved in (before + self.epsilon, before - self.epsilon):
-                parameter[index] = moved
-                losses.append(float(now.trainer.run(now.x, now.y).loss))
-            parameter[index] = before
-            gradient[index] = (losses[0] - losses[1]) / (2 * self.epsilon)
-        return gradient
