@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from oracles import relative_error
 
 import manual
@@ -88,3 +89,30 @@ def test_blocks_are_views_in_the_order_of_the_gates():
     array = np.arange(2 * 4 * H).reshape(2, 4 * H)
     for k, block in enumerate(gate_blocks(array)):
         assert np.shares_memory(block, array) and block[0, 0] == k * H and block.shape == (2, H)
+
+
+def test_the_matrix_that_carries_both_states_is_that_of_the_page(rng):
+    """The product of the Jacobians in the answer to the layer's text, in its place of 式13, against autograd's."""
+    weights = {"weight_ih": rng.normal(size=(4 * H, D)), "weight_hh": rng.normal(size=(4 * H, H))}
+    trace = lstm_forward(weights | {"bias": rng.normal(size=4 * H)}, rng.normal(size=(T, 1, D)))
+    W_i, W_f, W_c, W_o = np.split(weights["weight_hh"], 4)
+    product = np.eye(2 * H)
+    for j in range(1, T):  # from s_0, the state after the first step, to that after the last
+        i, f, g, o, c, c_prev = (array[j, 0] for array in (trace.i, trace.f, trace.g, trace.o, trace.c, trace.c_prev))
+        D_o, D_h = np.diag(np.tanh(c) * o * (1 - o)), np.diag(o * (1 - np.tanh(c) ** 2))
+        D_f, D_i, D_c = np.diag(c_prev * f * (1 - f)), np.diag(g * i * (1 - i)), np.diag(i * (1 - g**2))
+        A = D_f @ W_f + D_i @ W_i + D_c @ W_c
+        product = np.block([[D_o @ W_o + D_h @ A, D_h @ np.diag(f)], [A, np.diag(f)]]) @ product
+
+    layer = torch.nn.LSTM(D, H, bias=True, dtype=torch.float64)
+    values = {"weight_ih_l0": weights["weight_ih"], "weight_hh_l0": weights["weight_hh"]}
+    values |= {"bias_ih_l0": trace.weights["bias"], "bias_hh_l0": 0 * trace.weights["bias"]}
+    layer.load_state_dict({name: torch.from_numpy(array) for name, array in values.items()})
+
+    def last(state):
+        h, c = state.view(2, 1, 1, H)
+        return torch.cat([array.view(H) for array in layer(torch.from_numpy(trace.x[1:]), (h, c))[1]])
+
+    state = torch.from_numpy(np.concatenate([trace.h[0, 0], trace.c[0, 0]]))
+    right = torch.autograd.functional.jacobian(last, state).numpy()
+    assert relative_error(product, right) < 1e-12
