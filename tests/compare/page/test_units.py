@@ -12,6 +12,8 @@ from compare.page.units import duration
         (1.0, "1 s"),
         (12.34, "12.3 s"),
         (1234.5, "1,234 s"),
+        (0.9996, "1 s"),
+        (999.7, "1,000 s"),
     ],
 )
 def test_durations_have_three_digits_and_a_unit(seconds, text):
