@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run the backward passes of five public write-ups as they were published: how far they are from autograd's "
         "gradient, which equations are wrong, and how training by them compares with training by the true gradient, "
-        "from the same seeds on the same problems. One process for each core; a quarter of an hour on two idle ones "
+        "from the same seeds on the same problems. One process for each core; some ten minutes on two idle ones "
         "where Numba is installed. A report: the exit status is 0."
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds of each training (default: 100)")
