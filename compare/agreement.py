@@ -1,10 +1,12 @@
 """The difference between two arrays: its size, relative to the tensor's own scale, and its position.
 
 Whatever cannot be compared is a difference, never a pass: another shape or dtype, a name missing on one side, a value
-that is not finite, nothing to compare.
+that is not finite, nothing to compare. Where a side is wrong in a way that leaves nothing to compare, a verdict ends
+the command.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -111,3 +113,28 @@ def position(name: str, index: tuple[int, ...], shape: tuple[int, ...], gates: S
         return ", ".join(words)
     axes = ("step", "row", "unit") if len(index) == 3 else ("output", "from unit")
     return ", ".join(f"{axis} {i}" for axis, i in zip(axes, index))
+
+
+class Disagreement(Exception):  # noqa: N818 - a verdict, no error
+    """What is wrong with which side. The command line prints it, and the exit status is that of a disagreement."""
+
+
+@contextmanager
+def by_hand(what: str) -> Iterator[None]:
+    """Turn whatever the hand-derived side raises in the block, ``SystemExit`` included, into a verdict about it.
+
+    An interrupt and a lack of memory say nothing about a derivation, and propagate.
+
+    Args:
+        what: the hand-derived side does in the block.
+
+    Raises:
+        Disagreement: it raised an error.
+    """
+    try:
+        yield
+    except (Disagreement, KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        words = str(error).encode(errors="backslashreplace").decode()  # no file or terminal takes half a character
+        raise Disagreement(f"manual: {what} raised {type(error).__name__}: {words}") from error

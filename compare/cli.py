@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from compare import __version__
+from compare.agreement import Disagreement
 from compare.commands import AGREE, BAD_INPUT, COMMANDS, DISAGREE, FILE_ERROR, GROUPS, INTERNAL_ERROR, INTERRUPTED
-from compare.disagreement import Disagreement
 
 DEFAULT = "train"
 

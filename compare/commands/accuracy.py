@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from compare.accuracy import SIDES, measure, ratio_to_manual
+from compare.benchmark.accuracy import SIDES, measure, ratio_to_manual
 from compare.bounds import check_at_least
 from compare.cells import CELLS
 from compare.commands import AGREE

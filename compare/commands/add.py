@@ -4,12 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from compare.agreement import difference
+from compare.agreement import by_hand, difference
 from compare.binary_addition import sum_of
 from compare.commands import AGREE, DISAGREE, UNDECIDED
 from compare.commands.output import to_whoever_reads
 from compare.commands.trained import trained
-from compare.disagreement import by_hand
 from compare.lockstep.rounding import Rounding
 
 

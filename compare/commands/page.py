@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 import manual
+from compare.agreement import by_hand
 from compare.binary_addition import batches
 from compare.cells import CELLS, Form
 from compare.commands import AGREE
 from compare.commands.trained import trained
-from compare.disagreement import by_hand
 from compare.page import derivation
 from manual.activations import ACTIVATIONS
 

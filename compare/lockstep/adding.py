@@ -11,10 +11,10 @@ from torch import nn
 
 import manual
 import torch_impl
+from compare.agreement import by_hand
 from compare.binary_addition import Sums, all_sums, batches, carry_chains, random_sums
 from compare.cells import CELLS
 from compare.checker.report.report import Report
-from compare.disagreement import by_hand
 from compare.frameworks.layouts import LAYOUTS
 from compare.lockstep.distributed import DistributedTrainer, check_batch_size, own_device
 from compare.lockstep.lockstep import Lockstep

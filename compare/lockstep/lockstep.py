@@ -26,8 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.agreement import TOLERANCES, Difference, compare, difference
-from compare.disagreement import Disagreement, by_hand
+from compare.agreement import TOLERANCES, Difference, Disagreement, by_hand, compare, difference
 from compare.lockstep.rounding import DRIFT_FACTOR, Rounding, jitter
 from compare.lockstep.trainers import ManualTrainer, Pass, Trainer
 from manual.arrays import Array

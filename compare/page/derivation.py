@@ -8,13 +8,13 @@ import numpy as np
 
 import manual
 import torch_impl
+from compare.agreement import by_hand
 from compare.binary_addition import Sums, digits, random_sums
 from compare.cells import Form
 from compare.cells.check import compare_layer
 from compare.cells.layer import form_of
 from compare.checker.derivations.problem import Problem
 from compare.checker.report.quantities import quantity
-from compare.disagreement import by_hand
 from compare.page import diagram
 from compare.page.equations import PARTS, Row, at, cells, rows_of
 from compare.page.render import render

@@ -12,10 +12,10 @@ from torch import nn
 
 import manual
 import torch_impl
+from compare.agreement import by_hand
 from compare.binary_addition import Sums, all_sums, carry_chains, random_sums
 from compare.cells import CELLS
 from compare.checker.report.report import Report
-from compare.disagreement import by_hand
 from compare.lockstep.adding import EXHAUSTIVE_BITS
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.agreement import TOLERANCES, compare, difference, position
+from compare.agreement import TOLERANCES, Disagreement, by_hand, compare, difference, position
 
 TOLERANCE = 1e-12
 GATES = ("i", "f", "g", "o")
@@ -260,3 +260,22 @@ def test_the_position_in_a_perturbed_gate_names_that_gate(gate):
     actual[gate * H + 2, 1] += 1e-3
     found = difference("weight_hh_l0", actual, reference, TOLERANCE)
     assert position(found.name, found.index, reference.shape, GATES) == f"gate {GATES[gate]}, unit 2, from unit 1"
+
+
+@pytest.mark.parametrize("error", [ValueError("no axis 3"), OSError("no axis 3"), SystemExit("no axis 3")])
+def test_whatever_is_raised_is_a_verdict_that_names_it(error):
+    said = f"^manual: backward raised {type(error).__name__}: no axis 3$"
+    with pytest.raises(Disagreement, match=said), by_hand("backward"):
+        raise error
+
+
+def test_half_a_character_is_written_out():
+    with pytest.raises(Disagreement, match=r"raised ValueError: σ\\ud800$"), by_hand("backward"):
+        raise ValueError("σ\ud800")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError("8 GiB"), Disagreement("manual: wrong: d_x")])
+def test_an_interrupt_a_lack_of_memory_and_a_verdict_are_none(error):
+    with pytest.raises(type(error)) as caught, by_hand("backward"):
+        raise error
+    assert caught.value is error

@@ -15,7 +15,7 @@ from extras import needs_jax, needs_keras, needs_numba
 import manual
 import torch_impl
 from compare import check_file, converter
-from compare.accuracy import measure
+from compare.benchmark.accuracy import measure
 from compare.bridge import HandDerived
 from compare.cells import CELLS, Form
 from compare.cells.cell import OF_STATE, Cell, Option

@@ -14,13 +14,12 @@ import torch
 
 import manual
 import torch_impl
-from compare.agreement import compare
+from compare.agreement import Disagreement, by_hand, compare
+from compare.benchmark.oracle import check_cell, unconfirmed
 from compare.cells import CELLS
 from compare.cells.layer import Layer, layer_problem
 from compare.checker.derivations.problem import Arrays, Problem
 from compare.checker.reference import Autograd, of_module
-from compare.disagreement import Disagreement, by_hand
-from compare.oracle import check_cell, unconfirmed
 from manual.arrays import Array, as_state, state_parts
 
 #: The hand-derived side, the written-out twin, and the layer of ``torch.nn``.

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from compare.accuracy import SIDES, RoundingError, measure, ratio_to_manual
+from compare.benchmark.accuracy import SIDES, RoundingError, measure, ratio_to_manual
 from compare.cli import main
 from manual.fast.gru import FastGRU
 from manual.fast.lstm import FastLSTM
