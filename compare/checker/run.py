@@ -12,8 +12,9 @@ import numpy as np
 from compare.checker.compare import Compared, compare_run
 from compare.checker.derivations.problem import Answer, Arrays, Derivation, Problem
 from compare.checker.expected import Expected
-from compare.checker.expected.accuracy import rounding_apart
-from compare.checker.expected.rounding import distance
+from compare.checker.expected.accuracy import own_rounding_apart, rounding_apart
+from compare.checker.expected.perturbation import Perturbation
+from compare.checker.expected.rounding import COARSE, distance, eps
 from compare.checker.notation import Notation
 from compare.checker.recorder import Key, Recorder, why_not_comparable
 from compare.checker.trials import Trial
@@ -99,7 +100,18 @@ class Runner:
 
         def on_others(seed: int) -> list[Compared] | None:
             with suppress(Exception):  # it takes no such values
-                return compared_now(*solved(self.derivation, self.trial.problem.perturbed(seed)))
+                problem = self.trial.problem.perturbed(seed, 4 * eps("float64"))
+                return compared_now(*solved(self.derivation, problem))
+            return None
+
+        def moved(seed: int, units: int) -> list[Compared] | None:
+            with suppress(Exception):  # it has no other precision
+                exact = self.derivation.in_precision("float64")  # type: ignore[attr-defined]
+                size = units * eps(self.expected.dtype)
+                problem = self.trial.problem.in_precision("float64").perturbed(seed, abs(size))
+                with Perturbation(seed, size):
+                    ran = solved(exact, problem)
+                return compared_now(*ran)
             return None
 
         recorder, answer = solved(self.derivation, self.trial.problem)
@@ -110,6 +122,10 @@ class Runner:
         if self.expected.dtype == "float64":
             reruns = [partial(on_others, seed) for seed in range(2)]
             compared = rounding_apart(compared, self.expected.largest, in_single, reruns)
+        if self.expected.dtype == "float64" or self.expected.proven:
+            most = np.inf if self.expected.proven else COARSE
+            reruns = [partial(moved, *by) for by in ((0, 0), (0, 1), (0, -1), (1, 1), (1, -1))]
+            compared = own_rounding_apart(compared, most, self.expected.k, reruns)
         return Run(recorder, answer, compared)
 
     def attempt(self, **options: Any) -> Run | None:

@@ -38,13 +38,13 @@ class Problem:
         d_outputs = in_precision(self.d_outputs, dtype)
         return Problem(in_precision(self.parameters, dtype), in_precision(self.inputs, dtype), d_outputs, self.fixed)
 
-    def perturbed(self, seed: int) -> "Problem":
-        """Return the problem with all floating-point numbers moved by some units in the last place."""
+    def perturbed(self, seed: int, share: float) -> "Problem":
+        """Return the problem with all floating-point numbers moved up or down by a share of their value."""
         rng = np.random.default_rng(seed)
 
         def moved(values: Mapping[str, Any]) -> dict[str, Any]:
             return {
-                name: value * (1 + 4 * np.finfo(value.dtype).eps * rng.choice([-1, 1], value.shape)).astype(value.dtype)
+                name: value * (1 + share * rng.choice([-1, 1], value.shape)).astype(value.dtype)
                 if isinstance(value, np.ndarray) and value.dtype.kind == "f"
                 else value
                 for name, value in values.items()

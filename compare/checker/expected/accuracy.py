@@ -34,44 +34,81 @@ def rounding_apart(
         in_single: the same run in single precision.
         perturbed: the same run on arguments that differ by a few units in the last place.
     """
-
-    def may_be_rounding(one: Compared) -> bool:
-        if one.agrees or one.problem or one.missing:
-            return False
-        most = max(np.sqrt(eps("float64")) * one.scales.max(), NEARLY_NOTHING * largest)
-        return all((far <= np.maximum(most, allowed)).all() for far, allowed in zip(_errors(one), one.allowed))
-
-    if not any(map(may_be_rounding, compared)):
+    if not any(_may_be_rounding(one, largest) for one in compared):
         return compared
     single = {one.label: one for one in in_single() or []}
-    others = [{one.label: one for one in rerun() or []} for rerun in perturbed]
+    others = _by_label(perturbed)
 
     def judged(one: Compared) -> Compared:
-        if not may_be_rounding(one):
+        if not _may_be_rounding(one, largest):
             return one
         share = eps("float64") / eps("float32")
         noise = [share * far.max(initial=0) for far in _errors(single[one.label])] if one.label in single else []
-        moves = [
-            [np.abs(a - b) for a, b in zip(one.actual, other[one.label].actual)]
-            for other in others
-            if one.label in other
-        ]
+        jitter = _moves(one.actual, one.label, others)
         none = [Runs(None, [], [])] * len(one.right)
         systematic = slope(one.actual, one.right, [*one.scales], none, eps("float64"))
-        jitter = [np.max(by, axis=0) for by in zip(*moves)]
         worst = [np.asarray(10 * by.max(initial=0)) for by in jitter]
         few = [np.minimum(by, LOST * scale / MARGIN) for by, scale in zip(worst, one.scales)] if not systematic else []
-        found = (_less_accurate(one, by) for by in (noise, jitter, few))
+        found = (_less_accurate(one, by, MARGIN) for by in (noise, jitter, few))
         return next(filter(None, found), one)
 
     return [judged(one) for one in compared]
 
 
-def _less_accurate(one: Compared, noise: list[Array]) -> Compared | None:
+def own_rounding_apart(compared: list[Compared], most: float, k: float, moved: Sequence[Rerun]) -> list[Compared]:
+    """Pass quantities that are wrong only by the rounding of the derivation's own operations as less accurate.
+
+    They move as far, in double precision, where its arguments and all its operations are off by a unit in the last
+    place of the precision it is judged in.
+
+    Args:
+        compared: the quantities of a run.
+        most: the largest error that may pass, relative to the scale of the quantity.
+        k: the permitted error as a multiple of that movement.
+        moved: the derivation in double precision, as it is and with its operations perturbed.
+    """
+
+    def may_be(one: Compared) -> bool:
+        return _differs_in_numbers(one) and bool((one.errors <= most).all())
+
+    if not any(map(may_be, compared)):
+        return compared
+    exact, *runs = _by_label(moved)
+
+    def judged(one: Compared) -> Compared:
+        known = may_be(one) and one.label in exact
+        noise = _moves(exact[one.label].actual, one.label, runs) if known else []
+        return _less_accurate(one, noise, k) or one
+
+    return [judged(one) for one in compared]
+
+
+def _differs_in_numbers(one: Compared) -> bool:
+    return not (one.agrees or one.problem or one.missing)
+
+
+def _may_be_rounding(one: Compared, largest: float) -> bool:
+    if not _differs_in_numbers(one):
+        return False
+    most = max(np.sqrt(eps("float64")) * one.scales.max(), NEARLY_NOTHING * largest)
+    return all((far <= np.maximum(most, allowed)).all() for far, allowed in zip(_errors(one), one.allowed))
+
+
+def _by_label(reruns: Sequence[Rerun]) -> list[dict[str, Compared]]:
+    return [{one.label: one for one in rerun() or []} for rerun in reruns]
+
+
+def _moves(parts: list[Array], label: str, runs: list[dict[str, Compared]]) -> list[Array]:
+    """Return how far each part of a quantity moves at most in some runs; nothing if it is in none of them."""
+    moves = [[*map(distance, parts, run[label].actual)] for run in runs if label in run]
+    return [np.max(by, axis=0) for by in zip(*moves)]
+
+
+def _less_accurate(one: Compared, noise: list[Array], margin: float) -> Compared | None:
     """Return the quantity as right but less accurate, if the noise of each part explains its errors."""
     if len(noise) != len(one.actual):
         return None
-    allowed = [np.maximum(most, MARGIN * np.maximum(n, np.median(n))) for most, n in zip(one.allowed, noise)]
+    allowed = [np.maximum(most, margin * np.maximum(n, np.median(n))) for most, n in zip(one.allowed, noise)]
     if any((far > most).any() for far, most in zip(_errors(one), allowed)):
         return None
     with np.errstate(divide="ignore"):

@@ -229,15 +229,16 @@ def slope(actual: list[Array], right: list[Array], scales: list[float], runs: li
     good = np.isfinite(y) & (x != 0) & (np.abs(y) <= np.sqrt(unit))
     if good.sum() < max(FEWEST, len(x) / 2):
         return 0.0
-    others = [errors([run.own for run in runs if run.own is not None])] if runs[0].own is not None else []
+    others = [2 * errors([run.own for run in runs if run.own is not None])] if runs[0].own is not None else []
     others += [errors([run.near[j] for run in runs]) for j in range(len(runs[0].near))]
+    others += [errors([run.wide[j] for run in runs]) / WIDER for j in range(len(runs[0].wide))]
     x, y = x[good], y[good]
     square = float(x @ x)
     found = float(x @ y) / square
     spread = float(np.sqrt(((x * (y - found * x)) ** 2).sum())) / square
     chance = max((abs(float(x @ other[good])) / square for other in others), default=0.0)
     few = 1 + 8 / (len(x) - 2)  # the fewer they are, the less is known of the spread
-    return found if abs(found) > SIGMAS * few * spread + 2 * chance + 2 * unit else 0.0
+    return found if abs(found) > SIGMAS * few * spread + chance + 2 * unit else 0.0
 
 
 def fewest_digits(actual: list[Array], right: list[Array], rule: Rule) -> str:

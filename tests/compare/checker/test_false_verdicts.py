@@ -1,6 +1,7 @@
 """Right derivations with and without faults in their gradients: neither is ever taken for the other."""
 
 import pytest
+import torch
 from matrix import CASES, FAULTS, verdict, wrongs
 
 #: On ties, saturated, losing digits, with steps.
@@ -14,6 +15,16 @@ SUBTLE = ["zero", "factor 1.25", "factor 1.001", "element"]
 def test_a_right_derivation_agrees(name, dtype):
     report = CASES[name].check_function(1, dtype=dtype)
     assert report.agrees, str(report)
+
+
+@pytest.mark.parametrize("factor, outcome", [(1.25, "disagree"), (1, "agree")])
+def test_a_mistake_in_low_precision_alone_is_no_rounding(factor, outcome):
+    """In double precision all is right, and the digits that float32 loses are told apart from the factor."""
+    factors = {torch.float32: factor}
+    case = CASES["SaturatedAttention"]
+    report = case.check_function(0, ("q", lambda d: factors.get(d.dtype, 1) * d), "float32")
+    assert report.outcome == outcome
+    assert "d_input 1" in report.less_accurate
 
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
