@@ -130,6 +130,7 @@ def _fault(fault: dict[str, Any], as_run: list[dict[str, Any]]) -> dict[str, Any
         "place": f"{Path(fault['file']).name}:{fault['line']}",
         "repair": repair,
         "sides": marked(fault["code"], repair) if repair else (fault["code"], fault["formula"]),
+        "alternatives": [_fault(other, as_run) for other in fault.get("alternatives", ())],
     }
 
 

@@ -18,8 +18,9 @@ class Pair:
 
     ``forward([p,] *inputs)`` returns the outputs followed by whatever backward needs; ``backward([p,] tape,
     *d_outputs)`` returns the gradients of the inputs followed by a dict of the parameters' gradients, if there are
-    parameters. Either may take a ``probe``. A gradient that was not derived is None, and a list may replace a tuple.
-    The functions receive copies, and what they return is copied immediately.
+    parameters. A ``p`` before the inputs is an empty dict where there are none. Either may take a ``probe``. A gradient
+    that was not derived is None, and a list may replace a tuple. The functions receive copies, and what they return is
+    copied immediately.
 
     Args:
         forward: the forward pass.
@@ -53,7 +54,7 @@ class Pair:
         problem = copy.deepcopy(problem.in_precision(self.dtype) if self.dtype else problem)
         given = [("", problem.parameters), ("", problem.inputs), ("d_", problem.d_outputs)]
         before = copy.deepcopy(given)
-        first = [self.nested(problem.parameters)] if self.nested else []
+        first = [self.nested(problem.parameters)] if self.nested else [{}] * _takes_parameters(self.forward, problem)
         silent = probe or unheard
         # Overflow alone is no mistake: exp(-z) may be infinite in a right sigmoid. What comes of it is compared.
         with listening(silent), np.errstate(all="ignore"):
@@ -85,6 +86,8 @@ class Pair:
                 raise ValueError(f"backward: expected a dict of gradients at the end, got {type(gradients).__name__}")
         else:
             d_inputs = list(returned) if isinstance(returned, tuple | list) else [returned]
+            if d_inputs and isinstance(d_inputs[-1], Mapping) and not d_inputs[-1]:  # of no parameters
+                d_inputs.pop()
         names = problem.differentiable if len(d_inputs) == len(problem.differentiable) else list(problem.inputs)
         more = "and the gradients" if self.nested else ""
         named = _named("backward", d_inputs, names, more, "d_")
@@ -146,9 +149,19 @@ def _named(function: str, values: list[Any], names: list[str], more: str, prefix
 
 def _call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
     """Call a user's function, with the probe if it takes one: as ``probe`` or as an extra last argument."""
-    parameters = inspect.signature(function).parameters
-    if "probe" in parameters:
+    if "probe" in inspect.signature(function).parameters:
         return function(*arguments, probe=probe)
-    positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = [p for p in positional if p.default is p.empty]
-    return function(*arguments, probe) if len(required) == len(arguments) + 1 else function(*arguments)
+    return function(*arguments, probe) if len(_required(function)) == len(arguments) + 1 else function(*arguments)
+
+
+def _takes_parameters(forward: Callable[..., Any], problem: Problem) -> bool:
+    """Return whether a forward pass takes something before the inputs, as one with parameters does."""
+    names = [name for name in _required(forward) if name != "probe"]
+    return names[1:] == list(problem.inputs)
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the positional arguments that have no default."""
+    positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = inspect.signature(function).parameters.items()
+    return [name for name, p in parameters if p.kind in positional and p.default is p.empty]

@@ -114,3 +114,21 @@ def test_a_gradient_that_is_required_and_left_out_is_wrong():
     report = check_function(Product, product, W.clone().requires_grad_(), V.clone().requires_grad_(), (3, 2))
     assert [fault.name for fault in report.faults] == ["d_v"]
     assert report.faults[0].worst.actual == 0
+
+
+def test_parameters_before_the_inputs_may_be_empty():
+    """A pass that is written with a ``p``, as in a starter, where there are no parameters."""
+
+    def forward(p, x, w):
+        assert p == {}
+        return x * w, (x, w)
+
+    def backward(p, tape, d_y):
+        x, w = tape
+        return d_y * w, d_y * x
+
+    inputs = {"x": (4, 3), "w": (4, 3)}
+    assert check_backward(forward, backward, lambda x, w: x * w, inputs).agrees
+    assert check_backward(forward, lambda *given: (*backward(*given), {}), lambda x, w: x * w, inputs).agrees
+    wrong = check_backward(forward, lambda p, tape, d_y: backward(p, tape[::-1], d_y), lambda x, w: x * w, inputs)
+    assert {fault.name for fault in wrong.faults} == {"d_x", "d_w"}

@@ -107,6 +107,19 @@ def test_it_opens_on_the_run_that_its_text_is_of(three, open_page, scripts):
         assert "with the reference fed back" in row.locator(".error").inner_text()
 
 
+def test_lines_that_could_be_changed_as_well_stand_below(tmp_path):
+    report = check_file(write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * (1 - h)")))
+    found = report.as_json()
+    (fault,) = found["faults"]
+    change = {"label": "line 9", "code": "d_a = d_h", "repair": "d_a = 2 * d_h", "line": 9, "hint": "a factor of 2"}
+    other = change | {"code": "return d_a", "repair": "return 2 * d_a", "line": 10}
+    found["faults"] = [fault | change | {"alternatives": [fault | other | {"alternatives": []}]}]
+    check.write("mine.py", found, displayed(report), tmp_path / "check.html")
+    page = (tmp_path / "check.html").read_text()
+    assert page.index("line 9: a factor of 2") < page.index("d_a = d_h") < page.index("or line 10: a factor of 2")
+    assert "mine.py:10" in page and 'data-copy="return 2 * d_a"' in page
+
+
 @pytest.mark.slow
 def test_the_line_stands_beside_the_right_one_which_a_button_copies(open_page, tmp_path):
     report = check_file(write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * (1 - h)")))

@@ -50,7 +50,7 @@ def segment(statement: Statement, node: Any) -> str:
     text = ast.get_source_segment("\n".join(statement.source.lines), node) if hasattr(node, "lineno") else None
     if text is not None:
         try:
-            if ast.dump(ast.parse(f"({text})", mode="eval").body) == ast.dump(node):
+            if ast.unparse(ast.parse(f"({text})", mode="eval").body) == ast.unparse(node):  # a target as a value, too
                 return " ".join(text.split()) if "\n" in text else text
         except SyntaxError:
             pass
