@@ -29,8 +29,8 @@ class Compared:
     each part, relative to ``scales``. ``missing`` lists the steps at which the probe was not called although the
     correct value is not zero. ``places`` are the lines of the probes that recorded the parts. ``returned`` says that it
     is what the derivation returned under a name that a probe has, too. ``less_accurate`` is its error as a multiple of
-    what passes, if it is right but less accurate than that; ``aside`` counts the elements that lie on a branch and
-    took another side; ``unjudged`` says that rounding moves too much of it too far for a judgement.
+    what passes, if it is right but less accurate than that; ``aside`` counts the elements that took another side of a
+    branch, or cannot be judged; ``unjudged`` says that rounding moves too much of it too far for a judgement.
     """
 
     name: str

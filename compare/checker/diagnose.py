@@ -240,10 +240,6 @@ def _try(report: Report, subject: Subject, runner: Runner) -> None:
     if located and not agrees and runner.trial.large and located.only_overflows:
         report.notes.append(f"Overflows where values are ten times as large, and is not compared there: {label}")
         return
-    wrong = located.as_run.wrong.values() if located else ()
-    if located and not agrees and runner.trial.tied and any(one.kind == "output" for one in wrong):
-        report.notes.append(f"The outputs differ where values are equal or zero, and nothing is judged there: {label}")
-        return
     report.sizes.append(Size(label, agrees))
     if located and agrees:
         report.note_doubts(located.as_run.compared)

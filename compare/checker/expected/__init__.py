@@ -18,6 +18,9 @@ from manual.arrays import Array
 #: other way.
 PERTURBED_RUNS = ((0, 1), (0, -1), (0, WIDER), (0, -WIDER), (1, WIDER), (1, -WIDER))
 
+#: What equal values are moved by at least, since a unit in the last place may be lost in a sum.
+BREAKS_TIES = 2.0**-42
+
 #: Returns a quantity of a run of the reference, as one array for each step.
 Pick = Callable[[Reference], list[Array]]
 
@@ -61,8 +64,9 @@ class Expected:
 
     def measure(self) -> None:
         """Run the reference again with every operation perturbed: as slow as several runs."""
+        unit = max(eps(self.dtype), BREAKS_TIES if self.trial.tied else 0.0)
         for seed, units in () if self._perturbed else PERTURBED_RUNS:
-            size = units * eps(self.dtype)
+            size = units * unit
             perturb = partial(perturbed, size=size, rng=np.random.default_rng(seed))
             with Perturbation(seed, size):
                 self._perturbed.append((units, self.trial.reference(perturb=perturb)))

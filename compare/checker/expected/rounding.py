@@ -89,7 +89,7 @@ class Judged:
         errors: the error of the worst element of each array, relative to the scale.
         limits: what passes for that element, relative to the scale.
         less_accurate: the largest error as a multiple of what passes, if it is right but less accurate than that.
-        aside: how many elements took another side of a branch than the reference, as its perturbed runs did.
+        aside: how many elements took another side of a branch than the reference, or cannot be judged.
         unjudged: whether rounding moves too many elements too far to judge them.
     """
 
@@ -129,7 +129,7 @@ def judge(actual: list[Array], right: list[Array], runs: list[Runs], rule: Rule,
         elif wrong and all((f <= np.sqrt(rule.eps) * scales.max()).all() for f in far):
             less = max(float((f / a).max(initial=0)) for f, a in zip(far, allowed))
             allowed = [np.maximum(a, f) for a, f in zip(allowed, far)]
-    aside = sum(int(part.aside.sum()) for part in parts)
+    aside = sum(int((part.aside | part.unjudged).sum()) for part in parts)
     unjudged = sum(int(part.unjudged.sum()) for part in parts) > UNJUDGED * sum(r.size for r in right)
     far = [np.where(part.aside | part.unjudged, 0.0, f) for part, f in zip(parts, far)]
     worst = [worst_element(f, a) for f, a in zip(far, allowed)]
@@ -205,7 +205,24 @@ def _sides(
     low, high = values.min(axis=0), values.max(axis=0)
     several = tied | ((values > low + same) & (values < high - same)).any(axis=0)
     width = high - low
-    return taken, ~taken & several & (actual >= low - width) & (actual <= high + width)
+    unclear = ~taken & several & (actual >= low - width) & (actual <= high + width)
+    lost = _is_lost(actual, values, same)
+    return taken & ~lost, unclear & ~lost
+
+
+def _is_lost(actual: Array, values: Array, same: Array) -> Array:
+    """Return the elements of a row, column or array whose sum is not that which all runs have.
+
+    A gradient that equal values share out, or that goes to one of them, is the same in the sum.
+    """
+    lost = np.zeros(actual.shape, bool)
+    for axis in (None, *range(actual.ndim)):
+        axes = tuple(range(actual.ndim)) if axis is None else axis
+        most = same.sum(axis=axes, keepdims=True)
+        first, *others = (run.sum(axis=axes, keepdims=True) for run in values)
+        kept = np.all([distance(other, first) <= most for other in others], axis=0)
+        lost |= kept & (distance(actual.sum(axis=axes, keepdims=True), first) > most)
+    return lost
 
 
 def slope(actual: list[Array], right: list[Array], scales: list[float], runs: list[Runs], unit: float) -> float:

@@ -46,7 +46,7 @@ class Findings:
         gradients_compared: whether the derivation returned any gradient.
         broken: what a function whose gradients are right breaks of the contract with autograd.
         less_accurate: by name, by how much a quantity that is right is less accurate than autograd.
-        aside: by name, how many elements took another side of a branch than the reference.
+        aside: by name, how many elements took another side of a branch than the reference, or cannot be judged.
         not_judged: by name, on how many trials rounding moved too much of a quantity too far for a judgement.
         sizes: the trials.
         fast: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor.

@@ -247,7 +247,7 @@ def _notes(report: Findings) -> list[str]:
         notes.append(f"{name} is right, but less accurate than autograd: its error is {times:.2g} times what passes")
     for name, count in report.aside.items():
         elements = f"{count} element{'s' if count > 1 else ''}"
-        notes.append(f"Set aside in {name}: {elements} where rounding decides which branch is taken, such as a tie")
+        notes.append(f"Set aside in {name}: {elements} that rounding decides, as at a tie")
     if not all(size.agrees for size in report.sizes):
         good = [size.label for size in report.sizes if size.agrees]
         bad = [f"{s.label}{f' ({s.raised})' if s.raised else ''}" for s in report.sizes if not s.agrees]

@@ -37,13 +37,9 @@ def test_a_wrong_one_does_not(name, dtype):
         assert any(one.name != "output" for one in report.faults)
 
 
-#: What is known to be judged falsely: zeros for the median of equal values agree, in every dtype.
-KNOWN = {"Median": pytest.mark.xfail(reason="zeros for the median of equal values agree", strict=True)}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [pytest.param(name, marks=KNOWN.get(name, ())) for name in CASES])
+@pytest.mark.parametrize("name", CASES)
 def test_every_derivation_and_every_fault(name, dtype):
     """At most one fault in two hundred may agree; those that do in the whole matrix are given here."""
     case = CASES[name]

@@ -81,6 +81,22 @@ def test_a_mistake_that_only_other_values_show_is_found():
     assert [size.agrees for size in once.sizes][:2] == [True, False]
 
 
+def test_what_is_wrong_only_where_values_are_equal_or_zero_is_found():
+    def check(forward, backward, reference):
+        report = check_backward(forward, backward, reference, {"x": (5, 4)})
+        assert [size.agrees for size in report.sizes][:3] == [True] * 3, str(report)
+        return report
+
+    def largest(x):
+        return x.max(1), x == x.max(1, keepdims=True)
+
+    five = check(lambda x: (np.where(x == 0, 5.0, np.abs(x)), x), lambda x, d: d * np.sign(x), torch.abs)
+    assert [fault.name for fault in five.faults] == ["output"]
+    assert check(largest, lambda at, d: d[:, None] * at, lambda x: x.amax(1)).outcome == "disagree"
+    for reference in (lambda x: x.amax(1), lambda x: x.max(1).values):
+        assert check(largest, lambda at, d: d[:, None] * at / at.sum(1, keepdims=True), reference).agrees
+
+
 def test_inputs_of_a_size_are_checked_at_one_and_past_a_power_of_two():
     def backward(x, d_y):
         return 2 * x * d_y * (np.arange(len(x)) < 32)[:, None]
