@@ -119,6 +119,8 @@ SIZES: dict[str, float] = {
     "n * f.shape[-1]": 1.7,
     "n / f.size": 1.8,
     "n * f.size": 1.8,
+    "n / f.numel()": 1.8,
+    "n * f.numel()": 1.8,
 }
 
 #: A term more.

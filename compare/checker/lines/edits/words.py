@@ -21,7 +21,8 @@ FACTORS = {
     "n * len(f)": "len({f})",
     "2 * n": "2",
 }
-DIVISORS = {"n / f": "{f}", "n / len(f)": "len({f})", "n / f.size": "the number of elements of {f}", "n / 2": "2"}
+DIVISORS = {"n / f": "{f}", "n / len(f)": "len({f})", "n / 2": "2"}
+DIVISORS |= {f"n / f.{size}": "the number of elements of {f}" for size in ("size", "numel()")}
 DIVISORS |= {f"n / f.shape[{k}]": f"the size of axis {k} of {{f}}" for k in (1, -1)}
 
 

@@ -172,3 +172,29 @@ def test_only_the_users_own_files_are_edited(tmp_path):
     module = written(SCAN, tmp_path)
     program = Program(module.Scan, scan, torch.nn.functional.softplus, np.linalg.inv, check_function)
     assert {place.source.file for place in program.functions.values()} == {module.__file__, __file__}
+
+
+#: A mean of squares, whose gradient is not divided by the number of elements.
+MEAN_OF_SQUARES = """\
+import torch
+
+class MeanOfSquares(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x * x).mean()
+
+    @staticmethod
+    def backward(ctx, d_y):
+        (x,) = ctx.saved_tensors
+        return 2 * d_y * x
+"""
+
+
+@pytest.mark.slow
+def test_a_division_by_the_number_of_elements_of_a_tensor_is_found(tmp_path):
+    module = written(MEAN_OF_SQUARES, tmp_path)
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3)))
+    (fault,) = check_function(module.MeanOfSquares, lambda x: (x * x).mean(), x).faults
+    assert fault.hint == "the division by the number of elements of x is missing"
+    assert fault.repair == "return 2 * d_y * x / x.numel()"
