@@ -1,13 +1,14 @@
 """The examples in the READMEs do what the READMEs say.
 
-A Python block that begins with a comment such as ``# mine.py`` is a file of that name. Any other Python block is run,
-and prints what its comments say, or asserts. In a console block each line after ``$`` is a command, run in a folder
+A block that begins with a comment such as ``# mine.py`` is a file of that name. Any other Python block is run, and
+prints what its comments say, or asserts. In a console block each line after ``$`` is a command, run in a folder
 with the files of all READMEs and ``my_lstm.py``, a starter filled in with three mistakes. Its output follows; …
 stands for anything.
 """
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,16 +24,26 @@ READMES = [
     *sorted(file for folder in ("manual", "compare") for file in ROOT.glob(f"{folder}/**/README.md")),
 ]
 BLOCKS = {
-    path.relative_to(ROOT).as_posix(): re.findall(r"^```(python|console)\n(.*?)^```", path.read_text(), re.M | re.S)
+    path.relative_to(ROOT).as_posix(): re.findall(
+        r"^```(python|matlab|console)\n(.*?)^```", path.read_text(), re.M | re.S
+    )
     for path in READMES
 }
-NAME = r"# (\w+\.py)\n"
+NAME = r"[#%] ([\w/]+\.(?:py|m))\n"
 EXAMPLES = [
     (readme, text)
     for readme, blocks in BLOCKS.items()
     for language, text in blocks
     if language == "python" and not re.match(NAME, text)
 ]
+#: What commands need that the README does not install, by the README.
+NEEDS = {
+    "compare/frameworks/README.md": lambda: pytest.importorskip("onnxruntime"),
+    "compare/checker/derivations/README.md": lambda: (
+        shutil.which("octave-cli") or pytest.skip("Octave is not installed")
+    ),
+}
+
 FILES = {name[1]: text for blocks in BLOCKS.values() for language, text in blocks if (name := re.match(NAME, text))}
 SESSIONS = [readme for readme, blocks in BLOCKS.items() if any(language == "console" for language, _ in blocks)]
 
@@ -50,11 +61,11 @@ def test_an_example_prints_what_its_comments_say(readme, example, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("readme", SESSIONS)
 def test_the_commands_print_what_is_shown(readme, tmp_path, monkeypatch, capsys, preloaded):
-    if readme == "compare/frameworks/README.md":
-        pytest.importorskip("onnxruntime")
+    NEEDS.get(readme, bool)()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     write(tmp_path / "my_lstm.py", "lstm", *THREE_MISTAKES)
     for language, text in BLOCKS[readme]:

@@ -1,19 +1,23 @@
 """Check a recurrent layer against its written-out twin: a layer of ``manual``, or a derivation in a file."""
 
 import copy
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from torch import autograd, nn
 
 from compare.agreement import TOLERANCES
 from compare.cells.fast_kernels import fast_against_equations
-from compare.cells.file import CellFile
+from compare.cells.file import CellFile, said_in
 from compare.cells.layer import Layer, form_of, layer_problem
 from compare.checker.check import check_against
 from compare.checker.compare import Compared
 from compare.checker.derivations.file import load
+from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Problem
 from compare.checker.diagnose import K, Subject, diagnose
@@ -86,36 +90,43 @@ def _instead(module: ModuleType) -> str:
     return f"the autograd.Function {names[0]}, for which there is compare.assert_function" if names else "none"
 
 
-def check_file(path: Path | str, reference: tuple[Path | str, str] | None = None, seed: int = 0) -> Report:
-    """Check the derivation in a file, as ``python -m compare check`` does.
+def check_file(
+    path: Path | str, reference: tuple[Path | str, str] | None = None, seed: int = 0, cell: str | None = None
+) -> Report:
+    """Check the derivation in a file, or in a folder with MATLAB files, as ``python -m compare check`` does.
 
     The file defines ``forward(p, *inputs, probe)`` and ``backward(p, tape, *d_outputs, probe)``, and says what it
     derives: CELL, LAYOUT and OPTIONS for a cell; for any other reference INPUTS and, if needed, OUTPUTS, AXES,
     PARAMETERS and TOLERANCE. DTYPE gives its precision if that differs from the precision of what it returns.
+    A folder has ``forward.m`` and ``backward.m``, which Octave runs. For a cell it may have a ``layout.m`` that returns
+    LAYOUT and OPTIONS as structs; for any other reference, the reference's file has INPUTS and what else is needed.
 
     Args:
-        path: the file.
-        reference: file and name of the torch module or function to check it against; the file's CELL if None.
+        path: the file or folder.
+        reference: file and name of the torch module or function to check it against; the cell if None.
         seed: the seed of weights and arguments.
+        cell: the cell; the file's CELL if None.
 
     Raises:
-        ValueError: the file does not say what it derives, or returns something that cannot be compared. Exceptions
-            raised by its code propagate.
+        ValueError: the file does not say what it derives, or returns something that cannot be compared, Octave is
+            needed and not installed, or a MATLAB file raises an error. Exceptions raised by other code propagate.
     """
     path = Path(path)
+    if path.is_dir():
+        if reference is not None:
+            return check_against(None, path, Path(reference[0]), reference[1], seed)
+        folder = Folder(path, dict, steps_last=True)
+        return _check_cell(path, folder, said_in(folder.engine), cell, seed)
     module = load(path)
     for function in ("forward", "backward"):
         if not callable(getattr(module, function, None)):
             raise ValueError(f"{path}: expected a function {function}, got {_instead(module)}")
     if reference is not None:
         return check_against(module, path, Path(reference[0]), reference[1], seed)
-    file = CellFile.of(module, str(path))
-    return diagnose(
-        Subject(
-            str(path),
-            Pair(module.forward, module.backward, dict, str(path)),
-            lambda dtype: file.trials(dtype, seed),
-            file.notation,
-            dtype=getattr(module, "DTYPE", None),
-        )
-    )
+    return _check_cell(path, Pair(module.forward, module.backward, dict, str(path)), vars(module), cell, seed)
+
+
+def _check_cell(path: Path, derivation: Pair, says: Mapping[str, Any], cell: str | None, seed: int) -> Report:
+    file = CellFile.of(says if cell is None else {**says, "CELL": cell}, str(path))
+    trials = partial(file.trials, seed=seed)
+    return diagnose(Subject(str(path), derivation, trials, file.notation, dtype=says.get("DTYPE")))

@@ -1,7 +1,6 @@
 """A derivation of a cell in a user's file: its CELL, LAYOUT and OPTIONS."""
 
-from collections.abc import Callable
-from types import ModuleType
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from compare.cells import CELLS, Form
 from compare.cells.cell import unknown_key
 from compare.cells.layout import FILE_KEYS, LaidOut, Layout
 from compare.cells.twins import twin
+from compare.checker.derivations.octave.engine import Engine
 from compare.checker.derivations.problem import Answer, Arrays, Problem, in_precision
 from compare.checker.recorder import Record
 from compare.checker.reference import Autograd, Reference, of_module
@@ -34,21 +34,21 @@ class CellFile:
         self.notation = LaidOut(form, layout)
 
     @classmethod
-    def of(cls, module: ModuleType, where: str) -> "CellFile":
-        """Read CELL, LAYOUT and OPTIONS.
+    def of(cls, says: Mapping[str, Any], where: str) -> "CellFile":
+        """Read CELL, LAYOUT and OPTIONS, by name.
 
         Raises:
             ValueError: one of them is unknown.
         """
-        cell = getattr(module, "CELL", None)
+        cell = says.get("CELL")
         if cell not in CELLS:
-            other = "; anything else needs --reference FILE:NAME" if cell is None else ""
+            other = "; anything else needs --reference FILE:NAME, a folder --cell" if cell is None else ""
             raise ValueError(f"CELL: expected one of {', '.join(CELLS)} in {where}, got {cell!r}{other}")
-        form = Form(CELLS[cell], getattr(module, "OPTIONS", {}))
+        form = Form(CELLS[cell], says.get("OPTIONS", {}))
         if form.options.get("proj_size"):
             raise ValueError("OPTIONS: proj_size: expected 0, since LAYOUT has no place for a projection")
         weights = twin(form, 1, 1).cell.parameter_shapes(1, 1)  # an error if the options do not go together
-        given = getattr(module, "LAYOUT", {})
+        given = says.get("LAYOUT", {})
         for key in given:
             if key not in FILE_KEYS:
                 raise ValueError(unknown_key("LAYOUT", key, dict.fromkeys(FILE_KEYS)))
@@ -109,3 +109,22 @@ class CellFile:
         answer = right.answer
         outputs, d_inputs = self._all_turned(answer.outputs), self._all_turned(answer.d_inputs)
         return Reference(record, Answer(outputs, d_inputs, self.express(answer.gradients)))
+
+
+def said_in(engine: Engine) -> dict[str, Any]:
+    """Return LAYOUT and OPTIONS of a folder of MATLAB files, which its ``layout.m`` returns; vectors are columns."""
+    returned = engine.call("layout") if (engine.folder / "layout.m").is_file() else []
+    said = dict(zip(("LAYOUT", "OPTIONS"), map(_plain, returned)))
+    return said | {"LAYOUT": {"vectors": "columns"} | said.get("LAYOUT", {})}
+
+
+def _plain(value: Any) -> Any:
+    """Return MATLAB's value as Python would have it: a number or a truth value is no array."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.ndarray) and value.size == 1 and value.dtype != object:
+        number = value.item()
+        return int(number) if number == int(number) and not isinstance(number, bool) else number
+    return value

@@ -13,6 +13,7 @@ from torch import nn
 
 from compare.checker import arguments
 from compare.checker.derivations.file import load
+from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction
@@ -155,11 +156,12 @@ def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any)
         raise AssertionError(report.message)
 
 
-def check_against(file: ModuleType, path: Path, where: Path, name: str, seed: int) -> Report:
-    """Check the derivation in a file against a torch module or function in another.
+def check_against(file: ModuleType | None, path: Path, where: Path, name: str, seed: int) -> Report:
+    """Check the derivation in a file or folder against a torch module or function in another file.
 
     Args:
-        file: the derivation, as ``load`` returns it.
+        file: the derivation, as ``load`` returns it; None if it is a folder, whose INPUTS and so on the reference's
+            file has.
         path: names it in messages.
         where: the file of the reference.
         name: the name of the reference in that file.
@@ -168,26 +170,20 @@ def check_against(file: ModuleType, path: Path, where: Path, name: str, seed: in
     Raises:
         ValueError: INPUTS or the reference is missing, or something cannot be compared.
     """
-    inputs = getattr(file, "INPUTS", None)
+    other = load(where)
+    says = file or other
+    inputs = getattr(says, "INPUTS", None)
     if not inputs or not (isinstance(inputs, dict | list) or callable(inputs)):
-        raise ValueError(f"INPUTS: expected the shapes of the inputs by name in {path}, got {inputs!r}")
-    reference: Any = getattr(load(where), name, None)
+        raise ValueError(f"INPUTS: expected the shapes of the inputs by name in {says.__file__}, got {inputs!r}")
+    reference: Any = getattr(other, name, None)
     if not callable(reference):
         raise ValueError(f"--reference: expected a torch module or function {name} in {where}, got {reference!r}")
     is_module = isinstance(reference, nn.Module) or (isinstance(reference, type) and issubclass(reference, nn.Module))
-    return check_backward(
-        file.forward,
-        file.backward,
-        reference,
-        inputs,
-        parameters=getattr(file, "PARAMETERS", {} if is_module else None),
-        outputs=getattr(file, "OUTPUTS", None),
-        axes=getattr(file, "AXES", ""),
-        dtype=getattr(file, "DTYPE", None),
-        tolerance=getattr(file, "TOLERANCE", None),
-        seed=seed,
-        name=str(path),
-    )
+    parameters = getattr(says, "PARAMETERS", {} if is_module else None)
+    trials = Trials(reference, inputs, parameters, getattr(says, "OUTPUTS", None), getattr(says, "AXES", ""), seed)
+    derivation = Pair(file.forward, file.backward, trials.nested, str(path)) if file else Folder(path, trials.nested)
+    dtype, tolerance = getattr(says, "DTYPE", None) or _dtype_of(inputs), getattr(says, "TOLERANCE", None)
+    return _check(str(path), derivation, trials, dtype, tolerance, K)
 
 
 def _drawn(value: Any, rng: np.random.Generator) -> Any:

@@ -126,8 +126,8 @@ class Recorder:
         self._seen: dict[Key, Array] = {}
         self._watched: deque[Recorded] = deque(maxlen=WATCHED)
 
-    def __call__(self, name: str, *arguments: Any, t: int | None = None) -> Any:
-        """Record the value; return it or the reference's.
+    def __call__(self, name: str, *arguments: Any, t: int | None = None, place: Place | None = None) -> Any:
+        """Record the value; return it or the reference's. Without a ``place``, the probe is where it is called.
 
         Raises:
             ValueError: the reference has no such name or step, or the value is still to be filled in.
@@ -137,7 +137,7 @@ class Recorder:
         expected = self.reference.get(key)
         got = as_float64(value)
         problem = "recorded more often than in the reference" if expected is None else why_not_comparable(got, expected)
-        call = Recorded(key, got, value, value, problem, _place())
+        call = Recorded(key, got, value, value, problem, place or _place())
         if self.feedback and expected is not None:
             returned = self.feedback(key, expected)
             call.returned = value if returned is None else _like(value, returned)

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from compare.bounds import check_at_least
+from compare.cells import CELLS
 from compare.cells.check import check_file
 from compare.checker.lines.fix import fixed
 from compare.checker.process import check_within
@@ -25,12 +27,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "probe, so that only the wrong equations differ. `lstm-by-hand new FILE` writes a file to start from. "
         "Exit status: 0 the derivation agrees, 1 it does not, 5 too much could not be judged, 2 bad input."
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the derivation")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="the derivation, or its folder with forward.m and backward.m"
+    )
     parser.add_argument(
         "--reference",
         metavar="FILE:NAME",
         help="the torch module or function to check against, if FILE defines INPUTS rather than CELL",
     )
+    parser.add_argument("--cell", choices=tuple(CELLS), help="the cell that FILE derives, if it has no CELL")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="time limit for running FILE")
     parser.add_argument("--memory", type=float, default=8.0, metavar="GIB", help="memory limit for running FILE")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights and arguments")
@@ -52,7 +57,10 @@ def run(options: argparse.Namespace) -> int:
     check_at_least(options, seed=0)
     if options.in_place and not options.fix:
         raise ValueError("in-place: expected --fix with it")
-    _require_file("FILE", options.file)
+    if options.cell and options.reference:
+        raise ValueError("cell: expected either --cell or --reference, got both")
+    if not (options.file / "forward.m").is_file():
+        _require_file("FILE", options.file)
     reference = None
     if options.reference is not None:
         file, colon, name = options.reference.rpartition(":")
@@ -62,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
         _require_file("reference", reference[0])
     out = console()
     limits = options.timeout, options.memory
-    checked = check_within(check_file, *limits, options.file, reference, options.seed, quiet=options.json, console=out)
+    check = partial(check_file, cell=options.cell)
+    checked = check_within(check, *limits, options.file, reference, options.seed, quiet=options.json, console=out)
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
         if options.format == "github":
