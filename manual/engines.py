@@ -83,12 +83,11 @@ def compiled(kernel: Kernel, dtype: np.dtype[Any]) -> FastKernel:
     """
     from manual.compiled.gru import CompiledGRU  # these need Numba
     from manual.compiled.lstm import CompiledLSTM
-    from manual.compiled.lstm_variants import CompiledLSTMVariant
     from manual.compiled.rnn import CompiledRNN
 
     cells: dict[type[Any], Any] = {
         LSTMKernel: CompiledLSTM,
-        LSTMVariantKernel: CompiledLSTMVariant,
+        LSTMVariantKernel: CompiledLSTM,
         GRUKernel: CompiledGRU,
         RNNKernel: CompiledRNN,
     }

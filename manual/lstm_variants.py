@@ -13,32 +13,12 @@ respect to a.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
 from manual.activations import sigmoid
 from manual.arrays import Array, Probe, unprobed
-
-
-class LSTMVariantStep(NamedTuple):
-    """What backward needs of one time step, (B, H) each."""
-
-    h_prev: Array
-    c_prev: Array
-    i: Array
-    f: Array
-    g: Array
-    o: Array
-    c: Array
-
-
-class LSTMVariantTape(NamedTuple):
-    """What backward needs of a forward pass: x (T, B, D), the weights by name, and each step."""
-
-    x: Array
-    weights: dict[str, Array]
-    steps: list[LSTMVariantStep]
+from manual.lstm import LSTMStep, LSTMTape
 
 
 class LSTMVariantKernel:
@@ -82,7 +62,7 @@ class LSTMVariantKernel:
 
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], LSTMVariantTape]:
+    ) -> tuple[Array, tuple[Array, ...], LSTMTape]:
         """Run the sequence ``x`` (T, B, D) from the ``state`` h_0 (B, H), c_0 (B, H).
 
         ``weights``: weight_ih (G H, D), weight_hh (G H, H), bias_ih (G H,), bias_hh (G H,), and with peepholes
@@ -92,7 +72,7 @@ class LSTMVariantKernel:
             output (T, B, H), the final state h_n (B, H), c_n (B, H), and the tape.
         """
         probe = probe or unprobed
-        tape = LSTMVariantTape(x.copy(), {name: W.copy() for name, W in weights.items()}, [])
+        tape = LSTMTape(x.copy(), {name: W.copy() for name, W in weights.items()}, [])
         W_ih, W_hh = tape.weights["weight_ih"], tape.weights["weight_hh"]
         b_ih, b_hh = tape.weights["bias_ih"], tape.weights["bias_hh"]
         p_i, p_f, p_o = self.peephole_weights(tape.weights)
@@ -112,11 +92,11 @@ class LSTMVariantKernel:
             o = probe("o", t, sigmoid(probe("z_o", t, z_o + p_o * c)))  # (L26) or (L5)
             h = probe("h", t, o * np.tanh(c))  # (L7)
             output.append(h)
-            tape.steps.append(LSTMVariantStep(h_prev, c_prev, i, f, g, o, c))
+            tape.steps.append(LSTMStep(h_prev, c_prev, i, f, g, o, c, h))
         return np.stack(output), (h.copy(), c.copy()), tape
 
     def backward(
-        self, tape: LSTMVariantTape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
+        self, tape: LSTMTape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry ``d_output`` (T, B, H), d_h_n (B, H) and d_c_n (B, H) back through the run on the tape.
 
@@ -134,7 +114,7 @@ class LSTMVariantKernel:
         d_b_ih, d_b_hh = gradients["bias_ih"], gradients["bias_hh"]
         d_p_i, d_p_f, d_p_o = self.peephole_weights(gradients)
         for t in reversed(range(len(tape.x))):
-            h_prev, c_prev, i, f, g, o, c = tape.steps[t]
+            h_prev, c_prev, i, f, g, o, c, _ = tape.steps[t]
             d_h = probe("d_h", t, d_output[t] + d_h_prev)  # (L8) (B, H)
             d_z_o = probe("d_z_o", t, d_h * np.tanh(c) * o * (1 - o))  # (L13)
             d_c = probe("d_c", t, d_c_prev + d_h * o * (1 - np.tanh(c) ** 2) + d_z_o * p_o)  # (L27) or (L9)

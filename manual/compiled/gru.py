@@ -23,8 +23,7 @@ from manual.compiled.loops import (
     unload,
     weight_gradients,
 )
-from manual.fast.gru import FastGRU
-from manual.fast.memory import D_N, D_Q, D_R, D_Z, HIDDEN, RESET, GRUMemory, N, Q, R, Z
+from manual.fast.gru import D_N, D_Q, D_R, D_Z, HIDDEN, RESET, FastGRU, GRUMemory, N, Q, R, Z
 from manual.gru import GRUKernel, GRUStep, GRUTape
 
 
@@ -33,7 +32,7 @@ class CompiledGRUTape(NamedTuple):
 
     x_1_h: Array  # (T + 1, B, D + 1 + H): x, 1 and h_prev; at T only h_n counts
     W: Array  # (D + 1 + H, 3H)
-    blocks: Array  # (T + 1, B, 7, H): those of ``fast/memory.py``; at 0 none counts
+    blocks: Array  # (T + 1, B, 7, H): those of ``fast/gru.py``; at 0 none counts
 
     def equations_tape(self) -> GRUTape:
         """Return the run as the equations record it, views of this tape."""
@@ -237,7 +236,7 @@ class CompiledGRU:
 
 @compiled
 def fused_reset(t: int, reset_after: bool, units: Array) -> None:
-    """Take the reset of step t of all units; those of ``fast/memory.py``."""
+    """Take the reset of step t of all units; those of ``fast/gru.py``."""
     s = units[t + 1]
     if reset_after:
         reset_after_forward(s[R], s[Q], s[N])

@@ -1,7 +1,7 @@
 """The equations of ``manual/lstm.py`` as loops over units: forward, and directly below it backward.
 
 The numbers and the legend are those of ``manual/lstm.py``; ``loops.py`` says what W is. What is passed to a loop is
-contiguous, as it is compiled anew for each kind of array.
+contiguous, as it is compiled anew for each kind of array. The variants take the same steps over other units.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ascontiguousarray, empty
 
 from manual.arrays import Array
+from manual.compiled import lstm_variants
 from manual.compiled.activations import ONE, sigmoid, tanh
 from manual.compiled.loops import (
     add_outer,
@@ -23,18 +24,24 @@ from manual.compiled.loops import (
     unload,
     weight_gradients,
 )
-from manual.fast.lstm import FastLSTM
-from manual.fast.memory import TANH_C, C, F, G, I, LSTMMemory, M, O
+from manual.fast.lstm import TANH_C, C, F, FastLSTM, G, I, LSTMMemory, M, O
 from manual.lstm import LSTMKernel, LSTMStep, LSTMTape
+from manual.lstm_variants import LSTMVariantKernel
 
 
 class CompiledLSTMTape(NamedTuple):
     """What backward needs of a forward pass."""
 
     x_1_h: Array  # (T + 1, B, D + 1 + P): x, 1 and h_prev; at T only h_n counts
-    W: Array  # (D + 1 + P, 4H)
+    W: Array  # (D + 1 + P, G H)
     W_mh: Array  # (P, H); (0, H) without a projection
-    blocks: Array  # (T + 1, B, 9, H): those of ``fast/memory.py``; at 0 only c_0 counts
+    p: Array  # (3, H) of a variant: p_i p_f p_o, zeros where there is none; (0, H) otherwise
+    blocks: Array  # (T + 1, B, 9, H): those of ``fast/lstm.py``; at 0 only c_0 counts
+
+    @property
+    def is_coupled(self) -> bool:
+        """Whether there are no rows of a forget gate."""
+        return self.W.shape[1] == 3 * self.blocks.shape[3]
 
     def equations_tape(self) -> LSTMTape:
         """Return the run as the equations record it, views of this tape."""
@@ -42,6 +49,7 @@ class CompiledLSTMTape(NamedTuple):
         h_prev, c_prev, blocks = self.x_1_h[:, :, D + 1 :], self.blocks[:, :, C], self.blocks[1:].swapaxes(1, 2)
         steps = [LSTMStep(h, c, s[I], s[F], s[G], s[O], s[C], s[M]) for h, c, s in zip(h_prev, c_prev, blocks)]
         weights = {"weight_ih": self.W[:D].T, "weight_hh": self.W[D + 1 :].T, "weight_hr": self.W_mh}
+        weights["weight_ch"] = (self.p[::2] if self.is_coupled else self.p).ravel()
         return LSTMTape(self.x_1_h[:-1, :, :D], weights, steps)
 
 
@@ -90,23 +98,28 @@ def forward(
     x_1_h: Array,
     W: Array,
     W_mh: Array,
+    p: Array,
     blocks: Array,
     output: Array,
     h_n: Array,
     c_n: Array,
 ) -> None:
-    """Run ``x`` from ``h_0`` and ``c_0``, and record it on the tape, which has W_mh already."""
+    """Run ``x`` from ``h_0`` and ``c_0``, and record it on the tape, which has W_mh and p already."""
     (T, B, D), (P, H) = x.shape, (h_0.shape[1], c_0.shape[1])
+    coupled, n = len(b_ih) == 3 * H, len(b_ih) - 2 * H
     load(x, h_0, W_ih, W_hh, b_ih, b_hh, x_1_h, W)
     copy(c_0, blocks[0, :, C])
     for t in range(T):
         for b in range(B):
             s, h = blocks[t + 1, b], x_1_h[t + 1, b, D + 1 :]
-            i_f, g_o = s[I : F + 1].ravel(), s[G : O + 1].ravel()
+            i_f, g_o = s[I : F + 1].ravel()[:n], s[G : O + 1].ravel()
             i_f[:] = g_o[:] = 0
             add_transposed(W, x_1_h[t, b], i_f)  # (L1)
-            add_transposed(W[:, 2 * H :], x_1_h[t, b], g_o)  # (L1)
-            units_forward(s, blocks[t, b, C])
+            add_transposed(W[:, n:], x_1_h[t, b], g_o)  # (L1)
+            if len(p):
+                lstm_variants.units_forward(coupled, p, s, blocks[t, b, C])
+            else:
+                units_forward(s, blocks[t, b, C])
             if P < H:
                 multiply(W_mh, s[M], h)  # (L21)
             else:
@@ -120,6 +133,7 @@ def backward(
     x_1_h: Array,
     W: Array,
     W_mh: Array,
+    p: Array,
     blocks: Array,
     d_output: Array,
     d_h_n: Array,
@@ -132,29 +146,38 @@ def backward(
     d_b_ih: Array,
     d_b_hh: Array,
     d_W_mh: Array,
+    d_p: Array,
 ) -> None:
     """Carry ``d_output``, ``d_h_n`` and ``d_c_n`` back; ``d_h`` and ``d_c`` end as the gradients of h_0 and c_0."""
     (T, B, D), (P, H) = d_x.shape, (d_h.shape[1], d_c.shape[1])
     d_z, d_x_1_h, d_W = np.empty_like(W[0]), np.empty_like(x_1_h[0, 0]), np.zeros_like(W)
-    d_m = np.empty_like(d_c[0])
-    d_z_i, d_z_f, d_z_g, d_z_o = d_z[:H], d_z[H : 2 * H], d_z[2 * H : 3 * H], d_z[3 * H :]
+    d_m, coupled = np.empty_like(d_c[0]), len(d_z) == 3 * H
+    d_z_i, d_z_f, d_z_g, d_z_o = d_z[:H], d_z[H : 2 * H], d_z[-2 * H : -H], d_z[-H:]
     copy(d_h_n, d_h)
     copy(d_c_n, d_c)
     for t in range(T - 1, -1, -1):
         for b in range(B):
-            s = blocks[t + 1, b]
-            for p in range(P):
-                d_h[b, p] += d_output[t, b, p]  # (L8)
+            s, c_prev = blocks[t + 1, b], blocks[t, b, C]
+            for k in range(P):
+                d_h[b, k] += d_output[t, b, k]  # (L8)
             if P < H:
                 d_m[:] = 0
                 add_transposed(W_mh, d_h[b], d_m)  # (L22)
                 add_outer(d_h[b], s[M], d_W_mh)  # (L23)
             else:
                 d_m[:] = d_h[b]
-            units_backward(s, blocks[t, b, C], d_m, d_c[b], d_z_i, d_z_f, d_z_g, d_z_o)
+            if len(p):
+                lstm_variants.units_backward(coupled, p, s, c_prev, d_m, d_c[b], d_z_i, d_z_f, d_z_g, d_z_o)
+                for u in range(H):
+                    d_p[0, u] += d_z_i[u] * c_prev[u]  # (L29)
+                    if not coupled:
+                        d_p[1, u] += d_z_f[u] * c_prev[u]  # (L30)
+                    d_p[2, u] += d_z_o[u] * s[C, u]  # (L31)
+            else:
+                units_backward(s, c_prev, d_m, d_c[b], d_z_i, d_z_f, d_z_g, d_z_o)
             multiply(W, d_z, d_x_1_h)
-            for p in range(P):
-                d_h[b, p] = d_x_1_h[D + 1 + p]  # (L15)
+            for k in range(P):
+                d_h[b, k] = d_x_1_h[D + 1 + k]  # (L15)
             for k in range(D):
                 d_x[t, b, k] = d_x_1_h[k]  # (L16)
             add_outer(x_1_h[t, b], d_z, d_W)  # (L17) to (L20)
@@ -162,7 +185,7 @@ def backward(
 
 
 class CompiledLSTM:
-    """One LSTM layer in one direction; the weights come with each call.
+    """One LSTM layer in one direction, in any form; the weights come with each call.
 
     Args:
         text: the kernel whose equations these are.
@@ -172,23 +195,30 @@ class CompiledLSTM:
     #: fast at 64 (H = 16), 1.0 to 1.3 times at 128 (H = 32, 16), level at 200. At H = 128 one row takes twice as long.
     most_units = 100
 
-    def __init__(self, text: LSTMKernel):
-        self.projected, self.fused = bool(text.proj_size), FusedLSTM()
+    def __init__(self, text: LSTMKernel | LSTMVariantKernel):
+        self.text = text
+        self.fused = (
+            FusedLSTM()
+            if isinstance(text, LSTMKernel)
+            else lstm_variants.FusedLSTMVariant(text.peepholes, text.coupled)
+        )
 
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
     ) -> tuple[Array, tuple[Array, ...], CompiledLSTMTape]:
-        """Run as ``LSTMKernel.forward`` does. ``out`` is not used: there is little to allocate."""
+        """Run as the equations do. ``out`` is not used: there is little to allocate."""
         (T, B, D), dtype = x.shape, x.dtype
         h_0, c_0 = ascontiguousarray(state[0]), ascontiguousarray(state[1])
         P, H = h_0.shape[1], c_0.shape[1]
+        W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
+        none = empty((0, H), dtype)
         tape = CompiledLSTMTape(
             empty((T + 1, B, D + 1 + P), dtype),
-            empty((D + 1 + P, 4 * H), dtype),
-            weights["weight_hr"].copy() if self.projected else empty((0, H), dtype),
+            empty((D + 1 + P, len(b_ih)), dtype),
+            weights["weight_hr"].copy() if P < H else none,
+            none if isinstance(self.text, LSTMKernel) else np.stack(self.text.peephole_weights(weights)),
             empty((T + 1, B, 9, H), dtype),
         )
-        W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
         output, last = empty((T, B, P), dtype), (empty((B, P), dtype), empty((B, H), dtype))
         forward(ascontiguousarray(x), h_0, c_0, W_ih, W_hh, b_ih, b_hh, *tape, output, *last)
         return output, last, tape
@@ -196,20 +226,24 @@ class CompiledLSTM:
     def backward(
         self, tape: CompiledLSTMTape, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
-        """Carry gradients back as ``LSTMKernel.backward`` does."""
+        """Carry gradients back as the equations do."""
         (T, B, P), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
         d_h_n, d_c_n = ascontiguousarray(d_state[0]), ascontiguousarray(d_state[1])
-        d_x, d_first = empty((T, B, K - 1 - P), dtype), (empty((B, P), dtype), empty((B, N // 4), dtype))
-        gradients = weight_gradients(N, K - 1 - P, P, dtype) | {"weight_hr": np.zeros(tape.W_mh.shape, dtype)}
+        d_x, d_first = empty((T, B, K - 1 - P), dtype), (empty((B, P), dtype), empty(d_c_n.shape, dtype))
+        sums = {"weight_hr": np.zeros(tape.W_mh.shape, dtype), "weight_ch": np.zeros(tape.p.shape, dtype)}
+        gradients = weight_gradients(N, K - 1 - P, P, dtype) | sums
         backward(*tape, ascontiguousarray(d_output), d_h_n, d_c_n, d_x, *d_first, *gradients.values())
-        if not self.projected:
+        d_p = gradients.pop("weight_ch")
+        if not len(tape.W_mh):
             del gradients["weight_hr"]
+        if isinstance(self.text, LSTMVariantKernel) and self.text.peepholes:
+            gradients["weight_ch"] = (d_p[::2] if tape.is_coupled else d_p).ravel()
         return d_x, d_first, gradients
 
 
 @compiled
 def fused_forward(t: int, units: Array) -> None:
-    """Take step t of all units; those of ``fast/memory.py``."""
+    """Take step t of all units; those of ``fast/lstm.py``."""
     units_forward(units[t + 1], units[t, C])
 
 

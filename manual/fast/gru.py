@@ -1,18 +1,135 @@
 """The equations of ``manual/gru.py``, without probes, in few, large operations.
 
-The numbers and the legend are those of ``manual/gru.py``; the views of a step are those of ``memory.GRUViews``. The
+The numbers and the legend are those of ``manual/gru.py``; the views of a step are those of ``GRUViews``. The
 last argument of add, multiply, … is where the result goes.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy import add, concatenate, copyto, divide, exp, multiply, subtract, tanh
 
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
-from manual.fast.memory import D_Q, D_R, GRUMemory
-from manual.fast.products import sum_of_outer_products
+from manual.fast.memory import Memory, by_step
+from manual.fast.products import FromGates, ToGates, sum_of_outer_products
+from manual.gru import GRUStep, GRUTape
+
+#: The blocks of a GRU step: the gates, each holding first its pre-activation; what the gates r and z let through, r ∘ q
+#: or, as q itself, r ∘ h_prev, and z ∘ (h_prev - n); q before it is let through; and h.
+R, Z, N, RESET, UPDATE, Q, HIDDEN = range(7)
+
+#: The blocks of d_z. Neighbours are n r z, which reach the input, and r z q, which reach the hidden state.
+D_N, D_R, D_Z, D_Q = range(4)
+
+
+@dataclass(slots=True)
+class GRUViews:
+    """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
+
+    row: Array  # (B, H + 1 + D + 1), as ``to_gates`` multiplies it
+    x_1: Array  # (B, D + 1)
+    h_1: Array  # (B, H + 1)
+    h_prev: Array
+    r_z: Array  # pre-activations, then gates
+    r_z_out: Array  # r_z, as ``to_gates`` fills it
+    r: Array
+    z: Array
+    n: Array
+    n_out: Array  # n, as ``x_to_n`` fills it
+    q: Array
+    q_out: Array  # q, as ``h_to_n`` fills it
+    reset: Array
+    update: Array
+    reset_update: Array
+    h: Array
+    next_h_prev: Array
+    d_z_n: Array
+    d_z_r: Array
+    d_z_z: Array
+    d_q: Array
+    d_z: Array  # those that h_prev enters, as ``to_h_prev`` multiplies them
+
+
+class GRUMemory(Memory):
+    """The memory of a GRU run, in either form."""
+
+    def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any], reset_after: bool):
+        super().__init__((T, B, D, H, P, dtype, reset_after), quantities=7, adjoints=4, one_after_h=True)
+        self.reset_after = reset_after
+        self.to_gates = ToGates(2, B, H + 1 + D + 1, H, dtype, hoisted=D + 1)  # r z
+        self.x_to_n = ToGates(1, B, D + 1, H, dtype)
+        self.h_to_n = ToGates(1, B, H + 1 if reset_after else H, H, dtype)
+        self.W_hn_q = np.zeros((B, H), dtype)
+        self.to_h_prev = FromGates(3 if reset_after else 2, B, H, H, dtype)
+        self.to_q = FromGates(1, B, H, H, dtype)
+        self.to_x = FromGates(3, B, H, D, dtype, steps=T)
+        self.d_z_to_x = self.to_x.operand(self.d_z[:D_Q])
+        self.r_z, self.reset, self.h = self.blocks[1:, :N], self.blocks[1:, RESET], self.blocks[1:, HIDDEN]
+        self.derivatives = np.zeros((3, B, H), dtype)  # of one step
+        s, d_z = self.blocks[1:], self.d_z
+        self.q = s[:, Q] if reset_after else s[:, RESET]
+        self.steps = by_step(
+            GRUViews,
+            row=self.to_gates.rows(self.rows),
+            x_1=self.rows[:, :, H + 1 :],
+            h_1=self.rows[:, :, : H + 1],
+            h_prev=self.blocks[:-1, HIDDEN],
+            r_z=self.r_z,
+            r_z_out=self.to_gates.out(self.r_z),
+            r=s[:, R],
+            z=s[:, Z],
+            n=s[:, N],
+            n_out=self.x_to_n.out(s[:, N:RESET]),
+            q=self.q,
+            q_out=self.h_to_n.out(self.q[:, None]),
+            reset=self.reset,
+            update=s[:, UPDATE],
+            reset_update=s[:, RESET:Q],
+            h=self.h,
+            next_h_prev=self.h_prev[1:],
+            d_z_n=d_z[D_N],
+            d_z_r=d_z[D_R],
+            d_z_z=d_z[D_Z],
+            d_q=d_z[D_Q],
+            d_z=self.to_h_prev.operands(d_z[D_R:] if reset_after else d_z[D_R:D_Q]),
+        )
+
+    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], negated: int) -> None:
+        """Copy the arguments of a run, and compute what is hoisted. The last ``negated`` of r z get -z."""
+        self.x[...] = x
+        self.h_prev[0] = self.blocks[0, HIDDEN] = state[0]
+        W_ih, b_ih, W_hh, b_hh = (weights[name] for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh"))
+        H = W_hh.shape[1]
+        rz, n = slice(2 * H), slice(2 * H, None)
+        bias = (b_ih + b_hh)[:, None]
+        self.to_gates.load(W_hh[rz], 0 * bias[rz], W_ih[rz], bias[rz], negated=negated)
+        if self.reset_after:  # b_hn stays apart from b_in: it is a term of q
+            self.x_to_n.load(W_ih[n], b_ih[n, None])
+            self.h_to_n.load(W_hh[n], b_hh[n, None])
+            self.to_h_prev.load(W_hh)
+        else:
+            self.x_to_n.load(W_ih[n], bias[n])
+            self.h_to_n.load(W_hh[n])
+            self.to_h_prev.load(W_hh[rz])
+            self.to_q.load(W_hh[n])
+        self.to_x.load(concatenate((W_ih[n], W_ih[rz])))
+        self.to_gates.hoist(self.rows, self.r_z)
+
+    def read_by_backward(self) -> list[Array]:
+        """Return the arrays that backward reads and does not write first."""
+        weights = [self.to_h_prev.weights, self.to_q.weights, self.to_x.weights]
+        return [*super().read_by_backward(), *weights]
+
+    def equations_tape(self) -> GRUTape:
+        """Return the run as the equations record it, views of this memory."""
+        W_hh = self.to_h_prev.plain
+        if not self.reset_after:
+            W_hh = concatenate((W_hh, self.to_q.plain))
+        weights = {"weight_ih": np.roll(self.to_x.plain, -W_hh.shape[1], axis=0), "weight_hh": W_hh}
+        return GRUTape(self.x, weights, [GRUStep(s.h_prev, s.r, s.z, s.n, s.q) for s in self.steps])
 
 
 class FastGRU:
@@ -103,9 +220,7 @@ class FastGRU:
             "bias_ih": concatenate((d_W_rz[:, -1], d_W_n[:, D])),  # (G17) (3H,)
             "bias_hh": concatenate((d_W_rz[:, -1], d_b_hn)),  # (G18) or (G25) (3H,)
         }
-        d_x = np.empty((T * B, D), dtype)
-        memory.to_x(memory.d_z_to_x, d_x)  # (G14)
-        return d_x.reshape(T, B, D), (d_h,), gradients
+        return memory.d_x(), (d_h,), gradients
 
     def differentiate_update(self, t: int, memory: GRUMemory, d_h: Array) -> None:
         """Compute d_z_z and d_z_n of step t from d_h (B, H), which ends as what z hands back to h_prev."""

@@ -1,37 +1,156 @@
 """The equations of ``manual/lstm.py``, without probes, in few, large operations.
 
-The numbers and the legend are those of ``manual/lstm.py``; the views of a step are those of ``memory.LSTMViews``. The
-last argument of add, multiply, … is where the result goes.
+The numbers and the legend are those of ``manual/lstm.py``; the views of a step are those of ``LSTMViews``. The last
+argument of add, multiply, … is where the result goes.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy import add, copyto, divide, dot, exp, multiply, tanh
 
 from manual.arrays import Array
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
-from manual.fast.memory import LSTMMemory
-from manual.fast.products import sums_of_outer_products
+from manual.fast.memory import OneProductMemory, by_step
+from manual.lstm import LSTMStep, LSTMTape
+
+#: The blocks of a step; a gate's holds first its pre-activation. Neighbours are operated on together: all gates, which
+#: are only g o i where f is coupled to i; the sigmoids o i f, and the products m, i ∘ g, f ∘ c_prev that they are
+#: factors of; o i, and tanh(c) g.
+TANH_C, G, O, I, F, M, I_G, F_C, C = range(9)
+
+
+@dataclass(slots=True)
+class LSTMViews:
+    """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
+
+    row: Array  # (B, P + D + 1), as ``to_gates`` multiplies it
+    z_out: Array  # the pre-activations of all gates, as ``to_gates`` fills them
+    o_i_f: Array
+    o_i: Array
+    i_f: Array  # i alone where f is coupled to it
+    o: Array
+    i: Array
+    f: Array
+    g: Array
+    i_g: Array
+    c_prev: Array
+    f_c: Array
+    c: Array
+    tanh_c: Array
+    tanh_c_g: Array
+    m: Array
+    m_ig: Array
+    m_ig_fc: Array
+    h: Array  # (B, P)
+    next_h_prev: Array  # (B, P)
+    d_h: Array  # (B, P), stored under projection only
+    d_z_i_f: Array  # as i_f
+    d_z_g: Array
+    d_z_o: Array
+    d_z: Array  # all of them, as ``to_h_prev`` multiplies them
+
+
+class LSTMMemory(OneProductMemory):
+    """The memory of an LSTM run, in any form."""
+
+    def __init__(
+        self,
+        T: int,
+        B: int,
+        D: int,
+        H: int,
+        P: int,
+        dtype: np.dtype[Any],
+        peepholes: bool = False,
+        coupled: bool = False,
+    ):
+        gates = 3 if coupled else 4
+        # i f g o becomes g o i f, and i g o becomes g o i
+        super().__init__(
+            (T, B, D, H, P, dtype, peepholes, coupled), quantities=9, gates=gates, block=G, first=gates - 2
+        )
+        self.projected = P < H
+        self.weight_hr = np.zeros((P if self.projected else 0, H), dtype)
+        all_peepholes = np.zeros((3, B, H), dtype)  # i f o, those of a row in each row
+        self.units_of_peepholes = all_peepholes.reshape(3, -1)
+        self.peepholes = all_peepholes[:: 2 if coupled else 1] if peepholes else all_peepholes[:0]
+        self.seen = np.zeros((max(0, len(self.peepholes) - 1), B, H), dtype)  # what i f see of the cell
+        self.m, self.cells = self.blocks[1:, M], self.blocks[:, C]
+        self.h = np.zeros((T, B, P), dtype) if self.projected else self.m
+        self.d_h = np.zeros((T, B, P if self.projected else 0), dtype)
+        self.derivatives = np.zeros((5, B, H), dtype)  # of one step: ∂m/∂z_o, ∂c/∂z_i, ∂c/∂z_f, ∂m/∂c, ∂c/∂z_g
+        s, d_z = self.blocks[1:], self.d_z
+        self.steps = by_step(
+            LSTMViews,
+            row=self.to_gates.rows(self.rows),
+            z_out=self.to_gates.out(self.z),
+            o_i_f=s[:, O:M],
+            o_i=s[:, O:F],
+            i_f=s[:, I : G + gates],
+            o=s[:, O],
+            i=s[:, I],
+            f=s[:, F],
+            g=s[:, G],
+            i_g=s[:, I_G],
+            c_prev=self.cells[:-1],
+            f_c=s[:, F_C],
+            c=s[:, C],
+            tanh_c=s[:, TANH_C],
+            tanh_c_g=s[:, TANH_C:O],
+            m=self.m,
+            m_ig=s[:, M:F_C],
+            m_ig_fc=s[:, M:C],
+            h=self.h,
+            next_h_prev=self.h_prev[1:],
+            d_h=self.d_h,
+            d_z_i_f=d_z[:-2].swapaxes(0, 1),
+            d_z_g=d_z[-2],
+            d_z_o=d_z[-1],
+            d_z=self.to_h_prev.operands(d_z),
+        )
+
+    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], negated: int = 0) -> None:
+        """Copy the arguments of a run, and compute what is hoisted. The last ``negated`` of g o i f get -z."""
+        super().load(x, state, weights, negated)
+        self.cells[0] = state[1]
+        if self.projected:
+            self.weight_hr[...] = weights["weight_hr"]
+        if len(self.peepholes):
+            self.peepholes[...] = weights["weight_ch"].reshape(len(self.peepholes), 1, -1)
+
+    def read_by_backward(self) -> list[Array]:
+        """Return the arrays that backward reads and does not write first."""
+        return [*super().read_by_backward(), self.h, self.weight_hr, self.peepholes]
+
+    def equations_tape(self) -> LSTMTape:
+        """Return the run as the equations record it, views of this memory."""
+        weights = {"weight_ih": self.to_x.plain, "weight_hh": self.to_h_prev.plain, "weight_hr": self.weight_hr}
+        weights["weight_ch"] = self.peepholes[:, 0].ravel()
+        steps = [LSTMStep(h_prev, s.c_prev, s.i, s.f, s.g, s.o, s.c, s.m) for h_prev, s in zip(self.h_prev, self.steps)]
+        return LSTMTape(self.x, weights, steps)
 
 
 class FastLSTM:
     """One LSTM layer in one direction; the weights come with each call."""
 
     negated = 3  #: how many gates' pre-activations are negated (F1)
+    peepholes = coupled = False
 
     @np.errstate(over="ignore")  # of a shut gate's exponential (F1)
     def forward(
         self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
     ) -> tuple[Array, tuple[Array, ...], LSTMMemory]:
-        """Run as ``LSTMKernel.forward`` does; ``out`` is an earlier run's memory, overwritten if its sizes fit."""
+        """Run as the equations do; ``out`` is an earlier run's memory, overwritten if its sizes fit."""
         T, B, D = x.shape
-        rows, P = weights["weight_hh"].shape
-        memory = LSTMMemory.reuse(out, T, B, D, rows // 4, P, x.dtype)
+        P, H = (part.shape[1] for part in state)
+        memory = LSTMMemory.reuse(out, T, B, D, H, P, x.dtype, self.peepholes, self.coupled)
         memory.load(x, state, weights, self.negated)
         product, W, W_mh = memory.to_gates.multiply, memory.to_gates.weights, memory.weight_hr.T
         for t, s in enumerate(memory.steps):
-            product(s.row, W, s.z_out)  # (L1) (4, B, H), of the sigmoids negated
+            product(s.row, W, s.z_out)  # (L1) (G, B, H), of ``negated`` ones -z
             self.activate(t, memory)
             if memory.projected:
                 dot(s.m, W_mh, s.h)  # (L21) (B, P)
@@ -54,8 +173,8 @@ class FastLSTM:
     def backward(
         self, memory: LSTMMemory, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
-        """Carry gradients back as ``LSTMKernel.backward`` does."""
-        T, B, D, H, P, dtype = memory.sizes
+        """Carry gradients back as the equations do."""
+        T, B, _, H, P, dtype = memory.sizes
         d_h, d_c = (np.array(d, order="C") for d in d_state)  # what the next step passes back
         d_m = np.zeros((B, H), dtype) if memory.projected else d_h
         for t in reversed(range(T)):
@@ -67,30 +186,21 @@ class FastLSTM:
             self.differentiate(t, memory, d_m, d_c)
             memory.to_h_prev(s.d_z, d_h)  # (L15)
 
-        d_W_h, d_W_x = sums_of_outer_products(memory.d_z, memory.rows, P)  # (F4) (4H, P), (4H, D + 1)
-        gradients = {
-            "weight_ih": d_W_x[:, :-1].copy(),  # (L17) (4H, D)
-            "weight_hh": d_W_h,  # (L18) (4H, P)
-            "bias_ih": d_W_x[:, -1].copy(),  # (L19) (4H,)
-            "bias_hh": d_W_x[:, -1].copy(),  # (L20) (4H,)
-        }
+        gradients = memory.gradients()
         if memory.projected:
             m = memory.m.reshape(T * B, H)
             gradients["weight_hr"] = dot(memory.d_h.reshape(T * B, P).T, m)  # (L23) (P, H)
-        d_x = np.empty((T * B, D), dtype)
-        memory.to_x(memory.d_z_to_x, d_x)  # (L16)
-        return d_x.reshape(T, B, D), (d_h, d_c), gradients
+        return memory.d_x(), (d_h, d_c), gradients
 
     def differentiate(self, t: int, memory: LSTMMemory, d_m: Array, d_c: Array) -> None:
         """Compute d_z of step t from d_m and d_c (B, H), which ends as the gradient of c_prev."""
         s = memory.steps[t]
-        m_by_o, c_by_i, c_by_f, m_by_c, c_by_g = memory.derivatives  # ∂m/∂z_o, ∂c/∂z_i, ∂c/∂z_f, ∂m/∂c, ∂c/∂z_g
+        m_by_o, _, _, m_by_c, c_by_g = memory.derivatives
         product_by_sigmoid(s.m_ig_fc, s.o_i_f, memory.derivatives[:3])
         product_by_tanh(s.m_ig, s.o_i, s.tanh_c_g, memory.derivatives[3:])
         multiply(d_m, m_by_o, s.d_z_o)  # (L13)
         multiply(d_m, m_by_c, m_by_c)
         add(d_c, m_by_c, d_c)  # (L9)
-        multiply(d_c, c_by_i, s.d_z_i)  # (L10)
-        multiply(d_c, c_by_f, s.d_z_f)  # (L11)
+        multiply(d_c, memory.derivatives[1:3], s.d_z_i_f)  # (L10), (L11)
         multiply(d_c, c_by_g, s.d_z_g)  # (L12)
         multiply(d_c, s.f, d_c)  # (L14)

@@ -1,10 +1,11 @@
 """The equations of ``manual/rnn.py``, without probes, in few, large operations.
 
-The numbers and the legend are those of ``manual/rnn.py``; the views of a step are those of ``memory.RNNViews``. The
+The numbers and the legend are those of ``manual/rnn.py``; the views of a step are those of ``RNNViews``. The
 last argument of add, multiply, … is where the result goes.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,40 @@ from numpy import add, copyto, multiply
 
 from manual.activations import ACTIVATIONS
 from manual.arrays import Array
-from manual.fast.memory import RNNMemory
-from manual.fast.products import sums_of_outer_products
+from manual.fast.memory import OneProductMemory, by_step
+from manual.rnn import RNNStep, RNNTape
+
+
+@dataclass(slots=True)
+class RNNViews:
+    """One step's memory by name."""
+
+    row: Array  # (B, H + D + 1), as ``to_gates`` multiplies it
+    h: Array  # (B, H): the pre-activation, then h
+    h_out: Array  # h, as ``to_gates`` fills it
+    next_h_prev: Array  # (B, H)
+    d_z: Array  # (B, H)
+
+
+class RNNMemory(OneProductMemory):
+    """The memory of an RNN run."""
+
+    def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any]):
+        super().__init__((T, B, D, H, P, dtype), quantities=1, gates=1)
+        self.h = self.blocks[1:, 0]
+        self.steps = by_step(
+            RNNViews,
+            row=self.to_gates.rows(self.rows),
+            h=self.h,
+            h_out=self.to_gates.out(self.z),
+            next_h_prev=self.h_prev[1:],
+            d_z=self.d_z[0],
+        )
+
+    def equations_tape(self) -> RNNTape:
+        """Return the run as the equations record it, views of this memory."""
+        weights = {"weight_ih": self.to_x.plain, "weight_hh": self.to_h_prev.plain}
+        return RNNTape(self.x, weights, [RNNStep(h_prev, h) for h_prev, h in zip(self.h_prev, self.h)])
 
 
 class FastRNN:
@@ -47,23 +80,12 @@ class FastRNN:
         self, memory: RNNMemory, d_output: Array, d_state: tuple[Array, ...]
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back as ``RNNKernel.backward`` does."""
-        T, B, D, H, _, dtype = memory.sizes
         to_h_prev = memory.to_h_prev
         d_h = np.array(d_state[0], order="C")  # what the next step passes back
         self.derivative(memory.h, memory.d_z[0])  # ∂h/∂z_h of all steps: it needs no incoming gradient
-        for t in reversed(range(T)):
+        for t in reversed(range(len(memory.steps))):
             s = memory.steps[t]
             add(d_h, d_output[t], d_h)  # (R3) (B, H)
             multiply(d_h, s.d_z, s.d_z)  # (R4)
             to_h_prev(s.d_z, d_h)  # (R5)
-
-        d_W_h, d_W_x = sums_of_outer_products(memory.d_z, memory.rows, H)  # (F4) (H, H), (H, D + 1)
-        gradients = {
-            "weight_ih": d_W_x[:, :-1].copy(),  # (R7) (H, D)
-            "weight_hh": d_W_h,  # (R8) (H, H)
-            "bias_ih": d_W_x[:, -1].copy(),  # (R9) (H,)
-            "bias_hh": d_W_x[:, -1].copy(),  # (R10) (H,)
-        }
-        d_x = np.empty((T * B, D), dtype)
-        memory.to_x(memory.d_z_to_x, d_x)  # (R6)
-        return d_x.reshape(T, B, D), (d_h,), gradients
+        return memory.d_x(), (d_h,), memory.gradients()

@@ -7,7 +7,9 @@ from catalogue.fault import FastFault
 LOAD = "memory.load(x, state, weights"
 CARRY = "copyto(s.next_h_prev, s.h)"
 D_H = "add(d_h, d_output[t], d_h)"
+SUMS = "memory.gradients()"
 LAST_BIAS = "memory.d_z[:, -1].sum(axis=1).reshape(-1)"
+WITH_THIS_H = 'np.einsum("gtbh,tbk->ghk", memory.d_z, memory.h_prev[1:]).reshape(-1, d_h.shape[1])'
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -20,6 +22,11 @@ def _load(**changed: str) -> str:
 
 def _scaled(name: str, factor: int) -> str:
     return f'{{**weights, "{name}": {factor} * weights["{name}"]}}'
+
+
+def _sums(name: str, instead: str) -> str:
+    """Return what computes the gradients of the weights, with something else in the place of one."""
+    return f'{SUMS} | {{"{name}": {instead}}}'
 
 
 def _lstm(title: str, old: str, new: str, *wrong: str, trains: bool = True) -> FastFault:
@@ -56,7 +63,7 @@ LSTM = [
     _lstm(
         "tanh' is taken at the cell state", BY_TANHS, f"{BY_TANHS}; copyto(m_by_c, s.o * (1 - s.c**2))", *LSTM_BACKWARD
     ),
-    _lstm("two derivatives are swapped", "m_by_o, c_by_i, c_by_f,", "m_by_o, c_by_f, c_by_i,", *LSTM_BACKWARD),
+    _lstm("two derivatives are swapped", "derivatives[1:3]", "derivatives[2:0:-1]", *LSTM_BACKWARD),
     _lstm("= for += in d_h", D_H, "copyto(d_h, d_output[t])", *LSTM_BACKWARD),
     _lstm("= for += in d_c", "add(d_c, m_by_c, d_c)", "copyto(d_c, m_by_c)", *LSTM_BACKWARD),
     _lstm("the forget gate is left out of the carry", "multiply(d_c, s.f, d_c)", "pass", *LSTM_BACKWARD),
@@ -68,21 +75,21 @@ LSTM = [
     ),
     _lstm(
         "input weights from the last step only",
-        "d_W_x[:, :-1].copy()",
-        "sums_of_outer_products(memory.d_z[:, -1:], memory.x[T - 1 :], 0)[1]",
+        SUMS,
+        _sums("weight_ih", 'np.einsum("gbh,bk->ghk", memory.d_z[:, -1], memory.x[-1]).reshape(4 * H, -1)'),
         "weight_ih",
     ),
     _lstm(
         "recurrent weights with h of this step",
-        ": d_W_h,",
-        ": sums_of_outer_products(memory.d_z, memory.h_prev[1:], 0)[1],",
+        SUMS,
+        _sums("weight_hh", WITH_THIS_H),
         "weight_hh",
     ),
-    _lstm("a bias is not summed over time", '"bias_ih": d_W_x[:, -1].copy()', f'"bias_ih": {LAST_BIAS}', "bias_ih"),
+    _lstm("a bias is not summed over time", SUMS, _sums("bias_ih", LAST_BIAS), "bias_ih"),
     _lstm(
         "each gate's bias takes another's gradient",
-        '"bias_hh": d_W_x[:, -1].copy()',
-        '"bias_hh": np.roll(d_W_x[:, -1], H)',
+        SUMS,
+        _sums("bias_hh", 'np.roll(memory.gradients()["bias_hh"], H)'),
         "bias_hh",
     ),
     _lstm(
@@ -94,8 +101,8 @@ LSTM = [
     ),
     _lstm(
         "the gradient of x is doubled",
-        "d_x.reshape(T, B, D), (d_h",
-        "2 * d_x.reshape(T, B, D), (d_h",
+        "memory.d_x(), (d_h",
+        "2 * memory.d_x(), (d_h",
         "d_x",
         trains=False,
     ),
@@ -161,7 +168,7 @@ RNN = [
     _rnn("the activation is applied twice", "activation(s.h, s.h)", "activation(activation(s.h), s.h)", *ALL),
     _rnn("the hidden state is not carried", CARRY, "copyto(s.next_h_prev, 0)", *ALL),
     _rnn("tanh' is left out", "self.derivative(memory.h, memory.d_z[0])", "memory.d_z[0] = 1", *BACKWARD),
-    _rnn("tanh' is taken at h_prev", "self.derivative(memory.h,", "self.derivative(memory.h_prev[:T],", *BACKWARD),
+    _rnn("tanh' is taken at h_prev", "self.derivative(memory.h,", "self.derivative(memory.h_prev[:-1],", *BACKWARD),
     _rnn("= for += in d_h", D_H, "copyto(d_h, d_output[t])", *BACKWARD),
     _rnn("the carry is dropped", "to_h_prev(s.d_z, d_h)", "copyto(d_h, 0)", *BACKWARD),
     _rnn("the carry skips tanh'", "to_h_prev(s.d_z, d_h)", "to_h_prev(d_h.copy(), d_h)", *BACKWARD),
@@ -173,15 +180,15 @@ RNN = [
     ),
     _rnn(
         "recurrent weights with h of this step",
-        ": d_W_h,",
-        ": sums_of_outer_products(memory.d_z, memory.h_prev[1:], 0)[1],",
+        SUMS,
+        _sums("weight_hh", WITH_THIS_H),
         "weight_hh",
     ),
-    _rnn("a bias is not summed over time", '"bias_hh": d_W_x[:, -1].copy()', f'"bias_hh": {LAST_BIAS}', "bias_hh"),
+    _rnn("a bias is not summed over time", SUMS, _sums("bias_hh", LAST_BIAS), "bias_hh"),
     _rnn(
         "the gradient of x is doubled",
-        "d_x.reshape(T, B, D), (d_h",
-        "2 * d_x.reshape(T, B, D), (d_h",
+        "memory.d_x(), (d_h",
+        "2 * memory.d_x(), (d_h",
         "d_x",
         trains=False,
     ),

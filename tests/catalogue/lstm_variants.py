@@ -52,7 +52,7 @@ FAST = [
     _fast("the output gate sees the old cell", "[-1], s.c, s.m)", "[-1], s.c_prev, s.m)", *ALL_SEEN, peepholes=True),
     _fast(
         "the new cell's peephole has no gradient",
-        "d_c += peepholes[-1] * d_z_o",
+        "d_c += peepholes[-1] * s.d_z_o",
         "pass",
         *BACKWARD_SEEN,
         peepholes=True,

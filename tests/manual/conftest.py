@@ -28,12 +28,11 @@ KERNELS = {
 if find_spec("numba"):
     from manual.compiled.gru import CompiledGRU
     from manual.compiled.lstm import CompiledLSTM
-    from manual.compiled.lstm_variants import CompiledLSTMVariant
     from manual.compiled.rnn import CompiledRNN
 
     LOOPS = {
         LSTMKernel: CompiledLSTM,
-        LSTMVariantKernel: CompiledLSTMVariant,
+        LSTMVariantKernel: CompiledLSTM,
         GRUKernel: CompiledGRU,
         RNNKernel: CompiledRNN,
     }

@@ -12,7 +12,6 @@ pytest.importorskip("numba", reason="the extra `compiled` is not installed")
 
 from manual.compiled.gru import CompiledGRU
 from manual.compiled.lstm import CompiledLSTM
-from manual.compiled.lstm_variants import CompiledLSTMVariant
 from manual.compiled.rnn import CompiledRNN
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
@@ -21,7 +20,7 @@ from manual.rnn import RNNKernel
 
 CELLS = {
     LSTMKernel: CompiledLSTM,
-    LSTMVariantKernel: CompiledLSTMVariant,
+    LSTMVariantKernel: CompiledLSTM,
     GRUKernel: CompiledGRU,
     RNNKernel: CompiledRNN,
 }

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from oracles import Experiment, relative_error
 
-from manual.fast.lstm import FastLSTM
-from manual.fast.memory import GRUMemory, LSTMMemory
+from manual.fast.gru import GRUMemory
+from manual.fast.lstm import FastLSTM, LSTMMemory
 from manual.lstm import LSTMKernel
 
 
