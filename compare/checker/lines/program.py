@@ -54,9 +54,9 @@ class Statement:
     @property
     def text(self) -> str:
         """Its source; for a loop or a condition, that of its first line."""
-        end = self.node.lineno if isinstance(self.node, COMPOUND) else self.node.end_lineno or self.node.lineno
-        lines = self.source.lines[self.node.lineno - 1 : end]
-        return inspect.cleandoc("\n".join(lines)).strip()
+        if isinstance(self.node, COMPOUND):
+            return self.source.lines[self.node.lineno - 1].strip()
+        return inspect.cleandoc(ast.get_source_segment("\n".join(self.source.lines), self.node) or "")
 
 
 @dataclass(eq=False)

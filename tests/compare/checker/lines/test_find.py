@@ -198,3 +198,13 @@ def test_a_division_by_the_number_of_elements_of_a_tensor_is_found(tmp_path):
     (fault,) = check_function(module.MeanOfSquares, lambda x: (x * x).mean(), x).faults
     assert fault.hint == "the division by the number of elements of x is missing"
     assert fault.repair == "return 2 * d_y * x / x.numel()"
+
+
+@pytest.mark.slow
+def test_of_several_statements_on_a_line_the_wrong_one_is_shown(tmp_path):
+    text = "import numpy as np\n\ndef forward(x):\n    return np.tanh(x), np.tanh(x)\n\n"
+    module = written(text + "def backward(y, d_y):\n    d = d_y * (1 - y); return d  # both\n", tmp_path)
+    trials = Trials(torch.tanh, {"x": (4, 3)}, None, None, "", 0)
+    (wrong,) = wrong_lines(Pair(module.forward, module.backward, None), trials("float64"), seconds=60)
+    pairs = {(change.code, change.repair) for change in wrong.changes}
+    assert ("d = d_y * (1 - y)", "d = d_y * (1 - y ** 2)") in pairs
