@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from compare import __version__
-from compare.agreement import Disagreement
 from compare.commands import AGREE, BAD_INPUT, COMMANDS, DISAGREE, FILE_ERROR, GROUPS, INTERNAL_ERROR, INTERRUPTED
 
 DEFAULT = "train"
@@ -113,16 +112,16 @@ def main(arguments: list[str] | None = None, name: str = "python -m compare") ->
     except OSError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return FILE_ERROR
-    except Disagreement as verdict:
-        print(f"DISAGREE: {verdict}")
-        return DISAGREE
     except MemoryError as error:
         print(f"{name}: out of memory: {error}", file=sys.stderr)
         return INTERNAL_ERROR
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Exception:
+    except Exception as error:
+        if isinstance(error, import_module("compare.agreement").Disagreement):  # not imported before, for --help
+            print(f"DISAGREE: {error}")
+            return DISAGREE
         traceback.print_exc()
         return INTERNAL_ERROR
     return status

@@ -207,4 +207,4 @@ def test_of_several_statements_on_a_line_the_wrong_one_is_shown(tmp_path):
     trials = Trials(torch.tanh, {"x": (4, 3)}, None, None, "", 0)
     (wrong,) = wrong_lines(Pair(module.forward, module.backward, None), trials("float64"), seconds=60)
     pairs = {(change.code, change.repair) for change in wrong.changes}
-    assert ("d = d_y * (1 - y)", "d = d_y * (1 - y ** 2)") in pairs
+    assert ("d = d_y * (1 - y)", "d = d_y * (1 - y**2)") in pairs
