@@ -1,7 +1,8 @@
 """Where the two sides meet: shared weights, the comparison, the report; and a check for anybody's backward pass.
 
 ``check_backward``, ``assert_backward``, ``check_function``, ``assert_function`` and ``check_file`` check a derivation
-against autograd; ``probe`` marks its intermediates. ``compare/checker/README.md`` shows how.
+against autograd; ``probe`` marks its intermediates, and ``c_function`` makes a function in C one of arrays.
+``compare/checker/README.md`` shows how.
 """
 
 import sys
@@ -17,19 +18,29 @@ else:  # setuptools finds the version by running this file, so pip says it too
 if TYPE_CHECKING:
     from compare.cells.check import check_file
     from compare.checker.check import assert_backward, assert_function, check_backward, check_function
+    from compare.checker.derivations.c_function import c_function
     from compare.checker.probe import probe
 
 #: The module of each public function, imported on first use because most import torch.
 _PLACES = {
     "assert_backward": "checker.check",
     "assert_function": "checker.check",
+    "c_function": "checker.derivations.c_function",
     "check_backward": "checker.check",
     "check_file": "cells.check",
     "check_function": "checker.check",
     "probe": "checker.probe",
 }
 
-__all__ = ["assert_backward", "assert_function", "check_backward", "check_file", "check_function", "probe"]
+__all__ = [
+    "assert_backward",
+    "assert_function",
+    "c_function",
+    "check_backward",
+    "check_file",
+    "check_function",
+    "probe",
+]
 
 
 def __dir__() -> list[str]:

@@ -25,11 +25,11 @@ READMES = [
 ]
 BLOCKS = {
     path.relative_to(ROOT).as_posix(): re.findall(
-        r"^```(python|matlab|console)\n(.*?)^```", path.read_text(), re.M | re.S
+        r"^```(python|matlab|c|console)\n(.*?)^```", path.read_text(), re.M | re.S
     )
     for path in READMES
 }
-NAME = r"[#%] ([\w/]+\.(?:py|m))\n"
+NAME = r"(?:#|%|//) ([\w/]+\.(?:py|m|c))\n"
 EXAMPLES = [
     (readme, text)
     for readme, blocks in BLOCKS.items()
@@ -40,7 +40,7 @@ EXAMPLES = [
 NEEDS = {
     "compare/frameworks/README.md": lambda: pytest.importorskip("onnxruntime"),
     "compare/checker/derivations/README.md": lambda: (
-        shutil.which("octave-cli") or pytest.skip("Octave is not installed")
+        (shutil.which("octave-cli") and shutil.which("cc")) or pytest.skip("Octave or a C compiler is not installed")
     ),
 }
 

@@ -20,6 +20,11 @@ def probe(name: str, value: Any, t: int | None = None) -> Any:
     return value if _active is None else _active(name, value, t=t)
 
 
+def listener() -> Callable[..., Any] | None:
+    """Return what is sent everything that is given to ``probe``; None outside a check."""
+    return _active
+
+
 @contextmanager
 def listening(recorder: Callable[..., Any]) -> Iterator[None]:
     """Send everything given to ``probe`` inside the block to a recorder."""

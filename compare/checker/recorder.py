@@ -64,6 +64,10 @@ class Place:
     file: str
     line: int
 
+    def named_in(self, error: Exception) -> Exception:
+        """Return the error of a probe there with the line in its message."""
+        return ValueError(f"{self.file}:{self.line}: {error}") if isinstance(error, ValueError) else error
+
 
 @dataclass
 class Recorded:

@@ -88,7 +88,7 @@ class Engine:
                         raise stopped
                     self._send([probe(name, int(_number(step)) - 1 if step.size else None, value, place)])
                 except Exception as error:
-                    stopped = stopped or _at(place, error)
+                    stopped = stopped or place.named_in(error)
                     self._send(["stop", str(stopped)])
         except (EOFError, BrokenPipeError):
             self.close()
@@ -127,11 +127,6 @@ class Engine:
         kind = ARRAYS[letter]
         data = np.frombuffer(exactly(int(np.prod(sizes)) * kind.itemsize), kind)
         return np.array(data.astype(bool) if letter == "b" else data).reshape(sizes, order="F")
-
-
-def _at(place: Place, error: Exception) -> Exception:
-    """Return an error in what a probe was given with the line of the probe."""
-    return ValueError(f"{place.file}:{place.line}: {error}") if isinstance(error, ValueError) else error
 
 
 def _number(array: Any) -> float:
