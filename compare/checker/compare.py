@@ -241,7 +241,7 @@ def _compared(
     else:
         judged = _judged(actual, right, pick, expected, backward)
     problem = next(filter(None, [*problems, *why_not]), "")
-    if not problem and not all(np.isfinite(distance(a, r)).all() for a, r in zip(actual, right)):
+    if not problem and not np.isfinite(judged.errors).all():
         problem = "not finite"
     numbered = tuple(t for t in steps if t is not None)
     return Compared(name, gate, kind, numbered, actual, right, problem, rows_axis, **vars(judged), **more)

@@ -48,13 +48,20 @@ def unheard(name: str, *arguments: Any, t: int | None = None) -> Any:
     return value
 
 
-def as_float64(value: Any) -> Array:
-    """Copy an array, a tensor or a number to NumPy, floating-point numbers in double precision."""
+def as_float64(value: Any, copy: bool = True) -> Array:
+    """Turn an array, a tensor or a number into NumPy, floating-point numbers in double precision.
+
+    Args:
+        value: the value.
+        copy: whether what is returned may not share its memory.
+    """
     if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.double().numpy() if value.is_floating_point() else value.numpy()
-    array = np.array(value)
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+        given = value.detach()
+        value = given.cpu().double() if given.is_floating_point() else given.cpu()
+        copy, value = copy and value is given, value.numpy()
+    array = np.asarray(value)
+    dtype = np.float64 if array.dtype.kind == "f" else array.dtype
+    return array.astype(dtype, copy=copy)
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,7 @@ class Recorder:
         if self.feedback and expected is not None:
             returned = self.feedback(key, expected)
             call.returned = value if returned is None else _like(value, returned)
-        call.returned_value = as_float64(call.returned)
+        call.returned_value = got if call.returned is value else as_float64(call.returned)
         if key not in self._seen:
             self._seen[key] = got
             self.recorded.append(call)
@@ -229,7 +236,7 @@ def _like(value: Any, array: Array) -> Any:
 
 
 def _differs(thing: Any, held: Array) -> bool:
-    return not _equal(as_float64(thing), held)
+    return not _equal(as_float64(thing, copy=False), held)
 
 
 def _equal(one: Array, other: Array) -> bool:

@@ -81,7 +81,7 @@ class TensorRecorder:
             adjoint = self.adjoints.get(key, self._past.get(key))
             name, t = self._final(key)
             if value.dtype.kind == "f":
-                adjoints[f"d_{name}", t] = np.zeros(value.shape) if adjoint is None else as_float64(adjoint)
+                adjoints[f"d_{name}", t] = np.zeros(value.shape) if adjoint is None else as_float64(adjoint, copy=False)
         return values | adjoints
 
     def _final(self, key: Key) -> Key:
@@ -155,7 +155,7 @@ class Autograd:
             raise ValueError(f"reference: expected {len(names)} outputs ({', '.join(names)}), got {len(returned)}")
         outputs = dict(zip(names, returned))
         pairs = [
-            (tensor, torch.tensor(perturb(as_float64(self.problem.d_outputs[name]))).to(tensor))
+            (tensor, torch.tensor(perturb(as_float64(self.problem.d_outputs[name], copy=False))).to(tensor))
             for name, tensor in outputs.items()
             if tensor.requires_grad
         ]
@@ -234,7 +234,7 @@ class Autograd:
                 return array
             if array.dtype.kind != "f":
                 return torch.tensor(array)
-            return torch.tensor(perturb(array.astype(np.float64))).to(dtype).requires_grad_(differentiable)
+            return torch.tensor(perturb(as_float64(array, copy=False))).to(dtype).requires_grad_(differentiable)
 
         parameters = {name: leaf(array, True) for name, array in self.problem.parameters.items()}
         differentiable = self.problem.differentiable
@@ -271,7 +271,7 @@ def leaves(outputs: Iterable[Any]) -> list[Tensor]:
 
 
 def _grad(leaf: Tensor) -> Array:
-    return np.zeros(tuple(leaf.shape)) if leaf.grad is None else as_float64(leaf.grad)
+    return np.zeros(tuple(leaf.shape)) if leaf.grad is None else as_float64(leaf.grad, copy=False)
 
 
 def of_module(module: nn.Module, call: Callable[..., Any] | None = None) -> Callable[..., Any]:

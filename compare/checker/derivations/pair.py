@@ -51,9 +51,10 @@ class Pair:
         Raises:
             ValueError: a pass returns the wrong number of values. Exceptions raised by the functions propagate.
         """
-        problem = copy.deepcopy(problem.in_precision(self.dtype) if self.dtype else problem)
+        original = problem.in_precision(self.dtype) if self.dtype else problem
+        problem = copy.deepcopy(original)
+        before = original.parameters, original.inputs, original.d_outputs
         given = [("", problem.parameters), ("", problem.inputs), ("d_", problem.d_outputs)]
-        before = copy.deepcopy(given)
         first = [self.nested(problem.parameters)] if self.nested else [{}] * _takes_parameters(self.forward, problem)
         silent = probe or unheard
         # Overflow alone is no mistake: exp(-z) may be infinite in a right sigmoid. What comes of it is compared.
@@ -68,7 +69,7 @@ class Pair:
         d_inputs, gradients, left_out = self.gradients(returned, problem)
         changed = [
             prefix + name
-            for (prefix, then), (_, now) in zip(before, given)
+            for then, (prefix, now) in zip(before, given)
             for name, array in now.items()
             if isinstance(array, np.ndarray)
             and not np.array_equal(array, then[name], equal_nan=array.dtype.kind == "f")

@@ -57,7 +57,7 @@ def in_precision(values: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """Round all floating-point arrays to a dtype; bfloat16, which NumPy lacks, becomes float32."""
     nearest = "float32" if dtype == "bfloat16" else dtype
     return {
-        name: value.astype(nearest) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+        name: value.astype(nearest, copy=False) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
         for name, value in values.items()
     }
 

@@ -111,12 +111,12 @@ class TorchFunction:
             for name, now in given.items()
             if isinstance(now, torch.Tensor)
             and not any(now is value for value in returned)  # declared by mark_dirty
-            and not torch.equal(now.detach().nan_to_num(), inputs[name].detach().nan_to_num())
+            and not _equal(now.detach(), inputs[name].detach())
         ]
         changed += [
             f"d_{name}"
             for name, d in incoming.items()
-            if not torch.equal(d, torch.tensor(problem.d_outputs[name]).to(d))
+            if not torch.equal(d, torch.from_numpy(problem.d_outputs[name]).to(d))
         ]
         left_out = [f"d_{name}" for name in problem.differentiable if name not in found]
         return Answer(outputs, found, {}, tuple(left_out), tuple(changed))
@@ -172,6 +172,10 @@ def _laid_out_like(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     base = value.new_zeros(like.storage_offset() + 1 + sum((size - 1) * step for size, step in steps))
     laid = base.as_strided(first.shape, like.stride(), like.storage_offset())
     return laid.copy_(first).expand(value.shape)
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.equal(one, other) or torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def _overlaps(value: torch.Tensor) -> bool:
