@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from compare.checker.arguments import incoming
 from compare.checker.derivations.torch_function import Call, TorchFunction
 from compare.checker.reference import check_finite, leaves
 from compare.checker.trials import Trial
 from manual.arrays import state_parts
+
+#: Where there are more numbers among the inputs than the first, the calls are made with so many rows.
+MANY, ROWS = 1 << 16, 100
 
 #: Runs the function on a trial and returns the names of what differs from the reference there.
 Differing = Callable[[TorchFunction, Trial], list[str]]
@@ -57,6 +61,10 @@ def breaches(function: TorchFunction, trial: Trial, other: Trial | None, differi
     Returns:
         What it breaks, the first of each kind, and in words what it refuses with a clear error.
     """
+    if sum(np.size(value) for value in trial.problem.inputs.values()) > MANY:
+        fewer = _of_rows(trial, ROWS)
+        if fewer and _agrees(function, fewer, differing):
+            trial, other = fewer, other and _of_rows(other, ROWS)
     if written := _written(function, trial):
         return [written]  # which other calls show, too
     found: dict[str, Breach | str] = {}
@@ -156,14 +164,7 @@ def _parts(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
             "take None, or zeros, for the incoming gradients of outputs that are not used",
             function.called(Call(only_output=name)), _with(trial, d_outputs=d_outputs),
         )  # fmt: skip
-    rows = next((len(a) for a in trial.problem.inputs.values() if _is_array(a)), 0)
-    none = {n: a[:0] if _is_array(a) and len(a) == rows else a for n, a in trial.problem.inputs.items()}
-    with suppress(Exception):  # the reference takes no empty input
-        empty = _with(trial, inputs=none)
-        assert empty.on
-        d_outputs = {n: np.zeros(a.shape) for n, a in empty.on(empty.problem).outputs(tuple(outputs)).items()}
-        empty = _with(empty, d_outputs=d_outputs)
-        check_finite(empty.reference())
+    if empty := _of_rows(trial, 0):
         yield Demand(
             "no rows", "inputs without rows", "f(x[:0])", "return empty gradients, and zeros for parameters",
             function, empty, True,
@@ -210,6 +211,21 @@ def _with(trial: Trial, **changes: Any) -> Trial:
     problem = replace(trial.problem, **changes)
     assert trial.on, "only trials of a function have demands"
     return replace(trial, problem=problem, reference=trial.on(problem).run)
+
+
+def _of_rows(trial: Trial, count: int) -> Trial | None:
+    """Return a trial of the first rows alone; None if the reference does not take them."""
+    problem = trial.problem
+    rows = next((len(a) for a in problem.inputs.values() if _is_array(a)), 0)
+    inputs = {n: a[:count] if _is_array(a) and len(a) == rows else a for n, a in problem.inputs.items()}
+    with suppress(Exception):
+        fewer = _with(trial, inputs=inputs)
+        assert fewer.on
+        drawn = incoming(fewer.on(fewer.problem).outputs(tuple(problem.d_outputs)), np.random.default_rng(0))
+        fewer = _with(fewer, d_outputs={n: d.astype(problem.d_outputs[n].dtype) for n, d in drawn.items()})
+        check_finite(fewer.reference())
+        return fewer
+    return None
 
 
 def _output(trial: Trial) -> str:

@@ -97,9 +97,12 @@ def _judged(subject: Subject) -> Report:
 
 def _check_contract(report: Report, subject: Subject, function: TorchFunction, dtype: str, proven: bool) -> None:
     """Add to a report what a function breaks, or refuses, of what autograd may ask of it."""
+    standards: dict[int, Expected] = {}  # which hold the trials, so that no other has the number of one
 
     def differing(called: TorchFunction, trial: Trial) -> list[str]:
-        run = _runner(replace(subject, derivation=called), trial, dtype, proven).run()
+        if id(trial) not in standards:
+            standards[id(trial)] = _expected(subject, trial, dtype, proven)
+        run = Runner(called, trial, standards[id(trial)], subject.notation).run()
         return [*run.wrong, *(name for name in run.answer.left_out if name not in report.left_out)]
 
     trial, *others = subject.trials(dtype)
@@ -184,8 +187,11 @@ def _dtype(subject: Subject) -> tuple[str, Answer | None]:
 
 
 def _runner(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Runner:
-    expected = Expected(trial, dtype, subject.k, subject.tolerance, proven)
-    return Runner(subject.derivation, trial, expected, subject.notation)
+    return Runner(subject.derivation, trial, _expected(subject, trial, dtype, proven), subject.notation)
+
+
+def _expected(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Expected:
+    return Expected(trial, dtype, subject.k, subject.tolerance, proven)
 
 
 def _report(subject: Subject, runner: Runner, located: Located) -> Report:

@@ -105,7 +105,7 @@ class TorchFunction:
             found = _backward(pairs, wanted, call.twice) | misshapen
         for name, like in zip(problem.inputs, self.like):
             if name in wanted and name not in found and like.requires_grad:
-                found[name] = np.zeros(tuple(like.shape))  # as torch reads None where a gradient is required
+                found[name] = np.zeros(problem.inputs[name].shape)  # as torch reads None where a gradient is required
         changed = [
             name
             for name, now in given.items()
