@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -201,9 +201,8 @@ def _check_callable(**functions: Any) -> None:
 def _check(
     subject: str, derivation: Derivation, trials: Trials, dtype: str | None, tolerance: float | None, k: float
 ) -> Report:
-    drawn = cache(trials)
-    drawn("float64")  # an error of the reference comes before any of the derivation
-    return diagnose(Subject(subject, derivation, drawn, dtype=dtype, tolerance=tolerance, k=k))
+    next(trials("float64"))  # an error of the reference comes before any of the derivation
+    return diagnose(Subject(subject, derivation, trials, dtype=dtype, tolerance=tolerance, k=k))
 
 
 def _dtype_of(inputs: Any) -> str | None:

@@ -1,6 +1,6 @@
 """Check a derivation against autograd on several trials, and assemble the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,7 +53,7 @@ class Subject:
 
     name: str
     derivation: Derivation
-    trials: Callable[[str], list[Trial]]
+    trials: Callable[[str], Iterable[Trial]]
     notation: Notation = field(default_factory=Notation)
     dtype: str | None = None
     tolerance: float | None = None
@@ -77,7 +77,7 @@ def diagnose(subject: Subject) -> Report:
     if isinstance(derivation, TorchFunction):
         derivation = derivation.in_precision("float64")
     if isinstance(derivation, Pair | TorchFunction):
-        report.search = lambda: wrong_lines(derivation, trials("float64"), lambda: _judged(subject).agrees)
+        report.search = lambda: wrong_lines(derivation, [*trials("float64")], lambda: _judged(subject).agrees)
     return report
 
 
@@ -105,8 +105,8 @@ def _check_contract(report: Report, subject: Subject, function: TorchFunction, d
         run = Runner(called, trial, standards[id(trial)], subject.notation).run()
         return [*run.wrong, *(name for name in run.answer.left_out if name not in report.left_out)]
 
-    trial, *others = subject.trials(dtype)
-    for found in breaches(function, trial, next(iter(others), None), differing):
+    trials = iter(subject.trials(dtype))
+    for found in breaches(function, next(trials), next(trials, None), differing):
         if isinstance(found, str):
             report.notes.append(found)
         else:
@@ -123,7 +123,7 @@ def _more_exactly(subject: Subject, dtype: str) -> Report | None:
         report = _diagnose(better, "float64")
         coarsest = "float64"
         if isinstance(better.derivation, TorchFunction):
-            seen = better.derivation.precisions(subject.trials("float64")[0].problem)
+            seen = better.derivation.precisions(next(iter(subject.trials("float64"))).problem)
             coarsest = max(seen & {"float64", *LOWER}, key=eps)
             if not report.agrees and "float32" in seen and dtype != "float32":
                 report = _diagnose(better, "float32")
@@ -146,16 +146,17 @@ def _diagnose(subject: Subject, dtype: str, proven: bool = False, earlier: Answe
         proven: whether it agrees in double precision.
         earlier: the answer of an earlier run on the first trial, if there was one.
     """
-    trial, *others = subject.trials(dtype)
-    first = _runner(subject, trial, dtype, proven)
-    unsteady = first.unsteady(others, earlier)
-    located = Located(run := first.run(), run) if unsteady else locate(first)
-    report = _report(subject, first, located)
-    report.unsteady = unsteady
-    for other in others:
+    trials = iter(subject.trials(dtype))
+    first = _runner(subject, next(trials), dtype, proven)
+    run = first.attempt()
+    report = _report(subject, first, locate(first, run))
+    for other in trials:
         if proven and other.tied:  # in a low precision there are more ties than these
             continue
         _try(report, subject, _runner(subject, other, dtype, proven))
+    if run and (unsteady := first.unsteady(run, earlier)):
+        report.take_over(_report(subject, first, Located(run, run)))
+        report.unsteady = unsteady
     return report
 
 
@@ -173,7 +174,7 @@ def _dtype(subject: Subject) -> tuple[str, Answer | None]:
 
     A mixture is noted. The answer is None in another precision than the arguments'.
     """
-    (trial, *_) = subject.trials("float64")
+    trial = next(iter(subject.trials("float64")))
     try:
         answer = subject.derivation.solve(trial.problem, None)
     except Exception:  # the recorded run reports it better
@@ -228,17 +229,18 @@ def _report(subject: Subject, runner: Runner, located: Located) -> Report:
         sizes=[Size(trial.label, located.agrees)],
     )
     report.note_doubts(located.as_run.compared)
-    if trial.on and not trial.on(trial.problem).gradient_is_derivative():
+    if trial.on and not trial.on(trial.problem).gradient_is_derivative(right.right.answer):
         report.notes.append(NO_DERIVATIVE)
     return report
 
 
 def _try(report: Report, subject: Subject, runner: Runner) -> None:
     """Record whether the derivation agrees on another trial; locate faults there if none are known yet."""
-    label = runner.trial.label
+    label, agreed = runner.trial.label, report.agrees
     try:
-        located = locate(runner) if report.agrees else None
-        agrees = located.agrees if located else not runner.run().wrong
+        run = runner.run()
+        located = locate(runner, run) if agreed and run.wrong else None
+        agrees = located.agrees if located else not run.wrong
     except Exception as error:
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         report.sizes.append(Size(label, False, what))
@@ -247,7 +249,7 @@ def _try(report: Report, subject: Subject, runner: Runner) -> None:
         report.notes.append(f"Overflows where values are ten times as large, and is not compared there: {label}")
         return
     report.sizes.append(Size(label, agrees))
-    if located and agrees:
-        report.note_doubts(located.as_run.compared)
+    if agreed and agrees:
+        report.note_doubts((located.as_run if located else run).compared)
     if located and not agrees:
         report.take_over(_report(subject, runner, located))

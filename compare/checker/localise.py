@@ -62,10 +62,15 @@ class Located:
         )
 
 
-def locate(runner: Runner) -> Located:
-    """Find what is wrong, and how."""
+def locate(runner: Runner, run: Run | None) -> Located:
+    """Find what is wrong, and how.
+
+    Args:
+        runner: runs the derivation.
+        run: its run of the code as it is; None if it raised.
+    """
     try:
-        runner, as_run = runner.in_order()
+        runner, as_run = runner.in_order(run or runner.run())
     except Exception as error:  # for instance on a value of the wrong shape, which feeding back corrects
         fed_back = runner.attempt(free=())
         if fed_back is None or not fed_back.wrong:
@@ -73,7 +78,7 @@ def locate(runner: Runner) -> Located:
         raised = f"{type(error).__name__}: {error}"
         return Located(fed_back, fed_back, list(fed_back.wrong.values()), raised=raised)
     try:
-        fed_back = runner.run(free=())
+        fed_back = runner.run(free=()) if as_run.recorder.recorded else as_run
     except Exception:  # the code cannot use the reference's arrays, only its own
         return Located(as_run, as_run, list(as_run.wrong.values()))
     found = Located(as_run, fed_back)

@@ -130,15 +130,16 @@ class Autograd:
 
     def __init__(self, function: Callable[..., Any], problem: Problem):
         self.function, self.problem = function, problem
+        self._known: dict[torch.dtype, Reference] = {}
 
     @torch.enable_grad()  # the user's file may have disabled it
     def run(
         self,
         recorder: TensorRecorder | None = None,
         dtype: torch.dtype = torch.float64,
-        perturb: Callable[[Array], Array] = lambda array: array,
+        perturb: Callable[[Array], Array] | None = None,
     ) -> Reference:
-        """Run the function and differentiate it.
+        """Run the function and differentiate it, once for each dtype unless there is a probe or a perturbation.
 
         Args:
             recorder: the probe.
@@ -148,7 +149,10 @@ class Autograd:
         Raises:
             ValueError: the number of outputs is not that of the problem, or none of them depends on the arguments.
         """
-        recorder = recorder or TensorRecorder()
+        plain = recorder is None and perturb is None
+        if plain and dtype in self._known:
+            return self._known[dtype]
+        recorder, perturb = recorder or TensorRecorder(), perturb or _unchanged
         parameters, inputs, returned = self._forward(recorder, dtype, perturb)
         names = list(self.problem.d_outputs)
         if len(returned) != len(names):
@@ -169,7 +173,10 @@ class Autograd:
             {name: _grad(inputs[name]) for name in self.problem.differentiable},
             {name: _grad(leaf) for name, leaf in parameters.items()},
         )
-        return Reference(recorder.record(), answer)
+        found = Reference(recorder.record(), answer)
+        if plain:
+            self._known[dtype] = found
+        return found
 
     def outputs(self, names: tuple[str, ...] | None) -> Arrays:
         """Return the outputs, under these names or numbered.
@@ -177,7 +184,7 @@ class Autograd:
         Raises:
             ValueError: the number of outputs is not that of the names, or one is no tensor of real numbers.
         """
-        *_, returned = self._forward(TensorRecorder(), torch.float64, lambda array: array)
+        *_, returned = self._forward(TensorRecorder(), torch.float64, _unchanged)
         if names is None:
             names = ("output",) if len(returned) == 1 else tuple(f"output {n}" for n in range(len(returned)))
         if len(names) != len(returned):
@@ -189,16 +196,21 @@ class Autograd:
                 raise ValueError(f"reference: {name}: expected a tensor of real numbers, got {kind}")
         return {name: as_float64(tensor) for name, tensor in zip(names, returned)}
 
-    def gradient_is_derivative(self) -> bool:
+    def gradient_is_derivative(self, answer: Answer) -> bool:
         """Return whether the gradient is the slope of the output in a random direction, as far as differences tell.
 
         It is not where a function defines its own, as a straight-through estimator does, and ``ctc_loss``.
+
+        Args:
+            answer: what the function returns, with its gradient.
         """
         problem, rng = self.problem, np.random.default_rng(0)
-        answer = self.run().answer
         gradients = answer.gradients | {name: answer.d_inputs[name] for name in problem.differentiable}
         values = problem.parameters | {name: problem.inputs[name] for name in problem.differentiable}
         ways = {n: rng.normal(size=a.shape) * max(1.0, np.abs(a).max(initial=0)) for n, a in values.items()}
+
+        def summed(outputs: Arrays) -> float:
+            return sum(float((outputs[name] * d).sum()) for name, d in problem.d_outputs.items())
 
         def moved(step: float) -> float:
             def at(arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,10 +219,9 @@ class Autograd:
             other = Autograd(
                 self.function, replace(problem, parameters=at(problem.parameters), inputs=at(problem.inputs))
             )
-            outputs = other.outputs(tuple(problem.d_outputs))
-            return sum(float((outputs[n] * d).sum()) for n, d in problem.d_outputs.items())
+            return summed(other.outputs(tuple(problem.d_outputs)))
 
-        low, middle, high = moved(-STEP), moved(0.0), moved(STEP)
+        low, middle, high = moved(-STEP), summed(answer.outputs), moved(STEP)
         before, after, slope = (middle - low) / STEP, (high - middle) / STEP, (high - low) / STEP / 2
         terms = [gradients[n] * way for n, way in ways.items()]
         size = float(np.sqrt(sum((term**2).sum() for term in terms))) + abs(slope)
@@ -220,7 +231,7 @@ class Autograd:
 
     def other_leaves(self) -> list[Tensor]:
         """Return the tensors that the outputs depend on and that are no argument, such as those of a closure."""
-        parameters, inputs, returned = self._forward(unheard, torch.float64, lambda array: array)
+        parameters, inputs, returned = self._forward(unheard, torch.float64, _unchanged)
         own = {id(value) for value in (*parameters.values(), *inputs.values())}
         return [leaf for leaf in leaves(returned) if id(leaf) not in own]
 
@@ -268,6 +279,10 @@ def leaves(outputs: Iterable[Any]) -> list[Tensor]:
             found += [node.variable] if hasattr(node, "variable") else []
             nodes += [before for before, _ in node.next_functions]
     return found
+
+
+def _unchanged(array: Array) -> Array:
+    return array
 
 
 def _grad(leaf: Tensor) -> Array:

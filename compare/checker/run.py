@@ -135,9 +135,12 @@ class Runner:
         except Exception:
             return None
 
-    def in_order(self) -> tuple["Runner", Run]:
-        """Run the code as it is, with adjoints without a step numbered in the order that fits better."""
-        descending = self.run()
+    def in_order(self, descending: Run) -> tuple["Runner", Run]:
+        """Return what runs the code as it is, and its run, with adjoints without a step in the order that fits better.
+
+        Args:
+            descending: the run with these adjoints in reverse order.
+        """
         unnumbered = {name for name in descending.recorder.numbered if name.startswith("d_")}
         if not (unnumbered and descending.wrong):
             return self, descending
@@ -164,18 +167,11 @@ class Runner:
                 best = other, other.run(), again
         return best
 
-    def unsteady(self, others: list[Trial], earlier: Answer | None = None) -> list[str]:
-        """Return the outputs and gradients that change when the code is run again, after a run on other values.
+    def unsteady(self, before: Run, earlier: Answer | None = None) -> list[str]:
+        """Return the outputs and gradients that change when the code is run again, after runs on other values.
 
         They are compared with an ``earlier`` answer as well, if there is one.
         """
-        try:
-            before = self.run()
-        except Exception:  # the run that follows reports it better
-            return []
-        if others:
-            with suppress(Exception):
-                self.derivation.solve(others[0].problem, Recorder(self.expected.right.record))
         again = self.derivation.solve(self.trial.problem, Recorder(self.expected.right.record))
         found = [self._changed(before, after.tensors()) for after in (again, earlier) if after]
         return list(dict.fromkeys(name for names in found for name in names))

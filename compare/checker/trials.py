@@ -1,7 +1,7 @@
 """Draw the trials of any derivation: arguments at each size, and autograd's answer for them."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -90,6 +90,7 @@ class Trials:
             raise ValueError(f"seed: expected at least 0, got {self.seed}")
         self._module = _module(self.reference)
         self._sizes = arguments.sizes_of(self.inputs)
+        self._first: dict[str, Trial] = {}
 
     @cached_property
     def nested(self) -> Callable[[Mapping[str, Any]], Any] | None:
@@ -98,19 +99,36 @@ class Trials:
             return None
         return nested_as(self._parameters(np.random.default_rng(self.seed)))
 
-    def __call__(self, dtype: str) -> list[Trial]:
-        """Draw all trials in one dtype; the values are the same in each."""
-        found = []
-        for n, size in enumerate(self._sizes):
-            rng = np.random.default_rng(self.seed + n)
-            found.append(self._draw(arguments.drawn(size, rng), rng, "", dtype))
-        first, further = found[0].problem.inputs, [self._other, self._large, self._tied]
-        for n, draw in enumerate(further, len(found)):
-            rng = np.random.default_rng(self.seed + n)
-            if trial := draw(first, rng, dtype):
-                found.append(trial)
-        lacking = _lacking(found)
-        return [replace(trial, lacking=lacking) for trial in found]
+    def __call__(self, dtype: str) -> Iterator[Trial]:
+        """Draw all trials in one dtype, one after the other; the values are the same in each.
+
+        The first is kept, the others are not: each has a reference of its own.
+        """
+        if dtype not in self._first:
+            self._first[dtype] = self._sized(0, dtype)
+        yield self._first[dtype]
+        for n in range(1, len(self._sizes)):
+            yield self._sized(n, dtype)
+        first = self._first[dtype].problem.inputs
+        for n, draw in enumerate((self._other, self._large, self._tied), len(self._sizes)):
+            if trial := draw(first, np.random.default_rng(self.seed + n), dtype):
+                yield trial
+
+    def _sized(self, n: int, dtype: str) -> Trial:
+        """Draw the trial of a size."""
+        rng = np.random.default_rng(self.seed + n)
+        return self._draw(arguments.drawn(self._sizes[n], rng), rng, "", dtype)
+
+    @cached_property
+    def _lacking(self) -> frozenset[tuple[str, str]]:
+        """The pairs of an input and a letter whose axis it lacks: its shape is always the same, that axis is not."""
+        if len(self._sizes) == 1 or not self.axes:
+            return frozenset()
+        sizes = [arguments.drawn(one, np.random.default_rng(self.seed + n)) for n, one in enumerate(self._sizes)]
+        constant = [name for name in sizes[0] if len({getattr(one.get(name), "shape", ()) for one in sizes}) == 1]
+        axes = [arguments.axes_of(self.axes, one) for one in sizes]
+        letters = [letter for letter in axes[0] if len({one[letter] for one in axes}) > 1]
+        return frozenset(product(constant, letters))
 
     def _other(self, first: dict[str, Any], rng: np.random.Generator, dtype: str) -> Trial | None:
         """Draw other values at the first size; what is given has its own values in another order."""
@@ -146,16 +164,16 @@ class Trials:
         inputs = in_precision(inputs, dtype)
         parameters = in_precision(flat(self._parameters(rng)), dtype)
         function = of_module(self._module) if self._module else of_function(self.reference, self.nested)
-        reference = Autograd(function, Problem(parameters, inputs, {}, self.fixed))
-        outputs = reference.outputs(self.outputs)
-        _check_repeatable(outputs, reference.outputs(self.outputs))
+        outputs = Autograd(function, Problem(parameters, inputs, {}, self.fixed)).outputs(self.outputs)
         # By a generator of its own: the user may have drawn the inputs with this seed, too.
         d_outputs = in_precision(arguments.incoming(outputs, rng.spawn(1)[0]), dtype)
         problem = Problem(parameters, inputs, d_outputs, self.fixed)
         axes = arguments.axes_of(self.axes, inputs)
         label = arguments.described(inputs, axes) + remark
         on = partial(Autograd, function)
-        return Trial(label, problem, on(problem).run, axes, on=on)
+        trial = Trial(label, problem, on(problem).run, axes, lacking=self._lacking, on=on)
+        _check_repeatable(outputs, trial.reference().answer.outputs)
+        return trial
 
     def _parameters(self, rng: np.random.Generator) -> Any:
         drawn: Arrays = {}
@@ -180,15 +198,6 @@ def _check_repeatable(outputs: Arrays, again: Arrays) -> None:
             raise ValueError(
                 f"reference: {name}: the same arguments give different results; pass random numbers as an input"
             )
-
-
-def _lacking(trials: list[Trial]) -> frozenset[tuple[str, str]]:
-    """Return the pairs of an input and a letter whose axis it lacks: its shape is always the same, that axis is not."""
-    inputs = [trial.problem.inputs for trial in trials]
-    differentiable = trials[0].problem.differentiable
-    constant = [name for name in differentiable if len({getattr(one.get(name), "shape", ()) for one in inputs}) == 1]
-    letters = [letter for letter in trials[0].axes if len({trial.axes[letter] for trial in trials}) > 1]
-    return frozenset(product(constant, letters))
 
 
 def _is_finite(trial: Trial, dtype: str) -> bool:
