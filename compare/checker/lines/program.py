@@ -176,11 +176,18 @@ def _edited(statements: dict[int, Statement], edits: Edits) -> Iterator[None]:
             block = statement.block
             done.append((block, list(block)))
             k = next(k for k, node in enumerate(block) if node is statement.node)
-            block[k : k + 1] = new
+            block[k : k + 1] = [*new, _mentioned(statement.node)]
         yield
     finally:
         for block, old in reversed(done):
             block[:] = old
+
+
+def _mentioned(node: ast.stmt) -> ast.stmt:
+    """Return a statement that never runs, with the names of another: a function keeps the variables of its closure."""
+    names = sorted({one.id for one in ast.walk(node) if isinstance(one, ast.Name)})
+    never = ast.If(ast.Constant(False), [ast.Expr(ast.Name(name, ast.Load())) for name in names] or [ast.Pass()], [])
+    return ast.fix_missing_locations(ast.copy_location(never, node))
 
 
 def _compiled(outermost: ast.stmt, source: Source, function: FunctionType) -> CodeType:

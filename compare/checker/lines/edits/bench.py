@@ -204,6 +204,8 @@ class Bench:
             for leaf in others:
                 if leaf and elementwise and not _fits(leaf.values[0], values[0], forms is grammar.INSTEAD):
                     continue
+                if leaf and isinstance(leaf.values[0], int) and form not in grammar.OF_WHOLE_NUMBERS:
+                    continue
                 operands = {"n": node} | ({"f": leaf.node} if leaf else {})
                 try:
                     made = [

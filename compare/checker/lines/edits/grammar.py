@@ -11,8 +11,9 @@ ALONE: dict[str, float] = {
     "1 - n": 1.0,
     "n ** 2": 1.0,
     "n ** 3": 1.3,
-    "2 * n": 1.0,
-    "n / 2": 1.0,
+    "2 * n": 1.2,  # after a factor with a name, which may have this value
+    "n / 2": 1.2,
+    "3 * n": 1.3,
     "1 / n": 1.3,
     "n.sum(0)": 1.1,
     "n.sum(1)": 1.1,
@@ -108,6 +109,9 @@ PRODUCT: dict[str, float] = {
     "f @ n": 1.5,
     "f.T @ n": 1.5,
 }
+
+#: What a whole number may be in: as 1 + f it would be a size by chance.
+OF_WHOLE_NUMBERS = frozenset({"f", "n * f", "n / f"})
 
 #: A factor that is a size.
 SIZES: dict[str, float] = {

@@ -20,6 +20,7 @@ FACTORS = {
     "n * (1 + f)": "(1 + {f})",
     "n * len(f)": "len({f})",
     "2 * n": "2",
+    "3 * n": "3",
 }
 DIVISORS = {"n / f": "{f}", "n / len(f)": "len({f})", "n / 2": "2"}
 DIVISORS |= {f"n / f.{size}": "the number of elements of {f}" for size in ("size", "numel()")}

@@ -208,3 +208,33 @@ def test_of_several_statements_on_a_line_the_wrong_one_is_shown(tmp_path):
     (wrong,) = wrong_lines(Pair(module.forward, module.backward, None), trials("float64"), seconds=60)
     pairs = {(change.code, change.repair) for change in wrong.changes}
     assert ("d = d_y * (1 - y)", "d = d_y * (1 - y**2)") in pairs
+
+
+#: Functions of a closure, and a scale that has the value of a half.
+SCALED = """\
+import numpy as np
+
+def made(k):
+    def forward(x, w):
+        scale = 1 / np.sqrt(x.shape[-1])
+        return np.tanh(x @ w * scale), (x, w, scale)
+
+    def backward(tape, d_y):
+        x, w, scale = tape
+        d = d_y * (1 - np.tanh(x @ w * scale) ** 2) * k
+        return d @ w.T * scale, x.T @ d * scale
+    return forward, backward
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "k, edit, says",
+    [(2.0, ("", ""), "the factor k is too much"), (1.0, ("x.T @ d * scale", "x.T @ d"), "the factor scale is missing")],
+)
+def test_a_factor_with_a_name_comes_before_a_number(k, edit, says, tmp_path):
+    """An edit may also leave a variable of the closure without a use."""
+    forward, backward = written(SCALED.replace(*edit), tmp_path).made(k)
+    trials = Trials(lambda x, w: torch.tanh(x @ w / 2), {"x": (3, 4), "w": (4, 5)}, None, None, "", 0)
+    (wrong,) = wrong_lines(Pair(forward, backward, None), trials("float64"), seconds=60)
+    assert says in {change.words for change in wrong.changes}
