@@ -7,10 +7,10 @@ from manual.activations import sigmoid_derivative, tanh_derivative
 from manual.arrays import Array, Probe
 
 
-def deltas(trace: LSTMTrace, t: int, d_h: Array, d_c: Array, probe: Probe | None) -> Array:
+def deltas(trace: LSTMTrace, t: int, d_h: Array, d_c: Array, probe: Probe) -> Array:
     """Return d_z (…, B, 4H) of step t from its d_h and d_c (…, B, H), shown to the probe."""
     by_gate = _by_gate(trace, t, d_h, d_c)
-    return np.concatenate([probe(name, t, d) if probe else d for name, d in by_gate.items()], axis=-1)
+    return np.concatenate([probe(name, t, d) for name, d in by_gate.items()], axis=-1)
 
 
 def deltas_without_carry(trace: LSTMTrace, d_h: Array, d_c: Array, probe: Probe | None) -> Array:

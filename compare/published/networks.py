@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual.activations import sigmoid, sigmoid_derivative, tanh_derivative
-from manual.arrays import Array, Probe
+from manual.arrays import Array, Probe, unprobed
 
 Weights = Mapping[str, Array]
 Gradients = dict[str, Array]
@@ -75,6 +75,7 @@ def lstm_forward(
     weights: Weights, x: Array, probe: Probe | None = None, state: tuple[Array, ...] | None = None
 ) -> LSTMTrace:
     """Run x (T, …, B, D) from the ``state`` (h_0, c_0), (…, B, H) each, by default zeros."""
+    probe = probe or unprobed
     W_hh = np.swapaxes(weights["weight_hh"], -1, -2)
     T, H = len(x), W_hh.shape[-2]
     a = x @ np.swapaxes(weights["weight_ih"], -1, -2) + weights["bias"][..., None, :]  # x's part of z, then the gates
@@ -84,26 +85,18 @@ def lstm_forward(
     scale, shift = np.full(4 * H, 0.5), np.full(4 * H, 0.5)  # σ(z) is 0.5 tanh(0.5 z) + 0.5
     scale[2 * H : 3 * H], shift[2 * H : 3 * H] = 1.0, 0.0
     for t in range(T):
-        if probe:
-            h[t], c[t] = probe("h_prev", t, h[t]), probe("c_prev", t, c[t])
-        z = a[t] + h[t] @ W_hh  # (L1)
-        if probe:
-            z = _probe_gates(probe, "z_{}", t, z)
-        a[t] = scale * np.tanh(scale * z) + shift  # (L2) to (L5)
-        if probe:
-            a[t] = _probe_gates(probe, "{}", t, a[t])
+        h[t], c[t] = probe("h_prev", t, h[t]), probe("c_prev", t, c[t])
+        z = _probe_gates(probe, "z_{}", t, a[t] + h[t] @ W_hh)  # (L1)
+        a[t] = _probe_gates(probe, "{}", t, scale * np.tanh(scale * z) + shift)  # (L2) to (L5)
         i, f, g, o = gate_blocks(a[t])
-        c[t + 1] = f * c[t] + i * g  # (L6)
-        if probe:
-            c[t + 1] = probe("c", t, c[t + 1])
-        h[t + 1] = o * np.tanh(c[t + 1])  # (L7)
-        if probe:
-            h[t + 1] = probe("h", t, h[t + 1])
+        c[t + 1] = probe("c", t, f * c[t] + i * g)  # (L6)
+        h[t + 1] = probe("h", t, o * np.tanh(c[t + 1]))  # (L7)
     return LSTMTrace(weights, x, h[:-1], h[1:], c[:-1], c[1:], *gate_blocks(a))
 
 
 def lstm_backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
     """Return the true gradients of an LSTM's weights."""
+    probe = probe or unprobed
     i, f, g, o, tanh_c = trace.i, trace.f, trace.g, trace.o, np.tanh(trace.c)
     d_c_by_d_h = o * tanh_derivative(tanh_c)
     d_z_by_d_c = np.concatenate(  # for o: d_z by d_h
@@ -118,19 +111,12 @@ def lstm_backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None)
     d_z = np.empty_like(d_z_by_d_c)
     d_h_prev, d_c_prev = np.zeros_like(trace.h[0]), np.zeros_like(trace.h[0])
     for t in reversed(range(len(trace.x))):
-        d_h = d_output[t] + d_h_prev  # (L8)
-        if probe:
-            d_h = probe("d_h", t, d_h)
-        d_c = d_c_prev + d_h * d_c_by_d_h[t]  # (L9)
-        if probe:
-            d_c = probe("d_c", t, d_c)
+        d_h = probe("d_h", t, d_output[t] + d_h_prev)  # (L8)
+        d_c = probe("d_c", t, d_c_prev + d_h * d_c_by_d_h[t])  # (L9)
         np.multiply(np.concatenate([d_c, d_c, d_c, d_h], axis=-1), d_z_by_d_c[t], out=d_z[t])  # (L10) to (L13)
-        if probe:
-            d_z[t] = _probe_gates(probe, "d_z_{}", t, d_z[t])
-        d_c_prev = d_c * f[t]  # (L14)
-        d_h_prev = d_z[t] @ trace.weights["weight_hh"]  # (L15)
-        if probe:
-            d_c_prev, d_h_prev = probe("d_c_prev", t, d_c_prev), probe("d_h_prev", t, d_h_prev)
+        d_z[t] = _probe_gates(probe, "d_z_{}", t, d_z[t])
+        d_c_prev = probe("d_c_prev", t, d_c * f[t])  # (L14)
+        d_h_prev = probe("d_h_prev", t, d_z[t] @ trace.weights["weight_hh"])  # (L15)
     return parameter_gradients(trace, d_z)
 
 
@@ -138,35 +124,26 @@ def rnn_forward(
     weights: Weights, x: Array, probe: Probe | None = None, state: tuple[Array, ...] | None = None
 ) -> Trace:
     """Run x (T, …, B, D) from the ``state`` (h_0,), (…, B, H), by default zeros."""
+    probe = probe or unprobed
     W_hh = np.swapaxes(weights["weight_hh"], -1, -2)
     z_x = x @ np.swapaxes(weights["weight_ih"], -1, -2) + weights["bias"][..., None, :]
     h_prev, h = np.empty_like(z_x), np.empty_like(z_x)
     last = state[0] if state else np.zeros_like(z_x[0])
     for t in range(len(x)):
-        h_prev[t] = probe("h_prev", t, last) if probe else last
-        z = z_x[t] + h_prev[t] @ W_hh  # (R1)
-        if probe:
-            z = probe("z_h", t, z)
-        last = sigmoid(z)  # (R2)
-        if probe:
-            last = probe("h", t, last)
-        h[t] = last
+        h_prev[t] = probe("h_prev", t, last)
+        z = probe("z_h", t, z_x[t] + h_prev[t] @ W_hh)  # (R1)
+        h[t] = last = probe("h", t, sigmoid(z))  # (R2)
     return Trace(weights, x, h_prev, h)
 
 
 def rnn_backward(trace: Trace, d_output: Array, probe: Probe | None = None) -> Gradients:
     """Return the true gradients of a sigmoid RNN's weights."""
+    probe = probe or unprobed
     d_z, d_h_prev = np.empty_like(trace.h), np.zeros_like(trace.h[0])
     for t in reversed(range(len(trace.x))):
-        d_h = d_output[t] + d_h_prev  # (R3)
-        if probe:
-            d_h = probe("d_h", t, d_h)
-        d_z[t] = d_h * sigmoid_derivative(trace.h[t])  # (R4)
-        if probe:
-            d_z[t] = probe("d_z_h", t, d_z[t])
-        d_h_prev = d_z[t] @ trace.weights["weight_hh"]  # (R5)
-        if probe:
-            d_h_prev = probe("d_h_prev", t, d_h_prev)
+        d_h = probe("d_h", t, d_output[t] + d_h_prev)  # (R3)
+        d_z[t] = probe("d_z_h", t, d_h * sigmoid_derivative(trace.h[t]))  # (R4)
+        d_h_prev = probe("d_h_prev", t, d_z[t] @ trace.weights["weight_hh"])  # (R5)
     return parameter_gradients(trace, d_z)
 
 
@@ -233,6 +210,8 @@ def gate_blocks(array: Array) -> tuple[Array, Array, Array, Array]:
 
 def _probe_gates(probe: Probe, name: str, t: int, array: Array) -> Array:
     """Show the probe each gate's block, under the name with the gate filled in."""
+    if probe is unprobed:
+        return array
     return np.concatenate([probe(name.format(gate), t, b) for gate, b in zip("ifgo", gate_blocks(array))], axis=-1)
 
 

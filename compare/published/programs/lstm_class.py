@@ -24,28 +24,25 @@ import numpy as np
 from compare.published.gate_deltas import deltas
 from compare.published.networks import Gradients, LSTMTrace, parameter_gradients
 from manual.activations import sigmoid_derivative, tanh_derivative
-from manual.arrays import Array, Probe
+from manual.arrays import Array, Probe, unprobed
 
 
 def backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None, d_c_n: Array | None = None) -> Gradients:
     """Return the published gradient; ``d_c_n`` (…, B, H) is the gradient of the last c, by default zero."""
+    probe = probe or unprobed
     W_hh = trace.weights["weight_hh"]
     d_z = np.empty((*d_output.shape[:-1], W_hh.shape[-2]))
     d_h_prev = np.zeros_like(d_output[0])
     d_c_prev = np.zeros_like(d_output[0]) if d_c_n is None else d_c_n
     for t in reversed(range(len(d_output))):
         i, f, g, o = trace.i[t], trace.f[t], trace.g[t], trace.o[t]
-        d_h, given = d_output[t] + d_h_prev, d_c_prev
-        if probe:
-            d_h = probe("d_h", t, d_h)
-        d_c = given + d_h * o * tanh_derivative(np.tanh(trace.c[t]))
-        if probe:
-            d_c = probe("d_c", t, d_c)
+        given = d_c_prev
+        d_h = probe("d_h", t, d_output[t] + d_h_prev)
+        d_c = probe("d_c", t, given + d_h * o * tanh_derivative(np.tanh(trace.c[t])))
         d_z[t] = deltas(trace, t, d_h, d_c, probe)
         # Step 0 hands its carry to nobody; to be defined, it uses its own forget gate.
-        d_c_prev = given * trace.f[max(t - 1, 0)]  # departures 5 and 6
+        d_c_prev = probe("d_c_prev", t, given * trace.f[max(t - 1, 0)])  # departures 5 and 6
         slopes = sigmoid_derivative(i), sigmoid_derivative(f), g * tanh_derivative(g), sigmoid_derivative(o)
-        d_h_prev = np.concatenate([d_h * slope for slope in slopes], axis=-1) @ W_hh  # departures 1 to 4
-        if probe:
-            d_c_prev, d_h_prev = probe("d_c_prev", t, d_c_prev), probe("d_h_prev", t, d_h_prev)
+        carried = np.concatenate([d_h * slope for slope in slopes], axis=-1)  # departures 1 to 4
+        d_h_prev = probe("d_h_prev", t, carried @ W_hh)
     return parameter_gradients(trace, d_z)

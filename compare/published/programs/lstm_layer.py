@@ -30,7 +30,7 @@ import numpy as np
 from compare.published.gate_deltas import deltas
 from compare.published.networks import Gradients, LSTMTrace, gate_blocks, parameter_gradients
 from manual.activations import tanh_derivative
-from manual.arrays import Array, Probe
+from manual.arrays import Array, Probe, unprobed
 
 
 def backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
@@ -55,7 +55,7 @@ def backward_at_each_step(trace: LSTMTrace, d_output: Array, probe: Probe | None
     d_h_prev = np.zeros_like(d_output[0])
     for t in reversed(range(len(d_output))):
         for into, d_h in ((d_z, d_output[t] + d_h_prev), (own, d_output[t])):
-            into[t] = deltas(trace, t, d_h, d_h * trace.o[t] * tanh_derivative(np.tanh(trace.c[t])), None)
+            into[t] = deltas(trace, t, d_h, d_h * trace.o[t] * tanh_derivative(np.tanh(trace.c[t])), unprobed)
         d_h_prev = d_z[t] @ trace.weights["weight_hh"]
     gradients = parameter_gradients(trace, d_z)
     return gradients | {
@@ -65,18 +65,14 @@ def backward_at_each_step(trace: LSTMTrace, d_output: Array, probe: Probe | None
 
 
 def _backward(trace: LSTMTrace, d_output: Array, probe: Probe | None, slope: Callable[[Array], Array]) -> Gradients:
+    probe = probe or unprobed
     d_z = np.empty((*d_output.shape[:-1], trace.weights["weight_hh"].shape[-2]))
     d_h = d_output[-1]  # departure 5
     for t in reversed(range(len(d_output))):
-        if probe:
-            d_h = probe("d_h", t, d_h)
-        d_c = d_h * trace.o[t] * slope(np.tanh(trace.c[t]))  # departure 1
-        if probe:
-            d_c = probe("d_c", t, d_c)
+        d_h = probe("d_h", t, d_h)
+        d_c = probe("d_c", t, d_h * trace.o[t] * slope(np.tanh(trace.c[t])))  # departure 1
         d_z[t] = deltas(trace, t, d_h, d_c, probe)
-        d_h = d_z[t] @ trace.weights["weight_hh"]
-        if probe:
-            d_h = probe("d_h_prev", t, d_h)
+        d_h = probe("d_h_prev", t, d_z[t] @ trace.weights["weight_hh"])
     return parameter_gradients(trace, d_z) | {"weight_ih": np.swapaxes(d_z[-1], -1, -2) @ trace.x[-1]}  # departure 2
 
 

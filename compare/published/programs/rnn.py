@@ -9,24 +9,19 @@ import numpy as np
 
 from compare.published.networks import Gradients, Trace, parameter_gradients
 from manual.activations import sigmoid_derivative
-from manual.arrays import Array, Probe
+from manual.arrays import Array, Probe, unprobed
 
 
 def backward(trace: Trace, d_output: Array, probe: Probe | None = None) -> Gradients:
     """Return the published gradient."""
+    probe = probe or unprobed
     d_z = np.empty_like(trace.h)
     future = np.zeros_like(trace.h[0])
     for t in reversed(range(len(trace.x))):
         carried = future @ trace.weights["weight_hh"]
-        if probe and t + 1 < len(trace.x):
+        if t + 1 < len(trace.x):
             carried = probe("d_h_prev", t + 1, carried)
-        d_h = carried + d_output[t]
-        if probe:
-            d_h = probe("d_h", t, d_h)
-        d_z[t] = d_h * sigmoid_derivative(trace.h[t])
-        if probe:
-            d_z[t] = probe("d_z_h", t, d_z[t])
-        future = d_z[t]
-    if probe:
-        probe("d_h_prev", 0, future @ trace.weights["weight_hh"])
+        d_h = probe("d_h", t, carried + d_output[t])
+        future = d_z[t] = probe("d_z_h", t, d_h * sigmoid_derivative(trace.h[t]))
+    probe("d_h_prev", 0, future @ trace.weights["weight_hh"])
     return parameter_gradients(trace, d_z)
