@@ -7,6 +7,7 @@ all of them side by side.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -90,55 +91,32 @@ class Training:
         problems = round(share * self.problems)
         before = {round(share * look) for look in self.looks}
         looks = (*sorted(look for look in before if 0 < look < problems), problems)
-        compiles = (engine or fastest_for_few_rows()) == "compiled" and self.recipe.cell != "gru"
-        return (self._one_by_one if compiles else self._side_by_side)(seeds, looks, advance)
+        curves, done = [], 0
+        for group in [[seed] for seed in seeds] if self._compiles(engine) else [list(seeds)]:
+            network = self.start(group, problems, engine)
+            values, losses = [], list[Array]()
+            for first, last in pairwise(sorted({*range(0, problems, 100), *looks})):
+                losses += list(network.train(first, last))
+                if last in looks and isinstance(self.recipe.task, Addition):
+                    values.append(share_of_sums_right(self.recipe, network.weights, network.readout))
+                elif last in looks:
+                    values.append(np.mean(losses[-network.samples :], axis=0))
+                told = done // len(seeds)
+                done += (last - first) * len(group)
+                advance(done // len(seeds) - told)
+            curves.append((np.array(values), network.weights, network.readout))
+        of_all, weights, readouts = zip(*curves)
+        ends = {name: np.concatenate([own[name] for own in weights]) for name in weights[0]}
+        return LearningCurve(looks, np.concatenate(of_all, axis=1), ends, np.concatenate(readouts))
 
-    def _side_by_side(
-        self, seeds: Sequence[int], looks: tuple[int, ...], advance: Callable[[int], None]
-    ) -> LearningCurve:
-        training = SideBySide(self.recipe, seeds, backward_with(self.recipe, self.departures), looks[-1], self.most)
-        values, losses = [], []
-        with np.errstate(all="ignore"):
-            for number in range(1, looks[-1] + 1):
-                losses.append(training.step(number - 1))
-                if number in looks:
-                    if isinstance(self.recipe.task, Addition):
-                        values.append(share_of_sums_right(self.recipe, training.weights, training.readout))
-                    else:
-                        values.append(np.mean(losses[-training.x.shape[2] :], axis=0))
-                if number % 100 == 0:
-                    advance(100)
-        advance(looks[-1] % 100)
-        return LearningCurve(looks, np.array(values), training.weights, training.readout)
+    def start(self, seeds: Sequence[int], problems: int, engine: str | None = None) -> "SideBySide | Alone":
+        """Return a network for each seed, or the only one, to be trained on so many problems; ``engine`` as above."""
+        if self._compiles(engine):
+            return Alone(replace(self.recipe, seed=seeds[0]), self.departures, problems, self.most)
+        return SideBySide(self.recipe, seeds, backward_with(self.recipe, self.departures), problems, self.most)
 
-    def _one_by_one(
-        self, seeds: Sequence[int], looks: tuple[int, ...], advance: Callable[[int], None]
-    ) -> LearningCurve:
-        from compare.published.audit import compiled  # which needs Numba
-
-        chosen = switches(self.recipe, self.departures, self.most)
-        train = compiled.train_rnn if self.recipe.cell == "rnn" else compiled.train_lstm
-        values: list[list[float]] = []
-        ends, done = [], 0
-        for count, seed in enumerate(seeds, start=1):
-            recipe = replace(self.recipe, seed=seed)
-            W, readout = packed(*initial_weights(recipe))
-            x, y = (np.ascontiguousarray(a.swapaxes(0, 1)) for a in training_data(recipe, looks[-1]))
-            losses = np.empty(looks[-1])
-            values.append([])
-            for first, last in zip((0, *looks), looks):
-                train(W, readout, x, y, first, last, chosen, losses[first:last])
-                if isinstance(recipe.task, Addition):
-                    weights, w_out = unpacked(W, readout, x.shape[2])
-                    found = share_of_sums_right(recipe, weights, w_out).item()
-                else:
-                    found = losses[max(0, last - len(x)) : last].mean()
-                values[-1].append(found)
-            ends.append(unpacked(W, readout, x.shape[2]))
-            advance(looks[-1] * count // len(seeds) - done)
-            done = looks[-1] * count // len(seeds)
-        weights = {name: np.concatenate([end[0][name] for end in ends]) for name in ends[0][0]}
-        return LearningCurve(looks, np.array(values).T, weights, np.concatenate([end[1] for end in ends]))
+    def _compiles(self, engine: str | None) -> bool:
+        return (engine or fastest_for_few_rows()) == "compiled" and self.recipe.cell != "gru"
 
 
 def packed(weights: dict[str, Array], readout: Array) -> tuple[Array, Array]:
@@ -147,10 +125,42 @@ def packed(weights: dict[str, Array], readout: Array) -> tuple[Array, Array]:
     return np.ascontiguousarray(W), readout[0].copy()
 
 
-def unpacked(W: Array, readout: Array, D: int) -> tuple[dict[str, Array], Array]:
-    """Return what ``packed`` made of a network's weights, with a leading axis for this one network."""
-    weights = {"weight_ih": W[:D].T, "weight_hh": W[D + 1 :].T, "bias": W[D]}
-    return {name: array[None].copy() for name, array in weights.items()}, readout[None, None].copy()
+class Alone:
+    """A recipe in training from its own seed by compiled loops, which need Numba, with the interface of the other.
+
+    Args:
+        recipe: what to train.
+        departures: from the true gradient.
+        problems: how many it is given.
+        most: the norm to which a longer gradient is cut.
+    """
+
+    def __init__(self, recipe: Recipe, departures: Sequence[Departure], problems: int, most: float):
+        from compare.published.audit import compiled
+
+        self.loop = compiled.train_rnn if recipe.cell == "rnn" else compiled.train_lstm
+        self.switches = switches(recipe, departures, most)
+        self.W, self.w_out = packed(*initial_weights(recipe))
+        self.x, self.y = (np.ascontiguousarray(a.swapaxes(0, 1)) for a in training_data(recipe, problems))
+        self.samples = len(self.x)
+
+    def train(self, first: int, last: int) -> Array:
+        """Train on the problems from ``first`` to before ``last``; return the loss before each update, (n, 1)."""
+        losses = np.empty(last - first)
+        self.loop(self.W, self.w_out, self.x, self.y, first, last, self.switches, losses)
+        return losses[:, None]
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """The layer's weights, (1, …) each."""
+        D = self.x.shape[2]
+        weights = {"weight_ih": self.W[:D].T, "weight_hh": self.W[D + 1 :].T, "bias": self.W[D]}
+        return {name: array[None].copy() for name, array in weights.items()}
+
+    @property
+    def readout(self) -> Array:
+        """The readout's weights, (1, 1, H)."""
+        return self.w_out[None, None].copy()
 
 
 class SideBySide:
@@ -174,10 +184,16 @@ class SideBySide:
         kept = np.int8 if isinstance(recipe.task, Addition) else np.float64  # digits need no more
         self.x, self.y = (np.stack(arrays, axis=1, dtype=kept, casting="unsafe") for arrays in zip(*data))
         # (T, S, samples, D) and (T, S, samples, O)
+        self.samples = self.x.shape[2]
+
+    def train(self, first: int, last: int) -> Array:
+        """Train on the problems from ``first`` to before ``last``; return the loss before each update, (n, S)."""
+        with np.errstate(all="ignore"):
+            return np.array([self.step(number) for number in range(first, last)])
 
     def step(self, number: int) -> Array:
         """Train each start on one problem and return the losses before the update, (S,)."""
-        sample = [number % self.x.shape[2]]
+        sample = [number % self.samples]
         x, y = self.x[:, :, sample].astype(np.float64), self.y[:, :, sample].astype(np.float64)
         trace = NETWORKS[self.recipe.cell].forward(self.weights, x)
         d_output, d_readout, losses = loss_gradients(self.recipe, trace, y, self.readout)
