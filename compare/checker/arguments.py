@@ -49,7 +49,7 @@ def _value(name: str, value: Any, rng: np.random.Generator, scale: float) -> Any
     if hasattr(value, "detach"):
         raise ValueError(f"{name}: expected an array, got a tensor")
     if isinstance(value, np.ndarray | np.generic):
-        value = np.array(value)
+        value = np.asarray(value)
         if value.dtype.kind == "c":
             raise ValueError(f"{name}: expected real numbers, got {value.dtype}")
     return value
@@ -91,7 +91,7 @@ def tied(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
             return value
         if not ((value < 0).any() and (value > 0).any()):
             return value
-        one, same, zero = rng.permutation(value.shape[-1])[:3]
+        one, same, zero = rng.permutation(min(value.shape[-1], 1 << 16))[:3]
         value = value.copy()
         value[..., same], value[..., zero] = value[..., one], 0
         return value
@@ -102,7 +102,7 @@ def tied(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 def same(one: Any, other: Any) -> bool:
     """Return whether two draws of an input are the same."""
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+        return np.array_equal(one, other) or np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
     return not isinstance(one, np.ndarray)
 
 

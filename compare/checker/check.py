@@ -189,7 +189,7 @@ def check_against(file: ModuleType | None, path: Path, where: Path, name: str, s
 def _drawn(value: Any, rng: np.random.Generator) -> Any:
     """Draw an argument if it is a function of a generator; return anything else as it is, a tuple as well."""
     value = value(rng) if callable(value) else value
-    return as_float64(value) if isinstance(value, torch.Tensor) else value
+    return as_float64(value, copy=False) if isinstance(value, torch.Tensor) else value
 
 
 def _check_callable(**functions: Any) -> None:

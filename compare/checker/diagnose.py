@@ -105,8 +105,7 @@ def _check_contract(report: Report, subject: Subject, function: TorchFunction, d
         run = Runner(called, trial, standards[id(trial)], subject.notation).run()
         return [*run.wrong, *(name for name in run.answer.left_out if name not in report.left_out)]
 
-    trials = iter(subject.trials(dtype))
-    for found in breaches(function, next(trials), next(trials, None), differing):
+    for found in breaches(function, next(iter(subject.trials(dtype))), differing):
         if isinstance(found, str):
             report.notes.append(found)
         else:
@@ -154,6 +153,7 @@ def _diagnose(subject: Subject, dtype: str, proven: bool = False, earlier: Answe
         if proven and other.tied:  # in a low precision there are more ties than these
             continue
         _try(report, subject, _runner(subject, other, dtype, proven))
+        del other  # before the next is drawn
     if run and (unsteady := first.unsteady(run, earlier)):
         report.take_over(_report(subject, first, Located(run, run)))
         report.unsteady = unsteady

@@ -169,7 +169,7 @@ class Autograd:
             tensors, incoming = zip(*pairs)
             torch.autograd.backward(tensors, incoming)
         answer = Answer(
-            {name: as_float64(tensor) for name, tensor in outputs.items()},
+            {name: as_float64(tensor, copy=not tensor.requires_grad) for name, tensor in outputs.items()},
             {name: _grad(inputs[name]) for name in self.problem.differentiable},
             {name: _grad(leaf) for name, leaf in parameters.items()},
         )
@@ -194,7 +194,7 @@ class Autograd:
             if not isinstance(tensor, Tensor) or tensor.is_complex():
                 kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
                 raise ValueError(f"reference: {name}: expected a tensor of real numbers, got {kind}")
-        return {name: as_float64(tensor) for name, tensor in zip(names, returned)}
+        return {name: as_float64(tensor, copy=not tensor.requires_grad) for name, tensor in zip(names, returned)}
 
     def gradient_is_derivative(self, answer: Answer) -> bool:
         """Return whether the gradient is the slope of the output in a random direction, as far as differences tell.

@@ -113,6 +113,7 @@ class Trials:
         for n, draw in enumerate((self._other, self._large, self._tied), len(self._sizes)):
             if trial := draw(first, np.random.default_rng(self.seed + n), dtype):
                 yield trial
+            del trial  # before the next is drawn
 
     def _sized(self, n: int, dtype: str) -> Trial:
         """Draw the trial of a size."""
@@ -193,6 +194,8 @@ def _module(reference: Any) -> nn.Module | None:
 def _check_repeatable(outputs: Arrays, again: Arrays) -> None:
     """Check that a second run gave the same outputs: what is random would otherwise count as rounding."""
     for name, array in outputs.items():
+        if np.array_equal(array, again[name]):
+            continue
         one, other = np.nan_to_num(array.astype(float)), np.nan_to_num(again[name].astype(float))
         if one.shape != other.shape or (np.abs(one - other) > REPEATABLE * np.abs(one).max(initial=0)).any():
             raise ValueError(
