@@ -16,6 +16,14 @@ def pytest_xdist_auto_num_workers(config):
     return 0 if any(".py" in argument for argument in config.args) else None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What is exhaustive is slow as well, so that ``-m "not slow"`` leaves it out."""
+    for item in items:
+        if item.get_closest_marker("exhaustive"):
+            item.add_marker("slow")
+
+
 @pytest.fixture
 def preloaded(monkeypatch):
     """Fork processes from one that has imported torch and matplotlib, which takes two seconds."""

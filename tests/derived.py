@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from edits import edited
+
 STARTERS = Path(__file__).parent.parent / "compare" / "cells" / "starters"
 
 FILLED = {
@@ -100,9 +102,5 @@ PEEPHOLES = [
 
 def write(path: Path, cell: str, *changes: tuple[str, str]) -> Path:
     """Write a filled-in starter with some changes, each of a text that occurs once; returns the path."""
-    text = (STARTERS / f"{cell}.py").read_text()
-    for old, new in [*FILLED[cell], *changes]:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    path.write_text(text)
+    path.write_text(edited((STARTERS / f"{cell}.py").read_text(), *FILLED[cell], *changes))
     return path

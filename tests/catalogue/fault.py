@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from edits import edited
+
 
 @dataclass(frozen=True)
 class Injected:
@@ -29,9 +31,7 @@ class Injected:
         Raises:
             ValueError: the text to be replaced does not occur exactly once.
         """
-        if source.count(self.old) != 1:
-            raise ValueError(f"{self.title}: expected {self.old!r} once in {self.file}, got {source.count(self.old)}")
-        return source.replace(self.old, self.new)
+        return edited(source, (self.old, self.new))
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,14 @@
 """Score the checker: inject every fault of the catalogue into the source, and see whether it is caught and named."""
 
-import importlib
-import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import ModuleType
 
 import numpy as np
 import torch
 
 import manual
 import torch_impl
-from catalogue import EquationFault, FastFault, Injected
+from catalogue import EquationFault, FastFault
+from catalogue.broken import broken
 from compare.cells import CELLS
 from compare.cells.check import D, H, check_layer
 from compare.checker.report.report import Report
@@ -39,19 +32,19 @@ class Scored:
 
 
 def score(injected: EquationFault | FastFault) -> Scored:
-    """Inject a fault into a copy of the source and check the resulting layer.
+    """Inject a fault into the source and check the resulting layer.
 
     Raises:
         ValueError: the text that the fault replaces does not occur exactly once.
     """
     kind = CELLS[injected.cell]
     twin = kind.of(torch_impl)(D, H, dtype=torch.float64, **injected.options)
-    with patched(injected) as package:
+    with broken(injected):
         rng = np.random.default_rng(0)
         if isinstance(injected, FastFault):
-            layer = kind.of(package)(D, H, **injected.options, rng=rng, engine=injected.engine)
+            layer = kind.of(manual)(D, H, **injected.options, rng=rng, engine=injected.engine)
             return _score_fast(injected, check_layer(layer, twin))
-        layer = kind.of(package)(D, H, **injected.options, rng=rng)
+        layer = kind.of(manual)(D, H, **injected.options, rng=rng)
         lengths = list(injected.lengths) if injected.lengths else None
         return _score_equations(injected, check_layer(layer, twin, lengths), layer.kernel.gates)
 
@@ -85,26 +78,3 @@ def _names(report: Report, gates: tuple[str, ...]) -> tuple[str, ...]:
         name if not all(wrong) or len(wrong) == len(gates) else f"{name}[{' '.join(wrong)}]"
         for name, wrong in by_name.items()
     )
-
-
-@contextmanager
-def patched(injected: Injected) -> Iterator[ModuleType]:
-    """Import ``manual`` from a copy of its source with the fault injected; the real package is not changed."""
-    source = Path(manual.__file__).parent
-    text = injected.inject((source / injected.file).read_text())
-    real = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "manual"}
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / "manual"
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("*.nb[ci]"))
-        (copy / injected.file).write_text(text)
-        for name in real:
-            del sys.modules[name]
-        sys.path.insert(0, folder)
-        importlib.invalidate_caches()
-        try:
-            yield importlib.import_module("manual")
-        finally:
-            sys.path.remove(folder)
-            for name in [name for name in sys.modules if name.partition(".")[0] == "manual"]:
-                del sys.modules[name]
-            sys.modules.update(real)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from catalogue import EquationFault
-from catalogue.scoring import patched
+from catalogue.broken import broken
 from derived import PEEPHOLES, write
 
+import manual
 import torch_impl
 from compare.cells import CELLS
 from compare.cells.check import check_file, check_layer
@@ -33,8 +34,8 @@ FAULTS = {
 def test_a_layer_and_a_file_with_the_same_fault_get_the_same_answer(fault, tmp_path):
     injected, edits, title = FAULTS[fault]
     kind = CELLS[injected.cell]
-    with patched(injected) as package:
-        layer = kind.of(package)(4, 5, **injected.options, rng=np.random.default_rng(0))
+    with broken(injected):
+        layer = kind.of(manual)(4, 5, **injected.options, rng=np.random.default_rng(0))
         of_layer = check_layer(layer, kind.of(torch_impl)(4, 5, **injected.options, dtype=torch.float64))
     of_file = check_file(write(tmp_path / "mine.py", injected.cell, *edits))
     assert [found.removesuffix("_l0") for found in of_layer.titles] == of_file.titles == [title]

@@ -1,7 +1,7 @@
 """Files that derive an LSTM with peepholes or coupled gates, in layouts of their own."""
 
 import pytest
-from derived import FILLED, PEEPHOLES, STARTERS
+from derived import PEEPHOLES, write
 
 from compare import check_file
 
@@ -17,14 +17,9 @@ COUPLED = [
 
 def checked(tmp_path, *edits, every=()):
     """Check the filled starter of an LSTM with edits, each of a text that occurs once, or ``every`` time."""
-    text = (STARTERS / "lstm.py").read_text()
-    for old, new in [*FILLED["lstm"], *edits]:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
+    path = write(tmp_path / "derived.py", "lstm", *edits)
     for old, new in every:
-        text = text.replace(old, new)
-    path = tmp_path / "derived.py"
-    path.write_text(text)
+        path.write_text(path.read_text().replace(old, new))
     return check_file(path)
 
 

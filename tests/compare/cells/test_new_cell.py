@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from edits import edited
 from extras import needs_jax, needs_keras, needs_numba
 
 import manual
@@ -202,16 +203,16 @@ def backward(p, tape, d_output, d_h_n, probe):
 
 
 @pytest.mark.parametrize(
-    "old, new, titles",
+    "changes, titles",
     [
-        ("", "", []),
-        ("* z * (1 - z))", ")", ["(Q5) d_z_z"]),
-        ("d_b += d_a.sum(axis=0)", "d_b = d_a.sum(axis=0)", ["(Q10) bias"]),
+        ([], []),
+        ([("* z * (1 - z))", ")")], ["(Q5) d_z_z"]),
+        ([("d_b += d_a.sum(axis=0)", "d_b = d_a.sum(axis=0)")], ["(Q10) bias"]),
     ],
 )
-def test_a_file_that_derives_it_is_checked_in_a_layout_of_its_own(tmp_path, old, new, titles):
+def test_a_file_that_derives_it_is_checked_in_a_layout_of_its_own(tmp_path, changes, titles):
     path = tmp_path / "mine.py"
-    path.write_text(FILE.replace(old, new))
+    path.write_text(edited(FILE, *changes))
     report = check_file(path)
     assert report.titles == titles, str(report)
     assert report.agrees is not bool(titles)

@@ -1,29 +1,14 @@
 """Each fault of the catalogue that training can meet is listed by the lock-step, in the tensors it touches."""
 
 import json
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from catalogue import COMPILED, FAST, TRAINING, EquationFault, FastFault, TrainingFault
+from catalogue.broken import broken
 from catalogue.training import ALL
+from tiers import first_of_each
 
 from compare.cli import main
-
-#: Where the command finds what a file of ``manual`` defines.
-USED_AS = {
-    "lstm.py": {"LSTMKernel": "manual.recurrent.LSTMKernel"},
-    "fast/lstm.py": {"FastLSTM": "manual.recurrent.FastLSTM"},
-    "fast/gru.py": {"FastGRU": "manual.recurrent.FastGRU"},
-    "fast/rnn.py": {"FastRNN": "manual.recurrent.FastRNN"},
-    "compiled/lstm.py": {"CompiledLSTM": "manual.compiled.lstm.CompiledLSTM"},
-    "compiled/gru.py": {"CompiledGRU": "manual.compiled.gru.CompiledGRU"},
-    "compiled/rnn.py": {"CompiledRNN": "manual.compiled.rnn.CompiledRNN"},
-    "linear.py": {"Linear": "manual.Linear"},
-    "losses.py": {"LOSSES": "manual.LOSSES"},
-    "optimizers.py": {"Adam": "manual.Adam", "SGD": "manual.SGD"},
-}
 
 W_HH = "recurrent.weight_hh_l0"
 BACKWARD = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -51,16 +36,6 @@ TEXT = [
         ("h_prev_l0",),
     ),
 ]
-
-
-def broken(fault, folder, monkeypatch):
-    """Have the command use a file of ``manual`` with the fault in it."""
-    path = folder / fault.file.replace("/", "_")
-    path.write_text(fault.inject((Path(import_module("manual").__file__).parent / fault.file).read_text()))
-    module = ModuleType("broken")
-    exec(compile(path.read_text(), path, "exec"), vars(module))
-    for name, place in USED_AS[fault.file].items():
-        monkeypatch.setattr(place, getattr(module, name))
 
 
 def summary(folder, monkeypatch, *options):
@@ -99,13 +74,13 @@ def test_the_derivation_as_it_stands_agrees(tmp_path, monkeypatch, options):
     assert 0 < written["fast_against_equations"] < 1e-14
 
 
-@pytest.mark.parametrize("fault", TRAINING, ids=title)
+@pytest.mark.parametrize("fault", first_of_each(lambda fault: (fault.file, fault.wrong), TRAINING), ids=title)
 @pytest.mark.slow
 def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_others(
     fault: TrainingFault, tmp_path, monkeypatch, capsys
 ):
-    broken(fault, tmp_path, monkeypatch)
-    code, written = summary(tmp_path, monkeypatch, *fault.options)
+    with broken(fault):
+        code, written = summary(tmp_path, monkeypatch, *fault.options)
     assert code == 1
     assert listed(written) == (set(fault.wrong), {"autograd", "nn.LSTM"})
     printed = capsys.readouterr().out
@@ -113,12 +88,12 @@ def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_o
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", SEEN, ids=title)
+@pytest.mark.parametrize("fault", first_of_each(lambda fault: (fault.cell, fault.wrong), SEEN), ids=title)
 def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_others(
     fault, tmp_path, monkeypatch, capsys
 ):
-    broken(fault, tmp_path, monkeypatch)
-    code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
+    with broken(fault):
+        code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
     assert code == 1
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
     assert written["faults"] == []
@@ -132,8 +107,8 @@ def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_oth
 def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no_others(
     fault, tmp_path, monkeypatch, uncompiled
 ):
-    broken(fault, tmp_path, monkeypatch)
-    code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell, "--engine", "compiled")
+    with broken(fault):
+        code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell, "--engine", "compiled")
     assert code == 1
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
 
@@ -143,18 +118,18 @@ def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no
 def test_a_fault_of_a_fused_pass_is_listed_in_the_tensors_it_touches_and_no_others(
     fault, tmp_path, monkeypatch, uncompiled
 ):
-    broken(fault, tmp_path, monkeypatch)
     many_units = ["--cell", fault.cell, "--engine", "compiled", "--batch-size", "90"]
-    code, written = summary(tmp_path, monkeypatch, *many_units)
+    with broken(fault):
+        code, written = summary(tmp_path, monkeypatch, *many_units)
     assert code == 1
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", UNSEEN, ids=title)
+@pytest.mark.parametrize("fault", first_of_each(lambda fault: (fault.cell, fault.wrong), UNSEEN), ids=title)
 def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_end(fault, tmp_path, monkeypatch, capsys):
-    broken(fault, tmp_path, monkeypatch)
-    code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
+    with broken(fault):
+        code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
     assert code == 1
     assert listed(written) == (set(), set())
     assert written["fast_against_equations"] > 1e-3
@@ -167,8 +142,8 @@ def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_en
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", TEXT, ids=title)
 def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp_path, monkeypatch, capsys):
-    broken(fault, tmp_path, monkeypatch)
-    code, written = summary(tmp_path, monkeypatch)
+    with broken(fault):
+        code, written = summary(tmp_path, monkeypatch)
     assert code == 1
     assert listed(written) == (set(), set())
     assert written["faults"] == list(fault.wrong)
@@ -182,8 +157,8 @@ def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp
 def test_an_equation_that_raises_is_a_disagreement(tmp_path, monkeypatch, capsys):
     """Training runs the fast kernels, so that the equations raise only when they are checked."""
     fault = EquationFault("raises", "lstm.py", "d_z @ W_hh)", "d_z @ W_hh.T)", ())
-    broken(fault, tmp_path, monkeypatch)
-    code, written = summary(tmp_path, monkeypatch)
+    with broken(fault):
+        code, written = summary(tmp_path, monkeypatch)
     assert code == 1
     assert written["failures"][0].startswith("manual: each equation raised ValueError: matmul: ")
     assert "DISAGREE: 3 steps in float64; manual: each equation raised" in " ".join(capsys.readouterr().out.split())
@@ -193,8 +168,8 @@ def test_an_equation_that_raises_is_a_disagreement(tmp_path, monkeypatch, capsys
 def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, monkeypatch, capsys, more):
     sums = "memory.gradients()"
     other = f'{sums} | {{"weight_hh": {sums}["weight_hh"]{more}}}'
-    broken(FastFault(more, "fast/lstm.py", sums, other, ()), tmp_path, monkeypatch)
-    code, written = summary(tmp_path, monkeypatch)
+    with broken(FastFault(more, "fast/lstm.py", sums, other, ())):
+        code, written = summary(tmp_path, monkeypatch)
     assert code == 1
     assert listed(written) == ({f"gradient {W_HH}"}, {"autograd", "nn.LSTM"})
     printed = capsys.readouterr().out

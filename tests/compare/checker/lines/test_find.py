@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from edits import edited
 from lines_programs import ELMAN, NORM, SCAN
 
 from compare import check_function
@@ -53,10 +54,7 @@ def written(text, folder):
 def found(program, tmp_path, *edits):
     """The wrong lines of a program with texts replaced, and the lines of the right program that were changed."""
     text, reference, inputs, parameters = PROGRAMS[program]
-    wrong = text
-    for old, new in edits:
-        assert wrong.count(old) == 1
-        wrong = wrong.replace(old, new)
+    wrong = edited(text, *edits)
     module = written(wrong, tmp_path)
     trials = Trials(reference, inputs, parameters, None, "", 0)
     result = wrong_lines(Pair(module.forward, module.backward, trials.nested), trials("float64"), seconds=60)
@@ -159,8 +157,7 @@ def scan(x, w):
     ],
 )
 def test_a_torch_function(old, new, tmp_path):
-    assert SCAN.count(old) == 1
-    module = written(SCAN.replace(old, new), tmp_path)
+    module = written(edited(SCAN, (old, new)), tmp_path)
     x, w = torch.randn(4, 3, 5, dtype=torch.float64), torch.randn(5, dtype=torch.float64)
     (fault,) = check_function(module.Scan, scan, x, w).faults
     right = SCAN.splitlines()[fault.line - 1].strip()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from edits import edited
 from lines_programs import ELMAN
 
 from compare.cli import main
@@ -26,11 +27,7 @@ def check(tmp_path):
     (tmp_path / "ref.py").write_text(REFERENCE)
 
     def run(changes, *options):
-        text = ELMAN + INPUTS
-        for old, new in changes:
-            assert text.count(old) == 1
-            text = text.replace(old, new)
-        (tmp_path / "mine.py").write_text(text)
+        (tmp_path / "mine.py").write_text(edited(ELMAN + INPUTS, *changes))
         reference = f"{tmp_path / 'ref.py'}:reference"
         where = ["--reference", reference, "--out", str(tmp_path / "out")]
         return main(["check", str(tmp_path / "mine.py"), *where, *options])

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from edits import edited
+
 from compare import check_backward, check_file, check_function
 from compare.checker.report.report import Report
 
@@ -32,7 +34,7 @@ class Specimen:
     @classmethod
     def check(cls, *faults: Fault, seed: int = 0) -> Report:
         """Check the derivation with these mistakes in it."""
-        forward, backward = edited([cls.forward, cls.backward], faults)
+        forward, backward = with_faults([cls.forward, cls.backward], faults)
         return check_backward(forward, backward, cls.reference, cls.inputs, seed=seed, **cls.options)
 
 
@@ -43,7 +45,7 @@ class TorchSpecimen(Specimen):
 
     @classmethod
     def check(cls, *faults: Fault, seed: int = 0) -> Report:
-        (function,) = edited([cls.function], faults)
+        (function,) = with_faults([cls.function], faults)
         return check_function(function, cls.reference, *cls.inputs, seed=seed, **cls.options)
 
 
@@ -59,17 +61,17 @@ class FileSpecimen:
     def check(self, *faults: Fault, seed: int = 0) -> Report:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, self.path.name)
-            file.write_text(_replaced(self.path.name, [self.code], faults)[0])
+            file.write_text(edited(self.code, *changes(faults)))
             return check_file(file, reference=(self.path, self.reference), seed=seed)
 
 
-def edited(things: list[Any], faults: tuple[Fault, ...]) -> list[Any]:
+def with_faults(things: list[Any], faults: tuple[Fault, ...]) -> list[Any]:
     """Functions or classes, with mistakes put into their source, at the lines where they stand."""
     if not faults:
         return things
     made = []
     sources = [source(thing) for thing in things]
-    texts = _replaced(things[0].__qualname__, [text for text, _ in sources], faults)
+    texts = edited("\0".join(text for text, _ in sources), *changes(faults)).split("\0")
     for thing, text, (_, line) in zip(things, texts, sources):
         namespace = dict(vars(sys.modules[thing.__module__]))
         exec(compile("\n" * (line - 1) + text, inspect.getfile(thing), "exec"), namespace)
@@ -84,15 +86,6 @@ def source(thing: Any) -> tuple[str, int]:
     return textwrap.dedent("".join(lines)), first
 
 
-def _replaced(where: str, texts: list[str], faults: tuple[Fault, ...]) -> list[str]:
-    for old, new, _ in faults:
-        count = sum(text.count(old) for text in texts)
-        if count != 1:
-            raise LookupError(f"{where}: expected {old!r} once, found it {count} times")
-        texts = [text.replace(old, new) for text in texts]
-    return texts
-
-
-def variants(faults: tuple[Fault, ...]) -> list[tuple[Fault, ...]]:
-    """Each mistake alone, and every third one together."""
-    return [*((fault,) for fault in faults), faults[1::3][:3]]
+def changes(faults: tuple[Fault, ...]) -> list[tuple[str, str]]:
+    """What the mistakes change in the text."""
+    return [(old, new) for old, new, _ in faults]

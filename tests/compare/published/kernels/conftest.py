@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from edits import edited
 
 from compare import check_file
 from compare.checker.report.report import Report
@@ -17,8 +18,7 @@ def changed(tmp_path) -> Callable[[str, str, str, str], Report]:
     def check(kernel: str, equation: str, old: str, new: str) -> Report:
         lines = (FOLDER / f"{kernel}.py").read_text().splitlines()
         (k,) = (k for k, line in enumerate(lines) if f"# ({equation})" in line)
-        assert lines[k].count(old) == 1
-        lines[k] = lines[k].replace(old, new)
+        lines[k] = edited(lines[k], (old, new))
         path = tmp_path / f"{kernel}.py"
         path.write_text("\n".join(lines))
         return check_file(path, (path, "autograd"))
