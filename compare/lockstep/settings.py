@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,8 +31,34 @@ CHOICES: dict[str, Collection[str]] = {
 MOST_WEIGHTS = 10**8
 
 
+class Configuration:
+    """What a finished run needs to know of how it was set up: by ``Settings``, or by a recipe; both are dataclasses."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    cell: str  #: a key of ``CELLS``
+    dtype: str  #: of all arrays
+    seed: int  #: of the weights and the training data
+    steps: int
+    has_page: ClassVar[bool] = True  #: whether ``derivation.html`` can show the network
+
+    @property
+    def batch_size(self) -> int:
+        """The number of rows in a batch."""
+        return 1
+
+    @property
+    def error(self) -> str:
+        """What the author's error curve is of, if there is one."""
+        return ""
+
+    @property
+    def title(self) -> str:
+        """The title of the run's figure."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Settings:
+class Settings(Configuration):
     """The settings of a run on binary addition. The command line's options have the same names and explain them.
 
     Raises:
@@ -85,54 +111,6 @@ class Settings:
             raise ValueError(f"hidden_size, layers: expected at most {MOST_WEIGHTS:,} weights, got about {weights:,}")
 
     @property
-    def has_page(self) -> bool:
-        """Whether ``derivation.html`` can show the network."""
-        return True
-
-    @property
-    def error(self) -> str:
-        """What the author's error curve is of; there is none."""
-        return ""
-
-    @property
     def title(self) -> str:
         """The title of the run's figure."""
         return f"{self.cell.upper()}, {self.bits} bits, {self.dtype}"
-
-
-class Configuration(Protocol):
-    """What a finished run needs to know of how it was set up: by ``Settings``, or by a recipe."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def cell(self) -> str:
-        """A key of ``CELLS``."""
-
-    @property
-    def dtype(self) -> str:
-        """The dtype of all arrays."""
-
-    @property
-    def seed(self) -> int:
-        """The seed of the weights and the training data."""
-
-    @property
-    def steps(self) -> int:
-        """The number of steps."""
-
-    @property
-    def batch_size(self) -> int:
-        """The number of rows in a batch."""
-
-    @property
-    def has_page(self) -> bool:
-        """Whether ``derivation.html`` can show the network."""
-
-    @property
-    def error(self) -> str:
-        """What the author's error curve is of."""
-
-    @property
-    def title(self) -> str:
-        """The title of the run's figure."""

@@ -5,11 +5,13 @@ one problem at a time and use plain gradient descent, without momentum.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
 from compare.bounds import check_at_least
 from compare.cells.layout import Layout
+from compare.lockstep.settings import Configuration
 from compare.published.tasks import (
     IN_PYTHON,
     WITH_SIZE,
@@ -52,7 +54,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Configuration):
     """A system to train.
 
     Args:
@@ -97,22 +99,13 @@ class Recipe:
     dtype: str = "float64"
     engine: str = "numpy"
     gradient: tuple[str, ...] = ()
+    has_page: ClassVar[bool] = False  # its weights are a write-up's
 
     def __post_init__(self) -> None:
         check_at_least(self, steps=1, seed=0, hidden_size=1)
         if not 0 <= self.learning_rate < np.inf:
             raise ValueError(f"learning_rate: expected a finite number of at least 0, got {self.learning_rate}")
         is_compiled(self.engine, np.dtype(self.dtype))
-
-    @property
-    def batch_size(self) -> int:
-        """One problem at a time."""
-        return 1
-
-    @property
-    def has_page(self) -> bool:
-        """Whether ``derivation.html`` can show the network: not one whose weights are a write-up's."""
-        return False
 
     @property
     def error(self) -> str:
