@@ -150,7 +150,8 @@ class Sweep:
         if schedule.whole:
             x = source[::-1] if self.reverse else source
             old = out[0] if out else None
-            output, state, tape = self._forward(x, state, weights, schedule, schedule.rectangles[0], probe, old)
+            scoped = self._scoped(probe, schedule, schedule.rectangles[0])
+            output, state, tape = self._forward(x, state, weights, scoped, old)
             return output[::-1] if self.reverse else output, state, [tape]
         state = tuple(s.copy() for s in state)
         output = np.zeros((schedule.T, schedule.B, state[0].shape[1]), source.dtype)
@@ -159,9 +160,8 @@ class Sweep:
         for rectangle, old in zip(rectangles, chain(out, repeat(None))):
             index = rectangle.window(self.reverse)
             running = tuple(s[index[1]] for s in state)
-            output[index], running, tape = self._forward(
-                source[index], running, weights, schedule, rectangle, probe, old
-            )
+            scoped = self._scoped(probe, schedule, rectangle)
+            output[index], running, tape = self._forward(source[index], running, weights, scoped, old)
             for s, last in zip(state, running):
                 s[index[1]] = last
             tapes.append(tape)
@@ -185,9 +185,8 @@ class Sweep:
         """
         if schedule.whole:
             d_y = d_output[::-1] if self.reverse else d_output
-            d_source, d_state, gradients = self._backward(
-                tapes[0], d_y, d_state, schedule, schedule.rectangles[0], probe
-            )
+            scoped = self._scoped(probe, schedule, schedule.rectangles[0])
+            d_source, d_state, gradients = self._backward(tapes[0], d_y, d_state, scoped)
             return d_source[::-1] if self.reverse else d_source, d_state, gradients
         d_state = tuple(d.copy() for d in d_state)
         d_source = np.zeros((schedule.T, schedule.B, self.shapes["weight_ih"][1]), d_output.dtype)
@@ -196,49 +195,34 @@ class Sweep:
         for rectangle, tape in zip(rectangles, reversed(tapes)):
             index = rectangle.window(self.reverse)
             d_running = tuple(d[index[1]] for d in d_state)
-            d_source[index], d_running, gradients = self._backward(
-                tape, d_output[index], d_running, schedule, rectangle, probe
-            )
+            scoped = self._scoped(probe, schedule, rectangle)
+            d_source[index], d_running, gradients = self._backward(tape, d_output[index], d_running, scoped)
             for d, first in zip(d_state, d_running):
                 d[index[1]] = first
             total = {name: total[name] + gradient if total else gradient for name, gradient in gradients.items()}
         return d_source, d_state, total
 
     def _forward(
-        self,
-        x: Array,
-        state: tuple[Array, ...],
-        weights: Mapping[str, Array],
-        schedule: Schedule,
-        part: Rectangle,
-        probe: Probe | None,
-        out: Any,
+        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None, out: Any
     ) -> tuple[Array, tuple[Array, ...], Any]:
         """Run over one rectangle."""
-        if probe:
-            return self.kernel.forward(x, state, weights, self._scoped(probe, schedule, part))
-        if self.fast is None or x.dtype.kind == "c":
-            return self.kernel.forward(x, state, weights)
+        if self.fast is None or probe or x.dtype.kind == "c":
+            return self.kernel.forward(x, state, weights, probe)
         return self.fast.forward(x, state, weights, out)
 
     def _backward(
-        self,
-        tape: Any,
-        d_output: Array,
-        d_state: tuple[Array, ...],
-        schedule: Schedule,
-        part: Rectangle,
-        probe: Probe | None,
+        self, tape: Any, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None
     ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
         """Carry gradients back over one rectangle."""
-        fast = hasattr(tape, "equations_tape")
-        if probe:
-            tape = tape.equations_tape() if fast else tape
-            return self.kernel.backward(tape, d_output, d_state, self._scoped(probe, schedule, part))
-        return (self.fast if self.fast and fast else self.kernel).backward(tape, d_output, d_state)
+        is_fast = hasattr(tape, "equations_tape")
+        if self.fast and is_fast and not probe:
+            return self.fast.backward(tape, d_output, d_state)
+        return self.kernel.backward(tape.equations_tape() if is_fast and probe else tape, d_output, d_state, probe)
 
-    def _scoped(self, probe: Probe, schedule: Schedule, part: Rectangle) -> Probe:
+    def _scoped(self, probe: Probe | None, schedule: Schedule, part: Rectangle) -> Probe | None:
         """Return the probe as a kernel calls it: it sees the whole batch at the true time, under the full name."""
+        if probe is None:
+            return None
         index = part.window(self.reverse)
         times, rows = range(schedule.T)[index[0]], schedule.sorted(np.arange(schedule.B)[None])[0][index[1]]
 
