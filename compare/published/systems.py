@@ -4,7 +4,7 @@ A system's backward pass is given d_output, the gradient of the loss with respec
 right in every write-up; the recipes in ``recipes.py`` have them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-import manual
 import torch_impl
 from compare.cells import CELLS, Form
-from compare.cells.layer import Layer
 from compare.cells.layout import LaidOut, Layout
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.diagnose import Subject, diagnose
@@ -23,10 +21,9 @@ from compare.checker.reference import Autograd, Reference, of_module
 from compare.checker.report.report import Report
 from compare.checker.trials import Trial
 from compare.published import departures as d
-from compare.published.departures import Departing, Departure
+from compare.published.departures import Departure
 from compare.published.networks import NETWORKS, Backward, Gradients
 from compare.published.programs import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
-from compare.published.scalar_bias import summed_over_units
 from manual.arrays import Array, Probe
 
 
@@ -80,27 +77,6 @@ class System:
         """Draw random weights in the system's layout, a random x and a random d_output."""
         d_output = rng.normal(size=(T, B, H))
         return Problem(self.layout.draw(D, H, rng), {"x": rng.normal(size=(T, B, D))}, {"output": d_output})
-
-
-def departing(system: System, problem: Problem, departures: Iterable[Departure], d_c_n: Array | None = None) -> Answer:
-    """Run the layer of ``manual`` with these departures from the true gradient.
-
-    ``d_c_n`` (B, H) is the gradient of the last c, by default zero: no published program is given one.
-    """
-    weights, x, d_output = system.weights(problem), problem.inputs["x"], problem.d_outputs["output"]
-    _, B, D = x.shape
-    layer = system.form.layer(manual, D, d_output.shape[2], rng=np.random.default_rng(0))  # for weights to overwrite
-    state = {f"{name}_0": np.zeros((1, B, size)) for name, size in layer.state_sizes.items()}
-    d_state = {f"{name}_n": np.zeros((1, B, size)) for name, size in layer.state_sizes.items()}
-    if d_c_n is not None:
-        d_state["c_n"] = d_c_n[None]
-    ours = Problem(_suffixed(weights), {"x": x} | state, {"output": d_output} | d_state)
-    probe = Departing(departures, weights, x, d_output)
-    answer = Layer(layer).solve(ours, probe)
-    bare = {name.removesuffix("_l0"): array for name, array in answer.gradients.items()}
-    true = {"weight_ih": bare["weight_ih"], "weight_hh": bare["weight_hh"], "bias": bare["bias_ih"]}
-    gradients = probe.gradients(summed_over_units(true) if system.scalar_bias else true)
-    return Answer({"output": answer.outputs["output"]}, {}, system.express(gradients))
 
 
 def truth(system: System, problem: Problem, **options: Any) -> Reference:

@@ -36,32 +36,13 @@ from manual.arrays import Array, Probe, unprobed
 def backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
     """Return the program's gradient."""
     gradients = _backward(trace, d_output, probe, tanh_derivative)
-    return gradients | {"bias": _biases_from_f(gradients["bias"])}
+    _, f, g, _ = gate_blocks(gradients["bias"])
+    return gradients | {"bias": np.concatenate([f, f, g, f], axis=-1)}  # departures 3 and 4
 
 
 def backward_of_the_equations(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
     """Return the gradient by the text's equations."""
     return _backward(trace, d_output, probe, lambda tanh_c: (1 - tanh_c) ** 2)  # departure 6
-
-
-def backward_at_each_step(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
-    """Return the program's gradient of a loss at every step: one call for each step as the last, all added up.
-
-    A call is linear in its incoming gradient. So the carry through h, common to all calls, is computed once. Only the
-    input weights, whose gradient sees the last step of each call, need the deltas of each step's own error.
-    """
-    d_z = np.empty((*d_output.shape[:-1], trace.weights["weight_hh"].shape[-2]))
-    own = np.empty_like(d_z)
-    d_h_prev = np.zeros_like(d_output[0])
-    for t in reversed(range(len(d_output))):
-        for into, d_h in ((d_z, d_output[t] + d_h_prev), (own, d_output[t])):
-            into[t] = deltas(trace, t, d_h, d_h * trace.o[t] * tanh_derivative(np.tanh(trace.c[t])), unprobed)
-        d_h_prev = d_z[t] @ trace.weights["weight_hh"]
-    gradients = parameter_gradients(trace, d_z)
-    return gradients | {
-        "weight_ih": parameter_gradients(trace, own)["weight_ih"],
-        "bias": _biases_from_f(gradients["bias"]),
-    }
 
 
 def _backward(trace: LSTMTrace, d_output: Array, probe: Probe | None, slope: Callable[[Array], Array]) -> Gradients:
@@ -74,9 +55,3 @@ def _backward(trace: LSTMTrace, d_output: Array, probe: Probe | None, slope: Cal
         d_z[t] = deltas(trace, t, d_h, d_c, probe)
         d_h = probe("d_h_prev", t, d_z[t] @ trace.weights["weight_hh"])
     return parameter_gradients(trace, d_z) | {"weight_ih": np.swapaxes(d_z[-1], -1, -2) @ trace.x[-1]}  # departure 2
-
-
-def _biases_from_f(bias: Array) -> Array:
-    """Departures 3 and 4."""
-    _, f, g, _ = gate_blocks(bias)
-    return np.concatenate([f, f, g, f], axis=-1)

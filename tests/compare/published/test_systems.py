@@ -1,11 +1,18 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
+import manual
+from compare.checker.derivations.problem import Answer
 from compare.published.audit.audit import place
-from compare.published.departures import Departing
+from compare.published.audit.trainings import TRAININGS
+from compare.published.departing_layer import DepartingLSTM
+from compare.published.departures import Departing, row_for_one_number
 from compare.published.networks import LSTMTrace, lstm_forward
 from compare.published.programs import concatenated_lstm, lstm_class, lstm_layer
-from compare.published.systems import SYSTEMS, check_system, departing, truth
+from compare.published.scalar_bias import summed_over_units
+from compare.published.systems import SYSTEMS, check_system, truth
 
 T, B, D, H = 6, 3, 2, 4
 
@@ -19,6 +26,21 @@ def apart(one, other):
     """The largest difference of any gradient, relative to its scale."""
     assert one.keys() == other.keys() and all(one[name].shape == other[name].shape for name in one)
     return max(np.abs(one[name] - other[name]).max() / np.abs(other[name]).max() for name in one)
+
+
+def departing(system, problem, departures, d_c_n=None):
+    """What the layer that ``recipes`` trains computes with these departures; an RNN has none."""
+    weights, x, d_output = system.weights(problem), problem.inputs["x"], problem.d_outputs["output"]
+    kind = partial(DepartingLSTM, tuple(departures)) if system.cell == "lstm" else partial(system.form.layer, manual)
+    layer = kind(D, H, rng=np.random.default_rng(0))
+    for name, array in layer.parameters.items():
+        array[...] = 0 if name == "bias_hh_l0" else weights[name.removesuffix("_l0").replace("bias_ih", "bias")]
+    output, _, tape = layer.forward(x)
+    d_last = None if d_c_n is None else (np.zeros((1, B, H)), d_c_n[None])
+    gradients = layer.backward(tape, d_output, d_last)[2]
+    own = {name: gradients[f"{name.replace('bias', 'bias_ih')}_l0"] for name in ("weight_ih", "weight_hh", "bias")}
+    is_scalar = system.scalar_bias and row_for_one_number not in departures
+    return Answer({"output": output}, {}, system.express(summed_over_units(own) if is_scalar else own))
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -93,16 +115,17 @@ def test_a_departure_reads_what_the_pass_went_on_with():
 # What is peculiar to one of them.
 
 
-def test_a_call_of_the_layer_for_each_step_is_what_the_calls_add_up_to(rng):
+def test_the_layer_is_trained_on_sums_by_what_its_calls_for_each_step_add_up_to(rng):
     system = SYSTEMS["LSTM layer, program"]
     problem = system.problem(rng, T, B, D, H)
     trace, d_output = lstm_forward(system.weights(problem), problem.inputs["x"]), problem.d_outputs["output"]
-    total = {"weight_ih": 0, "weight_hh": 0, "bias": 0}
+    total = dict.fromkeys(("weight_ih", "weight_hh", "bias"), 0)
     for t in range(1, T + 1):
         arrays = {key: a if key == "weights" else a[:t] for key, a in vars(trace).items()}
         part = lstm_layer.backward(LSTMTrace(**arrays), d_output[:t], None)
         total = {key: total[key] + part[key] for key in total}
-    assert apart(lstm_layer.backward_at_each_step(trace, d_output, None), total) < 1e-12
+    trained = [one for one in TRAININGS["LSTM layer, adding"].departures if one is not row_for_one_number]
+    assert apart(departing(system, problem, trained).gradients, system.express(total)) < 1e-12
 
 
 def test_with_no_bias_zeros_say_one_half_whatever_the_weights(rng):
