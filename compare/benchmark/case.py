@@ -18,7 +18,7 @@ TASKS = {"layer": "forward + backward", "step": "one training step on binary add
 
 
 @dataclass(frozen=True)
-class Case:
+class TimedCase:
     """What is timed: forward and backward of a ``layer``, or a training ``step`` on binary addition with D = 2."""
 
     task: str
@@ -70,7 +70,7 @@ class Result(NamedTuple):
 Work = Callable[[], Result]
 
 
-def draw_inputs(case: Case) -> Inputs:
+def draw_inputs(case: TimedCase) -> Inputs:
     """Draw the inputs of a case, the same in every process."""
     rng = np.random.default_rng(0)
     T, B, D, H = case.size

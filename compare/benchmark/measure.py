@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from compare.agreement import TOLERANCES, compare
-from compare.benchmark.case import TASKS, Case
+from compare.benchmark.case import TASKS, TimedCase
 from compare.benchmark.contenders import CONTENDERS, PRODUCTS
 from compare.benchmark.pool import Pool, running
 
@@ -78,7 +78,7 @@ def _quartiles(values: list[float]) -> tuple[float, float, float]:
 class Measured:
     """One case with its timings by contender, and those of the bare products by library."""
 
-    case: Case
+    case: TimedCase
     sweep: str  # the letter of the size that varies, if it belongs to a sweep
     load: float  # of the machine at the end
     timings: dict[str, Timing]
@@ -118,7 +118,7 @@ def installed() -> list[str]:
 
 
 def run(
-    cases: list[tuple[Case, str]], names: list[str], budget: Budget, on_measured: Callable[[Measured], None]
+    cases: list[tuple[TimedCase, str]], names: list[str], budget: Budget, on_measured: Callable[[Measured], None]
 ) -> list[Measured]:
     """Measure all cases.
 
@@ -138,7 +138,7 @@ def run(
     return done
 
 
-def measure(pool: Pool, case: Case, names: list[str], budget: Budget, sweep: str = "") -> Measured:
+def measure(pool: Pool, case: TimedCase, names: list[str], budget: Budget, sweep: str = "") -> Measured:
     """Compare the results of all contenders in a case, then time those that agree.
 
     The reference is the written-out module if it takes part, and otherwise the first contender that is not ours.
@@ -173,7 +173,7 @@ def measure(pool: Pool, case: Case, names: list[str], budget: Budget, sweep: str
     return Measured(case, sweep, os.getloadavg()[0], timings, products)
 
 
-def _compare(timings: dict[str, Timing], case: Case, folder: Path) -> None:
+def _compare(timings: dict[str, Timing], case: TimedCase, folder: Path) -> None:
     """Record each contender's worst error against the reference, and exclude those that disagree."""
     present = [name for name, timing in timings.items() if not timing.problem]
     results = {}

@@ -46,10 +46,10 @@ class Seat:
         """Build the contender for a case, run it, and write its results to a file."""
         import numpy as np
 
-        from compare.benchmark.case import Case, draw_inputs
+        from compare.benchmark.case import TimedCase, draw_inputs
 
         self.work = None  # frees the memory of the previous case first
-        case = Case(**request["case"])
+        case = TimedCase(**request["case"])
         small = replace(case, T=2, B=2, D=2, H=2)
         if not self.contender.longest and small not in self.warm:  # imports on first use do not belong to the case
             self.contender.build(small, draw_inputs(small))()

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from compare.benchmark import machine, measure, report
-from compare.benchmark.case import Case
+from compare.benchmark.case import TimedCase
 from compare.benchmark.contenders import CONTENDERS, own
 from compare.benchmark.measure import Budget, Measured
 from compare.cells import CELLS
@@ -121,7 +121,7 @@ def _budget(options: argparse.Namespace) -> Budget:
     return budget
 
 
-def _cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
+def _cases(options: argparse.Namespace) -> list[tuple[TimedCase, str]]:
     """List all cases, each with the letter of its sweep, or an empty string."""
     cores = len(machine.available_cores())
     threads = options.threads or ([1] if options.quick else sorted({1, cores}))
@@ -134,16 +134,16 @@ def _cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
             for cell in options.cells:
                 usual = FEW_SIZES if options.quick or cell != "LSTM" else SIZES
                 sizes = [_size(text) for text in options.sizes] if options.sizes else usual
-                cases += [(Case("layer", cell, *size, dtype, count), "") for size in sizes]
+                cases += [(TimedCase("layer", cell, *size, dtype, count), "") for size in sizes]
             if not options.no_steps:
-                cases += [(Case("step", "LSTM", *size, dtype, count), "") for size in STEPS]
+                cases += [(TimedCase("step", "LSTM", *size, dtype, count), "") for size in STEPS]
     if not options.no_sweeps:
         for letter, (fixed, values) in SWEEPS.items():
             for value in QUICK_SWEEPS[letter] if options.quick else values:
                 letters: dict[str, Any] = dict(zip([other for other in "TBDH" if other != letter], fixed)) | {
                     letter: value
                 }
-                cases.append((Case("layer", "LSTM", **letters, dtype=dtypes[0], threads=threads[0]), letter))
+                cases.append((TimedCase("layer", "LSTM", **letters, dtype=dtypes[0], threads=threads[0]), letter))
     return cases
 
 

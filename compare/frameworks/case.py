@@ -14,7 +14,7 @@ from manual.recurrent import Recurrent
 
 
 @dataclass(frozen=True)
-class Case:
+class LayerCase:
     """One layer at one size, in one direction or both."""
 
     form: str
@@ -62,7 +62,7 @@ class Inputs(NamedTuple):
         parameters = {name: array.astype(dtype) for name, array in self.parameters.items()}
         return Inputs(parameters, self.x.astype(dtype), state, self.d_output.astype(dtype), d_state)
 
-    def by_direction(self, case: Case, layout: Layout) -> list[Arrays]:
+    def by_direction(self, case: LayerCase, layout: Layout) -> list[Arrays]:
         """Return the weights of each direction as a layout has them."""
         return [
             layout.weights({n.removesuffix(end): a for n, a in self.parameters.items() if n.endswith(end)})
@@ -91,7 +91,7 @@ Call = Callable[..., tuple[Any, ...]]
 Run = Callable[[], tuple[Sequence[Any], Sequence[Any], Sequence[Mapping[str, Any]]]]
 
 
-def draw_inputs(case: Case, lacking: str = "") -> Inputs:
+def draw_inputs(case: LayerCase, lacking: str = "") -> Inputs:
     """Draw the inputs of a case, the same each time: no symmetry, no zero.
 
     Only the bias_hh of ``lacking`` gates is zero, those that a layout has no place for.
@@ -114,7 +114,7 @@ def draw_inputs(case: Case, lacking: str = "") -> Inputs:
     return Inputs(parameters, normal(T, B, D), state, normal(T, B, K * H), d_state)
 
 
-def manual_run(case: Case, drawn: Inputs) -> Callable[[], Answer]:
+def manual_run(case: LayerCase, drawn: Inputs) -> Callable[[], Answer]:
     """Return a function that solves a case by ``manual``, in the dtype of its numbers."""
     layer = case.layer(drawn.x.dtype)
     for name, array in drawn.parameters.items():
@@ -129,7 +129,7 @@ def manual_run(case: Case, drawn: Inputs) -> Callable[[], Answer]:
     return solve
 
 
-def named(case: Case, outputs: Sequence[Array], d_inputs: Sequence[Array], gradients: Arrays) -> Answer:
+def named(case: LayerCase, outputs: Sequence[Array], d_inputs: Sequence[Array], gradients: Arrays) -> Answer:
     """Return an answer with its names, from outputs and gradients of inputs in their order."""
     return Answer(
         dict(zip(["output", *(f"{name}_n" for name in case.states)], outputs)),

@@ -19,7 +19,7 @@ from compare import workers
 from compare.agreement import TOLERANCES, Difference
 from compare.agreement import compare as compare_arrays
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Answer, Case, Inputs, draw_inputs, manual_run
+from compare.frameworks.case import Answer, Inputs, LayerCase, draw_inputs, manual_run
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
 from manual.arrays import Array
@@ -77,7 +77,7 @@ class Comparison:
     """
 
     framework: str
-    case: Case
+    case: LayerCase
     problem: str = ""
     output: float | None = None
     gradient: float | None = None
@@ -124,7 +124,7 @@ class Worker:
         self.process: subprocess.Popen[str] | None = None
         self.problem = ""  # why it did not start
 
-    def ask(self, case: Case, file: Path) -> dict[str, Any]:
+    def ask(self, case: LayerCase, file: Path) -> dict[str, Any]:
         """Run a case and write its tensors to a file; return the answer, which is a ``problem`` if the case failed."""
         if not self.process and not self.problem:
             self._start()
@@ -172,11 +172,11 @@ class Worker:
         return ": ".join([f"its process ended with status {status}", *last])
 
 
-def cases_of(name: str, sizes: list[tuple[int, int, int, int]]) -> list[Case]:
+def cases_of(name: str, sizes: list[tuple[int, int, int, int]]) -> list[LayerCase]:
     """Return every case that a framework has, or ``manual``'s if no other is named."""
     framework = FRAMEWORKS[name]
     return [
-        Case(form, directions, *size, dtype)
+        LayerCase(form, directions, *size, dtype)
         for size in sizes
         for form in LAYOUTS[framework.layout]
         for directions in framework.directions
@@ -219,7 +219,7 @@ def run(
     return found
 
 
-def judge(name: str, case: Case, theirs: Arrays) -> Comparison:
+def judge(name: str, case: LayerCase, theirs: Arrays) -> Comparison:
     """Compare a framework's tensors with ``manual``'s, and both with long double."""
     lacking, infers_only = "", False
     if name in FRAMEWORKS:
@@ -243,13 +243,13 @@ def judge(name: str, case: Case, theirs: Arrays) -> Comparison:
 
 
 @cache
-def solved(case: Case, lacking: str) -> tuple[Inputs, Answer, Answer]:
+def solved(case: LayerCase, lacking: str) -> tuple[Inputs, Answer, Answer]:
     """Return a case's inputs, ``manual``'s answer, and its answer in long double."""
     drawn = draw_inputs(case, lacking)
     return drawn, manual_run(case, drawn)(), manual_run(case, drawn.astype(np.longdouble))()
 
 
-def central_difference(case: Case, drawn: Inputs, tensor: str, index: tuple[int, ...]) -> float:
+def central_difference(case: LayerCase, drawn: Inputs, tensor: str, index: tuple[int, ...]) -> float:
     """Return the derivative of the loss with respect to an element, by two forward passes in long double.
 
     The loss is the sum of all outputs, each times its incoming gradient.
@@ -270,7 +270,7 @@ def central_difference(case: Case, drawn: Inputs, tensor: str, index: tuple[int,
     return float((losses[0] - losses[1]) / (2 * STEP))
 
 
-def _dispute(difference: Difference, case: Case, drawn: Inputs, truth: Answer) -> Dispute:
+def _dispute(difference: Difference, case: LayerCase, drawn: Inputs, truth: Answer) -> Dispute:
     """Have the judge decide about the worst element of a tensor."""
     name, index = difference.name, difference.index
     if not index:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Answer, Case, draw_inputs, manual_run, named
+from compare.frameworks.case import Answer, LayerCase, draw_inputs, manual_run, named
 from compare.frameworks.engines import ENGINES
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
@@ -26,7 +26,7 @@ from manual.arrays import Array
 SECONDS, RUNS = 0.2, 3
 
 
-def prepare(name: str, case: Case) -> tuple[Callable[[], Any], Callable[[Any], Answer]]:
+def prepare(name: str, case: LayerCase) -> tuple[Callable[[], Any], Callable[[Any], Answer]]:
     """Return what runs a case once, and what makes an answer of its result; ``manual`` is a framework like the others.
 
     Raises:
@@ -53,7 +53,7 @@ def prepare(name: str, case: Case) -> tuple[Callable[[], Any], Callable[[Any], A
     return ENGINES[framework.engine](leaves, call, drawn), as_answer
 
 
-def measure(name: str, case: Case, file: Path) -> dict[str, Any]:
+def measure(name: str, case: LayerCase, file: Path) -> dict[str, Any]:
     """Run a case: leave its tensors in a file, return seconds of the first call and of a later one, and peak bytes."""
     start = perf_counter()
     run, as_answer = prepare(name, case)
@@ -78,7 +78,7 @@ def serve(name: str) -> None:
     for line in sys.stdin:
         order = json.loads(line)
         try:
-            answer = measure(name, Case(**order["case"]), Path(order["file"]))
+            answer = measure(name, LayerCase(**order["case"]), Path(order["file"]))
         except Exception as error:  # any that a framework raises is a finding, and the next case may run
             answer = {"problem": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
         print(json.dumps(answer), file=answers, flush=True)

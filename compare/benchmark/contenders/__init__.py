@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from runpy import run_path
 
-from compare.benchmark.case import Case, Inputs, Result, Work
+from compare.benchmark.case import Inputs, Result, TimedCase, Work
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Contender:
     needs: str = ""
     longest: int = 0
 
-    def build(self, case: Case, inputs: Inputs) -> Work:
+    def build(self, case: TimedCase, inputs: Inputs) -> Work:
         """Prepare everything that is not timed."""
         file, _, function = self.builder.rpartition(":")
         if file:
@@ -75,8 +75,8 @@ PRODUCTS = {
 def own(place: str) -> Contender:
     """Return a contender of the user's own.
 
-    Its function takes a ``Case`` and its ``Inputs``, and returns a function without arguments. That one does the work
-    once, and returns two dicts of arrays by the names of ``layer_result``: outputs and gradients.
+    Its function takes a ``TimedCase`` and its ``Inputs``, and returns a function without arguments. That one does the
+    work once, and returns two dicts of arrays by the names of ``layer_result``: outputs and gradients.
 
     Args:
         place: ``file.py:function``.

@@ -5,21 +5,21 @@ from typing import Any
 import numpy as np
 
 import manual
-from compare.benchmark.case import LEARNING_RATE, Case, Inputs, Result, Work, layer_result
+from compare.benchmark.case import LEARNING_RATE, Inputs, Result, TimedCase, Work, layer_result
 from manual.arrays import as_state, state_parts
 
 
-def with_numpy(case: Case, inputs: Inputs) -> Work:
+def with_numpy(case: TimedCase, inputs: Inputs) -> Work:
     """Build the work that NumPy does."""
     return _work(case, inputs, "numpy")
 
 
-def compiled(case: Case, inputs: Inputs) -> Work:
+def compiled(case: TimedCase, inputs: Inputs) -> Work:
     """Build the work that compiled loops do wherever they are faster."""
     return _work(case, inputs, "compiled")
 
 
-def _work(case: Case, inputs: Inputs, engine: str) -> Work:
+def _work(case: TimedCase, inputs: Inputs, engine: str) -> Work:
     """Build the layer, or for a training step the model and its optimiser."""
     rng = np.random.default_rng(0)
     options: dict[str, Any] = {"dtype": case.dtype, "rng": rng, "threads": case.threads, "engine": engine}

@@ -7,12 +7,12 @@ from autograd import make_vjp
 from autograd.builtins import tuple as traced_tuple
 
 import manual
-from compare.benchmark.case import LEARNING_RATE, Case, Inputs, Result, Work, layer_result, step_gradients
+from compare.benchmark.case import LEARNING_RATE, Inputs, Result, TimedCase, Work, layer_result, step_gradients
 from compare.benchmark.contenders.functional import bce, input_products, step
 from compare.cells import CELLS
 
 
-def build(case: Case, inputs: Inputs) -> Work:
+def build(case: TimedCase, inputs: Inputs) -> Work:
     """Build the function that is traced, and for a training step the Adam of ``manual``."""
     names = list(inputs.weights)
 

@@ -5,12 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compare.benchmark.case import LEARNING_RATE, Case, Inputs, Result, Work, layer_result, step_gradients
+from compare.benchmark.case import LEARNING_RATE, Inputs, Result, TimedCase, Work, layer_result, step_gradients
 from compare.benchmark.contenders.functional import bce, input_products, step
 from compare.cells import CELLS
 
 
-def build(case: Case, inputs: Inputs) -> Work:
+def build(case: TimedCase, inputs: Inputs) -> Work:
     """Compile the layer's forward and backward pass, or a training step with Adam."""
     jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call,unused-ignore]
     device = jax.tree_util.tree_map(jnp.asarray, inputs)

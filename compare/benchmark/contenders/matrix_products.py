@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.benchmark.case import Case, Inputs, Result, Work
+from compare.benchmark.case import Inputs, Result, TimedCase, Work
 from manual.fast import products
 from manual.fast.products import PART_ROWS, tile_width
 
@@ -22,7 +22,7 @@ Matrix = tuple[int, int]
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of both factors and of their product
 
 
-def required_products(case: Case) -> list[tuple[int, Matrix, Matrix]]:
+def required_products(case: TimedCase) -> list[tuple[int, Matrix, Matrix]]:
     """List how many times which shapes are multiplied."""
     T, B, D, H = case.size
     G, M = case.rows, T * B
@@ -36,7 +36,7 @@ def required_products(case: Case) -> list[tuple[int, Matrix, Matrix]]:
     ]
 
 
-def with_numpy(case: Case, inputs: Inputs) -> Work:
+def with_numpy(case: TimedCase, inputs: Inputs) -> Work:
     """Multiply with NumPy's BLAS, whole or in tiles that it need not repack, with a shard of the batch per thread."""
     rng = np.random.default_rng(0)
 
@@ -61,7 +61,7 @@ def with_numpy(case: Case, inputs: Inputs) -> Work:
     return run
 
 
-def with_torch(case: Case, inputs: Inputs) -> Work:
+def with_torch(case: TimedCase, inputs: Inputs) -> Work:
     """Multiply with torch's BLAS."""
     import torch
 
@@ -94,7 +94,7 @@ def tiled(first: Matrix, second: Matrix) -> list[Shapes]:
 
 
 def _fastest(
-    case: Case,
+    case: TimedCase,
     layouts: Callable[[Matrix, Matrix], list[Shapes]],
     draw: Callable[[tuple[int, ...]], Any],
     multiply: Callable[[Any, Any, Any], Any],

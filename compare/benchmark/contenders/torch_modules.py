@@ -6,27 +6,27 @@ import torch
 from torch import nn
 
 import torch_impl
-from compare.benchmark.case import LEARNING_RATE, Case, Inputs, Result, Work, layer_result
+from compare.benchmark.case import LEARNING_RATE, Inputs, Result, TimedCase, Work, layer_result
 from manual.arrays import Array, as_state, state_parts
 
 
-def written_out(case: Case, inputs: Inputs) -> Work:
+def written_out(case: TimedCase, inputs: Inputs) -> Work:
     """Build the layer of ``torch_impl``."""
     return _work(case, inputs, getattr(torch_impl, case.cell)(case.D, case.H, dtype=_dtype(case)))
 
 
-def compiled(case: Case, inputs: Inputs) -> Work:
+def compiled(case: TimedCase, inputs: Inputs) -> Work:
     """Build the layer of ``torch_impl`` and pass it through ``torch.compile``."""
     torch.compiler.reset()  # torch.compile falls back to eager mode after a number of different sizes
     return _work(case, inputs, torch.compile(getattr(torch_impl, case.cell)(case.D, case.H, dtype=_dtype(case))))
 
 
-def fused(case: Case, inputs: Inputs) -> Work:
+def fused(case: TimedCase, inputs: Inputs) -> Work:
     """Build torch's own layer: ``nn.LSTM``, ``nn.GRU`` or ``nn.RNN``."""
     return _work(case, inputs, getattr(nn, case.cell)(case.D, case.H, dtype=_dtype(case)))
 
 
-def cell_loop(case: Case, inputs: Inputs) -> Work:
+def cell_loop(case: TimedCase, inputs: Inputs) -> Work:
     """Build a loop over ``nn.LSTMCell``, ``nn.GRUCell`` or ``nn.RNNCell``."""
     return _work(case, inputs, _CellLoop(getattr(nn, f"{case.cell}Cell")(case.D, case.H, dtype=_dtype(case))))
 
@@ -49,7 +49,7 @@ class _CellLoop(nn.Module):
         return torch.stack(outputs), as_state(s[None] for s in state_parts(state))
 
 
-def _work(case: Case, inputs: Inputs, module: Any) -> Work:
+def _work(case: TimedCase, inputs: Inputs, module: Any) -> Work:
     """Give a module the weights of the inputs, and return the work that is timed, until the device has done it."""
     torch.set_num_threads(case.threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -99,7 +99,7 @@ def _work(case: Case, inputs: Inputs, module: Any) -> Work:
     return run
 
 
-def _dtype(case: Case) -> torch.dtype:
+def _dtype(case: TimedCase) -> torch.dtype:
     dtype: torch.dtype = getattr(torch, case.dtype)
     return dtype
 

@@ -6,13 +6,13 @@ import equinox as eqx
 import jax
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from manual.arrays import as_state, state_parts
 
 CLASSES = {"lstm": eqx.nn.LSTMCell, "gru": eqx.nn.GRUCell}
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case."""
     cell = CLASSES[case.form](case.D, case.H, key=jax.random.key(0))
 

@@ -5,13 +5,13 @@ from typing import Any
 import haiku as hk
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from manual.arrays import state_parts
 
 CORES = {"lstm": hk.LSTM, "gru, reset before": hk.GRU, "rnn, relu": hk.VanillaRNN}
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case."""
 
     def unroll(x: Any, state: Any) -> Any:

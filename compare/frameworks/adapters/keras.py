@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from compare.frameworks.layouts import LAYOUTS
 
 LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -18,7 +18,7 @@ LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case."""
     keras.config.set_floatx(case.dtype)
     kind, options = LAYERS[case.form]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax.traverse_util import unflatten_dict
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from manual.arrays import as_state, state_parts
 
 CLASSES = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "rnn": nn.SimpleCell}
@@ -17,7 +17,7 @@ CLASSES["rnn, relu"] = lambda features: nn.SimpleCell(features, activation_fn=nn
 DIRECTIONS = ("forward_rnn", "backward_rnn")
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case. A carry of Flax's is (c, h)."""
     layers = [nn.RNN(CLASSES[case.form](case.H)) for _ in weights]
     layer = layers[0] if case.directions == 1 else nn.Bidirectional(*layers)

@@ -6,14 +6,14 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from manual.arrays import state_parts
 
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 LAYERS["rnn, relu"] = lambda D, H: nn.RNN(D, H, nonlinearity=nn.relu)
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case, on the processor: no other device of MLX's has float64."""
     mx.set_default_device(mx.cpu)
     layer = LAYERS[case.form](case.D, case.H)

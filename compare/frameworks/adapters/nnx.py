@@ -7,13 +7,13 @@ from flax import nnx
 from flax.traverse_util import unflatten_dict
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from manual.arrays import as_state, state_parts
 
 CLASSES = {"lstm": nnx.OptimizedLSTMCell, "gru": nnx.GRUCell, "rnn": nnx.SimpleCell, "rnn, relu": nnx.SimpleCell}
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case. A carry of Flax's is (c, h)."""
     options: dict[str, Any] = {"dtype": case.dtype, "param_dtype": case.dtype, "rngs": nnx.Rngs(0)}
     if case.form == "rnn, relu":

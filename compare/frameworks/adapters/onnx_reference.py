@@ -5,11 +5,11 @@ from typing import Any
 from onnx.reference import ReferenceEvaluator
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from compare.frameworks.files.onnx_write import layer_model
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build an evaluator of a case."""
     evaluator = ReferenceEvaluator(layer_model(case, weights))
 

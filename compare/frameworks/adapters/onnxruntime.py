@@ -5,11 +5,11 @@ from typing import Any
 import onnxruntime
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from compare.frameworks.files.onnx_write import layer_model
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build a session of a case."""
     session = onnxruntime.InferenceSession(layer_model(case, weights).SerializeToString())
     names = [argument.name for argument in session.get_inputs()]

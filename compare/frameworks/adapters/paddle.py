@@ -5,7 +5,7 @@ from typing import Any
 import paddle
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from manual.arrays import as_state, state_parts
 
 LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -16,7 +16,7 @@ LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case."""
     paddle.set_default_dtype(case.dtype)
     kind, options = LAYERS[case.form]

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 
 
-def build(case: Case, weights: list[Arrays], version: int) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays], version: int) -> tuple[Leaves, Call]:
     """Build the operation of a case, in one of its two versions."""
     operation, options = tf.raw_ops.BlockLSTMV2, {}
     if version == 1:

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Call, Case, Leaves
+from compare.frameworks.case import Call, LayerCase, Leaves
 from compare.frameworks.forms import FORMS
 from manual.arrays import as_state, state_parts
 
 
-def build(case: Case, weights: list[Arrays]) -> tuple[Leaves, Call]:
+def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case."""
     form = FORMS[case.form]
     options = {"bidirectional": case.directions == 2, "dtype": getattr(torch, case.dtype), **form.options}

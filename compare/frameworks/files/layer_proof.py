@@ -8,7 +8,7 @@ import numpy as np
 
 import manual
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Case
+from compare.frameworks.case import LayerCase
 from compare.frameworks.files.reading import Proof, compared
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
@@ -49,7 +49,7 @@ def proof_of(source: str, framework: str, network: Network, layers: list[list[Ar
     for directions, own in zip(single.layers, layers):
         sizes = {"h": directions[0]["weight_hh"].shape[1]}
         H = sizes["c"] = directions[0].get("weight_hr", directions[0]["weight_hh"]).shape[1]
-        case = Case(network.form, len(own), T, B, theirs.shape[2], H, "float32")
+        case = LayerCase(network.form, len(own), T, B, theirs.shape[2], H, "float32")
         weights = [
             {name: array.astype(np.float32) for name, array in _with_biases(framework, network.form, arrays).items()}
             for arrays in own

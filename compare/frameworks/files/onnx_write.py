@@ -8,7 +8,7 @@ from onnx import helper, numpy_helper
 
 from compare.cells.layout import Arrays
 from compare.converter import checksum
-from compare.frameworks.case import Case
+from compare.frameworks.case import LayerCase
 from compare.frameworks.files.onnx_layer import OPERATORS
 from compare.frameworks.forms import FORMS
 from compare.frameworks.layouts import LAYOUTS
@@ -121,7 +121,7 @@ def initializers(model: onnx.ModelProto) -> Arrays:
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
-def layer_model(case: Case, weights: list[Arrays]) -> onnx.ModelProto:
+def layer_model(case: LayerCase, weights: list[Arrays]) -> onnx.ModelProto:
     """Return a model of a case, given the weights of each direction in ONNX's layout."""
     layout = LAYOUTS["onnx"][case.form]
     return as_model(Network(case.form, [[layout.parameters(arrays) for arrays in weights]], {}))

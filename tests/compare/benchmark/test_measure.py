@@ -6,12 +6,12 @@ import pytest
 from rich.console import Console
 
 from compare.benchmark import contenders, measure, report
-from compare.benchmark.case import Case
+from compare.benchmark.case import TimedCase
 from compare.benchmark.contenders import CONTENDERS, PRODUCTS, Contender
 from compare.benchmark.measure import Budget, Measured, Timing
 from compare.benchmark.pool import running
 
-CASE = Case("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
+CASE = TimedCase("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import torch
 
 from compare.agreement import TOLERANCES
 from compare.agreement import compare as compare_arrays
-from compare.frameworks.case import Case, draw_inputs, manual_run, named
+from compare.frameworks.case import LayerCase, draw_inputs, manual_run, named
 from compare.frameworks.comparison import judge
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
@@ -34,7 +34,7 @@ GATED = [(name, form) for name, form in PAIRS if form in ("lstm", "gru", "gru, r
 def case_of(name, form, directions=1):
     """float32 of Keras, whose float64 is only single precision on some backends, and of what has no other."""
     dtype = "float32" if "float64" not in FRAMEWORKS[name].dtypes or name.startswith("keras") else "float64"
-    return Case(form, directions, T=4, B=3, D=2, H=5, dtype=dtype)
+    return LayerCase(form, directions, T=4, B=3, D=2, H=5, dtype=dtype)
 
 
 class Forward:

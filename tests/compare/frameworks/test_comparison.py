@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from compare.frameworks import comparison
-from compare.frameworks.case import Case, draw_inputs, manual_run
+from compare.frameworks.case import LayerCase, draw_inputs, manual_run
 from compare.frameworks.comparison import Worker, central_difference, judge, run, solved
 from compare.frameworks.registry import FRAMEWORKS, Framework
 
-CASE = Case("lstm", 2, T=4, B=3, D=2, H=5, dtype="float64")
+CASE = LayerCase("lstm", 2, T=4, B=3, D=2, H=5, dtype="float64")
 SIZE = [(4, 3, 2, 5)]
 
 

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from compare.cli import main
 from compare.frameworks import comparison, report
-from compare.frameworks.case import Case, draw_inputs, manual_run
+from compare.frameworks.case import LayerCase, draw_inputs, manual_run
 from compare.frameworks.comparison import Comparison, Findings, judge
 
-CASE = Case("lstm", 1, T=4, B=3, D=2, H=5, dtype="float32")
+CASE = LayerCase("lstm", 1, T=4, B=3, D=2, H=5, dtype="float32")
 
 
 def found(change=lambda arrays: None, problem=""):

@@ -4,7 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from compare.benchmark.case import Case
+from compare.benchmark.case import TimedCase
 from compare.benchmark.contenders import CONTENDERS
 from compare.benchmark.measure import Measured, Timing, as_json
 from compare.page import bench as page
@@ -15,7 +15,7 @@ SIZES = ((8, 1, 2, 16), (8, 64, 2, 16), (32, 64, 64, 128))
 ROUNDS = 5
 
 
-def measured(case: Case, sweep: str = "", seed: int = 0) -> Measured:
+def measured(case: TimedCase, sweep: str = "", seed: int = 0) -> Measured:
     """Return measurements of all contenders, each by its own factor slower or faster than the first."""
     rng = np.random.default_rng([seed, *case.size, case.threads])
     timings = {
@@ -32,11 +32,11 @@ def measured(case: Case, sweep: str = "", seed: int = 0) -> Measured:
 def results() -> dict:
     cells, dtypes, threads = ("LSTM", "GRU"), ("float64", "float32"), (1, 2)
     cases = [
-        measured(Case("layer", cell, *size, dtype, count))
+        measured(TimedCase("layer", cell, *size, dtype, count))
         for count, dtype, cell, size in product(threads, dtypes, cells, SIZES)
     ]
-    cases += [measured(Case("step", "LSTM", 8, 64, 2, 16, "float64", 1))]
-    cases += [measured(Case("layer", "LSTM", 16, 32, 16, H, "float64", 1), "H") for H in (16, 64)]
+    cases += [measured(TimedCase("step", "LSTM", 8, 64, 2, 16, "float64", 1))]
+    cases += [measured(TimedCase("layer", "LSTM", 16, 32, 16, H, "float64", 1), "H") for H in (16, 64)]
     return json.loads(json.dumps(as_json(MACHINE, cases)))
 
 
@@ -144,7 +144,7 @@ def test_nothing_overlaps(file, open_page, overlapping, width):
 
 @pytest.mark.slow
 def test_what_disagrees_has_a_reason_and_no_dot(results, tmp_path, open_page):
-    one = measured(Case("layer", "LSTM", *SIZES[0], "float64", 1))
+    one = measured(TimedCase("layer", "LSTM", *SIZES[0], "float64", 1))
     one.timings["jax"] = Timing("jax", used=3.0, problem="disagrees with autograd in d_x: <b>error 1.0e-09")
     page.write(as_json(MACHINE, [one]), tmp_path / "bench.html")
     tab = open_page(tmp_path / "bench.html")
@@ -156,7 +156,7 @@ def test_what_disagrees_has_a_reason_and_no_dot(results, tmp_path, open_page):
 
 
 def test_a_first_contender_that_is_not_timed_leaves_times_without_ratios(tmp_path):
-    one = measured(Case("layer", "LSTM", *SIZES[0], "float64", 1))
+    one = measured(TimedCase("layer", "LSTM", *SIZES[0], "float64", 1))
     one.timings["manual"] = Timing("manual", used=3.0, problem="disagrees with autograd in d_x: missing")
     page.write(as_json(MACHINE, [one]), tmp_path / "bench.html")
     text = (tmp_path / "bench.html").read_text()
@@ -167,7 +167,7 @@ def test_the_usual_benchmark_is_below_a_megabyte(tmp_path):
     from compare.commands.bench import SIZES
 
     cases = [
-        measured(Case("layer", cell, *size, dtype, threads))
+        measured(TimedCase("layer", cell, *size, dtype, threads))
         for threads, dtype, cell, size in product((1, 2), ("float64", "float32"), ("LSTM", "GRU", "RNN"), SIZES)
     ]
     page.write(as_json(MACHINE, cases), tmp_path / "bench.html")

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compare.benchmark.case import Case, draw_inputs
+from compare.benchmark.case import TimedCase, draw_inputs
 from compare.benchmark.contenders import CONTENDERS
 
-CASE = Case("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
+CASE = TimedCase("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
 BUILT = [name for name in CONTENDERS if name != "compiled" and not CONTENDERS[name].missing]
 
 

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from compare.benchmark.case import Case, draw_inputs
+from compare.benchmark.case import TimedCase, draw_inputs
 from compare.benchmark.contenders import PRODUCTS
 from compare.benchmark.contenders.matrix_products import required_products, tiled
 
-CASE = Case("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
+CASE = TimedCase("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
 
 
 @pytest.mark.parametrize("second", [(256, 512), (4096, 67)])
