@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from compare.checker.derivations.problem import Answer, Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
 from compare.checker.expected.rounding import eps
-from compare.checker.lines.find import wrong_lines
+from compare.checker.lines.wrong_line import WrongLine
 from compare.checker.localise import Located, locate
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
@@ -77,8 +78,15 @@ def diagnose(subject: Subject) -> Report:
     if isinstance(derivation, TorchFunction):
         derivation = derivation.in_precision("float64")
     if isinstance(derivation, Pair | TorchFunction):
-        report.search = lambda: wrong_lines(derivation, [*trials("float64")], lambda: _judged(subject).agrees)
+        report.search = lambda: _wrong_lines(derivation, [*trials("float64")], lambda: _judged(subject).agrees)
     return report
+
+
+def _wrong_lines(*arguments: Any) -> list[WrongLine]:
+    """Search for the wrong lines, with what only a search needs."""
+    from compare.checker.lines.find import wrong_lines
+
+    return wrong_lines(*arguments)
 
 
 def _judged(subject: Subject) -> Report:

@@ -19,15 +19,15 @@ from io import StringIO
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from compare.checker.report.quantities import displayed
-from compare.checker.report.report import Report
+if TYPE_CHECKING:  # the process that waits need not import torch
+    from compare.checker.report.report import Report
 
 #: Checks a file against a reference, the file and name of one, or against its cell if None, with a seed.
-Check = Callable[[Path, tuple[Path, str] | None, int], Report]
+Check = Callable[[Path, tuple[Path, str] | None, int], "Report"]
 
 #: The largest result that is read, in bytes. One with 64 steps of everything has about a million.
 LARGEST_RESULT = 1 << 28
@@ -145,6 +145,8 @@ def _check(
         sys.path.append(str(path.resolve().parent))
         _limit_memory(memory)
         report = check(path, reference, seed)
+        from compare.checker.report.quantities import displayed
+
         text = StringIO()
         report.show(Console(file=text, width=look[0], force_terminal=bool(look[1]), color_system=look[1]))
         figure = b""

@@ -6,7 +6,7 @@ later changed in place still has the adjoint of the value that was recorded.
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -167,7 +167,7 @@ class Autograd:
             raise ValueError(f"reference: expected {', '.join(names)} to depend on an argument, got a constant")
         if pairs:
             tensors, incoming = zip(*pairs)
-            torch.autograd.backward(tensors, incoming)
+            together(tensors, incoming).backward()  # type: ignore[no-untyped-call]
         answer = Answer(
             {name: as_float64(tensor, copy=not tensor.requires_grad) for name, tensor in outputs.items()},
             {name: _grad(inputs[name]) for name in self.problem.differentiable},
@@ -255,6 +255,26 @@ class Autograd:
         with listening(recorder), default_dtype(dtype), torch.enable_grad():
             returned = self.function(parameters, given, recorder)
         return parameters, inputs, tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+
+
+def together(outputs: Sequence[Tensor], d_outputs: Sequence[Tensor]) -> Tensor:
+    """Return a number whose backward pass hands these gradients to the outputs, as they lie in memory.
+
+    Given to ``torch.autograd`` itself, they make it import SymPy.
+    """
+    total: Tensor = _Together.apply(d_outputs, *outputs)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _Together(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, d_outputs: Sequence[Tensor], *outputs: Tensor) -> Tensor:
+        ctx.d_outputs = d_outputs
+        return torch.zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, d_total: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *ctx.d_outputs
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from typing import Any
 
 from compare.bounds import check_at_least
 from compare.cells import CELLS
-from compare.cells.check import check_file
 from compare.checker.lines.fix import fixed
 from compare.checker.process import check_within
 from compare.commands import AGREE, DISAGREE, UNDECIDED
@@ -70,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         _require_file("reference", reference[0])
     out = console()
     limits = options.timeout, options.memory
-    check = partial(check_file, cell=options.cell)
+    check = partial(_check, cell=options.cell)
     checked = check_within(check, *limits, options.file, reference, options.seed, quiet=options.json, console=out)
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
@@ -90,6 +89,13 @@ def run(options: argparse.Namespace) -> int:
         with to_whoever_reads():
             print("\n".join(words))
     return {"agree": AGREE, "disagree": DISAGREE, "undecided": UNDECIDED}[checked.found["verdict"]]
+
+
+def _check(path: Path, reference: tuple[Path, str] | None, seed: int, cell: str | None) -> Any:
+    """Check a file in the process that needs torch for it, not in the one that waits."""
+    from compare.cells.check import check_file
+
+    return check_file(path, reference, seed, cell)
 
 
 def _fix(file: Path, faults: list[dict[str, Any]], in_place: bool) -> str:

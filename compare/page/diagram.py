@@ -11,7 +11,7 @@ from itertools import pairwise, product
 from typing import Any
 
 from compare.cells import Cell
-from compare.checker.report.quantities import SHOWN
+from compare.checker.report.printable import SHOWN
 
 #: The node of the parameters, of which there are only gradients.
 PARAMETERS = "parameters"

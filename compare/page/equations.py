@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from compare.checker.report.quantities import SHOWN
+from compare.checker.report.printable import SHOWN
 from compare.page.sources import Formula, Line
 
 #: What every row shows of a quantity that agrees, and of one that does not.

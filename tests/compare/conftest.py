@@ -25,7 +25,7 @@ def the_same_initial_weights():
 def lines_are_not_searched(request, monkeypatch):
     """Compare quantities alone: a search for the wrong line takes seconds, and has tests of its own."""
     if request.path.parent.name != "lines":
-        monkeypatch.setattr("compare.checker.diagnose.wrong_lines", lambda *arguments: [])
+        monkeypatch.setattr("compare.checker.diagnose._wrong_lines", lambda *arguments: [])
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from compare.checker.compare import expands
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
 from compare.checker.recorder import Recorder, as_float64, unheard
-from compare.checker.reference import default_dtype
+from compare.checker.reference import default_dtype, together
 from manual.arrays import state_parts
 
 
@@ -237,9 +237,9 @@ def _backward(pairs: list[tuple[Any, Any]], leaves: Mapping[str, Any], twice: bo
     """Return the gradients of the leaves that have one, given (output, incoming gradient) pairs."""
     if not pairs or not leaves:
         return {}
-    outputs, d_outputs = zip(*pairs)
+    total = together(*zip(*pairs))
     if twice:
         with listening(unheard):
-            torch.autograd.grad(outputs, list(leaves.values()), d_outputs, allow_unused=True, retain_graph=True)
-    found = torch.autograd.grad(outputs, list(leaves.values()), d_outputs, allow_unused=True)
+            torch.autograd.grad(total, list(leaves.values()), allow_unused=True, retain_graph=True)
+    found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     return {name: as_float64(d) for name, d in zip(leaves, found) if d is not None}

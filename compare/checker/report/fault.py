@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from compare.agreement import Difference
 from compare.checker.compare import Compared
 from compare.checker.lines.wrong_line import Change, WrongLine
 from compare.checker.notation import Notation
+from compare.checker.report.printable import finite
 
 
 @dataclass(frozen=True)
@@ -144,11 +143,6 @@ class Fault:
             "span": self.span,
             "alternatives": [one.as_json() for one in self.alternatives],
         }
-
-
-def finite(number: Any) -> Any:
-    """Return a finite number as it is, any other as a string."""
-    return float(number) if np.isfinite(number) else str(float(number))
 
 
 def spans(numbers: tuple[int, ...]) -> str:

@@ -1,6 +1,10 @@
-"""Text of users, whatever it holds, as it can be printed, drawn and put on a page."""
+"""Text of users, whatever it holds, as it can be printed, drawn and put on a page; and numbers, as JSON has them."""
 
+from math import isfinite
 from typing import Any
+
+#: The largest number of rows, units, and columns that are no steps, that are shown of a quantity.
+SHOWN = 32
 
 
 def printable(found: Any) -> Any:
@@ -13,3 +17,8 @@ def printable(found: Any) -> Any:
     if isinstance(found, dict):
         return {printable(name): printable(value) for name, value in found.items()}
     return [printable(one) for one in found] if isinstance(found, (list, tuple)) else found
+
+
+def finite(number: Any) -> Any:
+    """Return a finite number as it is, any other as a string."""
+    return float(number) if isfinite(number) else str(float(number))

@@ -7,12 +7,12 @@ import numpy as np
 
 from compare.checker.compare import Compared
 from compare.checker.notation import Notation
-from compare.checker.report.fault import finite
+from compare.checker.report.printable import SHOWN, finite
 from compare.checker.report.report import Report
 from manual.arrays import Array
 
-#: The largest number of steps that are shown of a quantity, and of rows, units, and columns that are no steps.
-STEPS, SHOWN = 64, 32
+#: The largest number of steps that are shown of a quantity.
+STEPS = 64
 
 #: The number of numbers in a report above which fewer rows and units are shown.
 MANY = 30_000

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from compare.checker.compare import Compared
 from compare.checker.report import picture, wording
-from compare.checker.report.fault import finite
 from compare.checker.report.findings import Findings
+from compare.checker.report.printable import finite
 
 #: The version of what ``Report.as_json`` returns; a key that is taken away or means something else makes a new one.
 VERSION = 1
