@@ -1,7 +1,9 @@
 """Check any derivation against a torch function or module that the user supplies."""
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -12,11 +14,13 @@ import torch
 from torch import nn
 
 from compare.checker import arguments
+from compare.checker.contract import not_compared
 from compare.checker.derivations.file import load
+from compare.checker.derivations.form import form_of
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Derivation
-from compare.checker.derivations.torch_function import TorchFunction
+from compare.checker.derivations.torch_function import TorchFunction, is_continuous
 from compare.checker.diagnose import K, Subject, diagnose
 from compare.checker.recorder import as_float64
 from compare.checker.report.report import Report
@@ -96,6 +100,7 @@ def check_function(
     function: Any,
     reference: Any,
     *inputs: Any,
+    keywords: Mapping[str, Any] | None = None,
     outputs: tuple[str, ...] | None = None,
     axes: str = "",
     tolerance: float | None = None,
@@ -105,12 +110,14 @@ def check_function(
     """Check a ``torch.autograd.Function`` against autograd.
 
     Args:
-        function: the class, or a function of tensors that applies it.
-        reference: a function of the same arguments, in torch operations that autograd can differentiate.
-        inputs: the arguments: tensors of any precision on any device, functions of a ``numpy.random.Generator`` that
-            return one, or anything else, which is passed unchanged. If no tensor requires a gradient, all
-            floating-point tensors do, and a gradient of None counts as not derived. For a tensor that requires one
-            it counts as zero, as it does in torch.
+        function: the class, a function of tensors or a module that applies it, or a custom operator.
+        reference: a function of the same arguments, in torch operations that autograd can differentiate. For a module
+            it may be another module, which gets its parameters and buffers by name, or a function that uses its own.
+        inputs: the arguments: tensors of any precision on any device, real or complex, functions of a
+            ``numpy.random.Generator`` that return one, lists and dicts of these, or anything else, which is passed
+            unchanged. If no tensor requires a gradient, all floating-point tensors do, and a gradient of None counts
+            as not derived. For a tensor that requires one it counts as zero, as it does in torch.
+        keywords: the arguments by keyword.
         outputs: the names of the outputs.
         axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``.
         tolerance: the largest relative error that passes in double precision, 1e-12 by default.
@@ -123,24 +130,53 @@ def check_function(
     _check_callable(function=function, reference=reference)
     if isinstance(function, type) and not issubclass(function, torch.autograd.Function):
         raise ValueError(f"function: expected a torch.autograd.Function or a function, got {function.__name__}")
-    like = [value(np.random.default_rng(seed)) if callable(value) else value for value in inputs]
-    floating = [isinstance(value, torch.Tensor) and value.is_floating_point() for value in like]
-    asked = [value.requires_grad if is_floating else False for value, is_floating in zip(like, floating)]
-    names = _argument_names(function, len(like))
-    for name, value in zip(names, like):
-        if isinstance(value, np.ndarray) or (isinstance(value, torch.Tensor) and value.is_complex()):
-            raise ValueError(
-                f"{name}: expected a tensor of real numbers, got a {type(value).__name__} of {value.dtype}"
-            )
-    given = {name: partial(_drawn, value) for name, value in zip(names, inputs)}
-    fixed = frozenset(
-        n for n, is_float, wanted in zip(names, floating, asked) if is_float and any(asked) and not wanted
-    )
-    precisions = {str(value.dtype).removeprefix("torch.") for value, wanted in zip(like, floating) if wanted}
+    module = function if isinstance(function, nn.Module) else None
+    parameters = dict(module.named_parameters()) if module else {}
+    reference = _with_the_state_of(module, reference() if isinstance(reference, type) else reference)
+    names = _argument_names(function, len(inputs))
+    form, given = form_of(names, inputs, keywords or {}, parameters, lambda leaf: hasattr(leaf, "shape"))
+    like = [value(np.random.default_rng(seed)) if callable(value) else value for value in given]
+    for name, value in zip(form.names, like):
+        if isinstance(value, np.ndarray):
+            raise ValueError(f"{name}: expected a tensor, got a ndarray of {value.dtype}")
+    tensors = {name: value for name, value in zip(form.names, like) if is_continuous(value)}
+    asked = {name for name, value in tensors.items() if value.requires_grad}
+    own = {id(parameter) for parameter in parameters.values()}
+    open_to_all = not any(id(value) not in own for name, value in tensors.items() if name in asked)
+    if open_to_all:  # no argument requires a gradient, so all do; a parameter says for itself
+        asked |= {name for name, value in tensors.items() if id(value) not in own}
+    if not asked:
+        raise ValueError("inputs: expected a tensor of floating-point numbers, got none")
+    complex_names = frozenset(name for name, value in tensors.items() if value.is_complex())
+    form = replace(form, module=module, complex_names=complex_names)
+    drawn = {name: partial(_drawn, value) for name, value in zip(form.names, given)}
+    precisions = {str(tensors[name].dtype.to_real()).removeprefix("torch.") for name in asked}
     dtype = next((one for one in ("bfloat16", "float16", "float32") if one in precisions), "float64")
-    subject = getattr(function, "__qualname__", None) or type(function).__name__
-    trials = Trials(reference, given, None, outputs, axes, seed, fixed)
-    return _check(subject, TorchFunction(function, like), trials, dtype, tolerance, k)
+    subject = getattr(function, "__qualname__", None) or getattr(function, "_name", None) or type(function).__name__
+    trials = Trials(form.flat(reference), drawn, None, outputs, axes, seed, frozenset(tensors.keys() - asked))
+    checked = TorchFunction(function, like, form)
+    report = _check(subject, checked, trials, dtype, tolerance, k)
+    report.notes += not_compared(checked, next(trials("float64")), function, reference)
+    return report
+
+
+def _with_the_state_of(module: nn.Module | None, reference: Any) -> Any:
+    """Return a reference that is a module in the mode of the one to check, if that is a module.
+
+    Raises:
+        ValueError: their parameters have other names, or the reference has a buffer that the other has not.
+    """
+    if module is None or not isinstance(reference, nn.Module):
+        return reference
+    ours, theirs = dict(module.named_parameters()), dict(reference.named_parameters())
+    buffers = {name for name, _ in module.named_buffers()}
+    wrong = [*(theirs.keys() ^ ours.keys()), *(n for n, _ in reference.named_buffers() if n not in buffers)]
+    if wrong:
+        raise ValueError(
+            f"reference: expected the parameters and buffers {', '.join([*ours, *sorted(buffers)])}, as the module has "
+            f"them; only one of the two has {', '.join(sorted(wrong))}"
+        )
+    return copy.deepcopy(reference).train(module.training)
 
 
 def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any) -> None:
@@ -218,6 +254,9 @@ def _argument_names(function: Any, count: int) -> list[str]:
     """Return the names of a function's arguments; for a ``Function``, those of its forward without ``ctx``."""
     is_class = isinstance(function, type) and issubclass(function, torch.autograd.Function)
     forward = function.forward if is_class or isinstance(function, torch.nn.Module) else function
+    operator = getattr(function, "_opoverload", None) or getattr(function, "default", function)
+    if isinstance(operator, torch._ops.OpOverload):  # its signature in Python has no names
+        return [argument.name for argument in operator._schema.arguments][:count]
     try:
         names = [
             n

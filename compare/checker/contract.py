@@ -1,5 +1,6 @@
 """What autograd may ask of a ``torch.autograd.Function`` beyond right gradients: each a call with a right answer."""
 
+import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ from compare.checker.arguments import incoming, shuffled
 from compare.checker.derivations.torch_function import Call, TorchFunction
 from compare.checker.reference import check_finite, leaves
 from compare.checker.trials import Trial
-from manual.arrays import state_parts
 
 #: Where there are more numbers among the inputs than the first, the calls are made with so many rows.
 MANY, ROWS = 1 << 16, 100
@@ -173,16 +173,42 @@ def _parts(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
 
 
 def _hidden_leaves(function: TorchFunction, trial: Trial) -> Iterator[Breach]:
-    """Yield tensors that are no argument, such as a module's parameters, and get a gradient from the reference only."""
-    with torch.enable_grad():
-        theirs = trial.on(trial.problem).other_leaves() if trial.on else []
-        ours = {id(leaf) for leaf in leaves(state_parts(function.forward(trial.problem)))} if theirs else set()
+    """Yield tensors that are no argument, such as those of a closure, and get a gradient from the reference only."""
+    ours, theirs = _other_leaves(function, trial)
     for leaf in theirs:
-        if id(leaf) not in ours:
+        if not any(leaf is one for one in ours):
             yield Breach(
                 "hidden leaf", f"the gradient of a tensor of shape {tuple(leaf.shape)} that is no argument is lost",
                 f"{_output(trial)}.backward(…) leaves its .grad as it was", "pass it to apply as an argument",
             )  # fmt: skip
+
+
+def _other_leaves(function: TorchFunction, trial: Trial) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Return the tensors that are no argument and require a gradient, of the function and of its reference."""
+    with torch.enable_grad():
+        given, returned = function.applied(trial.problem)
+        arguments = {id(leaf) for leaf in given.values()}
+        ours = [leaf for leaf in leaves(returned.values()) if id(leaf) not in arguments]
+        return ours, trial.on(trial.problem).other_leaves() if trial.on else []
+
+
+def not_compared(function: TorchFunction, trial: Trial, *functions: Any) -> list[str]:
+    """Return in words the tensors that require a gradient and were not compared, since they are no arguments."""
+    try:
+        ours, theirs = _other_leaves(function, trial)
+    except Exception:  # the report says it
+        return []
+    found = {id(leaf): leaf for leaf in (*ours, *theirs)}
+    names: dict[int, str] = {}
+    for one in functions:
+        with suppress(TypeError):  # it is no function in Python
+            around = inspect.getclosurevars(inspect.unwrap(one))
+            for name, value in {**around.globals, **around.nonlocals}.items():
+                inside = value.named_parameters(name) if isinstance(value, torch.nn.Module) else [(name, value)]
+                names |= {id(leaf): label for label, leaf in inside}
+    shown = [names.get(key, f"a tensor of shape {tuple(leaf.shape)}") for key, leaf in found.items()]
+    remedy = "pass it as an argument, or the module itself in the place of the function"
+    return [f"Requires a gradient, and was not compared: {', '.join(shown)}; {remedy}"] if shown else []
 
 
 def _written(function: TorchFunction, trial: Trial) -> Breach | None:
@@ -198,7 +224,8 @@ def _custom_operator(function: TorchFunction, trial: Trial) -> Iterator[Breach]:
     operator = getattr(function.function, "_opoverload", function.function)
     if not isinstance(operator, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
         return
-    results = torch.library.opcheck(operator, tuple(function.arguments(trial.problem).values()), raise_exception=False)
+    values, keywords, _ = function.form.arguments([*function.arguments(trial.problem).values()])
+    results = torch.library.opcheck(operator, tuple(values), keywords, raise_exception=False)
     for test, result in results.items():
         if result != "SUCCESS":
             yield Breach(

@@ -111,7 +111,7 @@ def _check_contract(report: Report, subject: Subject, function: TorchFunction, d
         if id(trial) not in standards:
             standards[id(trial)] = _expected(subject, trial, dtype, proven)
         run = Runner(called, trial, standards[id(trial)], subject.notation).run()
-        return [*run.wrong, *(name for name in run.answer.left_out if name not in report.left_out)]
+        return [name for name in (*run.wrong, *run.answer.left_out) if name not in report.left_out]
 
     for found in breaches(function, next(iter(subject.trials(dtype))), differing):
         if isinstance(found, str):

@@ -51,15 +51,19 @@ def unheard(name: str, *arguments: Any, t: int | None = None) -> Any:
 def as_float64(value: Any, copy: bool = True) -> Array:
     """Turn an array, a tensor or a number into NumPy, floating-point numbers in double precision.
 
+    Complex numbers get a last axis: the real part, and the imaginary part, whose gradients are those of torch's own.
+
     Args:
         value: the value.
         copy: whether what is returned may not share its memory.
     """
     if hasattr(value, "detach"):
-        given = value.detach()
+        given = value.detach().resolve_conj()
         value = given.cpu().double() if given.is_floating_point() else given.cpu()
         copy, value = copy and value is given, value.numpy()
     array = np.asarray(value)
+    if array.dtype.kind == "c":
+        array = np.stack([array.real, array.imag], axis=-1)
     dtype = np.float64 if array.dtype.kind == "f" else array.dtype
     return array.astype(dtype, copy=copy)
 
@@ -224,11 +228,13 @@ def _like(value: Any, array: Array) -> Any:
     if hasattr(value, "detach"):
         import torch
 
-        returned = torch.as_tensor(array)
+        returned = torch.view_as_complex(torch.tensor(array)) if value.is_complex() else torch.as_tensor(array)
         cut = returned.is_floating_point() and not value.is_floating_point()
         returned = returned.to(dtype=None if cut else value.dtype, device=value.device)
         # If autograd records the derivation itself, the gradient flows to the value as it was computed.
         return value + (returned - value).detach() if value.requires_grad else returned.clone()
+    if np.iscomplexobj(value):
+        array = array[..., 0] + 1j * array[..., 1]
     if isinstance(value, np.ndarray):
         cut = array.dtype.kind == "f" and value.dtype.kind != "f"
         return array.astype(array.dtype if cut else value.dtype)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from compare.checker.derivations.form import named
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
 from compare.checker.recorder import Key, Record, as_float64, step_and_value, unheard
@@ -48,13 +49,11 @@ class TensorRecorder:
         """Record the value and return it as a separate node.
 
         Raises:
-            ValueError: the name was already recorded at this step, or the value is complex.
+            ValueError: the name was already recorded at this step.
         """
         t, value = step_and_value(arguments, t)
         if not isinstance(value, Tensor):
             value = torch.as_tensor(value, dtype=torch.get_default_dtype() if isinstance(value, float) else None)
-        if value.is_complex():
-            raise ValueError(f"reference: probe {name!r}: expected real numbers, got {value.dtype}; probe both parts")
         if t is None:
             t = self._calls.get(name, 0)
         else:
@@ -63,7 +62,7 @@ class TensorRecorder:
         key: Key = name, int(t)
         if key in self.values:
             raise ValueError(f"reference: probe {name!r}: recorded twice at step {t}")
-        if not value.is_floating_point():
+        if not (value.is_floating_point() or value.is_complex()):
             self.values[key] = as_float64(value)
             return value
         if not value.requires_grad:
@@ -157,7 +156,7 @@ class Autograd:
         names = list(self.problem.d_outputs)
         if len(returned) != len(names):
             raise ValueError(f"reference: expected {len(names)} outputs ({', '.join(names)}), got {len(returned)}")
-        outputs = dict(zip(names, returned))
+        outputs = dict(zip(names, returned.values()))
         pairs = [
             (tensor, torch.tensor(perturb(as_float64(self.problem.d_outputs[name], copy=False))).to(tensor))
             for name, tensor in outputs.items()
@@ -185,16 +184,15 @@ class Autograd:
             ValueError: the number of outputs is not that of the names, or one is no tensor of real numbers.
         """
         *_, returned = self._forward(TensorRecorder(), torch.float64, _unchanged)
-        if names is None:
-            names = ("output",) if len(returned) == 1 else tuple(f"output {n}" for n in range(len(returned)))
+        names = tuple(returned) if names is None else names
         if len(names) != len(returned):
             count = f"{len(returned)} name{'s' if len(returned) > 1 else ''}"
             raise ValueError(f"outputs: expected {count}, got {names!r}")
-        for name, tensor in zip(names, returned):
+        for name, tensor in zip(names, returned.values()):
             if not isinstance(tensor, Tensor) or tensor.is_complex():
                 kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
                 raise ValueError(f"reference: {name}: expected a tensor of real numbers, got {kind}")
-        return {name: as_float64(tensor, copy=not tensor.requires_grad) for name, tensor in zip(names, returned)}
+        return {n: as_float64(v, copy=not v.requires_grad) for n, v in zip(names, returned.values())}
 
     def gradient_is_derivative(self, answer: Answer) -> bool:
         """Return whether the gradient is the slope of the output in a random direction, as far as differences tell.
@@ -233,12 +231,12 @@ class Autograd:
         """Return the tensors that the outputs depend on and that are no argument, such as those of a closure."""
         parameters, inputs, returned = self._forward(unheard, torch.float64, _unchanged)
         own = {id(value) for value in (*parameters.values(), *inputs.values())}
-        return [leaf for leaf in leaves(returned) if id(leaf) not in own]
+        return [leaf for leaf in leaves(returned.values()) if id(leaf) not in own]
 
     def _forward(
         self, recorder: Any, dtype: torch.dtype, perturb: Callable[[Array], Array]
-    ) -> tuple[dict[str, Any], dict[str, Any], tuple[Tensor, ...]]:
-        """Return the parameters and inputs as leaves, and the outputs."""
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Return the parameters and inputs as leaves, and the outputs by name."""
 
         def leaf(array: Any, differentiable: bool) -> Any:
             if not isinstance(array, np.ndarray):
@@ -254,7 +252,7 @@ class Autograd:
         given = [v.clone() if isinstance(v, Tensor) else v for v in inputs.values()]
         with listening(recorder), default_dtype(dtype), torch.enable_grad():
             returned = self.function(parameters, given, recorder)
-        return parameters, inputs, tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+        return parameters, inputs, named(returned)
 
 
 def together(outputs: Sequence[Tensor], d_outputs: Sequence[Tensor]) -> Tensor:

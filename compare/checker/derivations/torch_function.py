@@ -11,11 +11,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from compare.checker.compare import expands
+from compare.checker.derivations.form import Form, as_complex, named
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
 from compare.checker.recorder import Recorder, as_float64, unheard
 from compare.checker.reference import default_dtype, together
-from manual.arrays import state_parts
+from manual.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -41,27 +42,30 @@ class TorchFunction:
     """A ``torch.autograd.Function``, or a function of tensors that applies one.
 
     Args:
-        function: the class or the function.
+        function: the class, the function or the module.
         like: the user's inputs: tensors determine dtype, device and layout, anything else is passed unchanged.
+        form: where each of them lies in the arguments.
         call: how it is called.
     """
 
-    def __init__(self, function: Any, like: list[Any], call: Call | None = None):
-        self.function, self.like, self.call = function, like, call or Call()
+    def __init__(self, function: Any, like: list[Any], form: Form, call: Call | None = None):
+        self.function, self.like, self.form, self.call = function, like, form, call or Call()
 
     def called(self, call: Call) -> "TorchFunction":
         """Return the same function, called in another way."""
-        return TorchFunction(self.function, self.like, call)
+        return TorchFunction(self.function, self.like, self.form, call)
 
     def in_precision(self, dtype: str) -> "TorchFunction":
         """Return the same function on tensors of another precision."""
 
         def cast(value: Any) -> Any:
-            if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+            if not is_continuous(value):
                 return value
-            return value.detach().to(getattr(torch, dtype)).requires_grad_(value.requires_grad)
+            better = getattr(torch, dtype)
+            better = better.to_complex() if value.is_complex() else better
+            return value.detach().to(better).requires_grad_(value.requires_grad)
 
-        return TorchFunction(self.function, [cast(value) for value in self.like], self.call)
+        return TorchFunction(self.function, [cast(value) for value in self.like], self.form, self.call)
 
     def precisions(self, problem: Problem) -> set[str]:
         """Return the precisions in which it computes anything."""
@@ -82,21 +86,15 @@ class TorchFunction:
         given = self._given(inputs)
         wanted = {n: v for n, v in leaves.items() if v.requires_grad}
         misshapen: Arrays = {}
-        function = _lenient(self.function, given, misshapen) if isinstance(self.function, type) else self.function
-        floats = [like.dtype for like in self.like if isinstance(like, torch.Tensor) and like.is_floating_point()]
-        with listening(probe or unheard), default_dtype(max(floats, key=lambda one: one.itemsize)):
-            returned = state_parts(function(*given.values()))
-            names = list(problem.d_outputs)
-            if len(returned) != len(names) or not all(isinstance(value, torch.Tensor) for value in returned):
-                got = ", ".join(type(value).__name__ for value in returned)
-                raise ValueError(f"function: expected a tensor for each of {', '.join(names)}, got {got}")
-            outputs = {name: as_float64(value) for name, value in zip(names, returned)}
+        with listening(probe or unheard), default_dtype(self._dtype):
+            returned = self._returned(given, problem, misshapen)
+            outputs = {name: as_float64(value) for name, value in returned.items()}
             incoming = {
-                name: call.d_outputs(torch.tensor(problem.d_outputs[name]).to(value))
-                for name, value in zip(names, returned)
+                name: call.d_outputs(tensor_like(problem.d_outputs[name], value))
+                for name, value in returned.items()
                 if value.requires_grad and call.only_output in ("", name)
             }
-            pairs = [(value, incoming[name]) for name, value in zip(names, returned) if name in incoming]
+            pairs = [(returned[name], d) for name, d in incoming.items()]
             if probe:
                 probe.restore()
             if call.between:
@@ -104,38 +102,58 @@ class TorchFunction:
                     self.forward(call.between)
             found = _backward(pairs, wanted, call.twice) | misshapen
         for name, like in zip(problem.inputs, self.like):
-            if name in wanted and name not in found and like.requires_grad:
+            if name in wanted and name not in found and (like.requires_grad or call.only_output):
                 found[name] = np.zeros(problem.inputs[name].shape)  # as torch reads None where a gradient is required
         changed = [
             name
             for name, now in given.items()
             if isinstance(now, torch.Tensor)
-            and not any(now is value for value in returned)  # declared by mark_dirty
+            and not any(now is value for value in returned.values())  # declared by mark_dirty
             and not _equal(now.detach(), inputs[name].detach())
         ]
         changed += [
-            f"d_{name}"
-            for name, d in incoming.items()
-            if not torch.equal(d, torch.from_numpy(problem.d_outputs[name]).to(d))
+            f"d_{name}" for name, d in incoming.items() if not torch.equal(d, tensor_like(problem.d_outputs[name], d))
         ]
         left_out = [f"d_{name}" for name in problem.differentiable if name not in found]
         return Answer(outputs, found, {}, tuple(left_out), tuple(changed))
 
-    def forward(self, problem: Problem) -> Any:
-        """Run the forward pass alone."""
-        function: Any = self.function
-        function = function.apply if isinstance(function, type) else function  # type: ignore[attr-defined]
-        return function(*self.arguments(problem).values())
+    @property
+    def _dtype(self) -> torch.dtype:
+        """The highest precision of its arguments."""
+        dtypes = [like.dtype.to_real() for like in self.like if is_continuous(like)]
+        return max(dtypes, key=lambda one: one.itemsize)
 
-    def applied(self, problem: Problem) -> tuple[dict[str, torch.Tensor], Any]:
-        """Run the forward pass on fresh leaves; return these and what it returned."""
+    def _returned(
+        self, given: Mapping[str, Any], problem: Problem, misshapen: Arrays | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Return what the function returns by name: that of the reference, or by order where neither has names."""
+        function, leaves = self.function, list(given.values())
+        if isinstance(function, type):
+            arguments = {id(leaf): name for name, leaf in given.items()}
+            positions = [arguments.get(id(value), "") for value in self.form.arguments(leaves)[0]]
+            function = _lenient(function, positions, given, {} if misshapen is None else misshapen)
+        with default_dtype(self._dtype):
+            returned, names = named(self.form.apply(function, leaves)), list(problem.d_outputs)
+        unnamed = all(name.startswith("output") for name in returned)
+        known = set(returned) == set(names) or (unnamed and len(returned) == len(names))
+        if not (known and all(isinstance(value, torch.Tensor) for value in returned.values())):
+            got = ", ".join(type(v).__name__ if unnamed else n for n, v in returned.items())
+            raise ValueError(f"function: expected a tensor for each of {', '.join(names)}, got {got}")
+        returned = returned if {*returned} == {*names} else dict(zip(names, returned.values()))
+        return {name: returned[name] for name in names}
+
+    def forward(self, problem: Problem) -> list[torch.Tensor]:
+        """Run the forward pass alone."""
+        return list(self._returned(self.arguments(problem), problem).values())
+
+    def applied(self, problem: Problem) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Run the forward pass on fresh leaves; return these and what it returned, by name."""
         leaves = self._leaves(problem)
         given = self._given({name: leaves.get(name, value) for name, value in problem.inputs.items()})
-        function: Any = self.function
-        return leaves, (function.apply if isinstance(function, type) else function)(*given.values())  # type: ignore[attr-defined]
+        return leaves, self._returned(given, problem)
 
     def arguments(self, problem: Problem) -> dict[str, Any]:
-        """Return fresh arguments of the function."""
+        """Return fresh arguments of the function, by the names of their leaves."""
         leaves = self._leaves(problem)
         return self._given({name: leaves.get(name, value) for name, value in problem.inputs.items()})
 
@@ -144,7 +162,7 @@ class TorchFunction:
         leaves = {}
         for (name, value), like in zip(problem.inputs.items(), self.like, strict=True):
             if isinstance(like, torch.Tensor):
-                leaves[name] = torch.tensor(value).to(dtype=like.dtype, device=like.device)
+                leaves[name] = tensor_like(value, like)
                 if name in problem.differentiable:
                     leaves[name].requires_grad_()
         return leaves
@@ -159,6 +177,17 @@ class TorchFunction:
                 value = _Laid.apply(value, layout) if _overlaps(laid) else laid.copy_(value)  # type: ignore[no-untyped-call]
             given[name] = value
         return given
+
+
+def is_continuous(value: Any) -> bool:
+    """Return whether a value is a tensor of real or complex floating-point numbers."""
+    return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
+
+
+def tensor_like(value: Array, like: torch.Tensor) -> torch.Tensor:
+    """Return an array as a new tensor of the dtype and on the device of another; complex numbers from their parts."""
+    tensor = torch.tensor(value)
+    return (as_complex(tensor) if like.is_complex() else tensor).to(dtype=like.dtype, device=like.device)
 
 
 def _laid_out_like(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -207,16 +236,17 @@ class _Precisions(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         for one in result if isinstance(result, tuple | list) else (result,):
             if isinstance(one, torch.Tensor):
-                self.seen.add(str(one.dtype).removeprefix("torch."))
+                self.seen.add(str(one.dtype.to_real()).removeprefix("torch."))
         return result
 
 
-def _lenient(function: Any, given: Mapping[str, Any], misshapen: Arrays) -> Callable[..., Any]:
+def _lenient(function: Any, names: list[str], given: Mapping[str, Any], misshapen: Arrays) -> Callable[..., Any]:
     """Return how to apply a ``Function`` without an error from torch where backward returns a wrong shape.
 
     Args:
         function: the class.
-        given: its arguments by name.
+        names: the names of its arguments, "" where one is no tensor.
+        given: the tensors by name.
         misshapen: filled with the gradients of a wrong shape, by the name of the argument.
     """
 
@@ -224,9 +254,9 @@ def _lenient(function: Any, given: Mapping[str, Any], misshapen: Arrays) -> Call
         returned = function.backward(ctx, *d_outputs)
         several = isinstance(returned, tuple)
         gradients = list(returned) if several else [returned]
-        for k, (gradient, (name, value)) in enumerate(zip(gradients, given.items())):
+        for k, (gradient, name) in enumerate(zip(gradients, names)):
             # As a gradient of more axes torch accepts one that it can sum to the right shape.
-            if hasattr(gradient, "shape") and not expands(value.shape, gradient.shape):
+            if name and hasattr(gradient, "shape") and not expands(given[name].shape, gradient.shape):
                 misshapen[name], gradients[k] = as_float64(gradient), None
         return tuple(gradients) if several else gradients[0]
 

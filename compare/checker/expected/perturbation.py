@@ -67,7 +67,7 @@ class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._perturbed(result) if isinstance(result, Tensor) else tree_map(self._perturbed, result)
 
     def _perturbed(self, value: Any) -> Any:
-        if not isinstance(value, Tensor) or not value.is_floating_point():
+        if not isinstance(value, Tensor) or not (value.is_floating_point() or value.is_complex()):
             return value
         kind = value.dtype, value.device
         if kind not in self.factors:

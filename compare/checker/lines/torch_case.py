@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from compare.checker.derivations.torch_function import TorchFunction
+from compare.checker.derivations.torch_function import TorchFunction, tensor_like
 from compare.checker.lines.case import Case, Run, limited
 from compare.checker.lines.program import Edits, Program
 from compare.checker.lines.trace.record import NAME, Recorder, rewrite
 from compare.checker.recorder import as_float64
-from manual.arrays import Array, state_parts
+from manual.arrays import Array
 
 
 class TorchTape:
@@ -97,12 +97,11 @@ class TorchCase(Case):
                     run.tensors[f"d_{name}"] = as_float64(d)
 
         with self.program.running(edits, rewrite), self._hooked(recorder), limited(30 * self.longest):
-            inputs, returned = self.pair.applied(problem)
-            outputs = dict(zip(problem.d_outputs, state_parts(returned)))
+            inputs, outputs = self.pair.applied(problem)
             run.tensors |= {name: as_float64(value) for name, value in outputs.items()}
             wanted = {name: leaf for name, leaf in inputs.items() if leaf.requires_grad}
             kept = {name: value for name, value in outputs.items() if value.requires_grad}
-            d_outputs = [torch.tensor(problem.d_outputs[name]).to(value) for name, value in kept.items()]
+            d_outputs = [tensor_like(problem.d_outputs[name], value) for name, value in kept.items()]
             differentiated(list(kept.values()), d_outputs, wanted)
         return run
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from compare import assert_function, check_backward, check_function, probe
+from compare import assert_function, check_backward, check_function
 
 X = np.random.default_rng(0).normal(size=(4, 3))
 W, V = torch.from_numpy(X[:2]), torch.from_numpy(X[2:])
@@ -58,13 +58,8 @@ def product(w, v, shape):
         ("inputs", {"inputs": W}, "expected an array, got a tensor"),
         ("reference", lambda x: torch.dropout(x, 0.5, True), "output: the same arguments give different results"),
         ("reference", lambda x: torch.tanh(x).detach(), "expected output to depend on an argument, got a constant"),
-        ("reference", lambda x: {"y": x}, "output: expected a tensor of real numbers, got dict"),
+        ("reference", lambda x: {"y": "x"}, "y: expected a tensor of real numbers, got str"),
         ("reference", torch.fft.fft, "output: expected a tensor of real numbers, got torch.complex128"),
-        (
-            "reference",
-            lambda x: probe("f", torch.fft.fft(x)).real,
-            "probe 'f': expected real numbers, got torch.complex128",
-        ),
         ("parameters", [X], "expected a dict by name, got"),
         ("outputs", "y", "expected a tuple of names, got 'y'"),
         ("outputs", ("y", "z"), "expected 1 name, got"),
@@ -84,10 +79,11 @@ def test_what_cannot_be_compared_is_refused_by_its_name(name, value, words):
         check(**{name: value})
 
 
-@pytest.mark.parametrize("value", [X, W + 1j], ids=["array", "complex"])
-def test_a_function_takes_tensors_of_real_numbers(value):
-    with pytest.raises(ValueError, match=r"^w: expected a tensor of real numbers, got a"):
-        check_function(Product, product, value, V, (6,))
+def test_a_function_takes_tensors():
+    with pytest.raises(ValueError, match=r"^w: expected a tensor, got a ndarray of float64"):
+        check_function(Product, product, X, V, (6,))
+    with pytest.raises(ValueError, match=r"^inputs: expected a tensor of floating-point numbers, got none"):
+        check_function(Product, product, 2, 3, (6,))
 
 
 @pytest.mark.parametrize("returned", [None, (None,)])

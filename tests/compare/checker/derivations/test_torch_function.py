@@ -117,7 +117,7 @@ def test_a_module_that_applies_a_function_is_checked_as_a_function():
     "function, words",
     [
         (lambda x: (2 * x, x), "function: expected a tensor for each of output, got Tensor, Tensor"),
-        (lambda x: {"y": 2 * x}, "function: expected a tensor for each of output, got dict"),
+        (lambda x: {"y": 2 * x}, "function: expected a tensor for each of output, got y"),
     ],
 )
 def test_what_is_returned_must_be_what_the_reference_returns(function, words):
