@@ -91,7 +91,11 @@ def _instead(module: ModuleType) -> str:
 
 
 def check_file(
-    path: Path | str, reference: tuple[Path | str, str] | None = None, seed: int = 0, cell: str | None = None
+    path: Path | str,
+    reference: tuple[Path | str, str] | None = None,
+    seed: int = 0,
+    cell: str | None = None,
+    fast: bool = False,
 ) -> Report:
     """Check the derivation in a file, or in a folder with MATLAB files, as ``python -m compare check`` does.
 
@@ -106,6 +110,7 @@ def check_file(
         reference: file and name of the torch module or function to check it against; the cell if None.
         seed: the seed of weights and arguments.
         cell: the cell; the file's CELL if None.
+        fast: whether the first size and draw is enough.
 
     Raises:
         ValueError: the file does not say what it derives, or returns something that cannot be compared, Octave is
@@ -114,19 +119,21 @@ def check_file(
     path = Path(path)
     if path.is_dir():
         if reference is not None:
-            return check_against(None, path, Path(reference[0]), reference[1], seed)
+            return check_against(None, path, Path(reference[0]), reference[1], seed, fast)
         folder = Folder(path, dict, steps_last=True)
-        return _check_cell(path, folder, said_in(folder.engine), cell, seed)
+        return _check_cell(path, folder, said_in(folder.engine), cell, seed, fast)
     module = load(path)
     for function in ("forward", "backward"):
         if not callable(getattr(module, function, None)):
             raise ValueError(f"{path}: expected a function {function}, got {_instead(module)}")
     if reference is not None:
-        return check_against(module, path, Path(reference[0]), reference[1], seed)
-    return _check_cell(path, Pair(module.forward, module.backward, dict, str(path)), vars(module), cell, seed)
+        return check_against(module, path, Path(reference[0]), reference[1], seed, fast)
+    return _check_cell(path, Pair(module.forward, module.backward, dict, str(path)), vars(module), cell, seed, fast)
 
 
-def _check_cell(path: Path, derivation: Pair, says: Mapping[str, Any], cell: str | None, seed: int) -> Report:
+def _check_cell(
+    path: Path, derivation: Pair, says: Mapping[str, Any], cell: str | None, seed: int, fast: bool
+) -> Report:
     file = CellFile.of(says if cell is None else {**says, "CELL": cell}, str(path))
     trials = partial(file.trials, seed=seed)
-    return diagnose(Subject(str(path), derivation, trials, file.notation, dtype=says.get("DTYPE")))
+    return diagnose(Subject(str(path), derivation, trials, file.notation, dtype=says.get("DTYPE"), fast=fast))

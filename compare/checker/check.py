@@ -40,6 +40,7 @@ def check_backward(
     tolerance: float | None = None,
     k: float = K,
     seed: int = 0,
+    fast: bool = False,
     name: str = "",
 ) -> Report:
     """Check a forward and a backward pass in NumPy against autograd.
@@ -64,6 +65,7 @@ def check_backward(
         tolerance: the largest relative error that passes in double precision, 1e-12 by default.
         k: below double precision, the permitted error as a multiple of autograd's own in the same precision.
         seed: the seed of all random numbers.
+        fast: whether the first size and draw is enough.
         name: names the derivation in messages; the name of ``forward`` by default.
 
     Raises:
@@ -78,6 +80,7 @@ def check_backward(
         dtype or _dtype_of(inputs),
         tolerance,
         k,
+        fast,
     )
 
 
@@ -106,6 +109,7 @@ def check_function(
     tolerance: float | None = None,
     k: float = K,
     seed: int = 0,
+    fast: bool = False,
 ) -> Report:
     """Check a ``torch.autograd.Function`` against autograd.
 
@@ -123,6 +127,7 @@ def check_function(
         tolerance: the largest relative error that passes in double precision, 1e-12 by default.
         k: below double precision, the permitted error as a multiple of autograd's own in the same precision.
         seed: the seed of all random numbers.
+        fast: whether the first size and draw is enough.
 
     Raises:
         ValueError: the arguments cannot be compared. Exceptions raised by the functions propagate.
@@ -155,7 +160,7 @@ def check_function(
     subject = getattr(function, "__qualname__", None) or getattr(function, "_name", None) or type(function).__name__
     trials = Trials(form.flat(reference), drawn, None, outputs, axes, seed, frozenset(tensors.keys() - asked))
     checked = TorchFunction(function, like, form)
-    report = _check(subject, checked, trials, dtype, tolerance, k)
+    report = _check(subject, checked, trials, dtype, tolerance, k, fast)
     report.notes += not_compared(checked, next(trials("float64")), function, reference)
     return report
 
@@ -192,7 +197,7 @@ def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any)
         raise AssertionError(report.message)
 
 
-def check_against(file: ModuleType | None, path: Path, where: Path, name: str, seed: int) -> Report:
+def check_against(file: ModuleType | None, path: Path, where: Path, name: str, seed: int, fast: bool) -> Report:
     """Check the derivation in a file or folder against a torch module or function in another file.
 
     Args:
@@ -202,6 +207,7 @@ def check_against(file: ModuleType | None, path: Path, where: Path, name: str, s
         where: the file of the reference.
         name: the name of the reference in that file.
         seed: the seed of all random numbers.
+        fast: whether the first size and draw is enough.
 
     Raises:
         ValueError: INPUTS or the reference is missing, or something cannot be compared.
@@ -219,7 +225,7 @@ def check_against(file: ModuleType | None, path: Path, where: Path, name: str, s
     trials = Trials(reference, inputs, parameters, getattr(says, "OUTPUTS", None), getattr(says, "AXES", ""), seed)
     derivation = Pair(file.forward, file.backward, trials.nested, str(path)) if file else Folder(path, trials.nested)
     dtype, tolerance = getattr(says, "DTYPE", None) or _dtype_of(inputs), getattr(says, "TOLERANCE", None)
-    return _check(str(path), derivation, trials, dtype, tolerance, K)
+    return _check(str(path), derivation, trials, dtype, tolerance, K, fast)
 
 
 def _drawn(value: Any, rng: np.random.Generator) -> Any:
@@ -235,10 +241,16 @@ def _check_callable(**functions: Any) -> None:
 
 
 def _check(
-    subject: str, derivation: Derivation, trials: Trials, dtype: str | None, tolerance: float | None, k: float
+    subject: str,
+    derivation: Derivation,
+    trials: Trials,
+    dtype: str | None,
+    tolerance: float | None,
+    k: float,
+    fast: bool,
 ) -> Report:
     next(trials("float64"))  # an error of the reference comes before any of the derivation
-    return diagnose(Subject(subject, derivation, trials, dtype=dtype, tolerance=tolerance, k=k))
+    return diagnose(Subject(subject, derivation, trials, dtype=dtype, tolerance=tolerance, k=k, fast=fast))
 
 
 def _dtype_of(inputs: Any) -> str | None:

@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="time limit for running FILE")
     parser.add_argument("--memory", type=float, default=8.0, metavar="GIB", help="memory limit for running FILE")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights and arguments")
+    parser.add_argument("--fast", action="store_true", help="check at one size, with one draw of the arguments")
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--json", action="store_true", help="print the findings as JSON")
     amount.add_argument(
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         _require_file("reference", reference[0])
     out = console()
     limits = options.timeout, options.memory
-    check = partial(_check, cell=options.cell)
+    check = partial(_check, cell=options.cell, fast=options.fast)
     checked = check_within(check, *limits, options.file, reference, options.seed, quiet=options.json, console=out)
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
@@ -91,11 +92,11 @@ def run(options: argparse.Namespace) -> int:
     return {"agree": AGREE, "disagree": DISAGREE, "undecided": UNDECIDED}[checked.found["verdict"]]
 
 
-def _check(path: Path, reference: tuple[Path, str] | None, seed: int, cell: str | None) -> Any:
+def _check(path: Path, reference: tuple[Path, str] | None, seed: int, cell: str | None, fast: bool) -> Any:
     """Check a file in the process that needs torch for it, not in the one that waits."""
     from compare.cells.check import check_file
 
-    return check_file(path, reference, seed, cell)
+    return check_file(path, reference, seed, cell, fast)
 
 
 def _fix(file: Path, faults: list[dict[str, Any]], in_place: bool) -> str:

@@ -1,5 +1,7 @@
 """Who watches the reference, the values and the arguments."""
 
+from collections import Counter
+
 import numpy as np
 import torch
 
@@ -112,6 +114,28 @@ def test_both_sides_make_new_tensors_in_the_same_dtype():
 
     x, mask = torch.from_numpy(X), torch.from_numpy(X > 0)
     assert check_function(function, function, x, mask).agrees
+
+
+def test_code_and_reference_run_as_often_as_the_guide_says():
+    def counts(**options):
+        runs = Counter()
+
+        def forward(x):
+            runs["code"] += 1
+            return probe("y", np.tanh(x)), x
+
+        def reference(x):
+            runs["reference"] += 1
+            return probe("y", torch.tanh(x))
+
+        report = check_backward(forward, lambda x, d: d * (1 - np.tanh(x) ** 2), reference, {"x": (4, 3)}, **options)
+        assert report.agrees
+        assert ("Only the first size and draw is checked" in str(report)) == options.get("fast", False)
+        return len(report.sizes), runs["code"], runs["reference"]
+
+    assert counts() == (4, 7, 10)
+    assert counts(fast=True) == (1, 4, 4)
+    assert counts(dtype="float64") == (4, 6, 10)
 
 
 def test_gradients_that_the_file_has_disabled_are_computed_all_the_same():
