@@ -11,6 +11,8 @@ import manual
 from catalogue import COMPILED, FAST, FAULTS
 from catalogue.scoring import score
 
+pytestmark = pytest.mark.usefixtures("tried_until_found")
+
 
 def title(fault):
     return f"{fault.cell}: {fault.title}"

@@ -5,6 +5,8 @@ from derived import write
 
 from compare.cells.check import check_file
 
+pytestmark = pytest.mark.usefixtures("tried_until_found")
+
 STACKED = """
 import numpy as np
 

@@ -7,6 +7,8 @@ from derived import STARTERS, THREE_MISTAKES, write
 
 from compare.cells.check import check_file
 
+pytestmark = pytest.mark.usefixtures("tried_until_found")
+
 
 def found(report):
     """Number and gates of each fault."""

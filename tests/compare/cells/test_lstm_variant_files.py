@@ -5,6 +5,8 @@ from derived import PEEPHOLES, write
 
 from compare import check_file
 
+pytestmark = pytest.mark.usefixtures("tried_until_found")
+
 COUPLED = [
     ('CELL = "lstm"', 'CELL = "lstm"\nOPTIONS = {"coupled": True}'),
     ('"gates": "i f g o"', '"gates": "i g o"'),

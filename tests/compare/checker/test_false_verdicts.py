@@ -41,9 +41,10 @@ def test_each_derivation_with_one_kind_of_fault(name, dtype, kind):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
 def test_every_derivation_and_every_fault(name, dtype):
-    case = CASES[name]
+    """Each fault in one of the dtypes, in turn; ``python -m matrix`` tries all in all."""
+    case, k = CASES[name], DTYPES.index(dtype)
     assert all(case.check_function(seed, dtype=dtype).agrees for seed in range(3))
     assert dtype == "bfloat16" or case.check_pair(0, dtype=dtype).agrees
-    for gradient, fault in wrongs(case):
+    for gradient, fault in [*wrongs(case)][k :: len(DTYPES)]:
         found = verdict(case.check_function(0, (gradient, FAULTS[fault]), dtype))
         assert found == "disagree", (gradient, fault, found)

@@ -4,8 +4,6 @@ import pytest
 from tiers import first_of_each
 from zoo import SPECIMENS
 
-from compare.checker.diagnose import _try
-
 #: How many draws of its arguments a right derivation has to agree on.
 DRAWS = 15
 
@@ -42,14 +40,6 @@ def test_a_right_derivation_agrees_whatever_is_drawn(specimen):
         report = specimen.check(seed=100 + draws)
         assert report.agrees, str(report)
         draws += len(report.sizes)
-
-
-@pytest.fixture
-def tried_until_found(monkeypatch):
-    """Leave out the trials that follow a finding, which tell only at which sizes it is met again."""
-    monkeypatch.setattr(
-        "compare.checker.diagnose._try", lambda report, *more: report.outcome == "disagree" or _try(report, *more)
-    )
 
 
 @pytest.mark.slow

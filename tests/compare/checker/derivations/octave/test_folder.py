@@ -6,27 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edits import edited
 from extras import needs_octave
 
 from compare.cells.check import check_file
 from compare.checker.process import check_within
 
 PROGRAMS = Path(__file__).parent / "programs"
-pytestmark = needs_octave
+pytestmark = [needs_octave, pytest.mark.usefixtures("tried_until_found")]
 
 
 @pytest.fixture
-def edited(tmp_path):
+def changed(tmp_path):
     """A program of the folder with something in it replaced."""
 
     def made(program, file, *changes):
         folder = tmp_path / program
         shutil.copytree(PROGRAMS / program, folder, dirs_exist_ok=True)
-        text = (folder / file).read_text()
-        for old, new in changes:
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        (folder / file).write_text(text)
+        (folder / file).write_text(edited((folder / file).read_text(), *changes))
         return folder
 
     return made
@@ -57,8 +54,8 @@ WRONG = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file, old, new, name", WRONG)
-def test_of_a_wrong_lstm_the_equation_is_named(edited, file, old, new, name):
-    folder = edited("lstm", file, (old, new))
+def test_of_a_wrong_lstm_the_equation_is_named(changed, file, old, new, name):
+    folder = changed("lstm", file, (old, new))
     report = check_file(folder, cell="lstm")
     assert report.outcome == "disagree"
     assert report.titles == [name]
@@ -68,24 +65,24 @@ def test_of_a_wrong_lstm_the_equation_is_named(edited, file, old, new, name):
         assert new in fault.code
 
 
-def test_an_error_of_a_file_is_named_with_its_line(edited):
-    folder = edited("lstm", "backward.m", ("sum(d_z, 2)", "sum(d_z, 2)'"), ("p.weight_ih' *", "p.weight_ih *"))
+def test_an_error_of_a_file_is_named_with_its_line(changed):
+    folder = changed("lstm", "backward.m", ("sum(d_z, 2)", "sum(d_z, 2)'"), ("p.weight_ih' *", "p.weight_ih *"))
     with pytest.raises(
         ValueError, match=rf"backward\.m:{line(folder, 'backward.m', 'p.weight_ih *')}: .*nonconformant"
     ):
         check_file(folder, cell="lstm")
 
 
-def test_an_error_that_the_reference_cures_is_a_finding(edited):
-    folder = edited("lstm", "backward.m", ("d_output(:, :, t) + d_h_prev", "[d_output(:, :, t); d_h_prev]"))
+def test_an_error_that_the_reference_cures_is_a_finding(changed):
+    folder = changed("lstm", "backward.m", ("d_output(:, :, t) + d_h_prev", "[d_output(:, :, t); d_h_prev]"))
     report = check_file(folder, cell="lstm")
     assert [(fault.name, fault.problem) for fault in report.faults] == [("d_h", "shape (10, 3), expected (5, 3)")]
     assert any("Without the reference fed back, the code raises" in note for note in report.notes)
 
 
 @pytest.mark.slow
-def test_a_file_that_never_ends_is_ended_with_its_octave(edited):
-    folder = edited("lstm", "forward.m", ("h_n = h;", "h_n = h; while true, end"))
+def test_a_file_that_never_ends_is_ended_with_its_octave(changed):
+    folder = changed("lstm", "forward.m", ("h_n = h;", "h_n = h; while true, end"))
     with pytest.raises(ValueError, match=r"expected a result within 6 s \(--timeout\), got none"):
         check_within(partial(check_file, cell="lstm"), 6, 8, folder)
 
@@ -98,8 +95,8 @@ def test_a_file_that_never_ends_is_ended_with_its_octave(edited):
         ("struct('vectors', 'diagonals')", "vectors: expected 'rows' or 'columns', got 'diagonals'"),
     ],
 )
-def test_a_wrong_layout_is_named(edited, layout, words):
-    folder = edited("lstm", "layout.m", ("struct('gates', 'i f g o', 'biases', 1)", layout))
+def test_a_wrong_layout_is_named(changed, layout, words):
+    folder = changed("lstm", "layout.m", ("struct('gates', 'i f g o', 'biases', 1)", layout))
     with pytest.raises(ValueError, match=words):
         check_file(folder, cell="lstm")
 
@@ -153,8 +150,8 @@ def test_vectors_are_columns_and_numbers_one_by_one_whatever_the_reference_has(t
     assert check_file(tmp_path, where).left_out == ("d_x",)
 
 
-def test_code_in_single_precision_is_judged_by_its_own(edited):
-    folder = edited("lstm", "forward.m", ("h = h_0;", "h = single(h_0);"))
+def test_code_in_single_precision_is_judged_by_its_own(changed):
+    folder = changed("lstm", "forward.m", ("h = h_0;", "h = single(h_0);"))
     report = check_file(folder, cell="lstm")
     assert report.dtype == "float32" or report.less_accurate or report.notes
     assert np.isfinite(report.tolerance)
