@@ -133,6 +133,7 @@ def test_the_whole_product_agrees(cell, layers, bidirectional, dtype):
             Trial(cell, options, lengths=lengths, unbatched=bool(unbatched), dtype=dtype).assert_agrees()
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_any_configuration_agrees(data):

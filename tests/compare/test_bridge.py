@@ -55,6 +55,7 @@ def test_gradcheck_passes(name, lengths):
     assert torch.autograd.gradcheck(call, (x, *state, *parameters), fast_mode="stacked" in name)
 
 
+@pytest.mark.slow
 def test_gradcheck_fails_on_a_wrong_derivation(monkeypatch):
     module = HandDerived(build("lstm"))
     (sweep,) = module.layer.sweeps
@@ -76,6 +77,7 @@ def test_a_state_left_out_is_zero():
     assert torch.equal(module(x)[0], module(x, torch.zeros(1, B, H, dtype=torch.float64))[0])
 
 
+@pytest.mark.slow
 def test_a_torch_model_around_it_trains():
     torch.manual_seed(0)
     layer = manual.GRU(D, H, rng=np.random.default_rng(0))

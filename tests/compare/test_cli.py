@@ -38,6 +38,7 @@ def status(*arguments: str) -> int:
         return left.code
 
 
+@pytest.mark.slow
 def test_agreement_is_0_with_results_below_runs_and_no_progress_bar_without_a_terminal(capsys, tmp_path):
     assert status(*SMALL) == 0
     printed = capsys.readouterr()
@@ -295,6 +296,7 @@ def test_a_missing_file_and_a_directory_are_named(capsys, tmp_path, arguments, n
     assert capsys.readouterr().err == f"python -m compare: {name}: {words.format(kind)}\n"
 
 
+@pytest.mark.slow
 def test_quiet_prints_the_verdict_and_nothing_else(capsys):
     assert status(*SMALL, "--quiet") == 0
     printed = capsys.readouterr()

@@ -73,6 +73,7 @@ def test_the_fastest_engine_for_few_rows_is_the_one_that_is_installed(found, eng
     assert engines.fastest_for_few_rows() == engine
 
 
+@pytest.mark.slow
 @needs_numba
 @given(st.data())
 @settings(max_examples=60, deadline=None)

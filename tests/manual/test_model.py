@@ -65,6 +65,7 @@ def test_the_tape_of_an_earlier_run_is_written_over():
     assert all(np.array_equal(ours[name], expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("final, batch_first", [(False, True), (True, False), (True, True)])
 @pytest.mark.parametrize("activation", READOUTS)
 def test_gradients_through_an_activation_and_of_the_final_state(activation, final, batch_first):

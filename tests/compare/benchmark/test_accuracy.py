@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_all_sides_are_within_a_few_ulps(cell):
     errors = measure(cell, hidden_size=5, batch_size=3, lengths=[2, 9], seed=0)

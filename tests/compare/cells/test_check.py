@@ -10,6 +10,7 @@ import torch_impl
 from compare.cells.check import check_file, check_layer
 
 
+@pytest.mark.slow
 def test_an_intermediate_is_labelled_by_its_name_and_a_block_of_a_gradient_also_by_its_gate(tmp_path):
     of_file = {one.label for one in check_file(write(tmp_path / "mine.py", "lstm")).as_run}
     assert {"z_i", "i", "d_z_f", "weight_ih_i", "bias_o", "d_x"} <= of_file

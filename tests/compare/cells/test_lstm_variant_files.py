@@ -28,10 +28,12 @@ def checked(tmp_path, *edits, every=()):
 IGO = [('"ifgo"', '"igo"')]
 
 
+@pytest.mark.slow
 def test_peepholes_agree(tmp_path):
     assert checked(tmp_path, *PEEPHOLES).agrees
 
 
+@pytest.mark.slow
 def test_coupled_gates_agree(tmp_path):
     assert checked(tmp_path, *COUPLED, every=IGO).agrees
 

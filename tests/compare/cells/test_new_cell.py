@@ -202,6 +202,7 @@ def backward(p, tape, d_output, d_h_n, probe):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes, titles",
     [
@@ -219,12 +220,14 @@ def test_a_file_that_derives_it_is_checked_in_a_layout_of_its_own(tmp_path, chan
     assert {one.label for one in report.as_run} >= {"weight_ih n", "weight_ih z", "d_x", "d_h_0"}
 
 
+@pytest.mark.slow
 def test_it_trains_in_lock_step():
     settings = Settings(cell="mingru", hidden_size=4, bits=4, steps=8, batch_size=6, layers=2)
     run = train(Adding(settings))
     assert run.agrees and list(run.lockstep.opponents) == ["autograd"]  # torch.nn has no such layer
 
 
+@pytest.mark.slow
 def test_the_page_has_each_of_its_equations_with_its_lines(tmp_path):
     assert main(["page", "--cell", "mingru", "--out", str(tmp_path / "page.html")]) == 0
     text = (tmp_path / "page.html").read_text()
@@ -239,6 +242,7 @@ def test_its_weights_go_to_torch_and_its_layer_into_a_model_of_torch():
     torch.testing.assert_close(HandDerived(hand)(x)[0], twin(x)[0], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "attempt, message",
     [

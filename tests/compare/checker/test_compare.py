@@ -13,6 +13,8 @@ from zoo.memory import B, H, Memory, T, check_memory, names
 from compare import check_backward, check_function, probe
 from compare.checker.compare import Compared
 
+pytestmark = pytest.mark.usefixtures("tried_until_found")
+
 
 def test_steps_and_rows_of_a_fault_are_named():
     report = check_memory(("d_c * c_prev)", "d_c * c_prev * ((t != 2) | (np.arange(B) != 1)[:, None]))"))

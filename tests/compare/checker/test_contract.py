@@ -155,6 +155,7 @@ def inputs(dtype=torch.float64):
     return [torch.randn(3, 4, generator=rng, dtype=torch.float64).to(dtype) for _ in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_a_function_that_meets_all_demands_agrees(dtype):
     report = check_function(Right, reference, *inputs(dtype))

@@ -10,6 +10,8 @@ from zoo.memory import BUFFERS, Memory, check_memory, names
 
 from compare import check_backward, probe
 
+pytestmark = pytest.mark.usefixtures("tried_until_found")
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_kept():

@@ -47,6 +47,7 @@ def perfect(monkeypatch):
     monkeypatch.setattr(TorchTrainer, "logits", logits)
 
 
+@pytest.mark.slow
 def test_both_sums_stand_below_the_numbers_and_the_carry(untrained, capsys, perfect):
     assert main(["add", str(untrained / "gru"), "11", "0b101"]) == 0
     assert capsys.readouterr().out.splitlines() == [

@@ -154,6 +154,7 @@ def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp
     )
 
 
+@pytest.mark.slow
 def test_an_equation_that_raises_is_a_disagreement(tmp_path, monkeypatch, capsys):
     """Training runs the fast kernels, so that the equations raise only when they are checked."""
     fault = EquationFault("raises", "lstm.py", "d_z @ W_hh)", "d_z @ W_hh.T)", ())
@@ -164,6 +165,7 @@ def test_an_equation_that_raises_is_a_disagreement(tmp_path, monkeypatch, capsys
     assert "DISAGREE: 3 steps in float64; manual: each equation raised" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [".T.copy()", ".astype(np.float32)"], ids=["transposed", "another dtype"])
 def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, monkeypatch, capsys, more):
     sums = "memory.gradients()"

@@ -23,6 +23,7 @@ def test_right_layers_agree_on_other_batches(finished, rng):
     assert finished.agrees and not finished.failures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "title, fails",
     [

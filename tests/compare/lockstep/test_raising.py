@@ -42,6 +42,7 @@ def test_while_the_network_is_built(kind, error, monkeypatch, capsys, tmp_path):
     assert not list(tmp_path.rglob("summary.json"))
 
 
+@pytest.mark.slow
 def test_while_the_network_of_a_recipe_is_built(monkeypatch, capsys):
     failing(monkeypatch, manual.SGD, "__init__")
     assert main(["--recipe", "matlab-rnn", "--steps", "1"]) == 1

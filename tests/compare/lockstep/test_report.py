@@ -32,6 +32,7 @@ def found(run, opponent: str, group: str, name: str, error: float, index=(), pro
     run.lockstep.worst[key] = Finding(opponent, group, difference, shape, step)
 
 
+@pytest.mark.slow
 def test_one_step_is_no_steps(run):
     del run.lockstep.steps[1:]
     assert "AGREE[/]: 1 step in float64, 42 " in verdict(run)

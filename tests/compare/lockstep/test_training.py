@@ -96,6 +96,7 @@ def test_descent_is_set_up_as_the_settings_say_on_every_side(momentum, nesterov)
         assert options == (0.7, momentum, nesterov, 0.01)
 
 
+@pytest.mark.slow
 def test_adam_is_set_up_as_the_settings_say_on_every_side():
     lockstep = train(Adding(replace(SMALL, learning_rate=0.7, weight_decay=0.01))).lockstep
     assert isinstance(lockstep.manual.optimizer, manual.Adam)
@@ -157,6 +158,7 @@ def test_no_two_sides_share_an_array():
     assert len(set(places)) == len(places) == 4 * 6
 
 
+@pytest.mark.slow
 def test_each_step_is_reported_once_and_in_order():
     reported = []
     run = train(Adding(SMALL), reported.append)

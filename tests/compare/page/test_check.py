@@ -107,6 +107,7 @@ def test_it_opens_on_the_run_that_its_text_is_of(three, open_page, scripts):
         assert "with the reference fed back" in row.locator(".error").inner_text()
 
 
+@pytest.mark.slow
 def test_lines_that_could_be_changed_as_well_stand_below(tmp_path):
     report = check_file(write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * (1 - h)")))
     found = report.as_json()

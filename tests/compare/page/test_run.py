@@ -106,6 +106,7 @@ def test_the_derivation_with_the_trained_weights_is_one_click_away(run, tmp_path
     assert tab.get_by_text("trained for 4 steps of 6 sums").first.is_visible()
 
 
+@pytest.mark.slow
 def test_where_no_derivation_is_written_the_page_names_the_command_or_nothing(run, written, monkeypatch):
     assert "page --weights DIR" in (written(replace(run, interrupted=True)) / "run.html").read_text()
     monkeypatch.setattr(run_folder, "MOST_PARAMETERS", 10)

@@ -12,6 +12,7 @@ from compare.published.recipe_training import FromRecipe, changed
 SMALL = {"no-bias-lstm": ["--hidden-size", "3"], "scalar-bias-lstm": ["--hidden-size", "3"], "trask-rnn": []}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_the_true_gradient_agrees_in_every_element(name, capsys):
     assert main(["recipes", name, *SMALL[name], "--check-gradient"]) == 0
@@ -38,6 +39,7 @@ def test_what_a_departure_makes_wrong_is_named(name, gradient, wrong, capsys):
     assert verdict.startswith(f"DISAGREE: wrong: {wrong}; largest relative difference ")
 
 
+@pytest.mark.slow
 def test_a_numeric_gradient_is_that_of_autograd_and_moves_nothing():
     experiment = FromRecipe(changed("gru-layer", {"hidden_size": 3}))
     lockstep, (x, y) = experiment.set_up(), next(experiment.batches())

@@ -241,6 +241,7 @@ def test_the_sums_right_are_counted_now_and_then_and_drawn(folder, capsys):
     assert "sums_right" in (folder / "run.html").read_text()
 
 
+@pytest.mark.slow
 @needs_numba
 @pytest.mark.parametrize("installed", ENGINES)
 def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_asked_for(installed, monkeypatch):

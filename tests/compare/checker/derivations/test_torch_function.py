@@ -24,6 +24,7 @@ def product(gradients):
     return Product
 
 
+@pytest.mark.slow
 def test_a_gradient_of_a_wrong_shape_is_a_finding_and_all_else_is_still_checked():
     function = product(lambda x, w, d_y: (2 * d_y @ w.T, d_y.T @ x))
     report = check_function(function, lambda x, w: x @ w, X, W)

@@ -29,6 +29,7 @@ def centred(x, b):
     return torch.sin(a - a.mean(dim=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_in_a_gradient_that_is_truly_zero_is_no_fault(seed):
     report = check_backward(centred_forward, centred_backward, centred, {"x": (B, H), "b": (H,)}, seed=seed)
@@ -103,6 +104,7 @@ def test_right_float32_code_passes_as_float32_code(seed):
     assert "float32" in str(report)
 
 
+@pytest.mark.slow
 def test_an_error_of_a_hundred_thousandth_in_float32_code_is_a_fault():
     def backward(p, tape, d_hs):
         d_x, d_c, grads = back_in_float32(p, tape, d_hs)
@@ -112,6 +114,7 @@ def test_an_error_of_a_hundred_thousandth_in_float32_code_is_a_fault():
     assert names(report) == ["V"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [12, 13, 31])
 def test_noise_in_a_gradient_that_is_truly_zero_is_no_fault_in_float32_either(seed):
     """These are the draws of the first forty on which the noise was more than twice autograd's."""

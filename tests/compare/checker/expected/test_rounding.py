@@ -98,6 +98,7 @@ def sums(x):
     return np.tanh(x), np.tanh(x)
 
 
+@pytest.mark.slow
 def test_one_accumulator_over_ten_thousand_rows_is_less_accurate_and_not_wrong():
     def backward(y, d_y):
         d_b = np.zeros(3, np.float32)

@@ -115,6 +115,7 @@ def test_state_held_by_an_object(old, new, tmp_path):
     assert all(change.repair for change in wrong.changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_nothing_is_said_of_a_right_program(program, tmp_path):
     result, _, _ = found(program, tmp_path)

@@ -39,6 +39,7 @@ def reference(w, x):
     return torch.stack(hs)
 
 
+@pytest.mark.slow
 def test_a_table_that_leaves_steps_out_says_so():
     generator = np.random.default_rng(1)
     w, x = generator.standard_normal(1), generator.standard_normal((T, 3))

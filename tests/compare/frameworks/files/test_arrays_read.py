@@ -187,6 +187,7 @@ def test_the_leaves_of_equinox_are_read(tmp_path):
     assert reading.proof.error < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
 def test_the_weights_of_a_keras_model_that_was_trained_are_read(tmp_path, kind):

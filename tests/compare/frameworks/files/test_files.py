@@ -27,6 +27,7 @@ TOLD = [
 TOLD = [(fw, form) for fw, form in TOLD if fw != "onnx" or form in ("lstm", "lstm, peepholes", "gru", "rnn")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework, form", TOLD)
 @pytest.mark.parametrize("ending", [".npz", ".safetensors"])
 def test_arrays_come_back_bit_for_bit(tmp_path, framework, form, ending):
@@ -51,6 +52,7 @@ MODELS = [(".onnx", "onnx"), (".keras", "keras"), (".weights.h5", "keras"), (".m
 MODULES = {"onnx": "onnx", "keras": "keras", "linen": "flax"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending, framework", MODELS)
 @pytest.mark.parametrize(
     "directions, readout, dtype", [(1, True, "float32"), (2, True, "float64"), (2, False, "float32")]
@@ -80,6 +82,7 @@ def test_a_number_that_has_changed_is_refused(tmp_path, ending, framework):
         files.read(path, framework, prove=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source, target", list(product(["torch", "linen", "haiku", "onnx"], repeat=2)))
 def test_from_any_to_any_the_outputs_stay(tmp_path, source, target):
     network = network_of("lstm")

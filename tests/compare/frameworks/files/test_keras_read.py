@@ -71,6 +71,7 @@ READ = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READ)
 def test_a_model_has_the_outputs_of_keras(tmp_path, name):
     build, words = READ[name]
@@ -170,6 +171,7 @@ def test_a_part_is_read_alone_and_what_is_left_out_is_listed():
         keras_read.as_network(model, "m", "b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", LAYOUTS["keras"])
 def test_what_is_written_is_proved(tmp_path, form):
     for edges in ({"activation": "tanh"}, {"final": True}):

@@ -87,6 +87,7 @@ EXPORTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the exporter that needs nothing but ONNX is deprecated
 @pytest.mark.parametrize("free", [False, True])
 @pytest.mark.parametrize("name", EXPORTED)
@@ -168,6 +169,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_chain_is_refused_by_name(tmp_path, name):
@@ -177,6 +179,7 @@ def test_what_is_no_chain_is_refused_by_name(tmp_path, name):
         files.load(tmp_path / "m.onnx", prove=False)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("axes", ["fixed", "named", "free"])

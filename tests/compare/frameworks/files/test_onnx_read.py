@@ -193,6 +193,7 @@ def test_a_recurrent_operator_inside_another_is_found_and_said(kind):
         assert as_network(model, "m", prove=True).network.title == "lstm, 1 layer from 3 to 5"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", LAYOUTS["onnx"])
 @pytest.mark.parametrize(
     "edges", [{}, {"batch_first": True, "activation": "softmax"}, {"final": True, "batch_first": True}]

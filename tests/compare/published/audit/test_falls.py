@@ -17,6 +17,7 @@ def test_a_fall_is_from_where_every_sum_was_right():
     assert depth(curve(values, (1, 2, 3))) == pytest.approx([0.1, 0.6, 0.0])
 
 
+@pytest.mark.slow
 def test_the_network_that_fell_most_is_followed_from_the_look_before_to_the_look_after():
     training = Training(replace(RECIPES["no-bias-lstm"], hidden_size=3), 150, looks=(50, 100))
     found = deepest_fall(training, curve([[1.0, 1.0], [1.0, 0.4], [0.9, 0.8]], (50, 100, 150)), range(7, 9))

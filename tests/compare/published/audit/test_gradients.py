@@ -6,6 +6,7 @@ from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS, truth
 
 
+@pytest.mark.slow
 def test_a_right_gradient_does_not_deviate_and_a_wrong_one_does():
     for name, recipe in (("RNN, Python", "trask-rnn"), ("no-bias LSTM", "no-bias-lstm")):
         found = deviation(SYSTEMS[name], RECIPES[recipe], *initial_weights(RECIPES[recipe]))

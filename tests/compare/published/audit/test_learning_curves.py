@@ -98,6 +98,7 @@ def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
         assert found == curve.values[-1, k]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(fastest_for_few_rows() != "compiled", reason="the extra `compiled` is not installed")
 @pytest.mark.parametrize("name", TRAININGS)
 def test_compiled_loops_train_as_numpy_does(name):

@@ -26,6 +26,7 @@ def test_a_change_of_an_equation_is_named(equation, changed):
     assert [fault.name for fault in report.faults] == [name], report
 
 
+@pytest.mark.slow
 def test_it_agrees_with_autograd_at_all_sizes():
     report = check_backward(
         attention.forward, attention.backward, attention.autograd, attention.INPUTS, axes=attention.AXES

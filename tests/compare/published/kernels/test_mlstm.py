@@ -37,6 +37,7 @@ def test_a_change_of_an_equation_is_named(equation, changed):
     assert [fault.name for fault in report.faults] == [name], report
 
 
+@pytest.mark.slow
 def test_equation_m3(changed):
     """No gradient depends on m, so another m is a misplaced probe and no wrong equation."""
     report = changed("mlstm", "M3", "l.max(axis=2)", "l[:, :, 0]")
@@ -57,6 +58,7 @@ def test_it_agrees_with_autograd_at_all_sizes():
     assert len(report.as_run) == 21
 
 
+@pytest.mark.slow
 def test_of_the_published_backward_pass_one_equation_is_wrong():
     report = check(normaliser=False)
     assert [fault.name for fault in report.faults] == ["d_c"]
