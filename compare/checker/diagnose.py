@@ -80,7 +80,11 @@ def diagnose(subject: Subject) -> Report:
     if isinstance(derivation, TorchFunction):
         derivation = derivation.in_precision("float64")
     if isinstance(derivation, Pair | TorchFunction):
-        report.search = lambda: _wrong_lines(derivation, [*trials("float64")], lambda: _judged(subject).agrees)
+
+        def agrees(repaired: Derivation = subject.derivation) -> bool:
+            return _judged(replace(subject, derivation=repaired)).agrees
+
+        report.search = lambda: _wrong_lines(derivation, [*trials("float64")], agrees)
     return report
 
 

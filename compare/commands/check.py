@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,15 +101,23 @@ def _check(path: Path, reference: tuple[Path, str] | None, seed: int, cell: str 
 
 
 def _fix(file: Path, faults: list[dict[str, Any]], in_place: bool) -> str:
-    """Write the right lines into the file or a copy, and say which."""
-    content, lines = fixed(file, faults)
-    if not lines:
+    """Write the right lines into the file or a copy, or into those of a folder, and say which."""
+    files = sorted(file.glob("*.m")) if file.is_dir() else [file]
+    found = {one: fixed(one, faults) for one in files}
+    if not any(lines for _, lines in found.values()):
         return "Nothing to fix: no line is known that makes everything agree"
     where = file if in_place else file.with_name(f"{file.stem}_fixed{file.suffix}")
-    with replacing(where) as beside:
-        beside.write_bytes(content)
-        beside.chmod(file.stat().st_mode)
-    return f"Fixed in {where}: line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))}"
+    if file.is_dir() and not in_place:
+        shutil.copytree(file, where, dirs_exist_ok=True)
+    said = []
+    for one, (content, lines) in found.items():
+        if lines:
+            to = where / one.name if file.is_dir() else where
+            with replacing(to) as beside:
+                beside.write_bytes(content)
+                beside.chmod(one.stat().st_mode)
+            said.append(f"Fixed in {to}: line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))}")
+    return "\n".join(said)
 
 
 def _annotation(fault: dict[str, Any], file: Path) -> str:

@@ -3,7 +3,7 @@
 import math
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import wraps
@@ -17,6 +17,7 @@ from compare.checker.lines.program import Edits, Program
 from compare.checker.lines.trace import traced
 from compare.checker.lines.trace.record import NAME, Event, Recorder, rewrite
 from compare.checker.lines.trace.tape import Tape
+from compare.checker.lines.wrong_line import Change
 from compare.checker.reference import Autograd
 from manual.arrays import Array
 
@@ -89,6 +90,16 @@ class Case:
         except (Exception, TooLong):
             return None
         return differing(found, self.right(k))
+
+    @staticmethod
+    def steps_first(array: Array) -> Array:
+        """Return an array as a view whose axes are in the order of steps, rows, units, if it has these."""
+        return array
+
+    def confirmed(self, edits: Edits, changes: Sequence[Change], agrees: Callable[..., bool]) -> bool:
+        """Whether the whole check agrees with these edits, which are these changes of the text."""
+        with self.program.running(edits):
+            return agrees()
 
     def _named(self, made: list[Any], problem: Any, tape: Tape) -> dict[str, Array]:
         """Return the ids of the arguments, by the names of their gradients."""

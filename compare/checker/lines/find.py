@@ -7,10 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.lines.case import Case
 from compare.checker.lines.edits.text import edited
 from compare.checker.lines.edits.words import words
+from compare.checker.lines.matlab_case import MatlabCase
 from compare.checker.lines.program import COMPOUND, Statement
 from compare.checker.lines.search import Search
 from compare.checker.lines.step import Mended
@@ -25,19 +27,22 @@ POSSIBLE = 2
 
 
 def wrong_lines(
-    pair: Any, trials: list[Any], agrees: Callable[[], bool] = lambda: True, seconds: float = SECONDS
+    pair: Any, trials: list[Any], agrees: Callable[..., bool] = lambda *_: True, seconds: float = SECONDS
 ) -> list[WrongLine]:
     """Find the wrong lines of a derivation, and the lines that are right.
 
     Args:
         pair: the derivation, a ``Pair``, or a ``TorchFunction`` in double precision.
         trials: problems of several sizes and values with their references.
-        agrees: whether the whole check agrees, called with the repairs made.
+        agrees: whether the whole check agrees, called with the repairs made; where they are made in a copy, with that.
         seconds: how long the search may take.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        case = TorchCase(pair, trials) if isinstance(pair, TorchFunction) else Case(pair, trials)
+        try:
+            case = _case(pair, trials)
+        except ValueError:  # in a language that is not understood so far
+            return []
         if not case.program.statements:
             return []
         started = time.process_time()
@@ -45,17 +50,31 @@ def wrong_lines(
         case.longest = max(0.5, 5 * (time.process_time() - started))
         search, found = Search(case, seconds), []
         with suppress(Exception):  # code that a search cannot deal with is still judged
-            found = search.repairs()
-        if found:
+            found = [[one for one in group if _can_be_written(one)] for group in search.repairs()]
+        if found and all(found):
             edits = {one[0].candidate.statement.number: one[0].new for one in found}
-            with case.program.running(edits):
-                confirmed = agrees()
-            if confirmed:
+            firsts = [change for one in found for change in _changes(one[:1])]
+            if case.confirmed(edits, firsts, agrees):
                 return [WrongLine(tuple(_changes(_holding(case, found, one)))) for one in found]
         possible = {statement.number: statement for statement in search.possible}
         if 1 <= len(possible) <= POSSIBLE:
             return [WrongLine(tuple(_change(statement, "", "") for statement in possible.values()))]
         return []
+
+
+def _case(pair: Any, trials: list[Any]) -> Case:
+    if isinstance(pair, TorchFunction):
+        return TorchCase(pair, trials)
+    return MatlabCase(pair, trials) if isinstance(pair, Folder) else Case(pair, trials)
+
+
+def _can_be_written(one: Mended) -> bool:
+    """Whether the user's language has what an edit puts into a line."""
+    try:
+        edited(one.candidate)
+    except ValueError:
+        return False
+    return True
 
 
 def _holding(case: Case, found: list[list[Mended]], group: list[Mended]) -> list[Mended]:
@@ -88,5 +107,5 @@ def _change(statement: Statement, repair: str, why: str) -> Change:
     if isinstance(node, COMPOUND):
         span = node.lineno, node.col_offset, node.lineno, len(statement.source.lines[node.lineno - 1].encode())
     target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-    name = ast.unparse(target) if isinstance(target, ast.expr) else ""
+    name = statement.source.language.unparse(target) if isinstance(target, ast.expr) else ""
     return Change(statement.source.file, span, name, statement.text, repair, why)

@@ -18,6 +18,9 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
+from compare.checker.lines.language import Language, Python
+from compare.checker.lines.matlab.language import source as matlab
+
 #: Statements in whose place others can stand.
 SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
 COMPOUND = (ast.For, ast.While, ast.If)
@@ -67,6 +70,7 @@ class Source:
     lines: list[str]
     tree: ast.Module
     codes: "Codes"
+    language: Language
     statements: list[Statement] = field(default_factory=list)
 
 
@@ -123,11 +127,11 @@ class Program:
             with suppress(SyntaxError, ValueError):
                 if lines:
                     # The whole file: what a name was imported as changes how the compiler calls its methods.
-                    tree = ast.parse("".join(lines))
+                    tree, language = matlab(file) if file.endswith(".m") else (ast.parse("".join(lines)), Python())
                     for node in ast.walk(tree):
                         node.theirs = True  # type: ignore[attr-defined]
                     codes = _codes(compile(tree, file, "exec", dont_inherit=True))
-                    source = Source(file, [line.rstrip("\n") for line in lines], tree, codes)
+                    source = Source(file, [line.rstrip("\n") for line in lines], tree, codes, language)
             if source:
                 offset = sum(len(s.statements) for s in self._sources.values() if s)
                 source.statements = list(_statements(source, offset))
@@ -236,7 +240,8 @@ def _statements(source: Source, offset: int) -> Iterator[Statement]:
 
 
 def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    """Whether a statement is a docstring, or none that the user has written."""
+    return hasattr(node, "implied") or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _reachable(entries: Any, deep: bool = True) -> Iterator[FunctionType]:

@@ -84,6 +84,25 @@ class Folder(Pair):
 
         return self.engine.call(name, heard, *request, probe=shown)
 
+    def all_there(self, arrays: Arrays) -> Arrays:
+        """Return arrays with the axes that they have in Octave: two at least."""
+
+        def there(value: Any) -> Any:
+            if isinstance(value, np.ndarray) and value.ndim < 2:
+                return value.reshape(-1, 1)
+            return self._sent(value)
+
+        return {name: there(value) for name, value in arrays.items()}
+
+    def problem_there(self, problem: Problem) -> Problem:
+        """Return a problem whose arrays have the axes that they have in Octave."""
+        moved = self.all_there
+        return Problem(moved(problem.parameters), moved(problem.inputs), moved(problem.d_outputs), problem.fixed)
+
+    def here(self, value: Any, shape: tuple[int, ...]) -> Any:
+        """Return an array from Octave with the axes that it has here."""
+        return np.moveaxis(value, -1, 0) if self.steps_last and len(shape) == 3 else value.reshape(shape)
+
     def _sent(self, value: Any) -> Any:
         """Return an argument with its axes as they are in Octave."""
         if isinstance(value, dict):

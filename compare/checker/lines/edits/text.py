@@ -19,10 +19,10 @@ def replacement(candidate: Candidate) -> tuple[str, str]:
     if candidate.node is None:
         return statement.text, edited(candidate)
     new = expression(candidate.form, candidate.operands)
-    for written in _spellings(statement, new):
-        if _same(written, ast.Expr(new)):
-            return segment(statement, candidate.node), written
-    return segment(statement, candidate.node), styled(statement, ast.unparse(new))
+    for spelled in _spellings(statement, new):
+        if _same(statement, spelled, ast.Expr(new)):
+            return segment(statement, candidate.node), spelled
+    return segment(statement, candidate.node), written(statement, new)
 
 
 def edited(candidate: Candidate) -> str:
@@ -30,35 +30,37 @@ def edited(candidate: Candidate) -> str:
     statement = candidate.statement
     if candidate.inserted is not None:
         indent = " " * statement.node.col_offset
-        return f"{styled(statement, ast.unparse(candidate.inserted))}\n{indent}{statement.text}"
+        return f"{written(statement, candidate.inserted)}\n{indent}{statement.text}"
     (wanted,) = candidate.edited()
     if isinstance(wanted, ast.For | ast.While | ast.If):
-        return styled(statement, ast.unparse(wanted).splitlines()[0])
+        return written(statement, wanted).splitlines()[0]
     if candidate.node is None:
         return _of_statement(statement, wanted)
     new = expression(candidate.form, candidate.operands)
     before, after = _around(statement, candidate.node)
-    for written in _spellings(statement, new):
-        for text in (before + written + after, f"{before}({written}){after}"):
-            if _same(text, wanted):
+    for spelled in _spellings(statement, new):
+        for text in (before + spelled + after, f"{before}({spelled}){after}"):
+            if _same(statement, text, wanted):
                 return text
-    return styled(statement, ast.unparse(wanted))
+    return written(statement, wanted)
 
 
 def segment(statement: Statement, node: Any) -> str:
-    """Return the user's text of an expression, on one line; what is not theirs as Python writes it."""
+    """Return the user's text of an expression, on one line; what is not theirs as its language is written."""
+    language = statement.source.language
     text = ast.get_source_segment("\n".join(statement.source.lines), node) if hasattr(node, "lineno") else None
     if text is not None:
         try:
-            if ast.unparse(ast.parse(f"({text})", mode="eval").body) == ast.unparse(node):  # a target as a value, too
+            if language.unparse(language.parse(f"({text})")) == language.unparse(node):  # a target as a value, too
                 return " ".join(text.split()) if "\n" in text else text
-        except SyntaxError:
+        except (SyntaxError, ValueError):
             pass
-    return styled(statement, ast.unparse(node))
+    return written(statement, node)
 
 
-def styled(statement: Statement, text: str) -> str:
-    """Return Python's spelling in the user's style: quotes, and spaces around a power."""
+def written(statement: Statement, node: Any) -> str:
+    """Return a node in the user's language and style: quotes, and spaces around a power."""
+    text = statement.source.language.unparse(node)
     source = "\n".join(statement.source.lines)
     if source.count("**") >= 2 * source.count(" ** "):
         text = text.replace(" ** ", "**")
@@ -94,7 +96,7 @@ def _spellings(statement: Statement, new: ast.expr) -> Iterator[str]:
                 return ast.Name(f"part_{len(parts) - 1}_", ast.Load())
             return self.generic_visit(node)
 
-    text = styled(statement, ast.unparse(ast.fix_missing_locations(Theirs().visit(copy.deepcopy(new)))))
+    text = written(statement, ast.fix_missing_locations(Theirs().visit(copy.deepcopy(new))))
     options = [(part,) if atom else (part, f"({part})") for part, atom in parts]
     for chosen in itertools.islice(itertools.product(*options), 16):
         made = text
@@ -109,17 +111,16 @@ def _of_statement(statement: Statement, wanted: ast.stmt) -> str:
     new: Any = wanted
     if isinstance(new, ast.Assign | ast.AugAssign) and ast.dump(new.value) == ast.dump(node.value):
         target = new.targets[0] if isinstance(new, ast.Assign) else new.target
-        sign = {ast.Add: "+=", ast.Sub: "-="}[type(new.op)] if isinstance(new, ast.AugAssign) else "="
-        return f"{segment(statement, target)} {sign} {segment(statement, node.value)}"
-    return styled(statement, ast.unparse(wanted))
+        sign = statement.source.language.signs.get(type(new.op)) if isinstance(new, ast.AugAssign) else "="
+        if sign:
+            return f"{segment(statement, target)} {sign} {segment(statement, node.value)}"
+    return written(statement, wanted)
 
 
-def _same(text: str, wanted: ast.stmt) -> bool:
+def _same(statement: Statement, text: str, wanted: Any) -> bool:
+    """Whether a text is what is wanted: the same text, written anew."""
+    language = statement.source.language
     try:
-        (made,) = ast.parse(text).body
+        return language.unparse(language.parse(text)) == language.unparse(wanted)
     except (SyntaxError, ValueError):
-        try:
-            (made,) = ast.parse(f"def f():\n {text}").body[0].body  # type: ignore[attr-defined]
-        except (SyntaxError, ValueError):
-            return False
-    return ast.dump(made) == ast.dump(wanted)
+        return False

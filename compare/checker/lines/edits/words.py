@@ -4,7 +4,8 @@ import ast
 from typing import Any
 
 from compare.checker.lines.edits.bench import Candidate
-from compare.checker.lines.edits.text import replacement, segment, styled
+from compare.checker.lines.edits.text import replacement, segment, written
+from compare.checker.lines.program import Statement
 
 #: What is said of a form: the factor, divisor or term in it is missing.
 FACTORS = {
@@ -31,7 +32,7 @@ def words(candidate: Candidate) -> str:
     """Say what is wrong in a few words."""
     statement, node, form = candidate.statement, candidate.node, candidate.form
     if candidate.inserted is not None:
-        return f"a line is missing before this one: {styled(statement, ast.unparse(candidate.inserted))}"
+        return f"a line is missing before this one: {written(statement, candidate.inserted)}"
     if node is None:
         return _of_statement(candidate)
     named = {letter: segment(statement, one) for letter, one in candidate.operands.items() if letter != "np"}
@@ -78,24 +79,24 @@ def _of_statement(candidate: Candidate) -> str:
     new: Any = candidate.made
     if isinstance(old, ast.For | ast.While | ast.If):
         name = "iter" if isinstance(old, ast.For) else "test"
-        before, after = (styled(candidate.statement, ast.unparse(getattr(one, name))) for one in (old, new))
+        before, after = (written(candidate.statement, getattr(one, name)) for one in (old, new))
         return f"{before} in the place of {after}"
     kinds = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*="}
     if type(old) is not type(new) or (isinstance(old, ast.AugAssign) and type(old.op) is not type(new.op)):
         signs = [kinds.get(type(one.op), "…=") if isinstance(one, ast.AugAssign) else "=" for one in (old, new)]
         why = ": what was added before is lost" if signs == ["=", "+="] else ""
         return f"{signs[0]} in the place of {signs[1]}{why}"
-    before, after = _changed_names(old, new)
+    before, after = _changed_names(candidate.statement, old, new)
     return f"{before} in the place of {after}"
 
 
-def _changed_names(old: ast.AST | None, new: ast.AST | None) -> tuple[str, str]:
+def _changed_names(statement: Statement, old: ast.AST | None, new: ast.AST | None) -> tuple[str, str]:
     """Return the first expression in which two statements differ."""
     if isinstance(old, ast.expr) and isinstance(new, ast.expr):
         names = (ast.Name, ast.Subscript, ast.Attribute)
         if isinstance(old, names) or isinstance(new, names) or type(old) is not type(new):
-            return ast.unparse(old), ast.unparse(new)
+            return written(statement, old), written(statement, new)
     for one, other in zip(ast.iter_child_nodes(old), ast.iter_child_nodes(new)) if old and new else ():
         if ast.dump(one) != ast.dump(other):
-            return _changed_names(one, other)
-    return (ast.unparse(old), ast.unparse(new)) if old and new else ("", "")
+            return _changed_names(statement, one, other)
+    return (written(statement, old), written(statement, new)) if old and new else ("", "")

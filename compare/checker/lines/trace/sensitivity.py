@@ -156,11 +156,11 @@ def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | 
         for first, second in CORNERS:
             made = {}
             for other, d in problem.d_outputs.items():
-                d = np.asarray(d)
-                made[other] = np.zeros_like(d)
+                made[other] = np.zeros_like(np.asarray(d))
+                d, into = case.steps_first(np.asarray(d)), case.steps_first(made[other])
                 index = (first, second)[: max(d.ndim - 1, 0)]
                 if other == name and all(-n <= i < n for i, n in zip(index, d.shape)):
-                    made[other][index] = d[index]
+                    into[index] = d[index]
             key = tuple(np.asarray(d).tobytes() for d in made.values())
             if key in tried or not any(d.any() for d in made.values()):
                 continue
