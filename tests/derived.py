@@ -102,5 +102,6 @@ PEEPHOLES = [
 
 def write(path: Path, cell: str, *changes: tuple[str, str]) -> Path:
     """Write a filled-in starter with some changes, each of a text that occurs once; returns the path."""
-    path.write_text(edited((STARTERS / f"{cell}.py").read_text(), *FILLED[cell], *changes))
+    text = (STARTERS / f"{cell}.py").read_text().replace("LEARNING = True", "LEARNING = False")
+    path.write_text(edited(text, *FILLED[cell], *changes))
     return path

@@ -17,7 +17,9 @@ from compare.cells.layer import Layer, form_of, layer_problem
 from compare.checker.check import check_against
 from compare.checker.compare import Compared
 from compare.checker.derivations.file import load
+from compare.checker.derivations.misfit import Misfit, misfit
 from compare.checker.derivations.octave.folder import Folder
+from compare.checker.derivations.open import Span
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Problem
 from compare.checker.diagnose import K, Subject, diagnose
@@ -96,6 +98,7 @@ def check_file(
     seed: int = 0,
     cell: str | None = None,
     fast: bool = False,
+    shown: str = "solution",
 ) -> Report:
     """Check the derivation in a file, or in a folder with MATLAB files, as ``python -m compare check`` does.
 
@@ -111,6 +114,8 @@ def check_file(
         seed: the seed of weights and arguments.
         cell: the cell; the file's CELL if None.
         fast: whether the first size and draw is enough.
+        shown: what is told of a mistake in a file that has open places or LEARNING = True: ``"solution"``, ``"hint"``
+            for its line and what is wrong with it, or "".
 
     Raises:
         ValueError: the file does not say what it derives, or returns something that cannot be compared, Octave is
@@ -122,7 +127,31 @@ def check_file(
             return check_against(None, path, Path(reference[0]), reference[1], seed, fast)
         folder = Folder(path, dict, steps_last=True)
         return _check_cell(path, folder, said_in(folder.engine), cell, seed, fast)
-    module = load(path)
+    misfits: dict[Span, Misfit] = {}
+    while True:  # what does not fit is set aside, as what is not derived, and the rest is checked
+        module = load(path, *misfits)
+        try:
+            report = _check_module(module, path, reference, seed, cell, fast)
+        except Exception as error:
+            found = misfit(error, path)
+            if found is None or found.span in misfits:
+                raise
+            misfits[found.span] = found
+            continue
+        report.misfits, report.shown = list(misfits.values()), shown
+        report.learning = getattr(module, "LEARNING", False) is True
+        return report
+
+
+def _check_module(
+    module: ModuleType,
+    path: Path,
+    reference: tuple[Path | str, str] | None,
+    seed: int,
+    cell: str | None,
+    fast: bool,
+) -> Report:
+    """Check the derivation in a file that was loaded."""
     for function in ("forward", "backward"):
         if not callable(getattr(module, function, None)):
             raise ValueError(f"{path}: expected a function {function}, got {_instead(module)}")

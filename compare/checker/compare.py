@@ -142,16 +142,17 @@ def compare_run(
         raise ValueError(f"gradients: expected {', '.join(right.answer.gradients)}; got {', '.join(answer.gradients)}")
     found = [*_of_probes(recorder, expected, trial, notation)]
     for name, array in right.answer.outputs.items():
-        found.append(_of_answer(name, "output", answer.outputs[name], array, expected, trial))
+        if name in answer.outputs:
+            found.append(_of_answer(name, "output", answer.outputs[name], array, expected, trial))
     for name, array in right.answer.d_inputs.items():
         if name in answer.d_inputs:
             found.append(_of_answer(name, "d_input", answer.d_inputs[name], array, expected, trial))
-        elif f"d_{name}" not in answer.left_out:
+        elif f"d_{name}" not in answer.left_out + answer.open:
             found.append(_missing(f"d_{name}", "d_input"))
     for name in right.answer.gradients:
         if name in answer.gradients:
             found += _of_gradient(name, answer.gradients[name], expected, notation)
-        elif name not in answer.left_out:
+        elif name not in answer.left_out + answer.open:
             found.append(_missing(name, "gradient"))
     names = {one.name for one in found if one.recorded}
     return [replace(one, returned=not one.recorded and one.name in names) for one in found]
@@ -175,7 +176,8 @@ def _of_probes(recorder: Recorder, expected: Expected, trial: Trial, notation: N
         again = [recorded.key[1] for recorded in recorder.repeated if recorded.key[0] == name]
         if again:
             problems.append("recorded twice, with two values" + ("" if again[0] is None else f", at step {again[0]}"))
-        missing = [t for t in steps if t not in calls and record[name, t].any()]
+        seen_open = {t for n, t in recorder.open if n == name}
+        missing = [t for t in steps if t not in calls and t not in seen_open and record[name, t].any()]
         yield _compared(
             name,
             notation.gate(name),

@@ -20,7 +20,7 @@ from compare.checker.report.fault import Fault
 from compare.checker.report.findings import Size
 from compare.checker.report.report import Report
 from compare.checker.report.wording import NO_PROBES
-from compare.checker.run import Runner
+from compare.checker.run import Run, Runner
 from compare.checker.trials import Trial
 
 #: Below double precision, the permitted error as a multiple of autograd's own error in the same precision.
@@ -243,11 +243,21 @@ def _report(subject: Subject, runner: Runner, located: Located) -> Report:
             *([NO_PROBES] if len(located.faults) > 1 and not right.right.record else []),
         ],
         sizes=[Size(trial.label, located.agrees)],
+        open=_open(runner, located.fed_back),
     )
     report.note_doubts(located.as_run.compared)
     if trial.on and not trial.on(trial.problem).gradient_is_derivative(right.right.answer):
         report.notes.append(NO_DERIVATIVE)
     return report
+
+
+def _open(runner: Runner, run: Run) -> dict[str, str]:
+    """Return what is not derived yet, with its kind as in ``Compared``."""
+    right = runner.expected.right
+    kinds = dict.fromkeys(right.answer.gradients, "gradient") | dict.fromkeys(right.answer.outputs, "output")
+    kinds |= {f"d_{name}": "d_input" for name in right.answer.d_inputs}
+    kinds |= {name: "adjoint" if name.startswith("d_") else "value" for name, _ in right.record}
+    return {name: kinds[name] for name in run.open if name in kinds}
 
 
 def _try(report: Report, subject: Subject, runner: Runner) -> None:
@@ -265,6 +275,7 @@ def _try(report: Report, subject: Subject, runner: Runner) -> None:
         report.notes.append(f"Overflows where values are ten times as large, and is not compared there: {label}")
         return
     report.sizes.append(Size(label, agrees))
+    report.open |= _open(runner, run)
     if agreed and agrees:
         report.note_doubts((located.as_run if located else run).compared)
     if located and not agrees:

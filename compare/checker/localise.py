@@ -86,7 +86,7 @@ def locate(runner: Runner, run: Run | None) -> Located:
         return found
     runner, as_run, fed_back = runner.numbered_best(as_run, fed_back)
     found.as_run, found.fed_back = as_run, fed_back
-    if as_run.answers_right:
+    if as_run.answers_right and not (as_run.recorder.open or as_run.answer.open):
         for one in as_run.wrong.values():
             (found.faults if _is_too_small_to_show(runner, one, found) else found.misplaced).append(one)
         return found
@@ -96,7 +96,8 @@ def locate(runner: Runner, run: Run | None) -> Located:
     found.fed_back, found.faults = fed_back, list(fed_back.wrong.values())
     if found.changed:
         _set_changed_apart(runner, found, unrestored, free)
-    _set_unused_apart(runner, found, free)
+    if not (fed_back.recorder.open or fed_back.answer.open):  # what is to use a result may not be there yet
+        _set_unused_apart(runner, found, free)
     if len(found.faults) > 1:
         _set_unrecorded_apart(runner, found, free)
     if not (found.faults or found.misplaced or found.changed or found.consequences):
@@ -232,7 +233,8 @@ def _set_unrecorded_apart(runner: Runner, found: Located, free: tuple[str, ...])
 
 
 def _names_fed_back(found: Located, free: tuple[str, ...]) -> set[str]:
-    return {call.key[0] for call in found.fed_back.recorder.recorded} - {*free}
+    recorder = found.fed_back.recorder
+    return {call.key[0] for call in recorder.recorded} - {*free} | {name for name, _ in recorder.open}
 
 
 def _differ(run: Run, other: Run, name: str) -> bool:

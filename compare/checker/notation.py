@@ -30,3 +30,10 @@ class Notation:
     def equation(self, name: str, gate: str = "") -> Equation:
         """Return the equation of an intermediate, of a gradient or of one gate's block of it."""
         return Equation()
+
+    def titled(self, name: str, recorded: bool) -> str:
+        """Return number and name of a quantity; a parameter of one gate is named without it, as a probe is not."""
+        bare, _, last = name.rpartition("_")
+        number = self.equation(name).number
+        bare = bare if last and not recorded and self.gate(last) == last else name
+        return f"({number}) {bare}" if number else bare

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from compare.checker.compare import Compared, compare_run
-from compare.checker.derivations.problem import Answer, Arrays, Derivation, Problem
+from compare.checker.derivations.problem import Answer, Derivation, Problem
 from compare.checker.expected import Expected
 from compare.checker.expected.accuracy import own_rounding_apart, rounding_apart
 from compare.checker.expected.perturbation import Perturbation
@@ -38,6 +38,13 @@ class Run:
     def wrong_parts(self) -> set[tuple[str, int]]:
         """What differs, by label and part: step by step where there are steps."""
         return {(label, k) for label, one in self.wrong.items() for k in (-1, *np.flatnonzero(one.errors > one.limits))}
+
+    @property
+    def open(self) -> list[str]:
+        """The names that are not derived yet at any step, in the order of computation."""
+        compared = {one.name for one in self.compared}
+        names = dict.fromkeys((*(name for name, _ in self.recorder.open), *self.answer.open))
+        return [name for name in names if name not in compared]
 
     @property
     def answers_right(self) -> bool:
@@ -173,17 +180,17 @@ class Runner:
         They are compared with an ``earlier`` answer as well, if there is one.
         """
         again = self.derivation.solve(self.trial.problem, Recorder(self.expected.right.record))
-        found = [self._changed(before, after.tensors()) for after in (again, earlier) if after]
+        found = [self._changed(before, after) for after in (again, earlier) if after]
         return list(dict.fromkeys(name for names in found for name in names))
 
     @staticmethod
-    def _changed(before: Run, after: Arrays) -> list[str]:
+    def _changed(before: Run, after: Answer) -> list[str]:
         """Return the outputs and gradients that differ from those of a run by more than passes."""
         found: list[str] = []
         for one in before.compared:
-            if one.recorded or one.name in found or one.name not in before.answer.tensors():
+            if one.recorded or one.name in {*found, *after.open} or one.name not in before.answer.tensors():
                 continue
-            array, other = before.answer.tensors()[one.name], after.get(one.name)
+            array, other = before.answer.tensors()[one.name], after.tensors().get(one.name)
             if other is None or other.shape != array.shape:
                 found.append(one.name)
                 continue

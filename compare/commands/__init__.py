@@ -4,8 +4,8 @@ A module has ``arguments(parser)``, which adds its arguments, and ``run(options)
 ``ValueError`` that it raises is printed on one line, and the exit status is that of bad input.
 """
 
-#: Exit statuses. 1 stands for a verdict of DISAGREE that was printed, 5 for one of UNDECIDED, and for nothing else; the
-#: last two are those of a process that SIGINT or SIGTERM ends.
+#: Exit statuses. 1 stands for a verdict of DISAGREE or OPEN that was printed, 5 for one of UNDECIDED, and for nothing
+#: else; the last two are those of a process that SIGINT or SIGTERM ends.
 AGREE, DISAGREE, BAD_INPUT, INTERNAL_ERROR, FILE_ERROR, UNDECIDED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 130, 143
 
 #: What each command does, in groups. Its module has its name.

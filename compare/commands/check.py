@@ -24,8 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file, and what it is checked against."""
     parser.description = (
         "Compare the derivation in FILE with autograd twice: as it runs, and with the reference substituted at each "
-        "probe, so that only the wrong equations differ. `lstm-by-hand new FILE` writes a file to start from. "
-        "Exit status: 0 the derivation agrees, 1 it does not, 5 too much could not be judged, 2 bad input."
+        "probe, so that only the wrong equations differ. `lstm-by-hand new FILE` writes a file to start from. A place "
+        "that holds ... is not derived yet: the check goes on with the reference's value. Where there is one, and in a "
+        "file with LEARNING = True, a mistake is named, but not its line. "
+        "Exit status: 0 the derivation agrees, 1 it does not or is not complete, 5 too much could not be judged, 2 bad "
+        "input."
     )
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="the derivation, or its folder with forward.m and backward.m"
@@ -44,6 +47,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     amount.add_argument("--json", action="store_true", help="print the findings as JSON")
     amount.add_argument(
         "--format", choices=("text", "github"), default="text", help="github: an annotation for each wrong line"
+    )
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument(
+        "--hint", dest="shown", action="store_const", const="hint", default="", help="say what is wrong with a line"
+    )
+    told.add_argument(
+        "--solution", dest="shown", action="store_const", const="solution", help="show the right line as well"
     )
     parser.add_argument("--fix", action="store_true", help="write a copy of FILE with the right lines, NAME_fixed.py")
     parser.add_argument("--in-place", action="store_true", help="with --fix, write them into FILE itself")
@@ -71,13 +81,16 @@ def run(options: argparse.Namespace) -> int:
         _require_file("reference", reference[0])
     out = console()
     limits = options.timeout, options.memory
-    check = partial(_check, cell=options.cell, fast=options.fast)
+    shown = "solution" if options.fix else options.shown
+    check = partial(_check, cell=options.cell, fast=options.fast, shown=shown)
     checked = check_within(check, *limits, options.file, reference, options.seed, quiet=options.json, console=out)
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
         if options.format == "github":
             for fault in checked.found["faults"]:
                 print(_annotation(fault, options.file))
+            for one in checked.found["misfits"]:
+                print(_command(one["file"], one["line"], one["problem"]))
     make_ready(options.out)
     (options.out / "faults.png").unlink(missing_ok=True)  # that of an earlier check
     if checked.figure:
@@ -90,14 +103,14 @@ def run(options: argparse.Namespace) -> int:
     if not options.json:
         with to_whoever_reads():
             print("\n".join(words))
-    return {"agree": AGREE, "disagree": DISAGREE, "undecided": UNDECIDED}[checked.found["verdict"]]
+    return {"agree": AGREE, "open": DISAGREE, "disagree": DISAGREE, "undecided": UNDECIDED}[checked.found["verdict"]]
 
 
-def _check(path: Path, reference: tuple[Path, str] | None, seed: int, cell: str | None, fast: bool) -> Any:
+def _check(path: Path, reference: tuple[Path, str] | None, seed: int, **options: Any) -> Any:
     """Check a file in the process that needs torch for it, not in the one that waits."""
     from compare.cells.check import check_file
 
-    return check_file(path, reference, seed, cell, fast)
+    return check_file(path, reference, seed, **options)
 
 
 def _fix(file: Path, faults: list[dict[str, Any]], in_place: bool) -> str:
@@ -125,8 +138,12 @@ def _annotation(fault: dict[str, Any], file: Path) -> str:
     name = f"({fault['equation']}) {fault['label']}" if fault["equation"] else fault["label"]
     words = [f"{name} is wrong", fault["problem"] or f"got {fault['actual']}, expected {fault['expected']}"]
     words += [f"should be: {fault['repair']}"] if fault.get("repair") else []
-    text = "; ".join(words).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return f"::error file={fault['file'] or file},line={fault['line'] or 1}::{text}"
+    return _command(fault["file"] or file, fault["line"] or 1, "; ".join(words))
+
+
+def _command(file: Path | str, line: int, text: str) -> str:
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return f"::error file={file},line={line}::{text}"
 
 
 def _require_file(argument: str, path: Path) -> None:

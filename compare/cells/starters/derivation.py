@@ -1,7 +1,8 @@
 """A derivation of anything, here of a leaky integrator with a readout.
 
-Fill in each ``...`` in backward, or put your own forward and backward pass in place of these and your own reference in
-the other file. Then run ``lstm-by-hand check FILE --reference FILE_reference.py:reference``.
+Fill in each ``...`` in backward, in any order, or put your own forward and backward pass in place of these and your own
+reference in the other file. ``lstm-by-hand check FILE --reference FILE_reference.py:reference`` says at any time what
+is right, what is wrong and what is next; with --watch it does so whenever the file is saved.
 
 T time steps, B batch rows, D units, O outputs:
 
@@ -14,6 +15,8 @@ are, the more precisely the check says where a mistake is.
 import numpy as np
 
 from compare import probe
+
+LEARNING = True  # check names a mistake, but not its line: with --hint, or with --solution
 
 D, O = 4, 2
 INPUTS = [{"x": (T, B, D), "s_0": (B, D)} for T, B in [(6, 3), (1, 2), (40, 1)]]  # shapes, at several sizes

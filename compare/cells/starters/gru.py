@@ -1,4 +1,7 @@
-"""A GRU layer derived by hand. Fill in each ``...``, then run ``lstm-by-hand check`` on this file.
+"""A GRU layer derived by hand. Fill in each ``...``, in any order.
+
+``lstm-by-hand check`` on this file says at any time what is right, what is wrong and what is next; with --watch it does
+so whenever the file is saved.
 
 ``p`` holds the weights as LAYOUT describes them, here one matrix per gate: weight_ih_r (D, H), weight_hh_r (H, H),
 bias_ih_r and bias_hh_r (H,) and so on. ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to
@@ -7,6 +10,7 @@ continue with. Probes are optional. The more there are, the more precisely the c
 
 import numpy as np
 
+LEARNING = True  # check names a mistake, but not its line: with --hint, or with --solution
 CELL = "gru"
 OPTIONS = {"reset_after": True}  # False: the reset gate acts on h_prev before the matrix does, q = r * h_prev
 LAYOUT = {

@@ -1,4 +1,7 @@
-"""An LSTM layer derived by hand. Fill in each ``...``, then run ``lstm-by-hand check`` on this file.
+"""An LSTM layer derived by hand. Fill in each ``...``, in any order.
+
+``lstm-by-hand check`` on this file says at any time what is right, what is wrong and what is next; with --watch it does
+so whenever the file is saved.
 
 ``p`` holds the weights as LAYOUT describes them, here one matrix per gate: weight_ih_i (D, H), weight_hh_i (H, H),
 bias_i (H,) and so on. ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to continue
@@ -7,6 +10,7 @@ with. Probes are optional. The more there are, the more precisely the check says
 
 import numpy as np
 
+LEARNING = True  # check names a mistake, but not its line: with --hint, or with --solution
 CELL = "lstm"
 LAYOUT = {
     "gates": "i f g o",  # in any order; it matters where they are stacked

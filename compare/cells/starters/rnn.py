@@ -1,4 +1,7 @@
-"""An Elman RNN layer derived by hand. Fill in each ``...``, then run ``lstm-by-hand check`` on this file.
+"""An Elman RNN layer derived by hand. Fill in each ``...``, in any order.
+
+``lstm-by-hand check`` on this file says at any time what is right, what is wrong and what is next; with --watch it does
+so whenever the file is saved.
 
 ``p`` holds the weights as LAYOUT describes them, here weight_ih (D, H), weight_hh (H, H) and bias (H,).
 ``probe(name, t, value)`` shows the check a value (B, H) and returns the one to continue with. Probes are optional. The
@@ -7,6 +10,7 @@ more there are, the more precisely the check says where a mistake is.
 
 import numpy as np
 
+LEARNING = True  # check names a mistake, but not its line: with --hint, or with --solution
 CELL = "rnn"
 OPTIONS = {"nonlinearity": "tanh"}  # or "relu", or "sigmoid"
 LAYOUT = {

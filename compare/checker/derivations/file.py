@@ -1,12 +1,19 @@
 """A user's file that holds a derivation or its reference."""
 
+import ast
 import sys
 from pathlib import Path
 from types import ModuleType
 
+from compare.checker.derivations.open import NAME, OPEN, Opening, Span
 
-def load(path: Path) -> ModuleType:
-    """Run a user's file.
+
+def load(path: Path, *aside: Span) -> ModuleType:
+    """Run a user's file, in which each value that is written as ``...`` is one that is not derived yet.
+
+    Args:
+        path: the file.
+        aside: expressions that are to be set aside as well.
 
     Raises:
         ValueError: there is no such file. Exceptions raised by the file propagate.
@@ -19,5 +26,7 @@ def load(path: Path) -> ModuleType:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look up string annotations there
     # Not by import, which would reuse the compiled version of a file changed within the last second.
-    exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))
+    vars(module)[NAME] = OPEN
+    tree = Opening(*aside).visit(ast.parse(path.read_bytes(), path))
+    exec(compile(tree, path, "exec", dont_inherit=True), vars(module))
     return module

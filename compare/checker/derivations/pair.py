@@ -3,10 +3,12 @@
 import copy
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from compare.checker.derivations.open import OPEN, NotDerivedError, Open, is_open
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
 from compare.checker.recorder import Recorder, as_float64, unheard
@@ -60,13 +62,15 @@ class Pair:
         # Overflow alone is no mistake: exp(-z) may be infinite in a right sigmoid. What comes of it is compared.
         with listening(silent), np.errstate(all="ignore"):
             returned = _call(self.forward, [*first, *problem.inputs.values()], silent)
+            if isinstance(returned, Open):
+                returned = [OPEN] * (len(problem.d_outputs) + 1)
             *outputs, tape = _several("forward", returned)
             named = _named("forward", outputs, list(problem.d_outputs), "and what backward needs")
-            answered = {name: _array(value) for name, value in named.items()}
+            answered = {name: _array(value) for name, value in named.items() if not is_open(value)}
             if probe:
                 probe.restore()
             returned = _call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
-        d_inputs, gradients, left_out = self.gradients(returned, problem)
+        d_inputs, gradients, left_out, still_open = self.gradients(returned, problem)
         changed = [
             prefix + name
             for then, (prefix, now) in zip(before, given)
@@ -74,15 +78,20 @@ class Pair:
             if isinstance(array, np.ndarray)
             and not np.array_equal(array, then[name], equal_nan=array.dtype.kind == "f")
         ]
-        return Answer(answered, d_inputs, gradients, left_out, tuple(changed))
+        still_open = (*(name for name in named if name not in answered), *still_open)
+        return Answer(answered, d_inputs, gradients, left_out, tuple(changed), still_open)
 
-    def gradients(self, returned: Any, problem: Problem) -> tuple[Arrays, Arrays, tuple[str, ...]]:
-        """Return the gradients of inputs and parameters, and the names of those that were not derived."""
+    def gradients(self, returned: Any, problem: Problem) -> tuple[Arrays, Arrays, tuple[str, ...], tuple[str, ...]]:
+        """Return the gradients of inputs and parameters, and the names of those that are left out and still open."""
         gradients: Any = {}
+        if isinstance(returned, Open):
+            returned = [OPEN] * (len(problem.inputs) + bool(self.nested))
         if self.nested:
             if isinstance(returned, Mapping):  # nothing but the parameters' gradients
                 returned = (*[None] * len(problem.inputs), returned)
             *d_inputs, gradients = _several("backward", returned)
+            if isinstance(gradients, Open):
+                gradients = dict.fromkeys(problem.parameters, OPEN)
             if not isinstance(gradients, Mapping):
                 raise ValueError(f"backward: expected a dict of gradients at the end, got {type(gradients).__name__}")
         else:
@@ -96,10 +105,14 @@ class Pair:
         left_out = [f"d_{name}" for name in problem.differentiable if named.get(name) is None]
         left_out += [f"d_{n}" for n, d in named.items() if d is not None and isinstance(problem.inputs[n], float)]
         left_out += [name for name, value in flattened.items() if value is None]
+        returned = {f"d_{name}": named.get(name) for name in problem.differentiable} | flattened
+        still_open = tuple(name for name, value in returned.items() if is_open(value))
+        there = {name for name, value in returned.items() if value is not None and name not in still_open}
         return (
-            {name: _array(named[name]) for name in problem.differentiable if named.get(name) is not None},
-            {name: _array(value) for name, value in flattened.items() if value is not None},
+            {name: _array(named[name]) for name in problem.differentiable if f"d_{name}" in there},
+            {name: _array(value) for name, value in flattened.items() if name in there},
             tuple(left_out),
+            still_open,
         )
 
 
@@ -150,9 +163,11 @@ def _named(function: str, values: list[Any], names: list[str], more: str, prefix
 
 def _call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
     """Call a user's function, with the probe if it takes one: as ``probe`` or as an extra last argument."""
-    if "probe" in inspect.signature(function).parameters:
-        return function(*arguments, probe=probe)
-    return function(*arguments, probe) if len(_required(function)) == len(arguments) + 1 else function(*arguments)
+    with suppress(NotDerivedError):
+        if "probe" in inspect.signature(function).parameters:
+            return function(*arguments, probe=probe)
+        return function(*arguments, probe) if len(_required(function)) == len(arguments) + 1 else function(*arguments)
+    return OPEN
 
 
 def _takes_parameters(forward: Callable[..., Any], problem: Problem) -> bool:

@@ -66,7 +66,8 @@ def in_precision(values: Mapping[str, Any], dtype: str) -> dict[str, Any]:
 class Answer:
     """The result of a derivation, by name: outputs, gradients of the inputs and gradients of the parameters.
 
-    ``left_out`` names the gradients that were not derived, ``changed`` the arguments that the derivation wrote to.
+    ``left_out`` names the gradients that were not derived, ``changed`` the arguments that the derivation wrote to,
+    ``open`` what is still to be derived.
     """
 
     outputs: Arrays
@@ -74,6 +75,7 @@ class Answer:
     gradients: Arrays
     left_out: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
 
     def tensors(self) -> Arrays:
         """Return all of them in one dict; the gradient of an input is named ``d_`` and the input."""

@@ -1,10 +1,13 @@
 """One finding of a check: a quantity that is wrong although everything it is computed from is right."""
 
 import linecache
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from compare.agreement import Difference
 from compare.checker.compare import Compared
@@ -22,7 +25,8 @@ class Fault:
     ``problem`` says why it could not be compared. ``file``, ``line`` and ``code`` locate the probe that recorded it.
     ``number`` and ``formula`` are those of its equation in ``manual/DERIVATION.md``, if it belongs to a cell.
     Where no probe names a quantity, ``code`` is the wrong statement; if another could be changed just as well,
-    ``alternatives`` hold that. ``lines`` finds the wrong lines and the right ones.
+    ``alternatives`` hold that. ``lines`` finds the wrong lines and the right ones. ``shown`` says what is told of it;
+    for a hint ``factor`` is what all that is right is multiplied by, and ``parts`` says what is in its formula.
     """
 
     name: str
@@ -40,6 +44,9 @@ class Fault:
     line: int
     code: str
     alternatives: tuple["Fault", ...] = ()
+    shown: str = "solution"
+    factor: str = ""
+    parts: str = ""
     lines: Callable[[], list[WrongLine]] = field(default=list, repr=False, compare=False)
 
     @classmethod
@@ -68,6 +75,7 @@ class Fault:
             place.file if place else "",
             place.line if place else 0,
             code,
+            factor=_factor(one),
         )
 
     @cached_property
@@ -80,17 +88,32 @@ class Fault:
     @property
     def repair(self) -> str:
         """The right statement; "" if it is not known."""
-        return self.change.repair if self.change else ""
+        return self.change.repair if self.change and self.shown == "solution" else ""
 
     @property
     def hint(self) -> str:
         """What is wrong with the statement in a few words; "" if that is not known."""
-        return self.change.words if self.change else ""
+        if self.change or not self.shown:
+            return self.change.words if self.change else ""
+        return f"{self.factor} times the right value" if self.factor else ""
 
     @property
     def span(self) -> tuple[int, ...]:
         """First line and column, last line and the column after it, of what the repair replaces."""
         return self.change.span if self.change else ()
+
+    def withheld(self, shown: str) -> "Fault":
+        """Return this without the solution: with ``"hint"`` the line and what is wrong with it, with "" neither."""
+        if shown == "solution":
+            return self
+        if shown:
+            names = dict.fromkeys(
+                re.findall(r"\b(?!tanh|at|of)(?:\w+_\w+|[a-z]{1,2})\b", self.formula.replace("ᵀ", ""))
+            )
+            parts = f"it should be made of {', '.join(names)}" if names else ""
+            others = tuple(one.withheld(shown) for one in self.alternatives)
+            return replace(self, formula="", shown=shown, parts=parts, alternatives=others)
+        return replace(self, file="", line=0, code="", formula="", lines=list, alternatives=(), shown="")
 
     def at(self, *changes: Change) -> "Fault":
         """Return this, the worst of what is wrong, as a fault of the first of these lines; the others do as well."""
@@ -143,6 +166,15 @@ class Fault:
             "span": self.span,
             "alternatives": [one.as_json() for one in self.alternatives],
         }
+
+
+def _factor(one: Compared) -> str:
+    """Return the short number by which all that is right is multiplied, as in "-1"; "" if there is none."""
+    if one.problem or not all(np.isfinite(a).all() and r.any() for a, r in zip(one.actual, one.right)):
+        return ""
+    actual, right = (np.concatenate([part.ravel() for part in parts]) for parts in (one.actual, one.right))
+    factor = f"{(actual @ right) / (right @ right):.3g}"
+    return factor if np.abs(actual - float(factor) * right).max() <= 1e-9 * np.abs(right).max() else ""
 
 
 def spans(numbers: tuple[int, ...]) -> str:

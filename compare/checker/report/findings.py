@@ -7,9 +7,11 @@ from functools import cached_property
 from compare.agreement import Difference
 from compare.checker.compare import Compared
 from compare.checker.contract import Breach
+from compare.checker.derivations.misfit import Misfit
 from compare.checker.lines.wrong_line import WrongLine
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
+from compare.checker.report.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class Findings:
         sizes: the trials.
         fast: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor.
         notes: further remarks.
+        open: what is still to be derived, by name, with its kind as in ``Compared``.
+        misfits: lines whose operands do not fit together; what they would give is open.
+        learning: whether the file says that its author wants to find mistakes without being told.
+        shown: what is told of a mistake there or where something is open: ``"solution"``, ``"hint"`` or "".
         search: finds the wrong lines of the code and the right ones.
     """
 
@@ -79,23 +85,39 @@ class Findings:
     sizes: list[Size] = field(default_factory=list)
     fast: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    open: dict[str, str] = field(default_factory=dict)
+    misfits: list[Misfit] = field(default_factory=list)
+    learning: bool = False
+    shown: str = "solution"
     search: Callable[[], list[WrongLine]] = list
 
     @cached_property
     def wrong_lines(self) -> list[WrongLine]:
         """The wrong lines of the code and the right ones; looked for when they are asked for first."""
-        return self.search() if self.kinds[0] in ("equation", "not shown", "size") else []
+        wanted = not self.open and self.told and self.kinds[0] in ("equation", "not shown", "size")
+        return self.search() if wanted else []
 
-    @cached_property
+    @property
+    def told(self) -> str:
+        """What is told of a mistake: ``"solution"``, ``"hint"`` or ""."""
+        return self.shown if self.open or self.learning else "solution"
+
+    @property
+    def progress(self) -> Progress:
+        """What is right, wrong and open."""
+        wrong = [fault.title for fault in [*self.located, *self.misplaced]]
+        return Progress.of(self.fed_back, wrong, self.open, self.notation, len(self.misfits))
+
+    @property
     def faults(self) -> list[Fault]:
         """What is wrong: quantities that probes name, with the repair of their line; otherwise the wrong lines."""
         if self.named:
-            return [replace(fault, lines=lambda: self.wrong_lines) for fault in self.located]
+            return [replace(fault, lines=lambda: self.wrong_lines).withheld(self.told) for fault in self.located]
         if not self.placed:
-            return self.located
+            return [fault.withheld(self.told) for fault in self.located]
         differing = [one for one in self.as_run if not one.agrees]
         worst = Fault.of(max(differing, key=lambda one: float(one.errors.max())), self.notation)
-        return [worst.at(*wrong.changes) for wrong in self.wrong_lines]
+        return [worst.at(*wrong.changes).withheld(self.told) for wrong in self.wrong_lines]
 
     @property
     def placed(self) -> bool:
@@ -119,9 +141,15 @@ class Findings:
 
     @property
     def outcome(self) -> str:
-        """The verdict in a word: ``agree``, ``disagree``, or ``undecided`` where too much could not be judged."""
+        """The verdict in a word.
+
+        ``agree``, ``disagree``, ``open`` if nothing is wrong but something is to be derived, or ``undecided`` where too
+        much could not be judged.
+        """
         undecided = {"nothing compared", "not judged"}
-        return "agree" if self.agrees else "undecided" if {*self.kinds} <= undecided else "disagree"
+        if self.kinds in (["agree"], ["open"]):
+            return self.kinds[0]
+        return "undecided" if {*self.kinds} <= undecided else "disagree"
 
     def note_doubts(self, compared: list[Compared]) -> None:
         """Note what is right but less accurate than autograd, what lies on a branch, and what could not be judged."""
@@ -154,6 +182,7 @@ class Findings:
         found = {
             "unsteady": self.unsteady,
             "changed": self.changed,
+            "misfit": self.misfits,
             "equation": self.located,
             "probe unused": self.unused,
             "probe misplaced": self.misplaced,
@@ -161,8 +190,9 @@ class Findings:
             "arguments changed": self.writes,
             "fast kernels": self.fast_faults,
             "size": [size for size in self.sizes if not size.agrees],
-            "nothing compared": not self.gradients_compared,
+            "nothing compared": not (self.gradients_compared or self.open),
             "not judged": self.undecided,
+            "open": self.open,
         }
         kinds = [kind for kind, there in found.items() if there]
         kinds += dict.fromkeys(breach.kind for breach in self.broken)

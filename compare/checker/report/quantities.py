@@ -83,9 +83,16 @@ def displayed(report: Report) -> dict[str, Any]:
         "cell": report.notation.cell_name,
         "text": str(report),
         "verdict": report.verdict().plain,
-        "as_run": as_run,
-        "fed_back": fed_back,
+        "as_run": [_withheld(one, report) for one in as_run],
+        "fed_back": [_withheld(one, report) for one in fed_back],
     }
+
+
+def _withheld(one: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Return a quantity without what a learner is to find."""
+    if report.told == "solution" or one["label"] not in {fault.label for fault in report.faults}:
+        return one
+    return one | {"equation": "", "formula": ""} | ({} if report.told else {"file": "", "line": 0, "code": ""})
 
 
 def _grid(parts: list[Array], one: Compared) -> Array | None:

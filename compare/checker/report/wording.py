@@ -70,6 +70,9 @@ def verdict(report: Findings) -> Text:
         return Text.assemble(
             ("AGREE", GREEN), f": {report.subject}: {count}{sizes}, tolerance {tolerance}, worst {worst:.1e}{less}"
         )
+    if report.open or report.learning:
+        word = Text("OPEN", YELLOW) if report.outcome == "open" else Text("DISAGREE", RED)
+        return Text.assemble(word, f": {report.subject}: {'; '.join([*_headlines(report), str(report.progress)])}")
     differing = sum(not one.agrees for one in report.as_run)
     as_run = f"as the code runs, {differing} of {len(report.as_run)} quantities differ"
     return Text.assemble(("DISAGREE", RED), f": {report.subject}: {'; '.join(_headlines(report))} ({as_run})")
@@ -82,6 +85,7 @@ def _headlines(report: Findings) -> list[str]:
     words = {
         "unsteady": f"not deterministic: two identical calls differ in {', '.join(report.unsteady)}",
         "changed": "; ".join(f"{name} was modified in place after its probe" for name in report.changed),
+        "misfit": f"shapes do not fit: {', '.join(f'line {one.line}' for one in report.misfits)}",
         "equation": f"wrong: {', '.join(report.titles)}",
         "probe unused": f"the result of {_probes(report.unused)} is not used",
         "probe misplaced": right + "; ".join(map(_other_than_its_name, report.misplaced)),
@@ -93,7 +97,7 @@ def _headlines(report: Findings) -> list[str]:
         "not judged": f"rounding moves too much of it too far for a judgement: {', '.join(report.undecided)}",
     }
     words |= {breach.kind: f"the gradients are right, but {breach.title}" for breach in report.broken}
-    kinds = ["equation"] if report.placed else report.kinds
+    kinds = ["equation"] if report.placed else [kind for kind in report.kinds if kind != "open"]
     if len(kinds) > 1:
         kinds = [kind for kind in kinds if kind != "size"]
     return [words[kind] for kind in kinds]
@@ -109,6 +113,9 @@ def _paragraphs(report: Findings) -> list[Text]:
             )
         ]
     paragraphs = [_of_changed(name, steps) for name, steps in report.changed.items()]
+    paragraphs += [
+        _paragraph(f"line {one.line}", f"{one.file}:{one.line}: {one.code}", one.words) for one in report.misfits
+    ]
     paragraphs += _of_lines(report.faults) if report.placed else _of_faults(report.faults)
     for name in report.unused:
         unclear = f"these may only follow from it: {', '.join(report.consequences)}"
@@ -211,7 +218,7 @@ def _diff(fault: Fault) -> list[str]:
 
 def _line(fault: Fault) -> str:
     """Return the line of the probe that recorded a fault."""
-    return f"{fault.file}:{fault.line}: {fault.code}" if fault.recorded else ""
+    return f"{fault.file}:{fault.line}: {fault.code}" if fault.recorded and fault.file else ""
 
 
 def _details(fault: Fault) -> list[str]:
@@ -221,7 +228,7 @@ def _details(fault: Fault) -> list[str]:
     return [
         f"should be {fault.formula}" if fault.formula else "",
         fault.problem or got,
-        f"looks like: {fault.hint}" if fault.hint else "",
+        f"looks like: {fault.hint}" if fault.hint else fault.parts,
         *(_diff(fault) if fault.recorded else ()),
     ]
 
@@ -248,12 +255,24 @@ def _notes(report: Findings) -> list[str]:
     for name, count in report.aside.items():
         elements = f"{count} element{'s' if count > 1 else ''}"
         notes.append(f"Set aside in {name}: {elements} that rounding decides, as at a tie")
-    if not all(size.agrees for size in report.sizes):
+    if not all(size.agrees for size in report.sizes) and not report.open:
         good = [size.label for size in report.sizes if size.agrees]
         bad = [f"{s.label}{f' ({s.raised})' if s.raised else ''}" for s in report.sizes if not s.agrees]
         start = f"Agrees at {'; '.join(good)}. Differs at" if good else "Differs at every size:"
         notes.append(f"{start} {'; '.join(bad)}.")
+    notes += _next(report)
     return notes + [note for note in report.notes if not (report.placed and note == NO_PROBES)]
+
+
+def _next(report: Findings) -> list[str]:
+    """Return where to read about the equation that is next."""
+    names = [name for name in report.open if report.notation.equation(name).number]
+    if not names or report.misfits:
+        return []
+    found = report.notation.equation(names[0])
+    right = f": {names[0]} = {found.formula}" if report.told == "solution" else ""
+    page = f"derivation.html#{found.number.partition(',')[0]}, written by lstm-by-hand page"
+    return [f"Next, ({found.number}){right}: {page} --cell {report.notation.cell_name}"]
 
 
 def _show_table(report: Findings, console: Console) -> None:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from derived import STARTERS, THREE_MISTAKES, write
+from derived import FILLED, STARTERS, THREE_MISTAKES, write
 
 from compare.cells.check import check_file
 
@@ -50,8 +50,8 @@ def test_a_result_that_is_no_array_of_numbers_is_a_disagreement(tmp_path):
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_starter_is_short_and_says_what_is_missing(cell):
     assert len((STARTERS / f"{cell}.py").read_text().splitlines()) < 80
-    with pytest.raises(ValueError, match="probe 'd_h': still to be filled in"):
-        check_file(STARTERS / f"{cell}.py")
+    report = check_file(STARTERS / f"{cell}.py")
+    assert (report.outcome, len(report.progress.open)) == ("open", len(FILLED[cell]))
 
 
 @pytest.mark.slow

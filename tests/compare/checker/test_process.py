@@ -81,13 +81,13 @@ def test_a_right_file_comes_back_as_found(tmp_path, preloaded):
 
 def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path, preloaded):
     path = write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "slope(d_h, h)"))
-    path.write_text(path.read_text() + "\n\ndef slope(d, h):\n    return d[:, :2] * (1 - h * h)\n")
+    path.write_text(path.read_text() + "\n\ndef slope(d, h):\n    return d[:, :2] * (1 - k * h)\n")
     text = message(path)
     assert text.startswith("Traceback (most recent call last):")
     assert text.count('File "') == 2
     assert text.count(str(path)) == 2
-    assert "return d[:, :2] * (1 - h * h)" in text
-    assert text.splitlines()[-1].startswith("ValueError: operands could not be broadcast together")
+    assert "return d[:, :2] * (1 - k * h)" in text
+    assert text.splitlines()[-1].startswith("NameError: name 'k' is not defined")
 
 
 def test_an_error_in_the_reference_is_shown_from_the_reference_on(tmp_path, preloaded):

@@ -82,7 +82,7 @@ def test_an_address_opens_a_fault_with_its_equation_and_line(three, open_page):
     text = row.inner_text()
     for words in (
         'probe("d_z_f", t, d_f)',
-        "my_lstm.py:58",
+        "my_lstm.py:62",
         "d_c ∘ c_prev ∘ f (1 - f)",
         "expected 0.0818274 at step 3, row 2, unit 1",
     ):
