@@ -36,12 +36,7 @@ def with_torch(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     inputs = [torch.tensor(array, requires_grad=True) for array in (drawn.x, *drawn.state)]
     incoming = [torch.tensor(array) for array in (drawn.d_output, *drawn.d_state)]
 
-    def run() -> Any:
-        outputs = call(leaves, *inputs)
-        gradients = torch.autograd.grad(outputs, [*inputs, *_flat(leaves)], incoming)
-        return outputs, gradients[: len(inputs)], _as_leaves(gradients[len(inputs) :], leaves)
-
-    return run
+    return _on_tape(leaves, call, inputs, incoming, torch.autograd.grad)
 
 
 def with_paddle(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
@@ -51,9 +46,15 @@ def with_paddle(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     inputs = [paddle.to_tensor(array, stop_gradient=False) for array in (drawn.x, *drawn.state)]
     incoming = [paddle.to_tensor(array) for array in (drawn.d_output, *drawn.d_state)]
 
+    return _on_tape(leaves, call, inputs, incoming, paddle.grad)
+
+
+def _on_tape(
+    leaves: Leaves, call: Call, inputs: list[Any], incoming: list[Any], differentiate: Callable[..., Any]
+) -> Run:
     def run() -> Any:
         outputs = call(leaves, *inputs)
-        gradients = paddle.grad(list(outputs), [*inputs, *_flat(leaves)], incoming)
+        gradients = differentiate(list(outputs), [*inputs, *_flat(leaves)], incoming)
         return outputs, gradients[: len(inputs)], _as_leaves(gradients[len(inputs) :], leaves)
 
     return run

@@ -6,23 +6,15 @@ import keras
 
 from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, LayerCase, Leaves
+from compare.frameworks.files.keras_write import LAYERS
 from compare.frameworks.layouts import LAYOUTS
-
-LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "lstm": (keras.layers.LSTM, {}),
-    "gru": (keras.layers.GRU, {"reset_after": True}),
-    "gru, reset before": (keras.layers.GRU, {"reset_after": False}),
-    "rnn": (keras.layers.SimpleRNN, {}),
-    "rnn, relu": (keras.layers.SimpleRNN, {"activation": "relu"}),
-    "rnn, sigmoid": (keras.layers.SimpleRNN, {"activation": "sigmoid"}),
-}
 
 
 def build(case: LayerCase, weights: list[Arrays]) -> tuple[Leaves, Call]:
     """Build the layer of a case."""
     keras.config.set_floatx(case.dtype)
     kind, options = LAYERS[case.form]
-    layer = kind(case.H, return_sequences=True, return_state=True, dtype=case.dtype, **options)
+    layer = getattr(keras.layers, kind)(case.H, return_sequences=True, return_state=True, dtype=case.dtype, **options)
     if case.directions == 2:
         layer = keras.layers.Bidirectional(layer, dtype=case.dtype)
     layer.build((None, None, case.D))

@@ -1,6 +1,6 @@
 """Networks from one framework's files to another's, and into ``manual``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,54 +28,46 @@ MODELS = {
 ONLY_READ = (*MODELS["torch"], ".h5")
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What of a file is to be read, and how.
-
-    Args:
-        part: of a model, the name of a recurrent layer, to read its layers alone.
-        only: of named arrays, the prefix of those to read.
-        form: what named arrays do not say, as in ``arrays_read.read``.
-        large: whether the file may unpack to more than 4 GiB.
-        prove: whether to run it and ``manual``, where the framework is installed.
-    """
-
-    part: str = ""
-    only: str = ""
-    form: str = ""
-    large: bool = False
-    prove: bool = True
-
-
-def read(path: Path, framework: str, **options: Any) -> Reading:
+def read(
+    path: Path,
+    framework: str,
+    part: str = "",
+    only: str = "",
+    form: str = "",
+    large: bool = False,
+    prove: bool = True,
+) -> Reading:
     """Read the network in a file.
 
     Args:
         path: the file; how its name ends says what kind it is.
         framework: whose layout it has, a key of ``LAYOUTS``.
-        options: those of ``Choice``.
+        part: of a model, the name of a recurrent layer, to read its layers alone.
+        only: of named arrays, the prefix of those to read.
+        form: what named arrays do not say, as in ``arrays_read.read``.
+        large: whether the file may unpack to more than 4 GiB.
+        prove: whether to run it and ``manual``, where the framework is installed.
 
     Raises:
         ValueError: no such file, one that is damaged, a kind that the framework does not have, a network that
             ``manual`` does not have, or one that its framework computes otherwise.
     """
-    chosen = Choice(**options)
     check_ending("file", path, framework)
     if not path.is_file():
         raise ValueError(f"file: no such file: {path}")
     is_model = _is_model(path)
-    if chosen.part and not is_model:
+    if part and not is_model:
         raise ValueError(f"part: expected a model, .onnx, .keras or .h5, which has named layers, got {path}")
-    for name in ("only", "form"):
-        if getattr(chosen, name) and is_model:
+    for name, chosen in (("only", only), ("form", form)):
+        if chosen and is_model:
             raise ValueError(f"{name}: expected named arrays, got the model {path}, which says itself what it is")
     try:
         if is_model:
             reader = import_module(f"compare.frameworks.files.{framework}_read")
-            reading: Reading = reader.read(path, chosen.part, chosen.prove, chosen.large)
+            reading: Reading = reader.read(path, part, prove, large)
         else:
             reader = import_module("compare.frameworks.files.arrays_read")
-            reading = reader.read(path, framework, chosen.only, chosen.form, chosen.large, chosen.prove)
+            reading = reader.read(path, framework, only, form, large, prove)
         reading.network.model()  # which says what does not fit
     except (ValueError, OSError, ImportError):
         raise
@@ -122,7 +114,7 @@ def load(path: Path, **options: Any) -> manual.Model | Recurrent:
 
     Args:
         path: an ONNX model or a Keras model.
-        options: ``part``, ``large`` and ``prove`` of ``Choice``.
+        options: ``part``, ``large`` and ``prove``, as of ``read``.
 
     Raises:
         ValueError: no such file, one that is neither, a layer that ``manual`` does not have, or outputs that differ.

@@ -10,13 +10,11 @@ from compare.frameworks.files.chain import Chain
 from compare.frameworks.files.keras_layer import KINDS, cells_of, check_layer
 from compare.frameworks.files.stage import Labels, Marked, Stage
 
-#: The layers and operations that move elements and change none. Those of a second line do so only in training.
+#: The layers and operations that move elements and change none, and those that do nothing but in training.
 MOVES = frozenset(
     (
         *("Reshape", "Permute", "Flatten", "RepeatVector", "Cropping1D", "Concatenate", "Transpose", "Moveaxis"),
-        *("Swapaxes", "ExpandDims", "Squeeze", "Flip", "GetItem", "Stack", "Split", "Unstack", "Take", "Slice"),
-        *("Identity", "Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
-        *("ActivityRegularization", "StopGradient", "Cast"),
+        *("Swapaxes", "ExpandDims", "Squeeze", "Flip", "GetItem", "Stack", "Split", "Unstack", "Take", "Slice", "Cast"),
     )
 )
 UNCHANGED = frozenset(

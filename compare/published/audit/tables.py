@@ -28,6 +28,10 @@ KINDS = {"concatenated LSTM": ("true, gates one by one", "true, gates equal")}
 STEPS_BACK = (8, 64, 256, 1_024)
 
 
+#: Says in a cell what values are.
+Said = Callable[[Iterable[float]], str]
+
+
 class Table(NamedTuple):
     """A table and its title."""
 
@@ -45,8 +49,8 @@ class Table(NamedTuple):
 def tables(results: dict[str, Any]) -> Iterator[Table]:
     """Yield every table of an audit's results."""
     yield _gradients(results)
-    yield _sums(results)
-    yield _complete(results)
+    yield _by_problems(results, "Sums right to the last bit", shares)
+    yield _by_problems(results, "Seeds that get every sum right", complete)
     yield _losses(results)
     yield _repairs(results)
     yield _remedies(results)
@@ -132,22 +136,18 @@ def _trained(results: dict[str, Any]) -> Iterator[tuple[str, str, dict[int, list
                 yield title, "both" if same else words, values
 
 
-def _sums(results: dict[str, Any]) -> Table:
-    rows = []
-    for title, kind, values in _trained(results):
-        early = [shares(values[n]) if n in values else "" for n in COLUMNS]
-        rows.append([title, kind, *early, shares(values[max(values)])])
-    header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS), "at the end"
-    return Table("Sums right to the last bit, by number of problems", header, rows)
-
-
-def _complete(results: dict[str, Any]) -> Table:
+def _by_problems(results: dict[str, Any], what: str, said: Said) -> Table:
     rows = [
-        [title, kind, *(complete(values[n]) if n in values else "" for n in COLUMNS), complete(values[max(values)])]
+        [title, kind, *_at(values, COLUMNS, said), said(values[max(values)])]
         for title, kind, values in _trained(results)
     ]
     header = "trained", "gradient", *(f"{n:,}" for n in COLUMNS), "at the end"
-    return Table("Seeds that get every sum right, by number of problems", header, rows)
+    return Table(f"{what}, by number of problems", header, rows)
+
+
+def _at(values: dict[int, list[float]], numbers: Iterable[int], said: Said) -> list[str]:
+    """Say what the values are after so many problems, where they were taken."""
+    return [said(values[n]) if n in values else "" for n in numbers]
 
 
 def _losses(results: dict[str, Any]) -> Table:
@@ -170,8 +170,7 @@ def _repairs(results: dict[str, Any]) -> Table:
 def _remedies(results: dict[str, Any]) -> Table:
     rows = []
     for words, curve in results["remedies"].items():
-        values = dict(zip(curve["problems"], curve["values"]))
-        right = [complete(values[n]) if n in values else "" for n in KEPT]
+        right = _at(dict(zip(curve["problems"], curve["values"])), KEPT, complete)
         rows.append([words, *right, lost(curve), f"{percent(lowest(curve))} %"])
     header = "descent", *(f"{n:,}" for n in KEPT), "had it and lost it", "lowest after that"
     return Table(
@@ -197,17 +196,17 @@ def _compared(results: dict[str, Any]) -> Table:
     for one in results["compared"]:
         values = dict(zip(one["problems"], one["values"]))
         loss = {"bce": "cross-entropy", "mse": "squared error"}[one["loss"]]
-        cells = [shares(values[n]) if n in values else "" for n in (1_000, 5_000, 10_000)]
+        cells = _at(values, (1_000, 5_000, 10_000), shares)
         rows.append([one["cell"], loss, str(one["units"]), *cells, complete(values[max(values)])])
     header = "cell", "loss", "units", "1,000", "5,000", "10,000", "every sum right at the end"
     return Table("LSTM and RNN with equal units and equal loss: sums right, by number of problems", header, rows)
 
 
 def _long(results: dict[str, Any]) -> Table:
-    rows = []
-    for cell, curve in results["long"].items():
-        values = dict(zip(curve["problems"], curve["values"]))
-        rows.append([cell, *(shares(values[n]) if n in values else "" for n in LONG)])
+    rows = [
+        [cell, *_at(dict(zip(curve["problems"], curve["values"])), LONG, shares)]
+        for cell, curve in results["long"].items()
+    ]
     return Table("Sums of 16 bits right, by number of problems", ("cell", *(f"{n:,}" for n in LONG)), rows)
 
 
