@@ -4,25 +4,14 @@ The numbers and the legend are those of ``manual/gru.py``; ``loops.py`` says wha
 contiguous, as it is compiled anew for each kind of array.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import ascontiguousarray, empty
+from numpy import empty
 
 from manual.arrays import Array
 from manual.compiled.activations import ONE, sigmoid, tanh
-from manual.compiled.loops import (
-    add_outer,
-    add_transposed,
-    compiled,
-    copy,
-    copy_h,
-    load,
-    multiply,
-    unload,
-    weight_gradients,
-)
+from manual.compiled.loops import LoopsOverH, add_outer, add_transposed, compiled, copy, copy_h, load, multiply, unload
 from manual.fast.gru import D_N, D_Q, D_R, D_Z, HIDDEN, RESET, FastGRU, GRUMemory, N, Q, R, Z
 from manual.gru import GRUKernel, GRUStep, GRUTape
 
@@ -33,6 +22,12 @@ class CompiledGRUTape(NamedTuple):
     x_1_h: Array  # (T + 1, B, D + 1 + H): x, 1 and h_prev; at T only h_n counts
     W: Array  # (D + 1 + H, 3H)
     blocks: Array  # (T + 1, B, 7, H): those of ``fast/gru.py``; at 0 none counts
+
+    @classmethod
+    def new(cls, T: int, B: int, D: int, H: int, dtype: np.dtype[Any]) -> "CompiledGRUTape":
+        """Return a tape to be filled."""
+        K = D + 1 + H
+        return cls(empty((T + 1, B, K), dtype), empty((K, 3 * H), dtype), empty((T + 1, B, 7, H), dtype))
 
     def equations_tape(self) -> GRUTape:
         """Return the run as the equations record it, views of this tape."""
@@ -192,7 +187,7 @@ def backward(
         d_b_hh[2 * H + u] = d_b_hn[u]
 
 
-class CompiledGRU:
+class CompiledGRU(LoopsOverH):
     """One GRU layer in one direction; the weights come with each call.
 
     Args:
@@ -204,34 +199,8 @@ class CompiledGRU:
     most_units = 250
 
     def __init__(self, text: GRUKernel):
-        self.reset_after, self.fused = text.reset_after, FusedGRU(text.reset_after)
-
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
-    ) -> tuple[Array, tuple[Array, ...], CompiledGRUTape]:
-        """Run as ``GRUKernel.forward`` does. ``out`` is not used: there is little to allocate."""
-        (T, B, D), dtype = x.shape, x.dtype
-        h_0 = ascontiguousarray(state[0])
-        H = h_0.shape[1]
-        tape = CompiledGRUTape(
-            empty((T + 1, B, D + 1 + H), dtype),
-            empty((D + 1 + H, 3 * H), dtype),
-            empty((T + 1, B, 7, H), dtype),
-        )
-        W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
-        output, h_n = empty((T, B, H), dtype), empty((B, H), dtype)
-        forward(self.reset_after, ascontiguousarray(x), h_0, W_ih, W_hh, b_ih, b_hh, *tape, output, h_n)
-        return output, (h_n,), tape
-
-    def backward(
-        self, tape: CompiledGRUTape, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
-        """Carry gradients back as ``GRUKernel.backward`` does."""
-        (T, B, H), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
-        d_h_n, d_x, d_h_0 = ascontiguousarray(d_state[0]), empty((T, B, K - 1 - H), dtype), empty((B, H), dtype)
-        gradients = weight_gradients(N, K - 1 - H, H, dtype)
-        backward(self.reset_after, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
-        return d_x, (d_h_0,), gradients
+        super().__init__(text.reset_after, forward, backward, CompiledGRUTape.new)
+        self.fused = FusedGRU(text.reset_after)
 
 
 @compiled

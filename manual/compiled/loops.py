@@ -5,11 +5,11 @@ each element of x, one for the bias and one for each element of h_prev. So the i
 neighbours in memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from numba import njit
-from numpy import empty
+from numpy import ascontiguousarray, empty
 from numpy.typing import DTypeLike
 
 from manual.arrays import Array
@@ -119,3 +119,44 @@ def weight_gradients(N: int, D: int, P: int, dtype: DTypeLike) -> dict[str, Arra
         "bias_ih": empty(N, dtype),
         "bias_hh": empty(N, dtype),
     }
+
+
+class LoopsOverH:
+    """One layer in one direction whose only state is h; the weights come with each call.
+
+    Args:
+        option: the first argument of both loops.
+        forwards: the loop of the forward pass, which fills a tape.
+        backwards: that of the backward pass, which reads it.
+        new_tape: makes a tape for T, B, D, H and a dtype.
+    """
+
+    def __init__(
+        self,
+        option: Any,
+        forwards: Callable[..., None],
+        backwards: Callable[..., None],
+        new_tape: Callable[..., Any],
+    ):
+        self.option, self.forwards, self.backwards, self.new_tape = option, forwards, backwards, new_tape
+
+    def forward(
+        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Run as the equations do. ``out`` is not used: there is little to allocate."""
+        (T, B, D), dtype, h_0 = x.shape, x.dtype, ascontiguousarray(state[0])
+        H = h_0.shape[1]
+        tape, output, h_n = self.new_tape(T, B, D, H, dtype), empty((T, B, H), dtype), empty((B, H), dtype)
+        W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
+        self.forwards(self.option, ascontiguousarray(x), h_0, W_ih, W_hh, b_ih, b_hh, *tape, output, h_n)
+        return output, (h_n,), tape
+
+    def backward(
+        self, tape: Any, d_output: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+        """Carry gradients back as the equations do."""
+        (T, B, H), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
+        d_h_n, d_x, d_h_0 = ascontiguousarray(d_state[0]), empty((T, B, K - 1 - H), dtype), empty((B, H), dtype)
+        gradients = weight_gradients(N, K - 1 - H, H, dtype)
+        self.backwards(self.option, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
+        return d_x, (d_h_0,), gradients

@@ -4,28 +4,17 @@ The numbers and the legend are those of ``manual/rnn.py``; ``loops.py`` says wha
 contiguous, as it is compiled anew for each kind of array.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import ascontiguousarray, empty
+from numpy import empty
 
 from manual.activations import ACTIVATIONS
 from manual.arrays import Array
 from manual.compiled.activations import activate, differentiate
-from manual.compiled.loops import (
-    add_outer,
-    add_transposed,
-    compiled,
-    copy,
-    copy_h,
-    load,
-    multiply,
-    unload,
-    weight_gradients,
-)
+from manual.compiled.loops import LoopsOverH, add_outer, add_transposed, compiled, copy, copy_h, load, multiply, unload
 from manual.fast.rnn import FastRNN
 from manual.rnn import RNNKernel, RNNStep, RNNTape
 
@@ -35,6 +24,11 @@ class CompiledRNNTape(NamedTuple):
 
     x_1_h: Array  # (T + 1, B, D + 1 + H): x, 1 and h_prev; at T only h_n counts
     W: Array  # (D + 1 + H, H)
+
+    @classmethod
+    def new(cls, T: int, B: int, D: int, H: int, dtype: np.dtype[Any]) -> "CompiledRNNTape":
+        """Return a tape to be filled."""
+        return cls(empty((T + 1, B, D + 1 + H), dtype), empty((D + 1 + H, H), dtype))
 
     def equations_tape(self) -> RNNTape:
         """Return the run as the equations record it, views of this tape."""
@@ -104,7 +98,7 @@ def backward(
     unload(d_W, d_W_ih, d_W_hh, d_b_ih, d_b_hh)
 
 
-class CompiledRNN:
+class CompiledRNN(LoopsOverH):
     """One Elman layer in one direction; the weights come with each call.
 
     Args:
@@ -116,30 +110,8 @@ class CompiledRNN:
     most_units = 200
 
     def __init__(self, text: RNNKernel):
-        self.kind, self.fused = list(ACTIVATIONS).index(text.nonlinearity), FusedRNN(text.nonlinearity)
-
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
-    ) -> tuple[Array, tuple[Array, ...], CompiledRNNTape]:
-        """Run as ``RNNKernel.forward`` does. ``out`` is not used: there is little to allocate."""
-        (T, B, D), dtype = x.shape, x.dtype
-        h_0 = ascontiguousarray(state[0])
-        H = h_0.shape[1]
-        tape = CompiledRNNTape(empty((T + 1, B, D + 1 + H), dtype), empty((D + 1 + H, H), dtype))
-        W_ih, W_hh, b_ih, b_hh = weights["weight_ih"], weights["weight_hh"], weights["bias_ih"], weights["bias_hh"]
-        output, h_n = empty((T, B, H), dtype), empty((B, H), dtype)
-        forward(self.kind, ascontiguousarray(x), h_0, W_ih, W_hh, b_ih, b_hh, *tape, output, h_n)
-        return output, (h_n,), tape
-
-    def backward(
-        self, tape: CompiledRNNTape, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
-        """Carry gradients back as ``RNNKernel.backward`` does."""
-        (T, B, H), K, dtype = d_output.shape, len(tape.W), d_output.dtype
-        d_h_n, d_x, d_h_0 = ascontiguousarray(d_state[0]), empty((T, B, K - 1 - H), dtype), empty((B, H), dtype)
-        gradients = weight_gradients(H, K - 1 - H, H, dtype)
-        backward(self.kind, *tape, ascontiguousarray(d_output), d_h_n, d_x, d_h_0, *gradients.values())
-        return d_x, (d_h_0,), gradients
+        super().__init__(list(ACTIVATIONS).index(text.nonlinearity), forward, backward, CompiledRNNTape.new)
+        self.fused = FusedRNN(text.nonlinearity)
 
 
 class FusedRNN(FastRNN):
