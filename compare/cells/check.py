@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +13,10 @@ from torch import autograd, nn
 
 from compare.agreement import TOLERANCES
 from compare.cells.fast_kernels import fast_against_equations
-from compare.cells.file import CellFile, said_in
+from compare.cells.file import CellFile, Parameters, said_in, shapes
 from compare.cells.layer import Layer, form_of, layer_problem
+from compare.cells.layout import LaidOut
+from compare.cells.otherwise import meant
 from compare.checker.check import check_against
 from compare.checker.compare import Compared
 from compare.checker.derivations.file import load
@@ -139,6 +142,9 @@ def check_file(
             misfits[found.span] = found
             continue
         report.misfits, report.shown = list(misfits.values()), shown
+        if misfits and isinstance(report.notation, LaidOut):
+            held = report.notation.layout.draw(D, H, np.random.default_rng(seed))
+            report.notes.append(f"p holds, as LAYOUT says, with D = {D} and H = {H}: {shapes(held)}")
         report.learning = getattr(module, "LEARNING", False) is True
         return report
 
@@ -157,12 +163,28 @@ def _check_module(
             raise ValueError(f"{path}: expected a function {function}, got {_instead(module)}")
     if reference is not None:
         return check_against(module, path, Path(reference[0]), reference[1], seed, fast)
-    return _check_cell(path, Pair(module.forward, module.backward, dict, str(path)), vars(module), cell, seed, fast)
+    pair = Pair(module.forward, module.backward, Parameters, str(path))
+    return _check_cell(path, pair, vars(module), cell, seed, fast)
 
 
 def _check_cell(
     path: Path, derivation: Pair, says: Mapping[str, Any], cell: str | None, seed: int, fast: bool
 ) -> Report:
-    file = CellFile.of(says if cell is None else {**says, "CELL": cell}, str(path))
-    trials = partial(file.trials, seed=seed)
-    return diagnose(Subject(str(path), derivation, trials, file.notation, dtype=says.get("DTYPE"), fast=fast))
+    says = says if cell is None else {**says, "CELL": cell}
+    file = CellFile.of(says, str(path))
+
+    def checked(file: CellFile) -> Report:
+        trials = partial(file.trials, seed=seed)
+        return diagnose(Subject(str(path), derivation, trials, file.notation, dtype=says.get("DTYPE"), fast=fast))
+
+    try:
+        report = checked(file)
+        if all(one.agrees for one in report.as_run if one.kind == "output"):
+            return report
+    except ValueError:  # as of a parameter that is not there, or does not fit
+        if found := meant(file, says, derivation, seed):
+            return replace(checked(found[0]), question=found[1])
+        raise
+    if found := meant(file, says, derivation, seed):
+        report = replace(checked(found[0]), question=found[1])
+    return report

@@ -21,6 +21,25 @@ from manual.arrays import Array, as_state, state_parts
 SIZES = ((6, 3, 4, 5, 1.0), (1, 2, 3, 4, 1.0), (5, 1, 2, 3, 1.0), (64, 2, 3, 4, 1.0), (4, 3, 2, 5, 20.0))
 
 
+class UnknownParameterError(KeyError, ValueError):
+    """A file reads a parameter that its LAYOUT does not have."""
+
+    __str__ = Exception.__str__
+
+
+class Parameters(dict[str, Any]):
+    """The parameters by name, as a file's passes receive them."""
+
+    def __missing__(self, name: str) -> Any:
+        """Raise UnknownParameterError, with the names and shapes that there are."""
+        raise UnknownParameterError(f"p: expected one of {shapes(self)}, as LAYOUT and OPTIONS say; got {name!r}")
+
+
+def shapes(arrays: Mapping[str, Any]) -> str:
+    """Return the names of arrays with their shapes."""
+    return ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+
+
 class CellFile:
     """The cell that a file derives, and how its weights lie.
 

@@ -54,6 +54,8 @@ class Findings:
         fast: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor.
         notes: further remarks.
         open: what is still to be derived, by name, with its kind as in ``Compared``.
+        question: whether the file means something else than it says, such as another order of the gates, with which
+            all this was found.
         misfits: lines whose operands do not fit together; what they would give is open.
         learning: whether the file says that its author wants to find mistakes without being told.
         shown: what is told of a mistake there or where something is open: ``"solution"``, ``"hint"`` or "".
@@ -86,6 +88,7 @@ class Findings:
     fast: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     open: dict[str, str] = field(default_factory=dict)
+    question: str = ""
     misfits: list[Misfit] = field(default_factory=list)
     learning: bool = False
     shown: str = "solution"
@@ -180,6 +183,7 @@ class Findings:
     def kinds(self) -> list[str]:
         """The kinds of verdict: ``agree``, or what is wrong, the most specific first."""
         found = {
+            "layout": self.question,
             "unsteady": self.unsteady,
             "changed": self.changed,
             "misfit": self.misfits,

@@ -57,6 +57,7 @@ class Report(Findings):
             "subject": self.subject,
             "dtype": self.dtype,
             "tolerance": self.tolerance,
+            "question": self.question,
             "misfits": [{"file": one.file, "line": one.line, "problem": one.words} for one in self.misfits],
             "faults": [fault.as_json() for fault in self.faults] if not self.unsteady else [],
             "misplaced": [fault.as_json() for fault in self.misplaced],

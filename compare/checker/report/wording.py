@@ -83,9 +83,10 @@ def _headlines(report: Findings) -> list[str]:
     right = "the gradients are right; " if report.gradients_right else ""
     first = f"; add a probe for {report.unrecorded[0]!r}" if report.unrecorded else ""
     words = {
+        "layout": report.question,
         "unsteady": f"not deterministic: two identical calls differ in {', '.join(report.unsteady)}",
         "changed": "; ".join(f"{name} was modified in place after its probe" for name in report.changed),
-        "misfit": f"shapes do not fit: {', '.join(f'line {one.line}' for one in report.misfits)}",
+        "misfit": f"shapes do not fit: {', '.join(dict.fromkeys(f'line {one.line}' for one in report.misfits))}",
         "equation": f"wrong: {', '.join(report.titles)}",
         "probe unused": f"the result of {_probes(report.unused)} is not used",
         "probe misplaced": right + "; ".join(map(_other_than_its_name, report.misplaced)),
@@ -112,7 +113,8 @@ def _paragraphs(report: Findings) -> list[Text]:
                 "look for state kept between calls: a buffer, a sum that is not reset, a tape, a random generator",
             )
         ]
-    paragraphs = [_of_changed(name, steps) for name, steps in report.changed.items()]
+    paragraphs = [_of_question(report)] if report.question else []
+    paragraphs += [_of_changed(name, steps) for name, steps in report.changed.items()]
     paragraphs += [
         _paragraph(f"line {one.line}", f"{one.file}:{one.line}: {one.code}", one.words) for one in report.misfits
     ]
@@ -159,6 +161,13 @@ def _paragraph(title: str, *lines: str, more: str = "") -> Text:
     for line in filter(None, lines):
         text.append(f"\n    {line}", style="not bold default")
     return text
+
+
+def _of_question(report: Findings) -> Text:
+    """Return what the file may mean; all other findings are with that."""
+    rest = {*report.kinds} - {"layout", "open"}
+    then = "all that follows is found with it" if rest else "with it nothing is wrong, and without it the outputs are"
+    return _paragraph(report.question, then)
 
 
 def _of_changed(name: str, steps: tuple[int, ...]) -> Text:
