@@ -26,9 +26,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def preloaded(monkeypatch):
-    """Fork processes from one that has imported torch and matplotlib, which takes two seconds."""
+    """Fork processes from one that has imported what they all need, which takes seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "matplotlib.figure"])
+    context.set_forkserver_preload(["torch", "matplotlib.figure", "compare.cells.check"])
     monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: context)
 
 

@@ -30,6 +30,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.usefixtures("tried_until_found")
 @pytest.mark.slow
 def test_a_layer_and_a_file_with_the_same_fault_get_the_same_answer(fault, tmp_path):
     injected, edits, title = FAULTS[fault]

@@ -12,7 +12,7 @@ FOLDER = Path(kernels.__file__).parent
 
 
 @pytest.fixture
-def changed(tmp_path) -> Callable[[str, str, str, str], Report]:
+def changed(tmp_path, tried_until_found) -> Callable[[str, str, str, str], Report]:
     """Check a kernel with a change in the line of an equation."""
 
     def check(kernel: str, equation: str, old: str, new: str) -> Report:
