@@ -7,10 +7,8 @@ from zoo import (
     convolutions,
     feedforward,
     functions,
-    grus,
     linear_recurrences,
     losses,
-    lstm_variants,
     lstms,
     normalisation,
     recurrences,
@@ -20,7 +18,7 @@ from zoo import (
 from zoo.specimen import FileSpecimen, Specimen
 
 FAMILIES = (
-    *(lstms, lstm_variants, grus, recurrences, sparse_recurrences, feedforward),
+    *(lstms, recurrences, sparse_recurrences, feedforward),
     *(normalisation, attentions, convolutions, scans, linear_recurrences, losses, functions),
 )
 

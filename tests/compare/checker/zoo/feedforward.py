@@ -51,41 +51,6 @@ class GeluMLP(Specimen):
     )
 
 
-class SwiGLU(Specimen):
-    inputs = {"x": (B, D), "W": (D, H), "V": (D, H), "W2": (H, D)}
-    options = {"axes": "B"}
-
-    @staticmethod
-    def forward(x, W, V, W2):
-        a, v = probe("a", x @ W), probe("v", x @ V)
-        s = sigmoid(a)
-        y = probe("y", a * s * v)
-        return y @ W2, (x, W, V, W2, a, v, s, y)
-
-    @staticmethod
-    def backward(tape, d_out):
-        x, W, V, W2, a, v, s, y = tape
-        d_y = probe("d_y", d_out @ W2.T)
-        d_v = probe("d_v", d_y * a * s)
-        d_a = probe("d_a", d_y * v * (s + a * s * (1 - s)))
-        return d_a @ W.T + d_v @ V.T, x.T @ d_a, x.T @ d_v, y.T @ d_out
-
-    @staticmethod
-    def reference(x, W, V, W2):
-        a, v = probe("a", x @ W), probe("v", x @ V)
-        return probe("y", torch.nn.functional.silu(a) * v) @ W2
-
-    faults = (
-        ("(s + a * s * (1 - s))", "s", "d_a"),
-        ("d_y * a * s)", "d_y * s)", "d_v"),
-        ("d_a @ W.T + d_v @ V.T", "d_a @ V.T + d_v @ W.T", "d_x"),
-        ("x.T @ d_v", "x.T @ (d_v * s)", "d_V"),
-        ("y.T @ d_out", "(a * v).T @ d_out", "d_W2"),
-        ("d_y * v * (s", "d_y * (s", "d_a"),
-        ("a * s * v)", "a * v)", "y"),
-    )
-
-
 class MixtureOfExperts(Specimen):
     """Two experts of three a row; the chosen gates are normalised again."""
 

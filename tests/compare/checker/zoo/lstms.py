@@ -1,4 +1,4 @@
-"""LSTMs as tutorials, course notes and library kernels write them."""
+"""LSTMs as tutorials and library kernels write them, with layer norm, with a multiplicative state."""
 
 import numpy as np
 import torch
@@ -151,69 +151,134 @@ class ColumnLSTM(Specimen):
     )
 
 
-class CourseLSTM(Specimen):
-    """One matrix for x, one for h, one bias, gates i f o g, step functions that return six gradients."""
+class LayerNormLSTM(Specimen):
+    """What goes into the gates is normalised, row by row."""
 
-    inputs = {"x": (T, B, D), "h_0": (B, H), "Wx": (D, 4 * H), "Wh": (H, 4 * H), "b": (4 * H,)}
-    options = {"axes": "T B"}
-
-    @staticmethod
-    def forward(x, h_0, Wx, Wh, b):
-        h, prev_c, hs, caches = h_0, np.zeros_like(h_0), np.zeros((len(x), *h_0.shape)), []
-        for t in range(len(x)):
-            prev_h = h
-            a = probe("a", x[t] @ Wx + prev_h @ Wh + b)
-            i, f, o = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H]), sigmoid(a[:, 2 * H : 3 * H])
-            g = np.tanh(a[:, 3 * H :])
-            next_c = probe("c", f * prev_c + i * g)
-            h = hs[t] = probe("h", o * np.tanh(next_c))
-            caches.append((x[t], prev_h, prev_c, i, f, o, g, next_c))
-            prev_c = next_c
-        return hs, (caches, Wx, Wh)
+    inputs = {"x": (T, B, D), "h_0": (B, H), "c_0": (B, H)}
+    options = {"axes": "T B", "parameters": {"W": (D + H, 4 * H), "gain": (4 * H,), "bias": (4 * H,)}}
 
     @staticmethod
-    def backward(tape, d_hs):
-        caches, Wx, Wh = tape
-        d_x, d_Wx, d_Wh, d_b = np.zeros((len(caches), B, D)), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros(4 * H)
-        d_prev_h, d_prev_c = np.zeros((B, H)), np.zeros((B, H))
-        for t in reversed(range(len(caches))):
-            x, prev_h, prev_c, i, f, o, g, next_c = caches[t]
-            d_next_h = probe("d_h", d_hs[t] + d_prev_h)
-            tanh_c = np.tanh(next_c)
-            d_next_c = probe("d_c", d_prev_c + d_next_h * o * (1 - tanh_c**2))
-            d_a = np.empty((B, 4 * H))
-            d_a[:, :H] = d_next_c * g * i * (1 - i)
-            d_a[:, H : 2 * H] = d_next_c * prev_c * f * (1 - f)
-            d_a[:, 2 * H : 3 * H] = d_next_h * tanh_c * o * (1 - o)
-            d_a[:, 3 * H :] = d_next_c * i * (1 - g * g)
-            d_a = probe("d_a", d_a)
-            d_x[t] = d_a @ Wx.T
-            d_prev_h = d_a @ Wh.T
-            d_prev_c = d_next_c * f
-            d_Wx += x.T @ d_a
-            d_Wh += prev_h.T @ d_a
-            d_b += d_a.sum(axis=0)
-        return d_x, d_prev_h, d_Wx, d_Wh, d_b
-
-    @staticmethod
-    def reference(x, h_0, Wx, Wh, b):
-        h, c, hs = h_0, torch.zeros_like(h_0), []
+    def forward(p, x, h_0, c_0):
+        h, c, tape, hs = h_0, c_0, [], []
         for x_t in x:
-            a = probe("a", x_t @ Wx + h @ Wh + b)
-            i, f, o, g = a.chunk(4, dim=1)
+            xh = np.hstack([x_t, h])
+            a = probe("a", xh @ p["W"])
+            rstd = 1 / np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
+            n = probe("n", (a - a.mean(axis=1, keepdims=True)) * rstd)
+            i, f, g, o = np.split(n * p["gain"] + p["bias"], 4, axis=1)
+            i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+            c_prev, c = c, probe("c", f * c + i * g)
+            h = probe("h", o * np.tanh(c))
+            tape.append((xh, rstd, n, i, f, g, o, c_prev, c))
+            hs.append(h)
+        return np.stack(hs), tape
+
+    @staticmethod
+    def backward(p, tape, d_hs):
+        d_W, d_gain, d_bias = 0, 0, 0
+        d_x, d_h, d_c = [], 0, 0
+        for t in reversed(range(len(tape))):
+            xh, rstd, n, i, f, g, o, c_prev, c = tape[t]
+            d_h = probe("d_h", d_hs[t] + d_h)
+            d_c = probe("d_c", d_c + d_h * o * (1 - np.tanh(c) ** 2))
+            d_z = np.hstack([
+                d_c * g * i * (1 - i), d_c * c_prev * f * (1 - f), d_c * i * (1 - g * g), d_h * np.tanh(c) * o * (1 - o)
+            ])  # fmt: skip
+            d_gain = d_gain + (d_z * n).sum(axis=0)
+            d_bias = d_bias + d_z.sum(axis=0)
+            d_n = probe("d_n", d_z * p["gain"])
+            d_a = d_n - d_n.mean(axis=1, keepdims=True) - n * (d_n * n).mean(axis=1, keepdims=True)
+            d_a = probe("d_a", d_a * rstd)
+            d_W = d_W + xh.T @ d_a
+            d_xh = d_a @ p["W"].T
+            d_x.append(d_xh[:, :D])
+            d_h, d_c = d_xh[:, D:], d_c * f
+        return np.stack(d_x[::-1]), d_h, d_c, {"W": d_W, "gain": d_gain, "bias": d_bias}
+
+    @staticmethod
+    def reference(p, x, h_0, c_0):
+        h, c, hs = h_0, c_0, []
+        for x_t in x:
+            a = probe("a", torch.cat([x_t, h], 1) @ p["W"])
+            n = probe("n", torch.nn.functional.layer_norm(a, (4 * H,)))
+            i, f, g, o = (n * p["gain"] + p["bias"]).chunk(4, dim=1)
             c = probe("c", torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g))
             h = probe("h", torch.sigmoid(o) * torch.tanh(c))
             hs.append(h)
         return torch.stack(hs)
 
     faults = (
-        ("d_next_h * o * (1 - tanh_c**2)", "d_next_h * o * tanh_c**2", "d_c"),
-        ("d_next_c * prev_c * f * (1 - f)", "d_next_c * next_c * f * (1 - f)", "d_a"),
-        ("d_prev_h = d_a @ Wh.T", "d_prev_h = d_hs[t] @ Wh[:, :H]", "d_h d_h_0"),
-        ("d_Wh += prev_h.T", "d_Wh += (o * np.tanh(next_c)).T", "d_Wh"),
-        ("d_b += d_a.sum(axis=0)", "d_b += 2 * d_a.sum(axis=0)", "d_b"),
-        ("d_Wx += x.T", "d_Wx += (t == 0) * x.T", "d_Wx"),
-        ("caches.append((x[t], prev_h,", "caches.append((x[t], h,", "d_Wh"),
-        ("i * (1 - g * g)", "i * (1 - np.tanh(g) ** 2)", "d_a"),
-        ("prev_h @ Wh + b", "prev_h @ Wh + b + b", "a"),
+        (" - n * (d_n * n).mean(axis=1, keepdims=True)", "", "d_a"),
+        ("d_a * rstd)", "d_a)", "d_a"),
+        ('d_z * p["gain"]', "d_z", "d_n"),
+        ("(d_z * n).sum(axis=0)", '(d_z * n * p["gain"]).sum(axis=0)', "gain"),
+        ("d_bias + d_z.sum", "d_z.sum", "bias"),
+        ("d_xh[:, D:], d_c * f", "d_xh[:, :H], d_c * f", "d_h d_h_0"),
+        ("d_hs[t] + d_h)", "d_h + (t + 1 < len(tape) or 1) * d_hs[-1])", "d_h"),
+        ("(axis=1, keepdims=True)) * rstd", "(keepdims=True)) * rstd", "n"),
+    )
+
+
+class MultiplicativeLSTM(Specimen):
+    """The hidden state is multiplied by a projection of the input before the gates see it."""
+
+    inputs = {"x": (T, B, D), "Wmx": (D, H), "Wmh": (H, H), "Wx": (D, 4 * H), "Wm": (H, 4 * H)}
+    options = {"axes": "T B"}
+
+    @staticmethod
+    def forward(x, Wmx, Wmh, Wx, Wm):
+        h, c, tape, hs = np.zeros((B, H)), np.zeros((B, H)), [], []
+        for x_t in x:
+            m = probe("m", (x_t @ Wmx) * (h @ Wmh))
+            z = probe("z", x_t @ Wx + m @ Wm)
+            i, f, o, g = sigmoid(z[:, :H]), sigmoid(z[:, H : 2 * H]), sigmoid(z[:, 2 * H : 3 * H]), z[:, 3 * H :]
+            tape.append([x_t, h, m, i, f, o, g, c])
+            c = probe("c", f * c + i * g)
+            h = probe("h", np.tanh(c * o))
+            tape[-1] += [c, h]
+            hs.append(h)
+        return np.stack(hs), (tape, Wmx, Wmh, Wx, Wm)
+
+    @staticmethod
+    def backward(tape, d_hs):
+        steps, Wmx, Wmh, Wx, Wm = tape
+        d_Wmx, d_Wmh, d_Wx, d_Wm = (np.zeros_like(W) for W in (Wmx, Wmh, Wx, Wm))
+        d_x, d_h, d_c = np.empty((len(steps), B, D)), np.zeros((B, H)), np.zeros((B, H))
+        for t, (x, h_prev, m, i, f, o, g, c_prev, c, h) in reversed(list(enumerate(steps))):
+            d_h = probe("d_h", d_h + d_hs[t])
+            d_co = d_h * (1 - h**2)
+            d_c = probe("d_c", d_c + d_co * o)
+            d_i, d_f, d_o, d_g = d_c * g, d_c * c_prev, d_co * c, d_c * i
+            d_z = probe("d_z", np.hstack([d_i * i * (1 - i), d_f * f * (1 - f), d_o * o * (1 - o), d_g]))
+            d_m = probe("d_m", d_z @ Wm.T)
+            d_mx, d_mh = d_m * (h_prev @ Wmh), d_m * (x @ Wmx)
+            d_Wx += x.T @ d_z
+            d_Wm += m.T @ d_z
+            d_Wmx += x.T @ d_mx
+            d_Wmh += h_prev.T @ d_mh
+            d_x[t] = d_z @ Wx.T + d_mx @ Wmx.T
+            d_h, d_c = d_mh @ Wmh.T, d_c * f
+        return d_x, d_Wmx, d_Wmh, d_Wx, d_Wm
+
+    @staticmethod
+    def reference(x, Wmx, Wmh, Wx, Wm):
+        h = c = x.new_zeros(B, H)
+        hs = []
+        for x_t in x:
+            m = probe("m", (x_t @ Wmx) * (h @ Wmh))
+            i, f, o, g = probe("z", x_t @ Wx + m @ Wm).chunk(4, dim=1)
+            c = probe("c", torch.sigmoid(f) * c + torch.sigmoid(i) * g)
+            h = probe("h", torch.tanh(c * torch.sigmoid(o)))
+            hs.append(h)
+        return torch.stack(hs)
+
+    faults = (
+        ("d_z @ Wx.T + d_mx @ Wmx.T", "d_z @ Wx.T", "d_x"),
+        ("d_mh @ Wmh.T", "d_m @ Wmh.T", "d_h"),
+        ("d_co = d_h * (1 - h**2)", "d_co = d_h * (1 - np.tanh(h) ** 2)", "d_c d_z"),
+        ("d_m * (h_prev @ Wmh)", "d_m * (h @ Wmh)", "d_x d_Wmx"),
+        ("d_Wmh += h_prev.T @ d_mh", "d_Wmh += d_mh.T @ h_prev", "d_Wmh"),
+        ("d_Wm += m.T @ d_z", "d_Wm += h_prev.T @ d_z", "d_Wm"),
+        ("d_o * o * (1 - o), d_g", "d_o * o * (1 - o), d_g * (1 - g * g)", "d_z"),
+        ("d_z @ Wm.T", "-d_z @ Wm.T", "d_m"),
     )

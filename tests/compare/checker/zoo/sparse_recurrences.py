@@ -1,4 +1,4 @@
-"""Recurrences that are elementwise or partly asleep: SRU, QRNN, IndRNN, clockwork."""
+"""Recurrences that are elementwise, partly asleep or of one gate: SRU, QRNN, IndRNN, clockwork, minimal gated unit."""
 
 import numpy as np
 import torch
@@ -230,4 +230,68 @@ class ClockworkRNN(Specimen):
         ("d_U += h_prev.T @ d_a", "d_U += (h_prev * ticks).T @ d_a", "d_U"),
         ("t % period == 0", "(t + 1) % period == 0", "h d_c d_h"),
         ("x[t].T @ d_a", "x[t].T @ d_h", "d_W"),
+    )
+
+
+class MinimalGatedUnit(Specimen):
+    """One gate that forgets and resets."""
+
+    inputs = {"x": (T, B, D), "h_0": (B, H)}
+    options = {
+        "axes": "T B",
+        "parameters": {"Wf": (D, H), "Uf": (H, H), "bf": (H,), "Wh": (D, H), "Uh": (H, H), "bh": (H,)},
+    }
+
+    @staticmethod
+    def forward(p, x, h_0):
+        hs, tape = [h_0], []
+        for x_t in x:
+            h = hs[-1]
+            f = probe("f", sigmoid(x_t @ p["Wf"] + h @ p["Uf"] + p["bf"]))
+            c = probe("c", np.tanh(x_t @ p["Wh"] + (f * h) @ p["Uh"] + p["bh"]))
+            tape.append((x_t, h, f, c))
+            hs.append(probe("h", (1 - f) * h + f * c))
+        return np.stack(hs[1:]), tape
+
+    @staticmethod
+    def backward(p, tape, d_hs):
+        g = {name: np.zeros_like(array) for name, array in p.items()}
+        d_x, d_h = np.zeros((len(tape), B, D)), np.zeros((B, H))
+        for t in reversed(range(len(tape))):
+            x, h, f, c = tape[t]
+            d_h = probe("d_h", d_hs[t] + d_h)
+            d_c = probe("d_c", d_h * f)
+            a_c = d_c * (1 - c * c)
+            d_fh = a_c @ p["Uh"].T
+            d_f = probe("d_f", d_h * (c - h) + d_fh * h)
+            a_f = d_f * f * (1 - f)
+            g["Wf"] += x.T @ a_f
+            g["Uf"] += h.T @ a_f
+            g["bf"] += a_f.sum(0)
+            g["Wh"] += x.T @ a_c
+            g["Uh"] += (f * h).T @ a_c
+            g["bh"] += a_c.sum(0)
+            d_x[t] = a_f @ p["Wf"].T + a_c @ p["Wh"].T
+            d_h = d_h * (1 - f) + d_fh * f + a_f @ p["Uf"].T
+        return d_x, d_h, g
+
+    @staticmethod
+    def reference(p, x, h_0):
+        h, hs = h_0, []
+        for x_t in x:
+            f = probe("f", torch.sigmoid(x_t @ p["Wf"] + h @ p["Uf"] + p["bf"]))
+            c = probe("c", torch.tanh(x_t @ p["Wh"] + (f * h) @ p["Uh"] + p["bh"]))
+            h = probe("h", (1 - f) * h + f * c)
+            hs.append(h)
+        return torch.stack(hs)
+
+    faults = (
+        (" + d_fh * h)", ")", "d_f"),
+        ("(f * h).T @ a_c", "h.T @ a_c", "Uh"),
+        ("d_fh * f + a_f", "d_fh + a_f", "d_h d_h_0"),
+        ('a_c @ p["Uh"].T', 'a_c @ p["Uh"]', "d_f d_h d_h_0"),
+        ('g["bf"] += a_f', 'g["bf"] += a_c', "bf"),
+        ('a_f @ p["Wf"].T + ', "", "d_x"),
+        ("d_c * (1 - c * c)", "d_c * (1 - f * f)", "d_f Wh Uh bh d_x d_h d_h_0"),
+        ('g["Wh"] += x.T @ a_c', 'g["Wh"] += (t == 2) * x.T @ a_c', "Wh"),
     )
