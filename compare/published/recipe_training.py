@@ -20,7 +20,6 @@ from compare.lockstep.adding import EXHAUSTIVE_BITS
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from compare.lockstep.training import SUMS_RIGHT, CorrectSums, Experiment, Look, add_up
-from compare.published.bare_layer import BareModel, BareModule
 from compare.published.departing_layer import DepartingLSTM
 from compare.published.departures import DEPARTURES, row_for_one_number
 from compare.published.losses import loss
@@ -30,6 +29,7 @@ from compare.published.systems import SYSTEMS
 from compare.published.tasks import Addition, Moment
 from manual.arrays import Array
 from manual.engines import fastest_for_few_rows
+from manual.linear import LinearTape
 
 #: What may be changed about a recipe from the command line.
 CHANGEABLE = ("steps", "seed", "engine", "hidden_size", "bits", "learning_rate", "gradient")
@@ -99,6 +99,21 @@ def _departures_named(recipe: Recipe, words: str | Sequence[str]) -> tuple[str, 
     return tuple(found)
 
 
+class NoReadout(manual.Linear):
+    """A readout that hands h (T, B, H) on as it is."""
+
+    def __init__(self) -> None:
+        self.parameters = {}
+
+    def forward(self, h: Array) -> tuple[Array, LinearTape]:
+        """Return h, and a tape that backward does not need."""
+        return h, LinearTape(h, h)
+
+    def backward(self, tape: LinearTape, d_y: Array) -> tuple[Array, dict[str, Array]]:
+        """Return the gradient of h."""
+        return d_y, {}
+
+
 class FromRecipe(Experiment):
     """A recipe to train.
 
@@ -142,10 +157,9 @@ class FromRecipe(Experiment):
 
         def torch_side(package: Any) -> TorchTrainer:
             layer = _torch_layer(recipe, package)
-            module: nn.Module = BareModule(layer)
-            if recipe.readout:
-                linear = nn.Linear(recipe.hidden_size, 1, bias=False, dtype=torch.float64)
-                module = (ScalarBiasModule if scalar else torch_impl.Model)(layer, linear)
+            linear = nn.Linear(recipe.hidden_size, 1, bias=False, dtype=torch.float64)
+            readout: Any = linear if recipe.readout else nn.Identity()
+            module: nn.Module = (ScalarBiasModule if scalar else torch_impl.Model)(layer, readout)
             parameters = [parameter for name, parameter in module.named_parameters() if learns(name)]
             return TorchTrainer(module, torch.optim.SGD(parameters, lr=recipe.learning_rate), objective)
 
@@ -210,7 +224,7 @@ def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Mo
     for name, array in recurrent.parameters.items():
         array[...] = start[name.removesuffix("_l0")]
     if not recipe.readout:
-        return BareModel(recurrent)
+        return manual.Model(recurrent, NoReadout())
     linear = manual.Linear(recipe.hidden_size, 1, bias=False, rng=placeholder)
     linear.parameters["weight"][...] = readout
     return (ScalarBiasModel if _is_scalar(recipe) else manual.Model)(recurrent, linear)
