@@ -74,7 +74,9 @@ def tables(findings: Findings) -> list[Rows]:
     for name in ["manual", *names]:
         own = _of(findings, name)
         done = [one for one in own if not one.problem]
-        timed = _timed(done)
+        lstms = [c for c in done if (c.case.form, c.case.directions, c.case.dtype) == ("lstm", 1, "float32")]
+        timed = max(lstms, key=lambda one: one.case.T * one.case.H, default=None)  # the largest
+        peak = max((one.peak or 0 for one in done), default=0)
         title = FRAMEWORKS[name].title if name in FRAMEWORKS else name
         versions = ", ".join(f"{module.partition('.')[0]} {v}" for module, v in findings.versions[name].items())
         costs.append(
@@ -84,7 +86,7 @@ def tables(findings: Findings) -> list[Rows]:
                 *(_ulps(done, dtype) for dtype in TOLERANCES),
                 _seconds(timed.first) if timed else "",
                 _seconds(timed.step) if timed else "",
-                _mebibytes(max((one.peak or 0 for one in done), default=0)),
+                f"{peak / 2**20:,.0f} MiB" if peak else "-",
             ]
         )
     sizes = "; ".join(", ".join(map(str, size)) for size in _sizes(findings))
@@ -209,12 +211,6 @@ def _sizes(findings: Findings) -> list[tuple[int, ...]]:
     return list(dict.fromkeys((one.case.T, one.case.B, one.case.D, one.case.H) for one in findings.comparisons))
 
 
-def _timed(comparisons: list[Comparison]) -> Comparison | None:
-    """Return the largest LSTM in one direction in float32."""
-    lstms = [c for c in comparisons if (c.case.form, c.case.directions, c.case.dtype) == ("lstm", 1, "float32")]
-    return max(lstms, key=lambda one: one.case.T * one.case.H, default=None)
-
-
 def _cell(findings: Findings, name: str, form: str) -> str:
     """Return a framework's worst errors in a form, by dtype; "-" if it has no such form."""
     framework = FRAMEWORKS[name]
@@ -264,7 +260,3 @@ def _words(dispute: Dispute) -> str:
 def _seconds(seconds: float) -> str:
     """Return seconds in the unit that suits them."""
     return f"{seconds:.2g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
-
-
-def _mebibytes(count: int) -> str:
-    return f"{count / 2**20:,.0f} MiB" if count else "-"

@@ -26,7 +26,8 @@ def write(results: Mapping[str, Any], path: Path) -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
     for case, choice in zip(cases, choices):
         rows = [_row(one, axis) for one in _contenders(case)]
-        groups.setdefault(_title(case), []).append({"choice": choice, "rows": rows})
+        title = case["title"] + (f", {case['sweep']} varies" if case["sweep"] else "")
+        groups.setdefault(title, []).append({"choice": choice, "rows": rows})
     page = {
         "first": next(iter(cases[0]["timings"].values()))["label"],
         "machine": "{processor}, {cores} cores, load {load:.2f} at the start".format(**machine),
@@ -53,11 +54,6 @@ def _choice(case: Mapping[str, Any]) -> dict[str, str]:
         "dtype": its["dtype"],
         "threads": str(its["threads"]),
     }
-
-
-def _title(case: Mapping[str, Any]) -> str:
-    """Return the title of the table that a case stands in."""
-    return case["title"] + (f", {case['sweep']} varies" if case["sweep"] else "")
 
 
 def _contenders(case: Mapping[str, Any]) -> list[Mapping[str, Any]]:

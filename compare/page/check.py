@@ -7,7 +7,7 @@ from typing import Any
 from compare.cells import CELLS
 from compare.checker.report.printable import printable
 from compare.page import diagram
-from compare.page.equations import PARTS, Row, at, cells, row_id, rows_of
+from compare.page.equations import PARTS, at, cells, row_id, rows_of
 from compare.page.marked import marked
 from compare.page.render import render
 from compare.page.sources import Line, formulas
@@ -46,7 +46,9 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
     mode = "fed_back" if faults else "as_run"
     rows = {key: rows_of(run, formulas()) for key, run in runs.items()}[mode]
     judged = {key: _judged(run, found) for key, run in runs.items()}
-    judgement = {one.id: _worst_of(one, judged[mode]) for one in rows}
+    judgement = {
+        row.id: max((judged[mode][one["label"]] for one in row.quantities), key=list(JUDGEMENTS).index) for row in rows
+    }
     for one in rows:
         one.lines = list(dict.fromkeys(_line(quantity) for quantity in one.quantities if quantity["code"]))
     cell = CELLS.get(quantities["cell"])
@@ -102,10 +104,6 @@ def _judged(compared: list[dict[str, Any]], found: Mapping[str, Any]) -> dict[st
     for kind, judgement in (("misplaced", "misplaced"), ("faults", "wrong")):
         judged |= {fault["label"]: judgement for fault in found[kind] if fault["label"] in judged}
     return judged
-
-
-def _worst_of(row: Row, judged: Mapping[str, str]) -> str:
-    return max((judged[one["label"]] for one in row.quantities), key=list(JUDGEMENTS).index)
 
 
 def _merged(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ def write(
         "last": last,
         "shown": len(x),
         "latest": {name: _digits(column[-1]) for name, column in values.items() if len(column)},
-        "tensors": sorted(summary["tensors"], key=_badness, reverse=True),
+        "tensors": sorted(summary["tensors"], key=lambda one: -np.nan_to_num(float(one["of_tolerance"]), nan=np.inf)),
         "examples": [_example(**one) for one in summary["examples"]],
     }
     data = {
@@ -112,11 +112,6 @@ def _held(steps: Array, counted: Iterable[tuple[int, float]]) -> Array:
     at, values = np.array(list(counted)).T
     before = np.searchsorted(at, steps, side="right") - 1
     return np.where(before >= 0, values[before], np.nan)
-
-
-def _badness(tensor: Mapping[str, Any]) -> float:
-    """Return a tensor's error as a share of the tolerance, where NaN is the worst."""
-    return float(np.nan_to_num(float(tensor["of_tolerance"]), nan=np.inf))
 
 
 def _shown(errors: Array) -> Array:
@@ -178,12 +173,9 @@ def _flat(arguments: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in arguments.items():
         label = f"{prefix}{name.replace('_', ' ')}"
-        found |= _flat(value, f"{label}, ") if isinstance(value, Mapping) else {label: _word(value)}
+        word = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+        found |= _flat(value, f"{label}, ") if isinstance(value, Mapping) else {label: word}
     return found
-
-
-def _word(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _example(a: str, b: str, predicted: str, true: str) -> dict[str, Any]:

@@ -180,7 +180,10 @@ class FromRecipe(Experiment):
         """Return what the author sees before the step, if anything, and now and then how many sums are right."""
         task, before = self.settings.task, lockstep.steps
         look = task.look(Moment(len(before) + 1, self.settings.steps, lockstep.manual, x, y, before))
-        if not isinstance(task, Addition) or not _is_counted(len(before)):
+        if not isinstance(task, Addition) or len(before) < FIRST_COUNT:
+            return look
+        now, last = (math.floor(8 * math.log10(steps)) for steps in (len(before), len(before) - 1))
+        if now == last:
             return look
         return Look((look.values if look else {}) | self._sums_right(lockstep), look.lines if look else [])
 
@@ -233,11 +236,6 @@ def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Mo
 def _is_scalar(recipe: Recipe) -> bool:
     """Return whether a gate's bias is one number, and stays one."""
     return recipe.layout.biases == "scalar" and row_for_one_number.name not in recipe.gradient
-
-
-def _is_counted(steps: int) -> bool:
-    """Return whether the sums right are counted after so many steps: eight times as these grow tenfold."""
-    return steps >= FIRST_COUNT and math.floor(8 * math.log10(steps)) > math.floor(8 * math.log10(steps - 1))
 
 
 @cache

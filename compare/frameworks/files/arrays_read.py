@@ -262,14 +262,9 @@ def _stacked(sweeps: list[Sweep], is_reversed: bool) -> tuple[list[list[Sweep]],
 def _is_chain(layers: list[list[Sweep]]) -> bool:
     """Return whether each layer reads as many features as the one before hands out."""
     return all(
-        after[0].parameters["weight_ih"].shape[1] == sum(_size(sweep) for sweep in before)
+        after[0].parameters["weight_ih"].shape[1] == sum(sweep.parameters["weight_hh"].shape[1] for sweep in before)
         for before, after in pairwise(layers)
     )
-
-
-def _size(sweep: Sweep) -> int:
-    """Return the number of features that a layer of one direction hands out."""
-    return sweep.parameters["weight_hh"].shape[1]
 
 
 def _readout(rest: Arrays, framework: str, layers: list[list[Sweep]], is_said: bool) -> Arrays:

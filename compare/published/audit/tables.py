@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -212,8 +213,8 @@ def _long(results: dict[str, Any]) -> Table:
 
 def _gradient_check(results: dict[str, Any]) -> Table:
     check = results["gradient_check"]
-    names = next(iter(check.values()))
-    rows = [[name, *(quantiles(errors[name], _small_error) for errors in check.values())] for name in names]
+    names, said = next(iter(check.values())), partial(_error, form=".2g")
+    rows = [[name, *(quantiles(errors[name], said) for errors in check.values())] for name in names]
     title = "Relative errors in the LSTM layer's check, which looked at weight_hh_f with 2 steps"
     return Table(title, ("gradient", *(f"{T} steps" for T in check)), rows)
 
@@ -239,12 +240,8 @@ def _recipes(results: dict[str, Any]) -> Table:
     return Table("The recipes at their end", ("recipe", "problems", "result", "every sum right"), rows)
 
 
-def _error(error: float) -> str:
-    return "0" if error < 1e-12 else f"{error:.2f}"
-
-
-def _small_error(error: float) -> str:
-    return "0" if error < 1e-12 else f"{error:.2g}"
+def _error(error: float, form: str = ".2f") -> str:
+    return "0" if error < 1e-12 else format(error, form)
 
 
 def cosine(value: float) -> str:
