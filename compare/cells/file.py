@@ -116,15 +116,15 @@ class CellFile:
         """Convert gradients from PyTorch's layout to the file's."""
         return self.layout.of_gradients({n.removesuffix("_l0"): a for n, a in gradients.items()})
 
-    def _turned(self, array: Array) -> Array:
+    def turned(self, array: Array) -> Array:
         """Swap the last two axes if vectors are columns."""
         return array.swapaxes(-1, -2).copy() if self.layout.vectors == "columns" and array.ndim > 1 else array
 
     def _all_turned(self, arrays: Arrays) -> Arrays:
-        return {name: self._turned(array) for name, array in arrays.items()}
+        return {name: self.turned(array) for name, array in arrays.items()}
 
     def _translated(self, right: Reference) -> Reference:
-        record: Record = {key: self._turned(value) for key, value in right.record.items()}
+        record: Record = {key: self.turned(value) for key, value in right.record.items()}
         answer = right.answer
         outputs, d_inputs = self._all_turned(answer.outputs), self._all_turned(answer.d_inputs)
         return Reference(record, Answer(outputs, d_inputs, self.express(answer.gradients)))

@@ -13,6 +13,7 @@ from compare.checker.lines.fix import fixed
 from compare.checker.process import check_within
 from compare.commands import AGREE, DISAGREE, UNDECIDED
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
+from compare.commands.watching import watch
 from compare.files import replacing
 from compare.page import check as page
 
@@ -55,6 +56,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     told.add_argument(
         "--solution", dest="shown", action="store_const", const="solution", help="show the right line as well"
     )
+    parser.add_argument("--watch", action="store_true", help="check again whenever FILE is saved; say what changed")
+    parser.add_argument(
+        "--train",
+        action="store_true",
+        help="if a cell agrees, train it on binary addition in lock-step with the reference",
+    )
     parser.add_argument("--fix", action="store_true", help="write a copy of FILE with the right lines, NAME_fixed.py")
     parser.add_argument("--in-place", action="store_true", help="with --fix, write them into FILE itself")
     add_out(parser, "folder for check.html and faults.png")
@@ -66,6 +73,10 @@ def run(options: argparse.Namespace) -> int:
         if not 0 < getattr(options, limit) <= LARGEST:
             raise ValueError(f"{limit}: expected more than 0 and at most {LARGEST:g}, got {getattr(options, limit):g}")
     check_at_least(options, seed=0)
+    if options.train and (options.reference or options.cell or options.json or options.file.is_dir()):
+        raise ValueError("train: expected a file with a CELL, checked without --reference, --cell and --json")
+    if options.watch and (options.train or options.fix or options.json or options.format != "text"):
+        raise ValueError("watch: expected no --train, --fix, --json or --format with it")
     if options.in_place and not options.fix:
         raise ValueError("in-place: expected --fix with it")
     if options.cell and options.reference:
@@ -79,6 +90,16 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(f"reference: expected FILE:NAME, got {options.reference}")
         reference = Path(file), name
         _require_file("reference", reference[0])
+    if options.watch:
+        watch(lambda: _once(options, reference), [options.file, *(reference or ())[:1]])
+    found = _once(options, reference)
+    if options.train and found["verdict"] == "agree":
+        return _train(options)
+    return {"agree": AGREE, "open": DISAGREE, "disagree": DISAGREE, "undecided": UNDECIDED}[found["verdict"]]
+
+
+def _once(options: argparse.Namespace, reference: tuple[Path, str] | None) -> dict[str, Any]:
+    """Check once, print and draw the report, and return it."""
     out = console()
     limits = options.timeout, options.memory
     shown = "solution" if options.fix else options.shown
@@ -103,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.json:
         with to_whoever_reads():
             print("\n".join(words))
-    return {"agree": AGREE, "open": DISAGREE, "disagree": DISAGREE, "undecided": UNDECIDED}[checked.found["verdict"]]
+    return checked.found
 
 
 def _check(path: Path, reference: tuple[Path, str] | None, seed: int, **options: Any) -> Any:
@@ -111,6 +132,19 @@ def _check(path: Path, reference: tuple[Path, str] | None, seed: int, **options:
     from compare.cells.check import check_file
 
     return check_file(path, reference, seed, **options)
+
+
+def _train(options: argparse.Namespace) -> int:
+    """Train the file's cell, and show how that went."""
+    from compare.lockstep import report
+    from compare.lockstep.own import OwnAdding
+    from compare.lockstep.settings import Settings
+    from compare.lockstep.training import train
+
+    finished = train(OwnAdding(options.file, Settings(seed=options.seed)))
+    with to_whoever_reads():
+        report.show(finished, console(), verbose=False)
+    return AGREE if finished.agrees else DISAGREE
 
 
 def _fix(file: Path, faults: list[dict[str, Any]], in_place: bool) -> str:

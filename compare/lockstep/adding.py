@@ -105,9 +105,17 @@ class Adding(Experiment):
         for sums in sets:
             lockstep.compare_logits(f"logits of {sums.total.shape[0]:,} bits", sums.inputs(settings.dtype))
         if checked.agrees:  # else they would only repeat what is wrong
-            twin = _torch_side(settings, torch_impl)
-            compare_other_batches(lockstep, twin, settings.bits, np.random.default_rng(settings.seed))
+            self.other_batches(lockstep)
         return add_up(lockstep, sets, random_sums(unseen, settings.bits, 3))
+
+    def other_batches(self, lockstep: Lockstep) -> None:
+        """Compare on batches of other forms."""
+        twin = _torch_side(self.settings, torch_impl)
+        compare_other_batches(lockstep, twin, self.settings.bits, np.random.default_rng(self.settings.seed))
+
+    def optimizer(self, package: Any, parameters: Any) -> Any:
+        """Build an optimiser of ``manual`` or ``torch.optim``."""
+        return _optimizer(self.settings, package, parameters)
 
 
 def _check_cell(settings: Settings, known: Collection[str]) -> None:

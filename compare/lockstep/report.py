@@ -42,9 +42,11 @@ def verdict(run: Run) -> str:
     if run.agrees:
         share = max(finding.difference.used for finding in lockstep.worst.values())
         individually = f"{len(run.checked.fed_back)} intermediates and gradients individually"
-        fast = f"the fast kernels against the equations within {run.checked.fast_error:.1e}"
+        fast = (
+            f", the fast kernels against the equations within {run.checked.fast_error:.1e}" if run.checked.fast else ""
+        )
         used = f"at most {share:.2%} of the tolerance used{_explained(lockstep.explained)}{_unjudged(lockstep)}"
-        return f"[bold green]AGREE[/]: {compared}, {individually}, {fast}; {used}"
+        return f"[bold green]AGREE[/]: {compared}, {individually}{fast}; {used}"
     wrong = dict.fromkeys(
         f"{f.group} {f.difference.name}".strip() for f in lockstep.worst.values() if not f.difference.agrees
     )

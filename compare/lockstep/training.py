@@ -148,6 +148,10 @@ class Experiment(ABC):
     def twin(self) -> nn.Module:
         """Build the recurrent layers in ``torch_impl``, against which each equation is checked."""
 
+    def check(self, lockstep: Lockstep) -> Report:
+        """Check each equation of the manual side's layer individually."""
+        return check_equations(lockstep, self.twin(), self.settings)
+
     @abstractmethod
     def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
         """Compare what has been learnt, and return the sums that are right and the examples, if there are sums."""
@@ -202,7 +206,7 @@ def train(
         for line in lockstep.attempt("a print-out", lambda: experiment.closing(lockstep)) or []:
             say(line)
     lockstep.finish()
-    checked = check_equations(lockstep, experiment.twin(), settings)
+    checked = experiment.check(lockstep)
     return Run(settings, lockstep, checked, *experiment.examine(lockstep, checked), curves)
 
 

@@ -61,7 +61,7 @@ class Pair:
         silent = probe or unheard
         # Overflow alone is no mistake: exp(-z) may be infinite in a right sigmoid. What comes of it is compared.
         with listening(silent), np.errstate(all="ignore"):
-            returned = _call(self.forward, [*first, *problem.inputs.values()], silent)
+            returned = call(self.forward, [*first, *problem.inputs.values()], silent)
             if isinstance(returned, Open):
                 returned = [OPEN] * (len(problem.d_outputs) + 1)
             *outputs, tape = _several("forward", returned)
@@ -69,7 +69,7 @@ class Pair:
             answered = {name: _array(value) for name, value in named.items() if not is_open(value)}
             if probe:
                 probe.restore()
-            returned = _call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
+            returned = call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
         d_inputs, gradients, left_out, still_open = self.gradients(returned, problem)
         changed = [
             prefix + name
@@ -161,7 +161,7 @@ def _named(function: str, values: list[Any], names: list[str], more: str, prefix
     return dict(zip(names, values))
 
 
-def _call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
+def call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
     """Call a user's function, with the probe if it takes one: as ``probe`` or as an extra last argument."""
     with suppress(NotDerivedError):
         if "probe" in inspect.signature(function).parameters:

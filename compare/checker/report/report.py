@@ -69,6 +69,7 @@ class Report(Findings):
             "arguments_changed": list(self.written),
             "left_out": list(self.left_out),
             "right": list(self.progress.right),
+            "wrong": list(self.progress.wrong),
             "open": list(self.progress.open),
             "broken": [vars(breach) for breach in self.broken],
             "less_accurate": self.less_accurate,

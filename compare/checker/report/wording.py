@@ -275,13 +275,19 @@ def _notes(report: Findings) -> list[str]:
 
 def _next(report: Findings) -> list[str]:
     """Return where to read about the equation that is next."""
+    cell = report.notation.cell_name
+    if report.learning and report.agrees and cell:
+        return [
+            f"Next: lstm-by-hand check {report.subject} --train trains it on binary addition, "
+            f"and lstm-by-hand page --cell {cell} shows its gradients there"
+        ]
     names = [name for name in report.open if report.notation.equation(name).number]
     if not names or report.misfits:
         return []
     found = report.notation.equation(names[0])
     right = f": {names[0]} = {found.formula}" if report.told == "solution" else ""
     page = f"derivation.html#{found.number.partition(',')[0]}, written by lstm-by-hand page"
-    return [f"Next, ({found.number}){right}: {page} --cell {report.notation.cell_name}"]
+    return [f"Next, ({found.number}){right}: {page} --cell {cell}"]
 
 
 def _show_table(report: Findings, console: Console) -> None:
