@@ -13,7 +13,7 @@ def verdict(report: Any) -> str:
     """Return the verdict of a report in a word or two."""
     if getattr(report, "less_accurate", {}) and report.agrees:
         return "less accurate"
-    return str(report.as_json()["verdict"])
+    return str(report.outcome)
 
 
 def wrongs(case: Case) -> Iterator[tuple[str, str]]:
