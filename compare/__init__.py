@@ -19,26 +19,40 @@ if TYPE_CHECKING:
     from compare.cells.check import check_file
     from compare.checker.check import assert_backward, assert_function, check_backward, check_function
     from compare.checker.derivations.c_function import c_function
+    from compare.checker.derivations.differences import complex_step, differences
+    from compare.checker.frameworks.check import assert_hips, assert_jax, check_hips, check_jax
     from compare.checker.probe import probe
 
 #: The module of each public function, imported on first use because most import torch.
 _PLACES = {
     "assert_backward": "checker.check",
     "assert_function": "checker.check",
+    "assert_hips": "checker.frameworks.check",
+    "assert_jax": "checker.frameworks.check",
     "c_function": "checker.derivations.c_function",
     "check_backward": "checker.check",
     "check_file": "cells.check",
     "check_function": "checker.check",
+    "check_hips": "checker.frameworks.check",
+    "check_jax": "checker.frameworks.check",
+    "complex_step": "checker.derivations.differences",
+    "differences": "checker.derivations.differences",
     "probe": "checker.probe",
 }
 
 __all__ = [
     "assert_backward",
     "assert_function",
+    "assert_hips",
+    "assert_jax",
     "c_function",
     "check_backward",
     "check_file",
     "check_function",
+    "check_hips",
+    "check_jax",
+    "complex_step",
+    "differences",
     "probe",
 ]
 

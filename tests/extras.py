@@ -10,3 +10,4 @@ needs_jax = pytest.mark.skipif(not find_spec("jax"), reason="jax is not installe
 needs_keras = pytest.mark.skipif(not find_spec("keras"), reason="keras is not installed")
 needs_octave = pytest.mark.skipif(not shutil.which("octave-cli"), reason="Octave is not installed")
 needs_c = pytest.mark.skipif(not (shutil.which("cc") or shutil.which("gcc")), reason="no C compiler is installed")
+needs_autograd = pytest.mark.skipif(not find_spec("autograd"), reason="HIPS autograd is not installed")

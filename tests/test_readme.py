@@ -50,8 +50,13 @@ SESSIONS = [readme for readme, blocks in BLOCKS.items() if any(language == "cons
 
 @pytest.mark.parametrize("readme, example", EXAMPLES)
 def test_an_example_prints_what_its_comments_say(readme, example, capsys):
-    if 'engine="compiled"' in example:
-        pytest.importorskip("numba", reason="the extra `compiled` is not installed")
+    for sign, module in {
+        'engine="compiled"': "numba",
+        "import compare, jax": "jax",
+        "autograd.numpy": "autograd",
+    }.items():
+        if sign in example:
+            pytest.importorskip(module, reason=f"{module} is not installed")
     exec(compile(example, readme, "exec"), {})
     said = re.findall(r"^print\(.*\) +# (.*)$", example, re.MULTILINE)
     assert said or "compare.assert_" in example

@@ -26,6 +26,9 @@ from compare.checker.recorder import as_float64
 from compare.checker.report.report import Report
 from compare.checker.trials import Trials
 
+#: What is said of a reference whose gradients are differences.
+TO = "The reference's gradients are differences of its values, good to {:.0e}: a smaller mistake does not show"
+
 
 def check_backward(
     forward: Callable[..., Any],
@@ -71,9 +74,9 @@ def check_backward(
     Raises:
         ValueError: an argument or a returned value cannot be compared. Exceptions raised by the functions propagate.
     """
-    _check_callable(forward=forward, backward=backward, reference=reference)
+    check_callable(forward=forward, backward=backward, reference=reference)
     trials = Trials(reference, inputs, parameters, outputs, axes, seed)
-    return _check(
+    return checked_by(
         name or getattr(forward, "__name__", "derivation"),
         Pair(forward, backward, trials.nested, name),
         trials,
@@ -94,9 +97,7 @@ def assert_backward(
         ValueError: an argument or a returned value cannot be compared.
     """
     __tracebackhide__ = True
-    report = check_backward(forward, backward, reference, inputs, **options)
-    if not report.agrees:
-        raise AssertionError(report.message)
+    assert_agrees(check_backward(forward, backward, reference, inputs, **options))
 
 
 def check_function(
@@ -132,13 +133,13 @@ def check_function(
     Raises:
         ValueError: the arguments cannot be compared. Exceptions raised by the functions propagate.
     """
-    _check_callable(function=function, reference=reference)
+    check_callable(function=function, reference=reference)
     if isinstance(function, type) and not issubclass(function, torch.autograd.Function):
         raise ValueError(f"function: expected a torch.autograd.Function or a function, got {function.__name__}")
     module = function if isinstance(function, nn.Module) else None
     parameters = dict(module.named_parameters()) if module else {}
     reference = _with_the_state_of(module, reference() if isinstance(reference, type) else reference)
-    names = _argument_names(function, len(inputs))
+    names = argument_names(len(inputs), function, reference)
     form, given = form_of(names, inputs, keywords or {}, parameters, lambda leaf: hasattr(leaf, "shape"))
     like = [value(np.random.default_rng(seed)) if callable(value) else value for value in given]
     for name, value in zip(form.names, like):
@@ -154,13 +155,13 @@ def check_function(
         raise ValueError("inputs: expected a tensor of floating-point numbers, got none")
     complex_names = frozenset(name for name, value in tensors.items() if value.is_complex())
     form = replace(form, module=module, complex_names=complex_names)
-    drawn = {name: partial(_drawn, value) for name, value in zip(form.names, given)}
+    draws = {name: partial(drawn, value) for name, value in zip(form.names, given)}
     precisions = {str(tensors[name].dtype.to_real()).removeprefix("torch.") for name in asked}
     dtype = next((one for one in ("bfloat16", "float16", "float32") if one in precisions), "float64")
     subject = getattr(function, "__qualname__", None) or getattr(function, "_name", None) or type(function).__name__
-    trials = Trials(form.flat(reference), drawn, None, outputs, axes, seed, frozenset(tensors.keys() - asked))
+    trials = Trials(form.flat(reference), draws, None, outputs, axes, seed, frozenset(tensors.keys() - asked))
     checked = TorchFunction(function, like, form)
-    report = _check(subject, checked, trials, dtype, tolerance, k, fast)
+    report = checked_by(subject, checked, trials, dtype, tolerance, k, fast)
     report.notes += not_compared(checked, next(trials("float64")), function, reference)
     return report
 
@@ -192,7 +193,12 @@ def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any)
         ValueError: the arguments cannot be compared.
     """
     __tracebackhide__ = True
-    report = check_function(function, reference, *inputs, **options)
+    assert_agrees(check_function(function, reference, *inputs, **options))
+
+
+def assert_agrees(report: Report) -> None:
+    """Raise the report as an AssertionError unless it agrees."""
+    __tracebackhide__ = True
     if not report.agrees:
         raise AssertionError(report.message)
 
@@ -225,22 +231,27 @@ def check_against(file: ModuleType | None, path: Path, where: Path, name: str, s
     trials = Trials(reference, inputs, parameters, getattr(says, "OUTPUTS", None), getattr(says, "AXES", ""), seed)
     derivation = Pair(file.forward, file.backward, trials.nested, str(path)) if file else Folder(path, trials.nested)
     dtype, tolerance = getattr(says, "DTYPE", None) or _dtype_of(inputs), getattr(says, "TOLERANCE", None)
-    return _check(str(path), derivation, trials, dtype, tolerance, K, fast)
+    return checked_by(str(path), derivation, trials, dtype, tolerance, K, fast)
 
 
-def _drawn(value: Any, rng: np.random.Generator) -> Any:
+def drawn(value: Any, rng: np.random.Generator) -> Any:
     """Draw an argument if it is a function of a generator; return anything else as it is, a tuple as well."""
     value = value(rng) if callable(value) else value
-    return as_float64(value, copy=False) if isinstance(value, torch.Tensor) else value
+    if isinstance(value, tuple) or not hasattr(value, "dtype"):
+        return value
+    if str(value.dtype) == "bfloat16":  # of JAX, which NumPy lacks
+        value = np.asarray(value, np.float32)
+    return as_float64(value, copy=False)
 
 
-def _check_callable(**functions: Any) -> None:
+def check_callable(**functions: Any) -> None:
+    """Raise a ValueError with the name of what is no function."""
     for name, function in functions.items():
         if not callable(function):
             raise ValueError(f"{name}: expected a function, got {function!r}")
 
 
-def _check(
+def checked_by(
     subject: str,
     derivation: Derivation,
     trials: Trials,
@@ -249,8 +260,10 @@ def _check(
     k: float,
     fast: bool,
 ) -> Report:
+    """Check a derivation on trials."""
     next(trials("float64"))  # an error of the reference comes before any of the derivation
-    return diagnose(Subject(subject, derivation, trials, dtype=dtype, tolerance=tolerance, k=k, fast=fast))
+    notes = [TO.format(trials.gradients_to)] if trials.gradients_to else []
+    return diagnose(Subject(subject, derivation, trials, dtype=dtype, tolerance=tolerance, k=k, fast=fast, notes=notes))
 
 
 def _dtype_of(inputs: Any) -> str | None:
@@ -262,21 +275,21 @@ def _dtype_of(inputs: Any) -> str | None:
     return None
 
 
-def _argument_names(function: Any, count: int) -> list[str]:
+def argument_names(count: int, *functions: Any) -> list[str]:
+    """Return the names of the first arguments, as the first of some functions that tells them has them."""
+    known = (names[:count] for names in map(_signature, functions) if len(names) >= count)
+    return next(known, [f"input {n}" for n in range(count)])
+
+
+def _signature(function: Any) -> list[str]:
     """Return the names of a function's arguments; for a ``Function``, those of its forward without ``ctx``."""
     is_class = isinstance(function, type) and issubclass(function, torch.autograd.Function)
-    forward = function.forward if is_class or isinstance(function, torch.nn.Module) else function
     operator = getattr(function, "_opoverload", None) or getattr(function, "default", function)
     if isinstance(operator, torch._ops.OpOverload):  # its signature in Python has no names
-        return [argument.name for argument in operator._schema.arguments][:count]
+        return [argument.name for argument in operator._schema.arguments]
     try:
-        names = [
-            n
-            for n, p in inspect.signature(forward).parameters.items()
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
+        signature = inspect.signature(function.forward if is_class or isinstance(function, nn.Module) else function)
     except (TypeError, ValueError):
-        names = []
-    if is_class and function.setup_context is torch.autograd.Function.setup_context:
-        names = names[1:]
-    return names[:count] if len(names) >= count else [f"input {n}" for n in range(count)]
+        return []
+    names = [n for n, p in signature.parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return names[1:] if is_class and function.setup_context is torch.autograd.Function.setup_context else names

@@ -34,7 +34,8 @@ class Trial:
     says that rows are the last axis, not the first after the steps. ``lacking`` holds pairs of an input and a letter
     whose axis it lacks, known from other sizes, even if its shape looks like it. ``large`` says that its values are
     large, where a right derivation may lose digits or overflow, ``tied`` that ties were made, where it may take another
-    side. ``on`` puts another problem to the reference.
+    side. ``gradients_to`` is the relative error of the reference's gradients beyond rounding. ``on`` puts another
+    problem to the reference.
     """
 
     label: str
@@ -45,6 +46,7 @@ class Trial:
     lacking: frozenset[tuple[str, str]] = frozenset()
     large: bool = False
     tied: bool = False
+    gradients_to: float = 0.0
     on: Callable[[Problem], Autograd] | None = None
 
 
@@ -89,6 +91,7 @@ class Trials:
         if self.seed < 0:
             raise ValueError(f"seed: expected at least 0, got {self.seed}")
         self._module = _module(self.reference)
+        self.gradients_to: float = getattr(self.reference, "gradients_to", 0.0)
         self._sizes = arguments.sizes_of(self.inputs)
         self._first: dict[str, Trial] = {}
 
@@ -172,7 +175,9 @@ class Trials:
         axes = arguments.axes_of(self.axes, inputs)
         label = arguments.described(inputs, axes) + remark
         on = partial(Autograd, function)
-        trial = Trial(label, problem, on(problem).run, axes, lacking=self._lacking, on=on)
+        trial = Trial(
+            label, problem, on(problem).run, axes, lacking=self._lacking, gradients_to=self.gradients_to, on=on
+        )
         _check_repeatable(outputs, trial.reference().answer.outputs)
         return trial
 

@@ -114,6 +114,19 @@ def named(returned: Any, library: Any = _pytree) -> dict[str, Any]:
     return found
 
 
+def in_order(names: Sequence[str], returned: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a function returned under the names of the reference's outputs: by key, or by place without keys.
+
+    Raises:
+        ValueError: there are others.
+    """
+    unnamed = all(name.startswith("output") for name in returned)
+    if not (set(returned) == set(names) or (unnamed and len(returned) == len(names))):
+        got = ", ".join(type(v).__name__ if unnamed else n for n, v in returned.items())
+        raise ValueError(f"function: expected {', '.join(names)}, got {got}")
+    return {n: returned[n] for n in names} if set(returned) == set(names) else dict(zip(names, returned.values()))
+
+
 def as_real(value: Any) -> Any:
     """Return a tensor of complex numbers as one of real and imaginary parts; anything else as it is."""
     is_complex = isinstance(value, torch.Tensor) and value.is_complex()

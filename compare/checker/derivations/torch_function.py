@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from compare.checker.compare import expands
-from compare.checker.derivations.form import Form, as_complex, named
+from compare.checker.derivations.form import Form, as_complex, in_order, named
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
 from compare.checker.recorder import Recorder, as_float64, unheard
@@ -133,14 +133,11 @@ class TorchFunction:
             positions = [arguments.get(id(value), "") for value in self.form.arguments(leaves)[0]]
             function = _lenient(function, positions, given, {} if misshapen is None else misshapen)
         with default_dtype(self._dtype):
-            returned, names = named(self.form.apply(function, leaves)), list(problem.d_outputs)
-        unnamed = all(name.startswith("output") for name in returned)
-        known = set(returned) == set(names) or (unnamed and len(returned) == len(names))
-        if not (known and all(isinstance(value, torch.Tensor) for value in returned.values())):
-            got = ", ".join(type(v).__name__ if unnamed else n for n, v in returned.items())
-            raise ValueError(f"function: expected a tensor for each of {', '.join(names)}, got {got}")
-        returned = returned if {*returned} == {*names} else dict(zip(names, returned.values()))
-        return {name: returned[name] for name in names}
+            returned = in_order([*problem.d_outputs], named(self.form.apply(function, leaves)))
+        for name, value in returned.items():
+            if not isinstance(value, torch.Tensor):
+                raise ValueError(f"function: {name}: expected a tensor, got {type(value).__name__}")
+        return returned
 
     def forward(self, problem: Problem) -> list[torch.Tensor]:
         """Run the forward pass alone."""

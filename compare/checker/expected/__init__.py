@@ -50,7 +50,11 @@ class Expected:
         values = [*(a for (name, _), a in record.items() if not name.startswith("d_")), *answer.outputs.values()]
         adjoints = [a for (name, _), a in record.items() if name.startswith("d_")]
         adjoints += [*answer.d_inputs.values(), *answer.gradients.values()]
-        self._rules = [Rule(dtype, k, self.tolerance, _typical(arrays), trial.tied) for arrays in (values, adjoints)]
+        tolerances = self.tolerance, max(self.tolerance, trial.gradients_to)
+        self._rules = [
+            Rule(dtype, k, passes, _typical(arrays), trial.tied)
+            for passes, arrays in zip(tolerances, (values, adjoints))
+        ]
         #: The largest magnitude of all adjoints.
         self.largest = max(map(largest_magnitude, adjoints), default=0.0)
         self._own = None if dtype == "float64" else trial.reference(dtype=getattr(torch, dtype))

@@ -47,6 +47,14 @@ class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operations: dict[Any, tuple[Callable[..., Any], bool]] = {}  # what computes it, and whether that rounds
         self.factors: dict[Any, Tensor] = {}  # by dtype and device
 
+    def moved(self, array: Any) -> Any:
+        """Return a floating-point array that is no tensor, of any framework, with each element moved."""
+        if not np.issubdtype(array.dtype, np.inexact) or not array.size:
+            return array
+        self.start += array.size
+        moved = self.pool.numpy().take(np.arange(self.start - array.size, self.start), mode="wrap")
+        return (array * (1 + moved.reshape(array.shape))).astype(array.dtype)
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Say no: nothing here is compiled, and torch would import its compiler, for seconds, to skip it."""

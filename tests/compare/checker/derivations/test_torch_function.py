@@ -117,8 +117,8 @@ def test_a_module_that_applies_a_function_is_checked_as_a_function():
 @pytest.mark.parametrize(
     "function, words",
     [
-        (lambda x: (2 * x, x), "function: expected a tensor for each of output, got Tensor, Tensor"),
-        (lambda x: {"y": 2 * x}, "function: expected a tensor for each of output, got y"),
+        (lambda x: (2 * x, x), "function: expected output, got Tensor, Tensor"),
+        (lambda x: {"y": 2 * x}, "function: expected output, got y"),
     ],
 )
 def test_what_is_returned_must_be_what_the_reference_returns(function, words):
