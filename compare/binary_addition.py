@@ -46,11 +46,8 @@ class Sums:
 
     def __add__(self, other: "Sums") -> "Sums":
         """Concatenate with other sums of the same T."""
-        return Sums(*(np.concatenate(pair, axis=1) for pair in zip(self._arrays, other._arrays)))
-
-    @property
-    def _arrays(self) -> tuple[Array, Array, Array]:
-        return self.a, self.b, self.total
+        pairs = (self.a, other.a), (self.b, other.b), (self.total, other.total)
+        return Sums(*(np.concatenate(pair, axis=1) for pair in pairs))
 
 
 def digits(numbers: Array, bits: int) -> Array:

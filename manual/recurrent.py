@@ -226,7 +226,10 @@ class Recurrent:
                 d_source = d_inputs[0] + d_inputs[1] if self.bidirectional else d_input
                 if layer and tape.masks is not None:
                     d_source = d_source * tape.masks[layer - 1]
-        return layout.as_given(d_source), self._state(d_initial, layout), self._by_name(gradients)
+        by_name = {
+            full: of_weights[name] for sweep, of_weights in zip(self.sweeps, gradients) for name, full in sweep.names
+        }
+        return layout.as_given(d_source), self._state(d_initial, layout), by_name
 
     def draw_masks(self, T: int, B: int, rng: np.random.Generator) -> Array:
         """Draw dropout masks (layers - 1, T, B, directions * P): 0 with probability dropout, else 1 / (1 - dropout)."""
@@ -261,14 +264,6 @@ class Recurrent:
         else:
             arrays = [np.stack(array) for array in zip(*by_sweep)]
         return as_state(layout.state_as_given(arrays))
-
-    def _by_name(self, by_sweep: list[dict[str, Array]]) -> dict[str, Array]:
-        """Return the gradients of all sweeps by the names of the parameters."""
-        gradients = {}
-        for sweep, of_weights in zip(self.sweeps, by_sweep):
-            for name, full in sweep.names:
-                gradients[full] = of_weights[name]
-        return gradients
 
 
 class LSTM(Recurrent):

@@ -93,10 +93,7 @@ def of_cell(cell: Cell, quantities: list[dict[str, Any]]) -> Diagram:
     edges = [
         Edge(source, target) for target, node in nodes.items() for source in nodes if source in _named(node) - {target}
     ]
-    for edge in edges:
-        edge.forward = _path(edge, edges, nodes, -APART)
-        edge.backward = _path(edge, edges, nodes, APART, back=True)
-    return _sized(Diagram(list(nodes.values()), edges))
+    return _drawn(nodes, edges)
 
 
 def in_order(quantities: list[dict[str, Any]]) -> Diagram:
@@ -126,12 +123,7 @@ def in_order(quantities: list[dict[str, Any]]) -> Diagram:
         y += max(node.height for node in row) + BETWEEN
     first, last = between[:1] or outputs, between[-1:]
     uses = [*product(inputs, first), *pairwise(between), *product(last, outputs)]
-    edges = [Edge(a.name, b.name) for a, b in uses]
-    by_name = {node.name: node for node in nodes}
-    for edge in edges:
-        edge.forward = _path(edge, edges, by_name, -APART)
-        edge.backward = _path(edge, edges, by_name, APART, back=True)
-    return _sized(Diagram(nodes, edges))
+    return _drawn({node.name: node for node in nodes}, [Edge(a.name, b.name) for a, b in uses])
 
 
 def node_of(name: str) -> str:
@@ -214,7 +206,11 @@ def _shift(edge: Edge, edges: list[Edge], nodes: Mapping[str, Node], end: str, o
     return (shared.index(edge) - (len(shared) - 1) / 2) * min(SPREAD, room)
 
 
-def _sized(diagram: Diagram) -> Diagram:
-    diagram.width = max((node.x + WIDTH for node in diagram.nodes), default=0) + MARGIN
-    diagram.height = max((node.y + node.height for node in diagram.nodes), default=0) + MARGIN
-    return diagram
+def _drawn(nodes: Mapping[str, Node], edges: list[Edge]) -> Diagram:
+    """Return the diagram of nodes in their places, with the paths of all edges."""
+    for edge in edges:
+        edge.forward = _path(edge, edges, nodes, -APART)
+        edge.backward = _path(edge, edges, nodes, APART, back=True)
+    width = max((node.x + WIDTH for node in nodes.values()), default=0) + MARGIN
+    height = max((node.y + node.height for node in nodes.values()), default=0) + MARGIN
+    return Diagram(list(nodes.values()), edges, width, height)

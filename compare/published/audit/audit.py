@@ -31,20 +31,14 @@ from compare.published.audit.trainings import (
     UNITS,
     compared,
 )
+from compare.published.recipe_training import PUBLISHED
 from compare.published.recipes import RECIPES, Recipe
 from compare.published.systems import SYSTEMS, System, check_system
 from compare.published.tasks import Addition
 
 #: The recipe of each system.
-RECIPE_OF = {
-    "no-bias LSTM": "no-bias-lstm",
-    "scalar-bias LSTM": "scalar-bias-lstm",
-    "LSTM class": "lstm-class",
-    "LSTM layer, program": "lstm-layer",
-    "LSTM layer, equations": "lstm-layer",
-    "RNN, MATLAB": "matlab-rnn",
-    "RNN, Python": "trask-rnn",
-}
+RECIPE_OF = {system: recipe for recipe, system in PUBLISHED.items() if recipe != "lstm-class-one-target"}
+RECIPE_OF["LSTM layer, equations"] = RECIPE_OF["LSTM layer, program"]
 
 
 def audit(
