@@ -24,7 +24,7 @@ from compare.published import departures as d
 from compare.published.departures import Departure
 from compare.published.networks import NETWORKS, Backward, Gradients
 from compare.published.programs import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
-from manual.arrays import Array, Probe
+from manual.arrays import Probe
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ def truth(system: System, problem: Problem, **options: Any) -> Reference:
         output, _ = run(*inputs, probe=lambda name, t, value: recorder(name.removesuffix("_l0"), t, value))
         return output
 
-    ours = Problem(_suffixed(system.weights(problem)), problem.inputs, problem.d_outputs)
+    weights = system.weights(problem)
+    biases = {"bias_ih_l0": weights.pop("bias"), "bias_hh_l0": np.zeros_like(weights["weight_hh"][:, 0])}
+    ours = Problem({f"{name}_l0": array for name, array in weights.items()} | biases, problem.inputs, problem.d_outputs)
     right = Autograd(of_module(module, call), ours).run(**options)
     gradients = {name.removesuffix("_l0"): array for name, array in right.answer.gradients.items()}
     return Reference(right.record, Answer(right.answer.outputs, {}, system.layout.of_gradients(gradients)))
@@ -111,16 +113,6 @@ def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int =
             dtype="float64",
         )
     )
-
-
-def _suffixed(weights: Arrays) -> dict[str, Array]:
-    """Name the weights as those of a first layer with two biases, the second zero."""
-    return {
-        "weight_ih_l0": weights["weight_ih"],
-        "weight_hh_l0": weights["weight_hh"],
-        "bias_ih_l0": weights["bias"],
-        "bias_hh_l0": np.zeros_like(weights["bias"]),
-    }
 
 
 _CARRIES = (d.nothing_through_h, d.nothing_through_c)
