@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -105,6 +105,7 @@ def check_function(
     reference: Any,
     *inputs: Any,
     keywords: Mapping[str, Any] | None = None,
+    more: Sequence[Sequence[Any]] = (),
     outputs: tuple[str, ...] | None = None,
     axes: str = "",
     tolerance: float | None = None,
@@ -123,6 +124,7 @@ def check_function(
             unchanged. If no tensor requires a gradient, all floating-point tensors do, and a gradient of None counts
             as not derived. For a tensor that requires one it counts as zero, as it does in torch.
         keywords: the arguments by keyword.
+        more: further lists of arguments by position, such as those of other sizes.
         outputs: the names of the outputs.
         axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``.
         tolerance: the largest relative error that passes in double precision, 1e-12 by default.
@@ -155,7 +157,15 @@ def check_function(
         raise ValueError("inputs: expected a tensor of floating-point numbers, got none")
     complex_names = frozenset(name for name, value in tensors.items() if value.is_complex())
     form = replace(form, module=module, complex_names=complex_names)
-    draws = {name: partial(drawn, value) for name, value in zip(form.names, given)}
+    draws = [{name: partial(drawn, value) for name, value in zip(form.names, given)}]
+    for values in more:
+        expected = f"more: expected lists of {len(inputs)} arguments like the first, got {len(values)}"
+        if len(values) != len(inputs):
+            raise ValueError(expected)
+        other, given = form_of(names, values, keywords or {}, parameters, lambda leaf: hasattr(leaf, "shape"))
+        if other.names != form.names:
+            raise ValueError(f"{expected} with {', '.join(other.names)} in the place of {', '.join(form.names)}")
+        draws.append({name: partial(drawn, value) for name, value in zip(form.names, given)})
     precisions = {str(tensors[name].dtype.to_real()).removeprefix("torch.") for name in asked}
     dtype = next((one for one in ("bfloat16", "float16", "float32") if one in precisions), "float64")
     subject = getattr(function, "__qualname__", None) or getattr(function, "_name", None) or type(function).__name__

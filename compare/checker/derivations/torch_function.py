@@ -189,7 +189,7 @@ def tensor_like(value: Array, like: torch.Tensor) -> torch.Tensor:
 
 def _laid_out_like(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return the values in the strides and at the offset of another tensor, if they fit."""
-    if like.is_contiguous() and not like.storage_offset():
+    if value.shape != like.shape or (like.is_contiguous() and not like.storage_offset()):
         return value.clone()
     first = value[tuple(slice(0, 1) if step == 0 else slice(None) for step in like.stride())]
     if not torch.equal(first.expand(value.shape), value):  # other values are not the same along an expanded axis

@@ -55,6 +55,13 @@ def test_a_starter_is_short_and_says_what_is_missing(cell):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("guard, also", [("1e-12", set()), ("1e-10", {"i", "f", "o"})])
+def test_a_guard_against_nothing_in_forward_hides_no_wrong_adjoint(guard, also, tmp_path):
+    edits = ("np.exp(-z)", f"np.exp(-(z + {guard}))"), ("d_g * (1 - g * g)", "d_g * (1 - g * g) + 0.2")
+    assert {name for name, _ in found(check_file(write(tmp_path / "mine.py", "lstm", *edits)))} == {"d_z_g"} | also
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_the_adjoints_of_the_gates_need_no_probes(cell, tmp_path):
     path = write(tmp_path / "mine.py", cell)

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 import torch
 
 from compare import check_backward, check_function, probe
@@ -106,6 +107,30 @@ def test_inputs_of_a_size_are_checked_at_one_and_past_a_power_of_two():
     report = check_backward(square, backward, torch.square, lambda rng, n: {"x": rng.normal(size=(n, 3))})
     assert [size.agrees for size in report.sizes][:4] == [True, True, True, False]
     assert check_backward(square, square_backward, torch.square, lambda rng, n: {"x": rng.normal(size=(n, 3))}).agrees
+
+
+def test_a_function_is_checked_with_further_lists_of_arguments():
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, times):
+            ctx.save_for_backward(x)
+            ctx.times = times
+            return times * x * x
+
+        @staticmethod
+        def backward(ctx, d_y):
+            (x,) = ctx.saved_tensors
+            return 2 * ctx.times * x * d_y * (torch.arange(len(x)) < 32)[:, None], None
+
+    def check(*more):
+        x = torch.from_numpy(X).T  # strides that fit no other size
+        return check_function(Square, lambda x, times: times * x * x, x, 2, more=more)
+
+    assert check([torch.randn(5, 2, dtype=torch.float64), 3]).agrees
+    past = check([torch.randn(33, 3, dtype=torch.float64), 3])
+    assert [size.agrees for size in past.sizes][:2] == [True, False]
+    with pytest.raises(ValueError, match="more: expected lists of 2 arguments like the first, got 1"):
+        check([torch.from_numpy(X)])
 
 
 def test_both_sides_make_new_tensors_in_the_same_dtype():
