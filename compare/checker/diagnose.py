@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from compare.checker.compare import Compared
 from compare.checker.contract import breaches
+from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Answer, Derivation
 from compare.checker.derivations.torch_function import TorchFunction
@@ -84,7 +86,9 @@ def diagnose(subject: Subject) -> Report:
         def agrees(repaired: Derivation = subject.derivation) -> bool:
             return _judged(replace(subject, derivation=repaired)).agrees
 
-        report.search = lambda: _wrong_lines(derivation, [*trials("float64")], agrees)
+        report.search = cache(lambda: _wrong_lines(derivation, [*trials("float64")], agrees))
+    if isinstance(derivation, Folder) and (report.hidden or any(not fault.file for fault in report.located)):
+        return _with_assignments(subject, derivation, report)
     return report
 
 
@@ -93,6 +97,45 @@ def _wrong_lines(*arguments: Any) -> list[WrongLine]:
     from compare.checker.lines.find import wrong_lines
 
     return wrong_lines(*arguments)
+
+
+def _with_assignments(subject: Subject, folder: Folder, before: Report) -> Report:
+    """Check MATLAB files with their plain assignments as probes, where these have a name of the reference's.
+
+    A name that stands for something else there is left alone: with the reference's value in its place, more would be
+    wrong than without. The report before is returned if no such line is found, or if other lines prove to be wrong.
+    """
+    from compare.checker.derivations.octave.recording import assignments, recording
+
+    trial = next(iter(subject.trials("float64")))
+    chosen = assignments(folder.engine.folder, {name for name, _ in trial.reference().record})
+    recorded = replace(subject, derivation=recording(folder, chosen.values()), notes=[])
+    runner = _runner(recorded, trial, "float64", proven=False)
+    as_run = runner.attempt()
+    if not chosen or as_run is None:
+        return before
+    runner, _ = runner.in_order(as_run)
+
+    def left(free: frozenset[str]) -> set[str]:
+        """Return what is wrong, by label, with the others fed back; where that fails, as the code runs."""
+        run = runner.attempt(free=free) or as_run
+        return {one.label for one in run.wrong.values() if one.name not in free}
+
+    others: frozenset[str] = frozenset()
+    wrong = left(others)
+    while tried := {name: left(others | {name}) for name in sorted(wrong & chosen.keys())}:
+        best = min(tried, key=lambda name: len(tried[name]))
+        if len(tried[best]) >= len(wrong):
+            break
+        wrong, others = tried[best], others | {best}
+    mine = chosen.keys() - others
+    report = _judged(replace(recorded, derivation=recording(folder, [chosen[name] for name in mine]), notes=[]))
+    found, misplaced = ({fault.name for fault in faults} & mine for faults in (report.located, report.misplaced))
+    if not found or report.hidden or misplaced:
+        return before
+    report.search = before.search
+    proven = any(change.repair for wrong in report.wrong_lines for change in wrong.changes)
+    return before if proven and any(fault.change is None for fault in report.faults) else report
 
 
 def _judged(subject: Subject) -> Report:

@@ -34,19 +34,22 @@ class Engine:
 
     Args:
         folder: the folder, with ``forward.m`` and ``backward.m``.
+        shown: the folder that is named in its place, if it is a copy.
+        keeping: what is to live as long as this does.
 
     Raises:
         ValueError: the folder lacks one of both files, or there is no Octave.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, shown: Path | None = None, keeping: Any = None):
         for name in ("forward.m", "backward.m"):
             if not (folder / name).is_file():
                 raise ValueError(f"FILE: expected a Python file, or a folder with {name} in it; got {folder}")
         program = shutil.which("octave-cli")
         if program is None:
             raise ValueError(f"octave-cli: expected GNU Octave on the path, to run {folder}, got none")
-        self.folder = folder
+        self.folder, self.keeping = folder, keeping
+        self._shown = (shown or folder).resolve()
         (their_in, to), (out, their_out) = os.pipe(), os.pipe()
         theirs = their_in, their_out
         process = subprocess.Popen(
@@ -78,10 +81,10 @@ class Engine:
                     break
                 if kind == "error":
                     message, file, line = answer
-                    where = f"{file}:{int(_number(line))}: " if file else ""
+                    where = "{0.file}:{0.line}: ".format(self._place(file, line)) if file else ""
                     raise stopped or ValueError(where + "; ".join(filter(None, map(str.strip, message.splitlines()))))
                 name, step, value, file, line = answer
-                place = Place(file, int(_number(line)))
+                place = self._place(file, line)
                 try:
                     assert probe, "otherwise none is heard"
                     if stopped:
@@ -100,6 +103,11 @@ class Engine:
         if stopped:  # and the user's code went on
             raise stopped
         return answer
+
+    def _place(self, file: str, line: Any) -> Place:
+        """Return a line of one of the folder's files."""
+        path = Path(file)
+        return Place(str(self._shown / path.name if path.parent == self.folder.resolve() else path), int(_number(line)))
 
     def _send(self, value: Any) -> None:
         data = BytesIO()

@@ -56,7 +56,7 @@ WRONG = [
 @pytest.mark.parametrize("file, old, new, name", WRONG)
 def test_of_a_wrong_lstm_the_equation_is_named(changed, file, old, new, name):
     folder = changed("lstm", file, (old, new))
-    report = check_file(folder, cell="lstm")
+    report = check_file(folder, cell="lstm", fast=True)
     assert report.outcome == "disagree"
     assert report.titles == [name]
     probed = [fault for fault in report.faults if fault.recorded]
