@@ -9,6 +9,7 @@ used the core is repeated, whichever contender's it is.
 import os
 import statistics
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ import numpy as np
 from compare.agreement import TOLERANCES, compare
 from compare.benchmark.case import TASKS, TimedCase
 from compare.benchmark.contenders import CONTENDERS, PRODUCTS
-from compare.benchmark.pool import Pool, running
+from compare.benchmark.pool import Pool
 
 #: With one thread, the share of a turn in which a contender must have its core, and the number of attempts.
 BUSY, ATTEMPTS = 0.95, 8
@@ -130,7 +131,7 @@ def run(
     """
     done = []
     for threads in dict.fromkeys(case.threads for case, _ in cases):
-        with running(names, threads) as pool:
+        with closing(Pool(names, threads)) as pool:
             for case, sweep in cases:
                 if case.threads == threads:
                     done.append(measure(pool, case, names, budget, sweep))

@@ -1,8 +1,7 @@
 """The processes of all contenders, and the requests that they are sent."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from time import sleep
 from typing import Any
 
@@ -69,13 +68,3 @@ class Pool:
         for process in self.processes.values():
             with suppress(BrokenPipeError), process:
                 pass
-
-
-@contextmanager
-def running(names: list[str], threads: int) -> Iterator[Pool]:
-    """Start a pool, and close it at the end of the block."""
-    pool = Pool(names, threads)
-    try:
-        yield pool
-    finally:
-        pool.close()

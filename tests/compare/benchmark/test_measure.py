@@ -1,3 +1,4 @@
+from contextlib import closing
 from dataclasses import replace
 from io import StringIO
 
@@ -9,7 +10,7 @@ from compare.benchmark import contenders, measure, report
 from compare.benchmark.case import TimedCase
 from compare.benchmark.contenders import CONTENDERS, PRODUCTS, Contender
 from compare.benchmark.measure import Budget, Measured, Timing
-from compare.benchmark.pool import running
+from compare.benchmark.pool import Pool
 
 CASE = TimedCase("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
 
@@ -18,7 +19,7 @@ CASE = TimedCase("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
 def test_a_case_is_compared_then_timed(monkeypatch):
     monkeypatch.delitem(PRODUCTS, "torch")  # saves the start of a process
     budget = Budget(rounds=3, seconds=0.1, turn=0.001)
-    with running(["manual", "fused"], 1) as pool:
+    with closing(Pool(["manual", "fused"], 1)) as pool:
         measured = measure.measure(pool, CASE, ["manual", "fused"], budget)
     assert measured.agrees
     for timing in measured.timings.values():
