@@ -21,9 +21,10 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in found if "__pycache__" not in path.parts}
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+def installed(folder: Path) -> Path:
+    """Build the wheel and install it into a folder."""
+    source, site = folder / "source", folder / "site"
+    source.mkdir()
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
     for name in PACKAGES:
@@ -70,41 +71,45 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_the_wheel_has_every_file_of_the_packages(installed):
-    assert files(installed) == files(ROOT)
+def test_the_wheel_has_every_file_and_its_program_and_commands_run(tmp_path):
+    """All in one test, so that no two processes build the wheel."""
+    site = installed(tmp_path)
+    assert files(site) == files(ROOT)
     assert {
         "manual/DERIVATION.md",
         "compare/published/results/audit.json",
         "compare/figures/faults.png",
         "manual/py.typed",
-    } <= files(installed)
+    } <= files(site)
+    the_program_runs_in_a_folder_with_a_module_of_that_name(site, tmp_path)
+    every_command_runs_in_another_folder(site, tmp_path)
 
 
-@pytest.mark.slow
-def test_the_program_runs_in_a_folder_with_a_module_of_that_name(installed, tmp_path):
+def the_program_runs_in_a_folder_with_a_module_of_that_name(site: Path, folder: Path) -> None:
     """``python -m compare`` would run that module, whose exit status reads as a verdict."""
-    write(tmp_path / "wrong.py", "lstm", ("d_c_prev + d_h * o", "d_h * o"))
-    (tmp_path / "compare.py").write_text("print('not this one')")
+    (folder := folder / "named").mkdir()
+    write(folder / "wrong.py", "lstm", ("d_c_prev + d_h * o", "d_h * o"))
+    (folder / "compare.py").write_text("print('not this one')")
     done = subprocess.run(
-        [installed / "bin" / "lstm-by-hand", "check", "wrong.py"],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False,
+        [site / "bin" / "lstm-by-hand", "check", "wrong.py"],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "")
     assert "(L9) d_c" in done.stdout and "not this one" not in done.stdout
 
 
-@pytest.mark.slow
-def test_everything_runs_from_the_wheel_in_another_folder(installed, tmp_path):
-    write(tmp_path / "right.py", "lstm")
-    (tmp_path / "program.py").write_text(PROGRAM)
-    surroundings = {"PYTHONPATH": str(installed), "NUMBA_DISABLE_JIT": "1"}  # a copy's kernels would be compiled anew
+def every_command_runs_in_another_folder(site: Path, folder: Path) -> None:
+    (folder := folder / "other").mkdir()
+    write(folder / "right.py", "lstm")
+    (folder / "program.py").write_text(PROGRAM)
+    surroundings = {"PYTHONPATH": str(site), "NUMBA_DISABLE_JIT": "1"}  # a copy's kernels would be compiled anew
     done = subprocess.run(
         [sys.executable, "program.py", json.dumps([arguments for arguments, *_ in COMMANDS])],
-        cwd=tmp_path, env=os.environ | surroundings, capture_output=True, text=True, check=False,
+        cwd=folder, env=os.environ | surroundings, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [Path(path).parents[1] for path in found["from"]] == [installed, installed]
+    assert [Path(path).parents[1] for path in found["from"]] == [site, site]
     for (arguments, status, words), (ended, printed, errors) in zip(COMMANDS, found["ran"], strict=True):
         assert (ended, errors) == (status, ""), (arguments, printed)
         assert words in printed, (arguments, printed)
