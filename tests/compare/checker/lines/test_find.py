@@ -57,7 +57,7 @@ def found(program, tmp_path, *edits):
     wrong = edited(text, *edits)
     module = written(wrong, tmp_path)
     trials = Trials(reference, inputs, parameters, None, "", 0)
-    result = wrong_lines(Pair(module.forward, module.backward, trials.nested), trials("float64"), seconds=60)
+    result = wrong_lines(Pair(module.forward, module.backward, trials.nested), [*trials("float64")], seconds=60)
     changed = [k for k, (a, b) in enumerate(zip(text.splitlines(), wrong.splitlines()), 1) if a != b]
     return result, changed, text.splitlines()
 
@@ -134,7 +134,7 @@ def test_the_program_is_afterwards_as_it_was(tmp_path):
     module = written(text.replace("(1 - h**2)", "(1 - h)"), tmp_path)
     before = module.forward.__code__, module.backward.__code__, dict(vars(module))
     trials = Trials(reference, inputs, parameters, None, "", 0)
-    wrong_lines(Pair(module.forward, module.backward, trials.nested), trials("float64"), seconds=60)
+    wrong_lines(Pair(module.forward, module.backward, trials.nested), [*trials("float64")], seconds=60)
     assert (module.forward.__code__, module.backward.__code__, dict(vars(module))) == before
     assert module.np is np
 
@@ -203,7 +203,7 @@ def test_of_several_statements_on_a_line_the_wrong_one_is_shown(tmp_path):
     text = "import numpy as np\n\ndef forward(x):\n    return np.tanh(x), np.tanh(x)\n\n"
     module = written(text + "def backward(y, d_y):\n    d = d_y * (1 - y); return d  # both\n", tmp_path)
     trials = Trials(torch.tanh, {"x": (4, 3)}, None, None, "", 0)
-    (wrong,) = wrong_lines(Pair(module.forward, module.backward, None), trials("float64"), seconds=60)
+    (wrong,) = wrong_lines(Pair(module.forward, module.backward, None), [*trials("float64")], seconds=60)
     pairs = {(change.code, change.repair) for change in wrong.changes}
     assert ("d = d_y * (1 - y)", "d = d_y * (1 - y**2)") in pairs
 
@@ -234,5 +234,5 @@ def test_a_factor_with_a_name_comes_before_a_number(k, edit, says, tmp_path):
     """An edit may also leave a variable of the closure without a use."""
     forward, backward = written(SCALED.replace(*edit), tmp_path).made(k)
     trials = Trials(lambda x, w: torch.tanh(x @ w / 2), {"x": (3, 4), "w": (4, 5)}, None, None, "", 0)
-    (wrong,) = wrong_lines(Pair(forward, backward, None), trials("float64"), seconds=60)
+    (wrong,) = wrong_lines(Pair(forward, backward, None), [*trials("float64")], seconds=60)
     assert says in {change.words for change in wrong.changes}
