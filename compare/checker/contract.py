@@ -5,19 +5,16 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from compare.checker.arguments import incoming, shuffled
+from compare.checker.arguments import shuffled
 from compare.checker.derivations.torch_function import Call, TorchFunction
 from compare.checker.reference import check_finite, leaves
 from compare.checker.trials import Trial
-
-#: Where there are more numbers among the inputs than the first, the calls are made with so many rows.
-MANY, ROWS = 1 << 16, 100
 
 #: Runs the function on a trial and returns the names of what differs from the reference there.
 Differing = Callable[[TorchFunction, Trial], list[str]]
@@ -60,10 +57,8 @@ def breaches(function: TorchFunction, trial: Trial, differing: Differing) -> lis
     Returns:
         What it breaks, the first of each kind, and in words what it refuses with a clear error.
     """
-    if sum(np.size(value) for value in trial.problem.inputs.values()) > MANY:
-        fewer = _of_rows(trial, ROWS)
-        if fewer and _agrees(function, fewer, differing):
-            trial = fewer
+    if trial.small is not trial and _agrees(function, trial.small, differing):
+        trial = trial.small
     if written := _written(function, trial):
         return [written]  # which other calls show, too
     found: dict[str, Breach | str] = {}
@@ -115,7 +110,7 @@ def _strides(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
     yield Demand(
         "expanded incoming", "an incoming gradient that is expanded from one number, as sum gives it",
         f"{first}.sum().backward()", fix,
-        function.called(Call(d_outputs=expanded)), _with(trial, d_outputs=ones), True,
+        function.called(Call(d_outputs=expanded)), trial.having(d_outputs=ones), True,
     )  # fmt: skip
     for layout, how in ((transposed, "x.mT.contiguous().mT"), (stepped, "x[..., 1::2]")):
         yield Demand(
@@ -126,7 +121,7 @@ def _strides(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
     same = {n: np.repeat(a[:1], len(a), axis=0) if _is_array(a) else a for n, a in arrays.items()}
     yield Demand(
         "expanded input", "inputs that are expanded", "f(x[:1].expand_as(x))", fix,
-        function.called(Call(inputs=expanded)), _with(trial, inputs=same), True,
+        function.called(Call(inputs=expanded)), trial.having(inputs=same), True,
     )  # fmt: skip
 
 
@@ -139,7 +134,7 @@ def _graph(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
         function.called(Call(twice=True)), trial,
     )  # fmt: skip
     with suppress(Exception):  # the reference does not take the values in another order
-        other = _with(trial, inputs=shuffled(trial.problem.inputs, np.random.default_rng(0)))
+        other = trial.having(inputs=shuffled(trial.problem.inputs, np.random.default_rng(0)))
         check_finite(other.reference())
         yield Demand(
             "another forward", "another forward pass before the backward pass",
@@ -156,16 +151,16 @@ def _parts(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
         yield Demand(
             "one input", f"only {name} requiring a gradient", f"f(…) with {name}.requires_grad alone",
             "compute what ctx.needs_input_grad asks for, each by itself",
-            function, _with(trial, fixed=fixed),
+            function, trial.having(fixed=fixed),
         )  # fmt: skip
     for name in outputs if len(outputs) > 1 else []:
         d_outputs = {n: d if n == name else np.zeros_like(d) for n, d in trial.problem.d_outputs.items()}
         yield Demand(
             "one output", f"only {name} used", f"{name}.backward(d_{name})",
             "take None, or zeros, for the incoming gradients of outputs that are not used",
-            function.called(Call(only_output=name)), _with(trial, d_outputs=d_outputs),
+            function.called(Call(only_output=name)), trial.having(d_outputs=d_outputs),
         )  # fmt: skip
-    if empty := _of_rows(trial, 0):
+    if empty := trial.of_rows(0):
         yield Demand(
             "no rows", "inputs without rows", "f(x[:0])", "return empty gradients, and zeros for parameters",
             function, empty, True,
@@ -232,28 +227,6 @@ def _custom_operator(function: TorchFunction, trial: Trial) -> Iterator[Breach]:
                 "custom operator", f"opcheck's {test} fails: {str(result).strip().partition(chr(10))[0]}",
                 f"torch.library.opcheck(op, args, test_utils={test!r})", "see torch.library.opcheck",
             )  # fmt: skip
-
-
-def _with(trial: Trial, **changes: Any) -> Trial:
-    """Return a trial of a problem with some parts changed."""
-    problem = replace(trial.problem, **changes)
-    assert trial.on, "only trials of a function have demands"
-    return replace(trial, problem=problem, reference=trial.on(problem).run)
-
-
-def _of_rows(trial: Trial, count: int) -> Trial | None:
-    """Return a trial of the first rows alone; None if the reference does not take them."""
-    problem = trial.problem
-    rows = next((len(a) for a in problem.inputs.values() if _is_array(a)), 0)
-    inputs = {n: a[:count] if _is_array(a) and len(a) == rows else a for n, a in problem.inputs.items()}
-    with suppress(Exception):
-        fewer = _with(trial, inputs=inputs)
-        assert fewer.on
-        drawn = incoming(fewer.on(fewer.problem).outputs(tuple(problem.d_outputs)), np.random.default_rng(0))
-        fewer = _with(fewer, d_outputs={n: d.astype(problem.d_outputs[n].dtype) for n, d in drawn.items()})
-        check_finite(fewer.reference())
-        return fewer
-    return None
 
 
 def _output(trial: Trial) -> str:

@@ -289,7 +289,8 @@ def _report(subject: Subject, runner: Runner, located: Located) -> Report:
         open=_open(runner, located.fed_back),
     )
     report.note_doubts(located.as_run.compared)
-    if trial.on and not trial.on(trial.problem).gradient_is_derivative(right.right.answer):
+    few = trial.small
+    if few.on and not few.on(few.problem).gradient_is_derivative(few.reference().answer):
         report.notes.append(NO_DERIVATIVE)
     return report
 

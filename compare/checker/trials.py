@@ -21,6 +21,9 @@ from compare.checker.reference import Autograd, Reference, check_finite, of_func
 #: The scale of the random inputs on the trial that detects clipping and overflow.
 LARGE = 10.0
 
+#: Where there are more numbers among the inputs than the first, what does not depend on them is seen on so many rows.
+MANY, ROWS = 1 << 16, 100
+
 #: How far two runs of the reference may differ, relative to the scale of an output.
 REPEATABLE = 1e-3
 
@@ -48,6 +51,35 @@ class Trial:
     tied: bool = False
     gradients_to: float = 0.0
     on: Callable[[Problem], Autograd] | None = None
+
+    def having(self, **changes: Any) -> "Trial":
+        """Return a trial of the problem with some parts changed."""
+        assert self.on, "only the trials of a function can be changed"
+        problem = replace(self.problem, **changes)
+        return replace(self, problem=problem, reference=self.on(problem).run)
+
+    def of_rows(self, count: int) -> "Trial | None":
+        """Return a trial of the first rows alone; None if the reference does not take them."""
+        given, names = self.problem.inputs, tuple(self.problem.d_outputs)
+        rows = next((len(a) for a in given.values() if isinstance(a, np.ndarray) and a.ndim), 0)
+        inputs = {
+            n: a[:count] if isinstance(a, np.ndarray) and a.ndim and len(a) == rows else a for n, a in given.items()
+        }
+        with suppress(Exception):
+            fewer = self.having(inputs=inputs)
+            assert fewer.on
+            drawn = arguments.incoming(fewer.on(fewer.problem).outputs(names), np.random.default_rng(0))
+            drawn = {n: d.astype(self.problem.d_outputs[n].dtype) for n, d in drawn.items()}
+            fewer = fewer.having(d_outputs=drawn)
+            check_finite(fewer.reference())
+            return fewer
+        return None
+
+    @cached_property
+    def small(self) -> "Trial":
+        """The trial of its first rows where there are many numbers, if the reference takes so few; else itself."""
+        many = sum(np.size(value) for value in self.problem.inputs.values()) > MANY
+        return (many and self.of_rows(ROWS)) or self
 
 
 @dataclass(eq=False)
