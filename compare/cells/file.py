@@ -46,15 +46,33 @@ class CellFile:
     Args:
         form: the form of the cell.
         layout: how its weights lie.
+        outputs: what its forward pass returns and the loss sees; all if None.
+        one_row: whether it can take a single row only.
+        mean: whether its gradients of the parameters are means over the batch rather than sums.
+
+    Raises:
+        ValueError: an unknown output.
     """
 
-    def __init__(self, form: Form, layout: Layout):
-        self.form, self.layout = form, layout
+    def __init__(
+        self,
+        form: Form,
+        layout: Layout,
+        outputs: list[str] | None = None,
+        one_row: bool = False,
+        mean: bool = False,
+    ):
+        self.form, self.layout, self.mean = form, layout, mean
+        self.one_row = one_row or layout.vectors == "flat"
+        known = ["output", *(f"{name}_n" for name in form.cell.states)]
+        self.outputs = known if outputs is None else list(outputs)
+        if not self.outputs or not {*self.outputs} <= {*known}:
+            raise ValueError(f"OUTPUTS: expected some of {', '.join(known)}, got {outputs!r}")
         self.notation = LaidOut(form, layout)
 
     @classmethod
     def of(cls, says: Mapping[str, Any], where: str) -> "CellFile":
-        """Read CELL, LAYOUT and OPTIONS, by name.
+        """Read CELL, LAYOUT, OPTIONS, OUTPUTS, BATCH and GRADIENTS, by name.
 
         Raises:
             ValueError: one of them is unknown.
@@ -72,10 +90,17 @@ class CellFile:
             if key not in FILE_KEYS:
                 raise ValueError(unknown_key("LAYOUT", key, dict.fromkeys(FILE_KEYS)))
         keys: dict[str, Any] = {"gates": " ".join(form.gates), "biases": 2 if "bias_hh" in weights else 1}
+        if "1" in str(given.get("joined", "")):
+            keys["biases"] = 1
         keys |= {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
         layout = Layout(**keys, recurrent="weight_hh" in weights, peepholes="weight_ch" in weights)
         layout.check_gates(form.gates)
-        return cls(form, layout)
+        batch, gradients = says.get("BATCH"), says.get("GRADIENTS", "sum")
+        if batch not in (None, 1):
+            raise ValueError(f"BATCH: expected 1, for code that takes one row only, got {batch!r}")
+        if gradients not in ("sum", "mean"):
+            raise ValueError(f"GRADIENTS: expected 'sum' or 'mean', over the rows of the batch, got {gradients!r}")
+        return cls(form, layout, says.get("OUTPUTS"), batch == 1, gradients == "mean")
 
     def trials(self, dtype: str, seed: int) -> list[Trial]:
         """Make a problem in the file's layout, and its reference, at each size."""
@@ -85,10 +110,12 @@ class CellFile:
         def normal(*shape: int) -> Array:
             return np.asarray(rng.normal(size=shape))
 
+        B = 1 if self.one_row else B
         inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in self.form.cell.states}
-        d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.form.cell.states}
+        all_d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.form.cell.states}
         theirs = in_precision(self.layout.draw(D, H, rng), dtype)
-        inputs, d_outputs = (in_precision(arrays, dtype) for arrays in (inputs, d_outputs))
+        seen = {name: array * (name in self.outputs) for name, array in all_d_outputs.items()}
+        inputs, d_outputs = (in_precision(arrays, dtype) for arrays in (inputs, seen))
         canonical = self.layout.parameters(theirs)
         ours = Problem({f"{name}_l0": array for name, array in canonical.items()}, inputs, d_outputs)
 
@@ -105,11 +132,11 @@ class CellFile:
         autograd = Autograd(of_module(twin(self.form, D, H), call), ours)
 
         def reference(*arguments: Any, **options: Any) -> Reference:
-            return self._translated(autograd.run(*arguments, **options))
+            return self._translated(autograd.run(*arguments, **options), B)
 
         label = f"T = {T}, B = {B}, D = {D}, H = {H}" + (", large values" if scale > 1 else "")
-        problem = Problem(theirs, self._all_turned(inputs), self._all_turned(d_outputs))
-        axes = {"T": T, "B": B}
+        problem = Problem(theirs, self._all_turned(inputs), self._seen(self._all_turned(d_outputs)))
+        axes = {"T": T} if self.layout.vectors == "flat" else {"T": T, "B": B}
         return Trial(label, problem, reference, axes, rows_last=self.layout.vectors == "columns")
 
     def express(self, gradients: Arrays) -> Arrays:
@@ -117,17 +144,26 @@ class CellFile:
         return self.layout.of_gradients({n.removesuffix("_l0"): a for n, a in gradients.items()})
 
     def turned(self, array: Array) -> Array:
-        """Swap the last two axes if vectors are columns."""
+        """Swap the last two axes if vectors are columns, and take the only row out if they are flat."""
+        if self.layout.vectors == "flat" and array.ndim > 1:
+            return array[..., 0, :].copy()
         return array.swapaxes(-1, -2).copy() if self.layout.vectors == "columns" and array.ndim > 1 else array
 
     def _all_turned(self, arrays: Arrays) -> Arrays:
         return {name: self.turned(array) for name, array in arrays.items()}
 
-    def _translated(self, right: Reference) -> Reference:
+    def _seen(self, arrays: Arrays) -> Arrays:
+        """Return what the loss sees of the outputs, in the order in which the file returns it."""
+        return {name: arrays[name] for name in self.outputs}
+
+    def _translated(self, right: Reference, rows: int) -> Reference:
         record: Record = {key: self.turned(value) for key, value in right.record.items()}
         answer = right.answer
         outputs, d_inputs = self._all_turned(answer.outputs), self._all_turned(answer.d_inputs)
-        return Reference(record, Answer(outputs, d_inputs, self.express(answer.gradients)))
+        gradients = self.express(answer.gradients)
+        if self.mean:
+            gradients = {name: array / rows for name, array in gradients.items()}
+        return Reference(record, Answer(self._seen(outputs), d_inputs, gradients))
 
 
 def said_in(engine: Engine) -> dict[str, Any]:

@@ -28,6 +28,9 @@ BIASES: dict[int | str, tuple[str, ...]] = {
 }
 
 
+#: How one matrix may act on input, state and a 1 for the bias.
+JOINED = ("", "xh", "hx", "1xh", "1hx", "xh1", "hx1")
+
 #: The fields of a layout that a file's LAYOUT may have.
 FILE_KEYS = ("gates", "stacked", "columns", "joined", "biases", "vectors")
 
@@ -43,11 +46,13 @@ class Layout:
         stacked: whether the gates are stacked in one array or have separate arrays, ``weight_ih_f`` and so on; or the
             groups that share an array, as in ``["z r", "n"]`` for ``weight_ih_zr`` and ``weight_ih_n``.
         columns: whether weights are (D, G H), for ``x @ W``, rather than (G H, D).
-        joined: ``"xh"`` or ``"hx"`` if one matrix ``weight`` acts on [x, h] or [h, x], else ``""``.
+        joined: ``"xh"`` or ``"hx"`` if one matrix ``weight`` acts on [x, h] or [h, x], else ``""``. With a ``1``
+            before or after, as in ``"1xh"``, the one bias is part of the matrix, which acts on [1, x, h].
         biases: 2 for ``bias_ih`` and ``bias_hh``; ``"stacked"`` for both in one ``bias``; 1 for their sum ``bias``;
             ``"candidate"`` for the sum, with the bias_hh of a GRU's candidate apart in ``bias_n``; 0 for none;
             ``"scalar"`` for one number per gate, a ``bias`` of shape (1,).
-        vectors: ``"rows"`` if a state is (B, H); ``"columns"`` if it is (H, B), x is (T, D, B) and a bias is (H, 1).
+        vectors: ``"rows"`` if a state is (B, H); ``"columns"`` if it is (H, B), x is (T, D, B) and a bias is (H, 1);
+            ``"flat"`` if there is one row only, a state is (H,) and x is (T, D).
         names: what an array is called where it has another name than here; with ``{gate}`` in it, there is one a gate.
         recurrent: whether there is a ``weight_hh``, that is, whether h goes through a matrix.
         peepholes: whether there is a ``weight_ch``, from the cell to all gates but the candidate.
@@ -73,12 +78,14 @@ class Layout:
     lacking: str = ""
 
     def __post_init__(self) -> None:
-        if self.joined not in ("", "xh", "hx"):
-            raise ValueError(f"joined: expected '', 'xh' or 'hx', got {self.joined!r}")
+        if self.joined not in JOINED:
+            raise ValueError(f"joined: expected one of {', '.join(map(repr, JOINED))}, got {self.joined!r}")
+        if "1" in self.joined and self.biases != 1:
+            raise ValueError(f"biases: expected 1 with joined {self.joined!r}, got {self.biases!r}")
         if self.biases not in BIASES:
             raise ValueError(f"biases: expected one of {', '.join(map(repr, BIASES))}, got {self.biases!r}")
-        if self.vectors not in ("rows", "columns"):
-            raise ValueError(f"vectors: expected 'rows' or 'columns', got {self.vectors!r}")
+        if self.vectors not in ("rows", "columns", "flat"):
+            raise ValueError(f"vectors: expected 'rows', 'columns' or 'flat', got {self.vectors!r}")
 
     def check_gates(self, gates: tuple[str, ...]) -> None:
         """Check that this layout has exactly these gates.
@@ -188,7 +195,8 @@ class Layout:
     def _roles(self) -> tuple[str, ...]:
         """What the arrays are."""
         weights = ("weight",) if self.joined else ("weight_ih", "weight_hh") if self.recurrent else ("weight_ih",)
-        return *weights, *BIASES[self.biases], *(("weight_ch",) if self.peepholes else ())
+        biases = () if "1" in self.joined else BIASES[self.biases]
+        return *weights, *biases, *(("weight_ch",) if self.peepholes else ())
 
     def _named(self, role: str) -> dict[tuple[str, ...], str]:
         """Return the names of the arrays of a role, by the gates that each holds."""
@@ -199,9 +207,13 @@ class Layout:
 
     def _arrays(self, own: Mapping[str, Mapping[str, Array]], bias: Callable[[str], Array]) -> Arrays:
         """Return blocks under PyTorch's names, by gate, as this layout has them; ``bias`` gives a single one."""
-        first, last = ("weight_ih", "weight_hh") if self.joined == "xh" else ("weight_hh", "weight_ih")
+        columns: dict[str, Callable[[str], Array]] = {
+            "x": lambda gate: own["weight_ih"][gate],
+            "h": lambda gate: own["weight_hh"][gate],
+            "1": lambda gate: bias(gate)[:, None],
+        }
         made: dict[str, Callable[[str], Array]] = {
-            "weight": lambda gate: np.hstack([own[first][gate], own[last][gate]]),
+            "weight": lambda gate: np.hstack([columns[one](gate) for one in self.joined]),
             "bias_n": lambda gate: own["bias_hh"][gate],
             "bias": bias,
         }
@@ -226,10 +238,15 @@ class Layout:
                 for gate, part in zip(group, np.split(arrays[name], len(group), axis=self._axis(role))):
                     blocks.setdefault(role, {})[gate] = self._turned(role, gate, part, back=True)
         if self.joined:
-            H = len(blocks["weight"][self.order[0]])
-            x, h = (slice(-H), slice(-H, None)) if self.joined == "xh" else (slice(H, None), slice(H))
-            blocks["weight_ih"] = {gate: block[:, x] for gate, block in blocks["weight"].items()}
-            blocks["weight_hh"] = {gate: block[:, h] for gate, block in blocks["weight"].items()}
+            H, width = blocks["weight"][self.order[0]].shape
+            sizes = {"1": 1, "h": H, "x": width - H - ("1" in self.joined)}
+            ends = np.cumsum([sizes[one] for one in self.joined])[:-1]
+            for gate, block in blocks["weight"].items():
+                held = dict(zip(self.joined, np.split(block, ends, axis=1)))
+                blocks.setdefault("weight_ih", {})[gate] = held["x"]
+                blocks.setdefault("weight_hh", {})[gate] = held["h"]
+                if "1" in held:
+                    blocks.setdefault("bias", {})[gate] = held["1"][:, 0]
         if self.biases == "stacked":
             for k, name in enumerate(("bias_ih", "bias_hh")):
                 blocks[name] = {gate: block[k] for gate, block in blocks["bias"].items()}

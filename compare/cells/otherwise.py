@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compare.cells.file import CellFile
-from compare.cells.layout import BIASES
+from compare.cells.layout import BIASES, JOINED
 from compare.checker.derivations.pair import Pair
 from compare.checker.recorder import why_not_comparable
 
@@ -45,7 +45,7 @@ def _others(file: CellFile) -> Iterator[tuple[str, str, Any]]:
     values: dict[str, tuple[Any, ...]] = {
         "gates": tuple(map(" ".join, permutations(layout.gates.split()))),
         "columns": (True, False),
-        "joined": ("", "xh", "hx"),
+        "joined": JOINED,
         "stacked": (True, False),
         "biases": tuple(BIASES),
     }

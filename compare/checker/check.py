@@ -60,8 +60,9 @@ def check_backward(
         inputs: a dict by name, in order. Each value is an array, a shape to fill with normally distributed numbers, a
             function of a ``numpy.random.Generator``, or anything else, which is passed unchanged. A function of a
             generator may also return the whole dict. A list of dicts gives several sizes.
-        parameters: the first argument of both passes, a dict with the same kinds of values, possibly nested. The
-            parameters of a module are drawn at random by default.
+        parameters: the first argument of both passes, a dict with the same kinds of values, possibly nested, or a
+            function of the inputs that returns one, so that sizes may follow theirs. The parameters of a
+            module are drawn at random by default.
         outputs: the names of the outputs.
         axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``, if they are time steps and batch rows.
         dtype: the precision of the passes; read from what they return by default.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import product
-from types import NoneType
+from types import FunctionType, NoneType
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,12 @@ class Trials:
 
     def __post_init__(self) -> None:
         for name, value, expected, good in (
-            ("parameters", self.parameters, "a dict by name", (Mapping, NoneType)),
+            (
+                "parameters",
+                self.parameters,
+                "a dict by name, or a function that returns one",
+                (Mapping, NoneType, FunctionType),
+            ),
             ("outputs", self.outputs, "a tuple of names", (tuple, list, NoneType)),
             ("axes", self.axes, "a string such as 'T B'", str),
             ("seed", self.seed, "a whole number", int),
@@ -132,7 +137,8 @@ class Trials:
         """The function that nests flat parameters as the derivation takes them; None if it takes none."""
         if self.parameters is None and (self._module is None or not any(True for _ in self._module.parameters())):
             return None
-        return nested_as(self._parameters(np.random.default_rng(self.seed)))
+        rng = np.random.default_rng(self.seed)
+        return nested_as(self._parameters(rng, arguments.drawn(self._sizes[0], rng)))
 
     def __call__(self, dtype: str) -> Iterator[Trial]:
         """Draw all trials in one dtype, one after the other; the values are the same in each.
@@ -198,7 +204,7 @@ class Trials:
 
     def _draw(self, inputs: dict[str, Any], rng: np.random.Generator, remark: str, dtype: str) -> Trial:
         inputs = in_precision(inputs, dtype)
-        parameters = in_precision(flat(self._parameters(rng)), dtype)
+        parameters = in_precision(flat(self._parameters(rng, inputs)), dtype)
         function = of_module(self._module) if self._module else of_function(self.reference, self.nested)
         outputs = Autograd(function, Problem(parameters, inputs, {}, self.fixed)).outputs(self.outputs)
         # By a generator of its own: the user may have drawn the inputs with this seed, too.
@@ -213,12 +219,15 @@ class Trials:
         _check_repeatable(outputs, trial.reference().answer.outputs)
         return trial
 
-    def _parameters(self, rng: np.random.Generator) -> Any:
+    def _parameters(self, rng: np.random.Generator, inputs: Mapping[str, Any]) -> Any:
         drawn: Arrays = {}
         if self._module:
             for name, p in self._module.named_parameters():
                 drawn[name] = np.asarray(0.5 * rng.normal(size=tuple(p.shape)))
-        return drawn | arguments.as_arrays(arguments.drawn(self.parameters or {}, rng))
+        own = self.parameters(inputs) if callable(self.parameters) else self.parameters or {}
+        if not isinstance(own, Mapping):
+            raise ValueError(f"parameters: expected a function that returns a dict by name, it returns {own!r}")
+        return drawn | arguments.as_arrays(arguments.drawn(own, rng))
 
 
 def _module(reference: Any) -> nn.Module | None:

@@ -173,8 +173,12 @@ def _factor(one: Compared) -> str:
     if one.problem or not all(np.isfinite(a).all() and r.any() for a, r in zip(one.actual, one.right)):
         return ""
     actual, right = (np.concatenate([part.ravel() for part in parts]) for parts in (one.actual, one.right))
-    factor = f"{(actual @ right) / (right @ right):.3g}"
-    return factor if np.abs(actual - float(factor) * right).max() <= 1e-9 * np.abs(right).max() else ""
+    ratio = (actual @ right) / (right @ right)
+    near = {f"{ratio:.3g}": float(f"{ratio:.3g}")}
+    if 0 < ratio < 0.6:
+        near[f"1/{round(1 / ratio)}"] = 1 / round(1 / ratio)
+    fits = (text for text, f in near.items() if np.abs(actual - f * right).max() <= 1e-9 * np.abs(right).max())
+    return next(fits, "")
 
 
 def spans(numbers: tuple[int, ...]) -> str:

@@ -113,10 +113,20 @@ class Findings:
 
     @property
     def faults(self) -> list[Fault]:
-        """What is wrong: quantities that probes name, with the repair of their line; otherwise the wrong lines."""
+        """What is wrong: quantities that probes name, with the repair of their line; otherwise the wrong lines.
+
+        That the gradients of all parameters are off by one factor, as means are, is one fault.
+        """
         if self.named:
             return [replace(fault, lines=lambda: self.wrong_lines).withheld(self.told) for fault in self.located]
         if not self.placed:
+            gradients, factors = {f.label for f in self.located}, {f.factor for f in self.located}
+            all_of_them = gradients == {one.label for one in self.fed_back if one.kind == "gradient"}
+            if all_of_them and len(gradients) > 1 and len(factors) == 1 and factors != {""}:
+                (factor,) = factors
+                mean = f", as a mean of {factor[2:]} is" if factor.startswith("1/") else ""
+                label = f"the gradients of all parameters: {factor} times the right ones{mean}"
+                return [replace(self.located[0], name=label, label=label, gate="", number="", formula="", factor="")]
             return [fault.withheld(self.told) for fault in self.located]
         differing = [one for one in self.as_run if not one.agrees]
         worst = Fault.of(max(differing, key=lambda one: float(one.errors.max())), self.notation)

@@ -60,7 +60,7 @@ def product(w, v, shape):
         ("reference", lambda x: torch.tanh(x).detach(), "expected output to depend on an argument, got a constant"),
         ("reference", lambda x: {"y": "x"}, "y: expected a tensor of real numbers, got str"),
         ("reference", torch.fft.fft, "output: expected a tensor of real numbers, got torch.complex128"),
-        ("parameters", [X], "expected a dict by name, got"),
+        ("parameters", [X], "expected a dict by name, or a function that returns one, got"),
         ("outputs", "y", "expected a tuple of names, got 'y'"),
         ("outputs", ("y", "z"), "expected 1 name, got"),
         ("axes", ("T",), "expected a string such as 'T B', got"),
