@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from io import StringIO
 from typing import Any
@@ -100,6 +100,19 @@ class Case:
         """Whether the whole check agrees with these edits, which are these changes of the text."""
         with self.program.running(edits):
             return agrees()
+
+    def is_affine(self, edits: Edits) -> bool:
+        """Whether the gradients are affine in the incoming gradients, as those of a backward pass are."""
+        problem, found = self.trials[0].problem, []
+        try:
+            with self.program.running(edits):
+                for factor in (0.0, 1.0, 2.0):
+                    given = {name: factor * np.asarray(d) for name, d in problem.d_outputs.items()}
+                    found.append(self.tensors(replace(problem, d_outputs=given)))
+        except (Exception, TooLong):
+            return False
+        none, one, two = found
+        return not differing({name: none[name] + two[name] - one[name] for name in one}, one)
 
     def _named(self, made: list[Any], problem: Any, tape: Tape) -> dict[str, Array]:
         """Return the ids of the arguments, by the names of their gradients."""

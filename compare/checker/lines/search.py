@@ -55,7 +55,7 @@ class Search:
             everything = frozenset(self.case.right(0))
             before = [everything if one is None else one for one in wrong]
             step = Step(self.case, edits, before, known, Benches(self.case.program, known.run.events), self.over)
-            best = step.simplest() or self._ahead(step)
+            best = step.simplest() or self._ahead(step) or step.simplest(thorough=True)
             if not best:
                 self.possible = [] if edits else step.possible()
                 return []

@@ -3,14 +3,17 @@
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from compare.checker.lines.benches import Benches, flattened
 from compare.checker.lines.case import Case
 from compare.checker.lines.edits.bench import RENAMED, Bench, Candidate
+from compare.checker.lines.edits.lookup import looked_up
 from compare.checker.lines.edits.structures import headers
 from compare.checker.lines.edits.terms import missing_lines, missing_terms
+from compare.checker.lines.locate import Locator, Suspect
 from compare.checker.lines.program import COMPOUND, Edits, Statement
 from compare.checker.lines.trace.record import Event, value_of
 from compare.checker.lines.trace.sensitivity import Sensitivity
@@ -28,11 +31,11 @@ LIKELY = 120
 #: The cost up to which edits are run that nothing speaks for.
 BLIND = 1.3
 
+#: The cost up to which edits are run that give a value another shape.
+RESHAPED = 1.2
+
 #: What it costs more to change what forward keeps for backward, where its outputs are right.
 KEPT = 0.3
-
-#: How near a combination comes to what is missing, relative to it, to explain it.
-POSSIBLE = 1e-6
 
 #: Two edits are equally simple if their costs differ by no more than this.
 EQUAL = 0.25
@@ -73,73 +76,115 @@ class Step:
     over: Callable[[], bool]
     whole: list[Mended] = field(default_factory=list)
     partial: list[Mended] = field(default_factory=list)
+    located: list[Suspect] = field(default_factory=list)
     _tried: set[tuple[int, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        groups: dict[int, list[Event]] = {}
+        for event in self._suspects():
+            groups.setdefault(event.statement, []).append(event)
+        locator = None if self.blindly else Locator(self.known)
+        for number, events in groups.items():
+            active = events[:2] if self.blindly else [e for e in events if self.known.reach(e) & self.known.wrong]
+            if number not in self.edits and 0 < len(active) <= MOST:
+                nothing = Suspect(active, self.known.wrong, True)
+                self.located.append(locator.suspect(active) if locator and not active[0].forward else nothing)
 
     @property
     def blindly(self) -> bool:
         """Whether nothing is known of what a change would change: in forward, and where only shapes are wrong."""
         return self.known.forward or not self.known.wrong
 
-    def simplest(self) -> list[Mended]:
-        """Return the simplest edits that make everything right; failing that, those that make the most right."""
-        groups: dict[int, list[Event]] = {}
-        for event in self._suspects():
-            groups.setdefault(event.statement, []).append(event)
-        self.known_benches = []
-        for number, events in groups.items():
-            active = events[:2] if self.blindly else [e for e in events if self.known.reach(e) & self.known.wrong]
-            if number not in self.edits and 0 < len(active) <= MOST:
-                self.known_benches.append((self.benches.of(number, active), active))
+    def simplest(self, thorough: bool = False) -> list[Mended]:
+        """Return the simplest edits that make everything right; failing that, those that make the most right.
+
+        What takes long is left out, or only that is done, if it is to be ``thorough``.
+        """
         levels = [lambda level=level: self._edited(*level) for level in zip((0.0, *LEVELS), LEVELS)]
-        more = (self._with_headers, self._with_terms, self._with_lines)
-        for stage in (*levels[:3], *more, *levels[3:], self._blind):
-            stage()
-            if self.whole:
-                return _simplest(self.whole)
+        vague = [one for one in self.located if one.whole and not one.telling]
+        some = [one for one in self.located if one.mends and not one.whole]
+        stages: list[tuple[list[Suspect], Any]] = [
+            ([one for one in self.located if one.whole], levels[:2]),
+            (
+                [one for one in self.located if one.whole and one.telling],
+                (self._looked_up, levels[2], self._with_headers, self._with_terms, levels[3]),
+            ),
+            (some, (*levels[:2], self._looked_up)),
+            ([one for one in self.located if not one.mends], levels[:2]),
+        ]
+        if thorough:
+            late = (levels[2], self._with_terms, levels[3])
+            stages = [(some, (self._with_lines, *late)), (vague, (*late, self._blind))]
+        for self.suspects, tried in stages:
+            self.known_benches = [(self._bench(one), one.events) for one in self.suspects]
+            for stage in tried:
+                stage()
+                if self.whole:
+                    return _simplest(self.whole)
+                if self.suspects is some and self._does_all():
+                    break
+            if self.partial and self.suspects is some:
+                break
         if self.partial:
             best = min(self.partial, key=lambda one: (one.left, one.candidate.cost))
             return _simplest([one for one in self.partial if one.wrong == best.wrong])
         return []
 
+    def _bench(self, one: Suspect) -> Bench:
+        return self.benches.of(one.events[0].statement, one.events)
+
+    def _does_all(self) -> bool:
+        """Whether an edit makes right whatever other values of its statement could."""
+        could = {one.events[0].statement: one.mends for one in self.suspects}
+        return any(
+            any(
+                before - now >= could.get(one.candidate.statement.number, before)
+                for before, now in zip(self.wrong, one.wrong)
+            )
+            for one in self.partial
+        )
+
+    def _looked_up(self) -> None:
+        """Try the products that what is needed of a statement tells of."""
+        for (bench, _), one in zip(self.known_benches, self.suspects):
+            if one.needed and one.telling and not self.over():
+                self._try_all(looked_up(bench, one.needed[0]))
+
     def on_the_way(self) -> Iterator[Mended]:
         """Yield edits that make nothing right yet, but a line compute a value of a right run, as it did not before."""
-        for bench, events in self.known_benches if not self.blindly else ():
-            values = [value for value in events[0].value if value.any()]
-            if not values or all(self.known.known.has(value) for value in values):
+        for one in self.located if not self.blindly else ():
+            events, number = one.events, one.events[0].statement
+            if self.over() or self._recognised(events[0].value):
                 continue
-            likely = []
+            likely, bench = [], self.benches.of(number, events)
             for low, high in zip((0.0, *LEVELS), LEVELS[:2]):
-                likely = [one for sure, one in self._passing(bench, events, low, high, True) if not sure]
+                likely = [candidate for sure, candidate in self._passing(bench, events, low, high, True) if not sure]
                 if likely:
                     break
             for candidate in sorted(likely, key=lambda one: (one.cost, len(ast.unparse(one.edited()[0]))))[:2]:
                 new = candidate.edited()
-                now = [self.case.wrong(k, self.edits | {bench.statement.number: new}) for k in range(len(self.wrong))]
+                now = [self.case.wrong(k, self.edits | {number: new}) for k in range(len(self.wrong))]
                 if all(one is not None and one <= before for one, before in zip(now, self.wrong)):
                     yield Mended(candidate, new, self.wrong)
 
     def possible(self) -> list[Statement]:
         """Return the statements that may be the wrong one, if only one is: some value of theirs makes everything right.
 
-        Where a random sum of all gradients stands for each row, the needed change is a combination of the columns, one
-        for each number that the statement computes. Nothing is returned where this excludes no statement.
+        Of these, none comes after the last of which a value of a right run is needed, since the value of that one would
+        be right; and none computes such a value where another is needed of it. Nothing is returned where no statement
+        is excluded.
         """
-        known = self.known
-        if known.forward:
+        whole = [one for one in self.located if one.whole and one.telling]
+        if not whole or all(one.whole for one in self.located) or not self.case.is_affine(self.edits):
             return []
-        rows, missing = known.rows()
-        found, excluded = [], False
-        for bench, events in self.known_benches:
-            ids = [ids.ravel() for event in events for ids in event.value_ids]
-            columns = rows[:, np.unique(np.concatenate(ids))] if ids else np.zeros((len(rows), 0))
-            if columns.shape[1] >= len(rows) or events[0].forward:
-                continue
-            solution = np.linalg.lstsq(columns, missing)[0]
-            if np.abs(columns @ solution - missing).max() <= POSSIBLE * np.abs(missing).max():
-                found.append(bench.statement)
-            else:
-                excluded = True
-        return found if excluded else []
+        apt = [one.needed is not None and all(map(self._recognised, one.needed)) for one in whole]
+        last = max((k for k, good in enumerate(apt) if good), default=len(whole))
+        left = [one for k, one in enumerate(whole[: last + 1]) if apt[k] or not self._recognised(one.events[0].value)]
+        return [self.case.program.by_number[one.events[0].statement] for one in left]
+
+    def _recognised(self, values: list[Array]) -> bool:
+        """Whether all of these are values of a right run, or nothing."""
+        return all(self.known.known.has(value) for value in values if value.any())
 
     def _suspects(self) -> list[Event]:
         """Return the events whose values may be wrong, those of the pass that is wrong.
@@ -175,16 +220,16 @@ class Step:
         if self.blindly:
             return
         blocks = {}
-        for bench, events in self.known_benches:
-            if not events[0].forward:
-                blocks[id(bench.statement.block)] = bench, events
-        for bench, events in blocks.values():
-            if len(events) <= OCCURRENCES and not self.over():
-                self._try_all(missing_lines(bench, events, self.known))
+        for one in self.located:
+            if not one.events[0].forward and len(one.events) <= OCCURRENCES:
+                blocks[id(self.case.program.by_number[one.events[0].statement].block)] = one.events
+        for events in blocks.values():
+            if not self.over():
+                self._try_all(missing_lines(self.benches.of(events[0].statement, events), events, self.known))
 
     def _with_headers(self) -> None:
         """Try other headers of loops and conditions."""
-        functions = {bench.statement.function for bench, _ in self.known_benches}
+        functions = {self.case.program.by_number[one.events[0].statement].function for one in self.located}
         for statement in self.case.program.statements:
             if statement.function in functions and isinstance(statement.node, COMPOUND):
                 for cost, new in headers(statement.node):
@@ -244,10 +289,12 @@ class Step:
                 yield True, candidate  # of what is done with the value: few, and each is run
                 continue
             after = flattened(candidate.values)
-            if self.blindly and candidate.values and self._recognised(natural, candidate.values):
+            if self.blindly and candidate.values and self._becomes_known(natural, candidate.values):
                 yield False, candidate
                 continue
             if after is None or after.shape != before.shape:
+                if after is not None and not self.blindly and candidate.cost <= RESHAPED:
+                    yield False, candidate
                 continue
             change = weights @ (after - before)
             if not np.isfinite(change).all():
@@ -256,15 +303,15 @@ class Step:
                 yield True, candidate
                 continue
             carried = len(events) > 1 or likely
-            if carried and change.any() and self._recognised(natural, candidate.values or []):
+            if carried and change.any() and self._becomes_known(natural, candidate.values or []):
                 yield False, candidate
 
-    def _recognised(self, natural: list[list[Array]], edited: list[list[Array]]) -> bool:
+    def _becomes_known(self, natural: list[list[Array]], edited: list[list[Array]]) -> bool:
         """Whether, where an edit first changes something, it computes values of a right run."""
         for before, after in zip(natural, edited):
             changed = [b for a, b in zip(before, after) if a.shape != b.shape or not np.array_equal(a, b)]
             if changed:
-                return all(self.known.known.has(b) for b in changed)
+                return self._recognised(changed) and all(b.any() for b in changed)
         return False
 
     def _judge(self, candidate: Candidate) -> None:

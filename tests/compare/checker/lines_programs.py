@@ -1,5 +1,10 @@
 """Right programs without a probe, for mistakes to be put into."""
 
+import importlib.util
+import sys
+
+import torch
+
 ELMAN = """\
 import numpy as np
 
@@ -77,3 +82,23 @@ class Scan(torch.autograd.Function):
             d_h = d_z * w
         return d_x, d_w
 """
+
+
+def elman(p, x, h):
+    hs = []
+    for x_t in x:
+        h = torch.tanh(x_t @ p["W"] + h @ p["U"] + p["b"])
+        hs.append(h)
+    return torch.stack(hs)
+
+
+def written(text, folder):
+    """A module of this text, from a file of its own."""
+    name = f"program_{abs(hash(text))}"
+    file = folder / f"{name}.py"
+    file.write_text(text)
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -100,6 +100,8 @@ FACTOR: dict[str, float] = {
     "n / f[..., None]": 1.7,
     "n * np.sqrt(f)": 1.9,
     "n / np.sqrt(f)": 1.9,
+    "n * f.sum(0)": 1.9,
+    "n * f.sum(-1, keepdims=True)": 1.9,
 }
 
 #: A matrix product more.

@@ -16,7 +16,7 @@ from manual.arrays import Array
 Term = tuple[str, dict[str, ast.expr], list[Array]]
 
 #: The most arrays whose products are formed, and the most elements of a product.
-MOST, LARGEST = 36, 20_000
+MOST, LARGEST = 48, 20_000
 
 
 def parts(bench: Bench) -> list[ast.expr]:
@@ -62,10 +62,11 @@ def missing_terms(
             wrong = known.missing != 0
             sure = np.asarray(right[~wrong].all(0) & right[wrong].any(0))
             for j, (form, operands, values) in enumerate(terms):
+                n = next((n for n, value in enumerate(values) if value.any()), 0)
                 likely = (
                     not sure[j]
                     and (known.forward or len(natural) > 1)
-                    and known.known.has(natural[0][k] + sign * values[0])
+                    and known.known.has(natural[n][k] + sign * values[n])
                 )
                 if sure[j] or likely:
                     made = {"n": nodes[place]} | operands
@@ -97,10 +98,11 @@ def missing_lines(bench: Bench, events: list[Event], known: Sensitivity) -> Iter
             right = np.abs(change - (known.missing + before)[:, None]) <= EXACT * known.scales[:, None]
             sure = np.asarray(right[~wrong].all(0) & right[wrong].any(0))
             for j in range(len(terms)):
-                carried = not sign and len(events) > 1 and known.known.has(terms[j][2][0])
+                form, operands, values = terms[j]
+                seen = next((value for value in values if value.any()), values[0])
+                carried = not sign and len(events) > 1 and known.known.has(seen)
                 if not (sure[j] or carried):
                     continue
-                form, operands, _ = terms[j]
                 target: Any = ast.parse(name, mode="eval").body
                 target.ctx = ast.Store()
                 value = expression(form, operands)

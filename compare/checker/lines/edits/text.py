@@ -102,6 +102,8 @@ def _spellings(statement: Statement, new: ast.expr) -> Iterator[str]:
         made = text
         for k, part in enumerate(chosen):
             made = made.replace(f"part_{k}_", part)
+        if isinstance(new, ast.Tuple):
+            yield made[1:-1]
         yield made
 
 

@@ -19,8 +19,8 @@ from manual.arrays import Array
 #: How near the predicted and the needed change of a gradient are to be, relative to its terms.
 EXACT = 1e-6
 
-#: The most random sums of gradients that are looked at together.
-ROWS = 300
+#: The most random sums of gradients that are looked at together, and the most derivatives of them.
+ROWS, LARGEST = 300, 20_000_000
 
 #: The places, along the first two axes but the last, at which an incoming gradient is left.
 CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1), (-1, -1), (-2, -1), (-1, -2))
@@ -53,19 +53,27 @@ class Sensitivity:
         """Return how each gradient depends on numbers, (gradients, *shape)."""
         return self.weights[:, ids]
 
-    def rows(self, most: int = ROWS) -> tuple[Array, Array]:
-        """Return random sums of all gradients as (rows, ids), how each depends on each number, and what each lacks."""
-        rng = np.random.default_rng(5)
-        names = self.names
-        count = min(most, sum(self.run.tensors[name].size for name in names))
-        seeds, missing = [], np.zeros(count)
-        for name in names:
-            weights = rng.normal(size=(count, *self.run.tensors[name].shape))
-            seeds.append((self.run.returned[name], weights))
+    def rows(self) -> tuple[Array, Array, Array]:
+        """Return random sums of each gradient, relative to its scale, as (rows, ids), how each depends on each number.
+
+        With it go what each lacks, and which gradient it is a sum of. There are no more than a gradient has numbers.
+        """
+        rng, run = np.random.default_rng(5), self.run
+        sizes = np.array([run.tensors[name].size for name in self.names])
+        room = max(len(sizes), min(ROWS, LARGEST // run.tape.count))
+        counts = sizes if sizes.sum() <= room else np.maximum(1, sizes * room // sizes.sum())
+        owner = np.repeat(np.arange(len(sizes)), counts)
+        seeds, missing = [], np.zeros(len(owner))
+        for j, name in enumerate(self.names):
+            own, right = owner == j, self.right[name]
+            lack = right - run.tensors[name]
+            scale = max(np.abs(right).max(initial=0), np.abs(lack).max(initial=0), 1e-9)
+            weights = np.zeros((len(owner), *right.shape))
+            weights[own] = rng.normal(size=(counts[j], *right.shape)) / scale
+            seeds.append((run.returned[name], weights))
             if name in self.wrong:
-                lack = self.right[name] - self.run.tensors[name]
-                missing += (weights * lack).reshape(count, -1).sum(1)
-        return self.run.tape.adjoints(seeds), missing
+                missing[own] = (weights[own] * lack).reshape(counts[j], -1).sum(1)
+        return run.tape.adjoints(seeds), missing, owner
 
     def reach(self, event: Event) -> frozenset[str]:
         """Return the gradients that depend on what a statement computed there."""

@@ -1,27 +1,16 @@
 """From unmodified code: the wrong line, and the line that is right."""
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 import torch
 from edits import edited
-from lines_programs import ELMAN, NORM, SCAN
+from lines_programs import ELMAN, NORM, SCAN, elman, written
 
 from compare import check_function
 from compare.checker.derivations.pair import Pair
 from compare.checker.lines.find import wrong_lines
 from compare.checker.lines.program import Program
 from compare.checker.trials import Trials
-
-
-def elman(p, x, h):
-    hs = []
-    for x_t in x:
-        h = torch.tanh(x_t @ p["W"] + h @ p["U"] + p["b"])
-        hs.append(h)
-    return torch.stack(hs)
 
 
 def norm(x, scale, shift):
@@ -37,18 +26,6 @@ PROGRAMS = {
     ),
     "norm": (NORM, norm, [{"x": (B, C), "scale": (C,), "shift": (C,)} for B, C in ((5, 4), (3, 6))], None),
 }
-
-
-def written(text, folder):
-    """A module of this text, from a file of its own."""
-    name = f"program_{abs(hash(text))}"
-    file = folder / f"{name}.py"
-    file.write_text(text)
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def found(program, tmp_path, *edits):
