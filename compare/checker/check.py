@@ -1,13 +1,12 @@
 """Check any derivation against a torch function or module that the user supplies."""
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,13 +15,15 @@ from torch import nn
 from compare.checker import arguments
 from compare.checker.contract import not_compared
 from compare.checker.derivations.file import load
-from compare.checker.derivations.form import form_of
+from compare.checker.derivations.form import argument_names, as_real, form_of
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction, is_continuous
+from compare.checker.derivations.transforms import backward_of, constants, refused
 from compare.checker.diagnose import K, Subject, diagnose
 from compare.checker.recorder import as_float64
+from compare.checker.reference import default_dtype
 from compare.checker.report.report import Report
 from compare.checker.trials import Trials
 
@@ -108,6 +109,7 @@ def check_function(
     keywords: Mapping[str, Any] | None = None,
     more: Sequence[Sequence[Any]] = (),
     outputs: tuple[str, ...] | None = None,
+    order: int = 1,
     axes: str = "",
     tolerance: float | None = None,
     k: float = K,
@@ -127,6 +129,8 @@ def check_function(
         keywords: the arguments by keyword.
         more: further lists of arguments by position, such as those of other sizes.
         outputs: the names of the outputs.
+        order: 2 to check second derivatives, too: the backward pass as a function of its arguments and of the
+            incoming gradients.
         axes: the leading axes of the inputs, ``"T B"``, ``"T"`` or ``"B"``.
         tolerance: the largest relative error that passes in double precision, 1e-12 by default.
         k: below double precision, the permitted error as a multiple of autograd's own in the same precision.
@@ -137,6 +141,8 @@ def check_function(
         ValueError: the arguments cannot be compared. Exceptions raised by the functions propagate.
     """
     check_callable(function=function, reference=reference)
+    if order not in (1, 2):
+        raise ValueError(f"order: expected 1 or 2, got {order!r}")
     if isinstance(function, type) and not issubclass(function, torch.autograd.Function):
         raise ValueError(f"function: expected a torch.autograd.Function or a function, got {function.__name__}")
     module = function if isinstance(function, nn.Module) else None
@@ -174,7 +180,59 @@ def check_function(
     checked = TorchFunction(function, like, form)
     report = checked_by(subject, checked, trials, dtype, tolerance, k, fast)
     report.notes += not_compared(checked, next(trials("float64")), function, reference)
-    return report
+    if not report.agrees:
+        return report
+    second = _second_order(checked, trials, draws[0], report.left_out)
+    if order == 1:
+        said = f"not checked: {second.refusal}" if second.refusal else "claimed, and not checked: order=2 checks them"
+        report.notes.append(f"Second derivatives are {said}")
+        return report
+    if second.refusal:
+        raise ValueError(f"order: expected 1 for {subject}, got 2: {second.refusal}")
+    again = diagnose(
+        replace(second.subject, name=f"{subject}: backward", dtype=dtype, tolerance=tolerance, k=k, fast=fast)
+    )
+    if again.agrees:
+        report.notes.append(f"Second derivatives agree: {len(again.as_run)} quantities of the backward pass compared")
+        return report
+    again.notes += second.constants
+    return again
+
+
+class _Second(NamedTuple):
+    """The check of a backward pass: what it is, torch's error if it has no derivative, what is constant in it."""
+
+    subject: Subject
+    refusal: str
+    constants: list[str]
+
+
+@torch.enable_grad()  # the user's file may have disabled it
+def _second_order(
+    function: TorchFunction, trials: Trials, draws: Mapping[str, Any], left_out: Sequence[str]
+) -> _Second:
+    """Return how the backward pass of a function is checked, as a function of its arguments and incoming gradients."""
+    problem = next(trials("float64")).problem
+    names, wanted = list(problem.inputs), [n for n in problem.differentiable if f"d_{n}" not in left_out]
+    outputs = {f"d_{name}": d for name, d in problem.d_outputs.items()}
+    like = [as_real(v).detach() if isinstance(v, torch.Tensor) else v for v in function.like]
+    like += [torch.tensor(d, dtype=function.dtype) for d in outputs.values()]
+    moving = {*wanted, *outputs}
+    like = [v.requires_grad_() if name in moving else v for name, v in zip([*names, *outputs], like)]
+    own: Any = function.function
+    own = own.apply if isinstance(own, type) else own  # type: ignore[attr-defined]
+    sides = [backward_of(flat, names, wanted, list(outputs)) for flat in (function.form.flat(own), trials.reference)]
+    labels = [f"{name} in backward" for name in (*names, *outputs)]
+    form, _ = form_of(labels, like, {}, {}, lambda leaf: hasattr(leaf, "shape"))
+    drawn_too = [partial(lambda rng, shape: rng.normal(size=shape), shape=d.shape) for d in outputs.values()]
+    given = dict(zip(labels, [*draws.values(), *drawn_too]))
+    fixed = frozenset(f"{name} in backward" for name in names if name not in wanted)
+    backward = Trials(sides[1], given, None, None, "", trials.seed, fixed)
+    subject = Subject("", TorchFunction(sides[0], like, form), backward, contract=False)
+    with default_dtype(function.dtype):
+        kept = constants(function.applied(problem)[1].values(), function.like)
+        unknown = "the reference's gradients cannot be differentiated" if refused(sides[1], like) else ""
+        return _Second(subject, refused(sides[0], like) or unknown, kept)
 
 
 def _with_the_state_of(module: nn.Module | None, reference: Any) -> Any:
@@ -284,23 +342,3 @@ def _dtype_of(inputs: Any) -> str | None:
             if isinstance(value, np.ndarray) and str(value.dtype) in ("float32", "float16"):
                 return str(value.dtype)
     return None
-
-
-def argument_names(count: int, *functions: Any) -> list[str]:
-    """Return the names of the first arguments, as the first of some functions that tells them has them."""
-    known = (names[:count] for names in map(_signature, functions) if len(names) >= count)
-    return next(known, [f"input {n}" for n in range(count)])
-
-
-def _signature(function: Any) -> list[str]:
-    """Return the names of a function's arguments; for a ``Function``, those of its forward without ``ctx``."""
-    is_class = isinstance(function, type) and issubclass(function, torch.autograd.Function)
-    operator = getattr(function, "_opoverload", None) or getattr(function, "default", function)
-    if isinstance(operator, torch._ops.OpOverload):  # its signature in Python has no names
-        return [argument.name for argument in operator._schema.arguments]
-    try:
-        signature = inspect.signature(function.forward if is_class or isinstance(function, nn.Module) else function)
-    except (TypeError, ValueError):
-        return []
-    names = [n for n, p in signature.parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return names[1:] if is_class and function.setup_context is torch.autograd.Function.setup_context else names

@@ -5,15 +5,20 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from compare.checker.arguments import shuffled
+from compare.checker.arguments import incoming, shuffled
+from compare.checker.derivations.form import as_real, form_of, named
+from compare.checker.derivations.problem import Problem
 from compare.checker.derivations.torch_function import Call, TorchFunction
-from compare.checker.reference import check_finite, leaves
+from compare.checker.derivations.transforms import jvp_of, vmap_of
+from compare.checker.recorder import unheard
+from compare.checker.reference import Autograd, check_finite, leaves, of_function
 from compare.checker.trials import Trial
 
 #: Runs the function on a trial and returns the names of what differs from the reference there.
@@ -66,8 +71,15 @@ def breaches(function: TorchFunction, trial: Trial, differing: Differing) -> lis
         warnings.simplefilter("ignore")  # such as of the mean of nothing
         for breach in (*_hidden_leaves(function, trial), *_custom_operator(function, trial)):
             found.setdefault(breach.kind, breach)
-        for demand in (*_strides(function, trial), *_graph(function, trial), *_parts(function, trial)):
-            if demand.kind not in found and (result := _answered(demand, differing)):
+        for demand in (
+            *_strides(function, trial),
+            *_graph(function, trial),
+            *_parts(function, trial),
+            *_rules(function, trial),
+        ):
+            if isinstance(demand, str):
+                found[demand] = demand
+            elif demand.kind not in found and (result := _answered(demand, differing)):
                 found[demand.kind] = result
     return [*found.values()]
 
@@ -165,6 +177,53 @@ def _parts(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
             "no rows", "inputs without rows", "f(x[:0])", "return empty gradients, and zeros for parameters",
             function, empty, True,
         )  # fmt: skip
+
+
+def _rules(function: TorchFunction, trial: Trial) -> Iterator[Demand | str]:
+    """Yield calls of the rules for forward mode and for batches that a Function defines; in words, what has none."""
+    kind, base = function.function, torch.autograd.Function
+    if not isinstance(kind, type):
+        return
+    assert trial.on, "only trials of a function have demands"
+    known, inputs = trial.on(trial.problem).function, trial.problem.inputs
+    own = function.form.flat(kind.apply)  # type: ignore[attr-defined]
+
+    def reference(*leaves: Any) -> dict[str, torch.Tensor]:
+        return named(known({}, list(leaves), unheard))
+
+    def demand(title: str, flats: list[Any], given: dict[str, Any], fixed: frozenset[str], call: str) -> Demand | str:
+        like = [as_real(v).detach().contiguous().clone() if isinstance(v, torch.Tensor) else v for v in function.like]
+        like += [torch.empty((), dtype=function.dtype)] * (len(given) - len(like))
+        form, _ = form_of(list(given), like, {}, {}, lambda leaf: hasattr(leaf, "shape"))
+        on = partial(Autograd, of_function(flats[1], None))
+        problem = Problem({}, given, {}, fixed)
+        try:
+            outputs = on(problem).outputs(None)
+        except Exception as error:  # for instance a reference that is itself no torch
+            return f"Not compared: {title}, since the reference has none: {error}"
+        problem = replace(problem, d_outputs=incoming(outputs, np.random.default_rng(0)))
+        changed = replace(trial, problem=problem, reference=on(problem).run, on=on)
+        rule, fix = title.partition(" ")[0], "see its formula: the rule is to say the same as forward and backward"
+        return Demand(rule, title, call, fix, TorchFunction(flats[0], like, form), changed)
+
+    moving = [k for k, name in enumerate(inputs) if name in trial.problem.differentiable]
+    if kind.jvp is not base.jvp:  # type: ignore[attr-defined]
+        rng = np.random.default_rng(0)
+        ways = {f"tangent of {n}": rng.normal(size=inputs[n].shape) for n in trial.problem.differentiable}
+        flats = [jvp_of(flat, len(inputs), moving, flat is own) for flat in (own, reference)]
+        call = "torch.autograd.forward_ad.make_dual(x, tangent)"
+        yield demand("jvp in forward mode", flats, inputs | ways, frozenset(inputs | ways), call)
+    if kind.vmap is not base.vmap or kind.generate_vmap_rule:  # type: ignore[attr-defined]
+        arrays = [k for k, value in enumerate(inputs.values()) if isinstance(value, np.ndarray)]
+        for batched, last in ((arrays, False), (arrays, True), *(([k], False) for k in arrays if len(arrays) > 1)):
+            axes = [(np.ndim(v) if last else 0) if k in batched else None for k, v in enumerate(inputs.values())]
+            given = {
+                n: v if axis is None else np.stack([v, np.flip(v).reshape(v.shape), v], axis)
+                for (n, v), axis in zip(inputs.items(), axes)
+            }
+            flats = [vmap_of(flat, axes, flat is own) for flat in (own, reference)]
+            call = f"torch.vmap(f, in_dims={tuple(axes)})"
+            yield demand(f"vmap with in_dims={tuple(axes)}", flats, given, trial.problem.fixed, call)
 
 
 def _hidden_leaves(function: TorchFunction, trial: Trial) -> Iterator[Breach]:

@@ -1,5 +1,6 @@
 """Arguments and results as leaves with names: lists, dicts, keyword arguments, a module's parameters."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -99,6 +100,26 @@ def form_of(
         name = (names[first.idx] if part.idx == 0 else first.key) + library.keystr(tuple(rest))
         leaves[f"self.{name}" if name in leaves else name] = leaf
     return Form(tuple(leaves), spec), list(leaves.values())
+
+
+def argument_names(count: int, *functions: Any) -> list[str]:
+    """Return the names of the first arguments, as the first of some functions that tells them has them."""
+    known = (names[:count] for names in map(_signature, functions) if len(names) >= count)
+    return next(known, [f"input {n}" for n in range(count)])
+
+
+def _signature(function: Any) -> list[str]:
+    """Return the names of a function's arguments; for a ``Function``, those of its forward without ``ctx``."""
+    is_class = isinstance(function, type) and issubclass(function, torch.autograd.Function)
+    operator = getattr(function, "_opoverload", None) or getattr(function, "default", function)
+    if isinstance(operator, torch._ops.OpOverload):  # its signature in Python has no names
+        return [argument.name for argument in operator._schema.arguments]
+    try:
+        signature = inspect.signature(function.forward if is_class or isinstance(function, nn.Module) else function)
+    except (TypeError, ValueError):
+        return []
+    names = [n for n, p in signature.parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return names[1:] if is_class and function.setup_context is torch.autograd.Function.setup_context else names
 
 
 def named(returned: Any, library: Any = _pytree) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class TorchFunction:
         given = self._given(inputs)
         wanted = {n: v for n, v in leaves.items() if v.requires_grad}
         misshapen: Arrays = {}
-        with listening(probe or unheard), default_dtype(self._dtype):
+        with listening(probe or unheard), default_dtype(self.dtype):
             returned = self._returned(given, problem, misshapen)
             outputs = {name: as_float64(value) for name, value in returned.items()}
             incoming = {
@@ -118,7 +118,7 @@ class TorchFunction:
         return Answer(outputs, found, {}, tuple(left_out), tuple(changed))
 
     @property
-    def _dtype(self) -> torch.dtype:
+    def dtype(self) -> torch.dtype:
         """The highest precision of its arguments."""
         dtypes = [like.dtype.to_real() for like in self.like if is_continuous(like)]
         return max(dtypes, key=lambda one: one.itemsize)
@@ -132,7 +132,7 @@ class TorchFunction:
             arguments = {id(leaf): name for name, leaf in given.items()}
             positions = [arguments.get(id(value), "") for value in self.form.arguments(leaves)[0]]
             function = _lenient(function, positions, given, {} if misshapen is None else misshapen)
-        with default_dtype(self._dtype):
+        with default_dtype(self.dtype):
             returned = in_order([*problem.d_outputs], named(self.form.apply(function, leaves)))
         for name, value in returned.items():
             if not isinstance(value, torch.Tensor):

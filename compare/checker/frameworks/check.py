@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.check import argument_names, assert_agrees, check_callable, checked_by, drawn
-from compare.checker.derivations.form import form_of
+from compare.checker.check import assert_agrees, check_callable, checked_by, drawn
+from compare.checker.derivations.form import argument_names, form_of
 from compare.checker.diagnose import K
 from compare.checker.frameworks.engines import Hips, Jax
 from compare.checker.frameworks.function import FrameworkFunction
