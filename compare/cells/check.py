@@ -23,7 +23,7 @@ from compare.checker.derivations.file import load
 from compare.checker.derivations.misfit import Misfit, misfit
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.open import Span
-from compare.checker.derivations.pair import Pair
+from compare.checker.derivations.pair import Pair, as_functions
 from compare.checker.derivations.problem import Problem
 from compare.checker.diagnose import K, Subject, diagnose
 from compare.checker.expected import Expected
@@ -157,7 +157,11 @@ def _check_module(
     cell: str | None,
     fast: bool,
 ) -> Report:
-    """Check the derivation in a file that was loaded."""
+    """Check the derivation in a file that was loaded, as functions or as the methods of its only class with both."""
+    own = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
+    classes = [one for one in own if hasattr(one, "forward") and hasattr(one, "backward")]
+    if len(classes) == 1 and not hasattr(module, "forward") and not issubclass(classes[0], autograd.Function):
+        module.forward, module.backward = as_functions(classes[0])  # type: ignore[attr-defined]
     for function in ("forward", "backward"):
         if not callable(getattr(module, function, None)):
             raise ValueError(f"{path}: expected a function {function}, got {_instead(module)}")

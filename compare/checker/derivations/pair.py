@@ -170,6 +170,20 @@ def call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
     return OPEN
 
 
+def as_functions(cls: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the methods of a class as a pair of functions: an instance, made of the parameters, is the tape."""
+
+    def forward(p: Any, *inputs: Any, probe: Any) -> Any:
+        one = cls(p)
+        returned = call(one.forward, list(inputs), probe)
+        return (*(returned if isinstance(returned, tuple | list) else [returned]), one)
+
+    def backward(p: Any, one: Any, *d_outputs: Any, probe: Any) -> Any:
+        return call(one.backward, list(d_outputs), probe)
+
+    return forward, backward
+
+
 def _takes_parameters(forward: Callable[..., Any], problem: Problem) -> bool:
     """Return whether a forward pass takes something before the inputs, as one with parameters does."""
     names = [name for name in _required(forward) if name != "probe"]

@@ -109,3 +109,36 @@ def reference(p, x):
     assert report.titles == ["the gradients of all parameters: 1/3 times the right ones, as a mean of 3 is"]
     path.write_text(path.read_text().replace(" / len(x)", ""))
     assert check_file(path, (path, "reference")).agrees
+
+
+@pytest.mark.slow
+def test_the_passes_may_be_methods_of_a_class(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("""
+import numpy as np
+CELL = "rnn"
+LAYOUT = {"columns": True, "biases": 1}
+
+class Layer:
+    def __init__(self, p):
+        self.p = p
+
+    def forward(self, x, h):
+        self.x, self.hs = x, [h]
+        for x_t in x:
+            self.hs.append(np.tanh(x_t @ self.p["weight_ih"] + self.hs[-1] @ self.p["weight_hh"] + self.p["bias"]))
+        return np.stack(self.hs[1:]), self.hs[-1]
+
+    def backward(self, d_output, d_h, probe):
+        d_x, d = np.zeros_like(self.x), {name: np.zeros_like(array) for name, array in self.p.items()}
+        for t in reversed(range(len(self.x))):
+            d_z = probe("d_z_h", t, (d_output[t] + d_h) * (1 - self.hs[t + 1] ** 2))
+            d["weight_ih"] += self.x[t].T @ d_z
+            d["weight_hh"] += self.hs[t].T @ d_z
+            d["bias"] += d_z.sum(axis=0)
+            d_x[t], d_h = d_z @ self.p["weight_ih"].T, d_z @ self.p["weight_hh"].T
+        return d_x, d_h, d
+""")
+    assert check_file(path).agrees
+    path.write_text(path.read_text().replace("hs[t + 1] ** 2", "hs[t + 1]"))
+    assert check_file(path).titles == ["(R4) d_z_h"]
