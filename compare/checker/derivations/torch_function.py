@@ -246,6 +246,9 @@ def _lenient(function: Any, names: list[str], given: Mapping[str, Any], misshape
         given: the tensors by name.
         misshapen: filled with the gradients of a wrong shape, by the name of the argument.
     """
+    shapes = {
+        name: getattr(value, "shape", ()) for name, value in given.items()
+    }  # the class outlives the call, and the tensors
 
     def backward(ctx: Any, *d_outputs: Any) -> Any:
         returned = function.backward(ctx, *d_outputs)
@@ -253,7 +256,7 @@ def _lenient(function: Any, names: list[str], given: Mapping[str, Any], misshape
         gradients = list(returned) if several else [returned]
         for k, (gradient, name) in enumerate(zip(gradients, names)):
             # As a gradient of more axes torch accepts one that it can sum to the right shape.
-            if name and hasattr(gradient, "shape") and not expands(given[name].shape, gradient.shape):
+            if name and hasattr(gradient, "shape") and not expands(shapes[name], gradient.shape):
                 misshapen[name], gradients[k] = as_float64(gradient), None
         return tuple(gradients) if several else gradients[0]
 
