@@ -17,7 +17,7 @@ PLACES = {
     "lstm_variants.py": ["manual.recurrent.LSTMVariantKernel"],
     "gru.py": ["manual.recurrent.GRUKernel"],
     "rnn.py": ["manual.recurrent.RNNKernel"],
-    "sweep.py": ["manual.recurrent.Sweep"],
+    "sweep.py": ["manual.recurrent.Sweep", "manual.layout.Schedule"],
     "fast/lstm.py": ["manual.recurrent.FastLSTM"],
     "fast/lstm_variants.py": ["manual.recurrent.FastLSTMVariant"],
     "fast/gru.py": ["manual.recurrent.FastGRU"],
