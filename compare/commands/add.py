@@ -8,7 +8,7 @@ from compare.agreement import by_hand, difference
 from compare.binary_addition import sum_of
 from compare.commands import AGREE, DISAGREE, UNDECIDED
 from compare.commands.output import to_whoever_reads
-from compare.commands.trained import trained
+from compare.commands.runs.trained import trained
 from compare.lockstep.rounding import Rounding
 
 

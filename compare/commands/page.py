@@ -10,7 +10,7 @@ from compare.agreement import by_hand
 from compare.binary_addition import batches
 from compare.cells import CELLS, Form
 from compare.commands import AGREE
-from compare.commands.trained import trained
+from compare.commands.runs.trained import trained
 from compare.page import derivation
 from manual.activations import ACTIVATIONS
 

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from compare.cells import CELLS, Form
 from compare.cells.layout import Layout
-from compare.commands import AGREE, DISAGREE, running
+from compare.commands import AGREE, DISAGREE
 from compare.commands.output import console, to_whoever_reads
+from compare.commands.runs import running
 from compare.page import answer
 from compare.published.gradient_check import LIMIT, check
 from compare.published.recipe_training import CHANGEABLE, PUBLISHED, FromRecipe, changed

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
-from compare.commands import running
+from compare.commands.runs import running
 from compare.lockstep.settings import CHOICES, Settings
 
 

@@ -57,14 +57,14 @@ class Adding(Experiment):
             model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
             leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
         if settings.against == "jax":
-            from compare.lockstep.jax_side import STEPS, JaxTrainer
+            from compare.lockstep.sides.jax_side import STEPS, JaxTrainer
 
             _check_cell(settings, STEPS)
             jax, independent = (JaxTrainer(settings, model.parameters) for _ in range(2))
             return Lockstep(leader, {"jax": jax}, independent)
 
         if settings.against == "keras":
-            from compare.lockstep.keras_side import KerasTrainer, frozen
+            from compare.lockstep.sides.keras_side import KerasTrainer, frozen
 
             _check_cell(settings, LAYOUTS["keras"])
             held = {name: model.parameters[name] for name in frozen(settings, model.parameters)}

@@ -96,7 +96,7 @@ def test_bad_input_is_2_and_one_line_that_names_it(capsys, tmp_path, arguments, 
 @pytest.mark.parametrize("below", ["", "folder"])
 def test_a_place_that_cannot_be_written_to_is_2_before_any_work(capsys, tmp_path, monkeypatch, below):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("compare.commands.running.train", None)
+    monkeypatch.setattr("compare.commands.runs.running.train", None)
     assert status(*SMALL, "--out", str(tmp_path / "file" / below)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"out: expected a writable folder, got {tmp_path / 'file' / below}" in line
@@ -105,7 +105,7 @@ def test_a_place_that_cannot_be_written_to_is_2_before_any_work(capsys, tmp_path
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that not even root can write to")
 def test_a_folder_that_is_there_but_takes_no_files_is_2_before_any_work(capsys, monkeypatch):
-    monkeypatch.setattr("compare.commands.running.train", None)
+    monkeypatch.setattr("compare.commands.runs.running.train", None)
     assert status(*SMALL, "--out", "/proc/self") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "out: expected a writable folder, got /proc/self" in line
@@ -145,7 +145,7 @@ def test_an_interrupt_leaves_an_interrupted_result(monkeypatch, capsys):
         signal.raise_signal(signal.SIGINT)
         return train(experiment, advance, checkpoint, say)
 
-    monkeypatch.setattr("compare.commands.running.train", interrupted)
+    monkeypatch.setattr("compare.commands.runs.running.train", interrupted)
     assert status(*SMALL, "--out", "run") == 130
     assert capsys.readouterr().out.startswith("INTERRUPTED after 1 ")
     assert json.loads(Path("run", "summary.json").read_text())["verdict"] == "interrupted"
@@ -210,7 +210,7 @@ def test_no_arguments_at_all_train_with_the_defaults(monkeypatch):
         assert experiment.settings == Settings() and checkpoint is None
         raise SystemExit(17)
 
-    monkeypatch.setattr("compare.commands.running.train", only_look)
+    monkeypatch.setattr("compare.commands.runs.running.train", only_look)
     assert status() == 17
 
 
@@ -249,7 +249,7 @@ def test_a_cell_is_known_in_upper_and_lower_case_and_a_starter_s_folder_made(mon
     def only_look(experiment, advance, checkpoint, say):
         raise SystemExit(17 if experiment.settings.cell == "gru" else 18)
 
-    monkeypatch.setattr("compare.commands.running.train", only_look)
+    monkeypatch.setattr("compare.commands.runs.running.train", only_look)
     assert status("--cell", "GRU") == 17
     assert status("new", "sub/mine.py", "--cell", "Gru") == 0
     assert "derived by hand" in (tmp_path / "sub" / "mine.py").read_text()

@@ -28,7 +28,7 @@ import manual
 from compare.cells.check import check_file
 from compare.checker.derivations.file import load
 from compare.cli import main
-from compare.commands import running
+from compare.commands.runs import running
 from compare.frameworks import files
 from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network

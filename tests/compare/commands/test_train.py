@@ -18,7 +18,8 @@ EVERY = ["--checkpoint-every", "100"]
 def surroundings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("compare.lockstep.run_folder._draw", lambda run, path: path.touch())
-    monkeypatch.setattr("compare.commands.running._foretold", lambda given, steps: "")  # steps that are not the run's
+    # Steps that are not the run's.
+    monkeypatch.setattr("compare.commands.runs.running._foretold", lambda given, steps: "")
 
 
 @pytest.fixture

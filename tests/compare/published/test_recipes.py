@@ -253,7 +253,7 @@ def test_compiled_loops_run_where_they_are_installed_unless_another_engine_is_as
         raise ValueError("enough")
 
     monkeypatch.setattr("compare.published.recipe_training.fastest_for_few_rows", lambda: installed)
-    monkeypatch.setattr("compare.commands.running.train", stop)
+    monkeypatch.setattr("compare.commands.runs.running.train", stop)
     for command in (["recipes"], ["train", "--recipe"]):
         for given in ([], ["--engine", "numpy"], ["--engine", "compiled"]):
             assert main([*command, "trask-rnn", *given]) == 2

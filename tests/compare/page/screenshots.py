@@ -1,4 +1,4 @@
-"""Make the two screenshots in the README: ``python tests/screenshots.py``, with Chromium installed.
+"""Make the two screenshots in the README: ``python tests/compare/page/screenshots.py``, with Chromium installed.
 
 The formulas are set in Latin Modern Math, if that is installed (Debian's package fonts-lmodern).
 """

@@ -1,0 +1,1 @@
+"""The sides of a lock-step that other frameworks compute."""
