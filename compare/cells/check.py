@@ -1,7 +1,7 @@
 """Check a recurrent layer against its written-out twin: a layer of ``manual``, or a derivation in a file."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -157,18 +157,28 @@ def _check_module(
     cell: str | None,
     fast: bool,
 ) -> Report:
-    """Check the derivation in a file that was loaded, as functions or as the methods of its only class with both."""
+    """Check the derivation in a file that was loaded."""
+    forward, backward = passes(module, path)
+    if reference is not None:
+        module.forward, module.backward = forward, backward  # type: ignore[attr-defined]
+        return check_against(module, path, Path(reference[0]), reference[1], seed, fast)
+    return _check_cell(path, Pair(forward, backward, Parameters, str(path)), vars(module), cell, seed, fast)
+
+
+def passes(module: ModuleType, path: Path) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the forward and backward pass of a file, which may be the methods of its only class with both.
+
+    Raises:
+        ValueError: it has none.
+    """
     own = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
     classes = [one for one in own if hasattr(one, "forward") and hasattr(one, "backward")]
     if len(classes) == 1 and not hasattr(module, "forward") and not issubclass(classes[0], autograd.Function):
-        module.forward, module.backward = as_functions(classes[0])  # type: ignore[attr-defined]
+        return as_functions(classes[0])
     for function in ("forward", "backward"):
         if not callable(getattr(module, function, None)):
             raise ValueError(f"{path}: expected a function {function}, got {_instead(module)}")
-    if reference is not None:
-        return check_against(module, path, Path(reference[0]), reference[1], seed, fast)
-    pair = Pair(module.forward, module.backward, Parameters, str(path))
-    return _check_cell(path, pair, vars(module), cell, seed, fast)
+    return module.forward, module.backward
 
 
 def _check_cell(

@@ -3,6 +3,9 @@
 import pytest
 
 from compare.cells.check import check_file
+from compare.lockstep.own import OwnAdding
+from compare.lockstep.settings import Settings
+from compare.lockstep.training import train
 
 FORWARD = """
 import numpy as np
@@ -140,5 +143,6 @@ class Layer:
         return d_x, d_h, d
 """)
     assert check_file(path).agrees
+    assert train(OwnAdding(path, Settings(hidden_size=4, bits=4, steps=3, batch_size=6))).agrees
     path.write_text(path.read_text().replace("hs[t + 1] ** 2", "hs[t + 1]"))
     assert check_file(path).titles == ["(R4) d_z_h"]
