@@ -146,6 +146,7 @@ def _kept(function: Any, key: Any) -> list[str]:
         except Exception:  # there is no source, or other text in its place
             return [f"{function.__name__}: {key if isinstance(key, str) else f'saved tensor {key}'}"]
         for node in ast.walk(tree):
+            name = ""
             if not isinstance(node, ast.Call | ast.Attribute):
                 continue
             if isinstance(node, ast.Call):

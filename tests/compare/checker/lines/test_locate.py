@@ -20,7 +20,7 @@ def located(tmp_path, *edits):
         text = text.replace(old, new)
     module = written(text, tmp_path)
     trials = Trials(elman, {"x": (4, 3, 2), "h_0": (3, 5)}, {"W": (2, 5), "U": (5, 5), "b": (5,)}, None, "", 0)
-    pair, drawn = Pair(module.forward, module.backward, trials.nested), trials("float64")
+    pair, drawn = Pair(module.forward, module.backward, trials.nested), [*trials("float64")]
     case = Case(pair, drawn)
     known = sensitivity(case, 0, {})
     step = Step(case, {}, [case.wrong(0)], known, Benches(case.program, known.run.events), lambda: False)

@@ -105,7 +105,7 @@ def test_a_file_that_never_ends_is_ended_with_its_octave(changed, tmp_path):
     [
         ("struct('gates', 'i f g')", "gates: expected 'i f g o' in any order, got 'i f g'"),
         ("struct('gate', 'i f g o')", "LAYOUT: .*gate"),
-        ("struct('vectors', 'diagonals')", "vectors: expected 'rows' or 'columns', got 'diagonals'"),
+        ("struct('vectors', 'diagonals')", "vectors: expected 'rows', 'columns' or 'flat', got 'diagonals'"),
     ],
 )
 def test_a_wrong_layout_is_named(changed, layout, words):

@@ -31,7 +31,7 @@ def backward(tape, d_y):
 def test_a_product_of_three_factors_is_found(old, new, words, tmp_path):
     module = written(PROGRAM.replace(old, new), tmp_path)
     shapes = {"x": (4, 3), "w": (4, 3), "v": (4, 3)}
-    drawn = Trials(lambda x, w, v: x * w * v + x * x, shapes, None, None, "", 0)("float64")
+    drawn = list(Trials(lambda x, w, v: x * w * v + x * x, shapes, None, None, "", 0)("float64"))
     ((change,),) = (wrong.changes for wrong in wrong_lines(Pair(module.forward, module.backward, None), drawn))
     assert change.line == PROGRAM[: PROGRAM.index(old)].count("\n") + 1
     assert change.words.startswith(words)
