@@ -200,5 +200,12 @@ def _check_cell(
             return replace(checked(found[0]), question=found[1])
         raise
     if found := meant(file, says, derivation, seed):
-        report = replace(checked(found[0]), question=found[1])
+        asked = replace(checked(found[0]), question=found[1])
+        if _count(asked) < _count(report):  # else the forward pass is wrong, and by chance as another option has it
+            return asked
     return report
+
+
+def _count(report: Report) -> int:
+    """Return how many findings there are."""
+    return len(report.faults) + len(report.consequences) + len(report.misplaced)
