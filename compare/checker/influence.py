@@ -12,7 +12,7 @@ import torch
 
 from compare.checker.derivations.problem import Arrays
 from compare.checker.recorder import Key, Record
-from compare.checker.reference import TensorRecorder
+from compare.checker.tensor_recorder import TensorRecorder
 from compare.checker.trials import Trial
 from manual.arrays import Array
 
