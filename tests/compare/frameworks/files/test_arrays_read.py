@@ -1,5 +1,8 @@
 """Files of named arrays as each framework's users save them: read with the outputs of their makers, or refused."""
 
+import sys
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +16,13 @@ from compare.frameworks.layouts import LAYOUTS
 
 T, B, D, H, O = 6, 2, 3, 5, 4
 X = np.random.default_rng(1).normal(size=(T, B, D)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def jax_as_it_starts():
+    """In single precision: what trains on JAX turns double precision on for a whole process."""
+    with sys.modules["jax"].enable_x64(False) if "jax" in sys.modules else nullcontext():
+        yield
 
 
 def arrays_of(module):
