@@ -1,14 +1,11 @@
 """A gradient check in the form of the LSTM layer's text: numeric and hand-derived, element by element."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from compare.lockstep.trainers import ManualTrainer
 from manual.arrays import Array
-
-if TYPE_CHECKING:
-    from compare.lockstep.trainers import ManualTrainer
 
 #: How far a parameter is moved to either side. The error of a central difference is about its square.
 EPSILON = 1e-5
@@ -20,7 +17,7 @@ ULPS = 10
 LIMIT = 1e-6
 
 
-def numeric(trainer: "ManualTrainer", x: Array, y: Array, parameter: Array, epsilon: float = EPSILON) -> Array:
+def numeric(trainer: ManualTrainer, x: Array, y: Array, parameter: Array, epsilon: float = EPSILON) -> Array:
     """Return central differences of the loss, ``(L(w + ε) - L(w - ε)) / 2ε``, by each element of a parameter.
 
     Args:
@@ -53,7 +50,7 @@ def printed(name: str, expected: Array, actual: Array) -> list[str]:
     ]
 
 
-def check(trainer: "ManualTrainer", gates: tuple[str, ...], x: Array, y: Array) -> Iterator[tuple[list[str], float]]:
+def check(trainer: ManualTrainer, gates: tuple[str, ...], x: Array, y: Array) -> Iterator[tuple[list[str], float]]:
     """Check every gradient that the trainer learns by, gate by gate.
 
     Args:

@@ -15,7 +15,7 @@ NO_PROBES = "There are no probes, so these may follow from one error: add probes
 #: The width of a plain-text report, in columns.
 WIDTH = 120
 
-RED, GREEN, YELLOW = "bold red", "bold green", "bold yellow"
+RED, GREEN, YELLOW = table.RED, "bold green", "bold yellow"
 
 
 def plain(report: Findings) -> str:
