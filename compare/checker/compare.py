@@ -9,7 +9,8 @@ import numpy as np
 from compare.agreement import Difference
 from compare.checker.derivations.problem import Answer
 from compare.checker.expected import Expected, Pick
-from compare.checker.expected.rounding import Judged, Runs, distance, fewest_digits, judge, worst_element
+from compare.checker.expected.digits import fewest_digits
+from compare.checker.expected.rounding import Judged, Runs, distance, judge, worst_element
 from compare.checker.notation import Notation
 from compare.checker.recorder import Place, Recorded, Recorder, why_not_comparable
 from compare.checker.reference import Reference
@@ -25,12 +26,13 @@ class Compared:
     """One quantity: a probe's, an output, a gradient of an input, or a block of a parameter's gradient.
 
     ``actual`` and ``right`` hold one part for each of ``steps``, or a single part if there are no steps. ``allowed``
-    holds the largest error of each element that passes. ``errors`` and ``limits`` are those of the worst element of
-    each part, relative to ``scales``. ``missing`` lists the steps at which the probe was not called although the
-    correct value is not zero. ``places`` are the lines of the probes that recorded the parts. ``returned`` says that it
-    is what the derivation returned under a name that a probe has, too. ``less_accurate`` is its error as a multiple of
-    what passes, if it is right but less accurate than that; ``aside`` counts the elements that took another side of a
-    branch, or cannot be judged; ``unjudged`` says that rounding moves too much of it too far for a judgement.
+    holds the largest error of each element that passes; ``own`` says which are judged by their own noise alone.
+    ``errors`` and ``limits`` are those of the worst element of each part, relative to ``scales``. ``missing`` lists the
+    steps at which the probe was not called although the correct value is not zero. ``places`` are the lines of the
+    probes that recorded the parts. ``returned`` says that it is what the derivation returned under a name that a probe
+    has, too. ``less_accurate`` is its error as a multiple of what passes, if it is right but less accurate than that;
+    ``aside`` counts the elements that took another side of a branch, or cannot be judged; ``unjudged`` says that
+    rounding moves too much of it too far for a judgement.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Compared:
     limits: Array
     scales: Array
     allowed: tuple[Array, ...]
+    own: tuple[Array, ...] = ()
     less_accurate: float = 0.0
     aside: int = 0
     unjudged: bool = False
@@ -253,7 +256,7 @@ def _judged(actual: list[Array], right: list[Array], pick: Pick, expected: Expec
     """Judge a quantity in the precision of the derivation, or else in its own if it has fewer digits."""
     rule = expected.rule(backward)
     judged = judge(actual, right, expected.runs(pick), rule, expected.proven)
-    if not judged.agrees and (digits := fewest_digits(actual, right, rule)):
+    if not judged.agrees and (digits := fewest_digits(actual, right, max(rule.eps, rule.tolerance))):
         lower = expected.lower(digits)
         return judge(actual, right, lower.runs(pick), lower.rule(backward))
     return judged

@@ -14,7 +14,7 @@ from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Answer, Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
-from compare.checker.expected.rounding import eps
+from compare.checker.expected.digits import eps
 from compare.checker.lines.wrong_line import WrongLine
 from compare.checker.localise import Located, locate
 from compare.checker.notation import Notation

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from compare.checker.compare import Compared, compare_run
+from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Answer, Derivation, Problem
 from compare.checker.expected import Expected
-from compare.checker.expected.accuracy import own_rounding_apart, rounding_apart
-from compare.checker.expected.perturbation import Perturbation
-from compare.checker.expected.rounding import COARSE, distance, eps
+from compare.checker.expected.accuracy import own_elements_apart, own_rounding_apart, rounding_apart
+from compare.checker.expected.digits import eps
+from compare.checker.expected.perturbation import Moving, Perturbation
+from compare.checker.expected.rounding import COARSE, distance
 from compare.checker.notation import Notation
 from compare.checker.recorder import Key, Recorder, why_not_comparable
 from compare.checker.trials import Trial
@@ -121,12 +123,23 @@ class Runner:
                 return compared_now(*ran)
             return None
 
+        def by_itself(seed: int) -> list[Compared] | None:
+            with suppress(Exception):
+                with Perturbation(seed, eps("float64")) as by:
+                    problem = self.trial.problem
+                    if isinstance(self.derivation, Pair):
+                        problem = problem.mapped(partial(Moving.of, by=by))
+                    ran = solved(self.derivation, problem)
+                return compared_now(*ran)
+            return None
+
         recorder, answer = solved(self.derivation, self.trial.problem)
         compared = compared_now(recorder, answer)
         if not self.expected.measured and not all(one.agrees for one in compared):
             self.expected.measure()  # as slow as several runs, and not needed where all agrees
             compared = compared_now(recorder, answer)
         if self.expected.dtype == "float64":
+            compared = own_elements_apart(compared, [partial(by_itself, seed) for seed in range(3)])
             reruns = [partial(on_others, seed) for seed in range(2)]
             compared = rounding_apart(compared, self.expected.largest, in_single, reruns)
         if self.expected.dtype == "float64" or self.expected.proven:

@@ -1,7 +1,8 @@
 """What is checked against autograd: a problem, and a derivation that solves it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,39 +28,40 @@ class Problem:
     @property
     def differentiable(self) -> list[str]:
         """The inputs that have a gradient."""
-        return [
-            name
-            for name, value in self.inputs.items()
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in self.fixed
-        ]
+        return [name for name, value in self.inputs.items() if _is_real(value) and name not in self.fixed]
+
+    def mapped(self, change: Callable[[Array], Array]) -> "Problem":
+        """Return the problem with all floating-point arrays changed."""
+        parameters, inputs, d_outputs = (
+            _mapped(part, change) for part in (self.parameters, self.inputs, self.d_outputs)
+        )
+        return Problem(parameters, inputs, d_outputs, self.fixed)
 
     def in_precision(self, dtype: str) -> "Problem":
         """Return the problem with all floating-point arrays in another dtype."""
-        d_outputs = in_precision(self.d_outputs, dtype)
-        return Problem(in_precision(self.parameters, dtype), in_precision(self.inputs, dtype), d_outputs, self.fixed)
+        return self.mapped(partial(_rounded, dtype=dtype))
 
     def perturbed(self, seed: int, share: float) -> "Problem":
         """Return the problem with all floating-point numbers moved up or down by a share of their value."""
         rng = np.random.default_rng(seed)
-
-        def moved(values: Mapping[str, Any]) -> dict[str, Any]:
-            return {
-                name: value * (1 + share * rng.choice([-1, 1], value.shape)).astype(value.dtype)
-                if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-                else value
-                for name, value in values.items()
-            }
-
-        return Problem(moved(self.parameters), moved(self.inputs), moved(self.d_outputs), self.fixed)
+        return self.mapped(lambda array: array * (1 + share * rng.choice([-1, 1], array.shape)).astype(array.dtype))
 
 
 def in_precision(values: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """Round all floating-point arrays to a dtype; bfloat16, which NumPy lacks, becomes float32."""
-    nearest = "float32" if dtype == "bfloat16" else dtype
-    return {
-        name: value.astype(nearest, copy=False) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-        for name, value in values.items()
-    }
+    return _mapped(values, partial(_rounded, dtype=dtype))
+
+
+def _rounded(array: Array, dtype: str) -> Array:
+    return array.astype("float32" if dtype == "bfloat16" else dtype, copy=False)
+
+
+def _mapped(values: Mapping[str, Any], change: Callable[[Array], Array]) -> dict[str, Any]:
+    return {name: change(value) if _is_real(value) else value for name, value in values.items()}
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 @dataclass(frozen=True)

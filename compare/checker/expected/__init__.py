@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from compare.agreement import TOLERANCES
+from compare.checker.expected.digits import eps
 from compare.checker.expected.perturbation import Perturbation, perturbed
-from compare.checker.expected.rounding import WIDER, Rule, Runs, eps, largest_magnitude
+from compare.checker.expected.rounding import WIDER, Rule, Runs, largest_magnitude
 from compare.checker.reference import Reference, check_finite
 from compare.checker.trials import Trial
 from manual.arrays import Array
@@ -42,6 +43,7 @@ class Expected:
     def __init__(self, trial: Trial, dtype: str, k: float, tolerance: float | None, proven: bool = False):
         self.trial, self.dtype, self.k, self.proven = trial, dtype, k, proven
         self.tolerance = TOLERANCES["float64"] if tolerance is None else tolerance
+        own = not proven and self.tolerance <= TOLERANCES["float64"] and not trial.gradients_to
         if trial.tied:  # these are drawn to show another branch, not another digit
             self.tolerance = max(self.tolerance, float(np.sqrt(eps("float64"))))
         self.right = trial.reference()
@@ -52,7 +54,7 @@ class Expected:
         adjoints += [*answer.d_inputs.values(), *answer.gradients.values()]
         tolerances = self.tolerance, max(self.tolerance, trial.gradients_to)
         self._rules = [
-            Rule(dtype, k, passes, _typical(arrays), trial.tied)
+            Rule(dtype, k, passes, _typical(arrays), trial.tied, own)
             for passes, arrays in zip(tolerances, (values, adjoints))
         ]
         #: The largest magnitude of all adjoints.

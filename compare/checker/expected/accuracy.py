@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from compare.checker.compare import Compared
-from compare.checker.expected.rounding import NEARLY_NOTHING, Runs, distance, eps, slope
+from compare.checker.expected.digits import eps
+from compare.checker.expected.rounding import NEARLY_NOTHING, Runs, distance, largest_magnitude, slope, worst
 from manual.arrays import Array
 
 #: By how much larger the error may be than further runs suggest.
@@ -18,6 +19,40 @@ LOST = 1e-10
 
 #: Compares the same run again, in single precision or with perturbed arguments; None if the derivation does not run so.
 Rerun = Callable[[], list[Compared] | None]
+
+
+def own_elements_apart(compared: list[Compared], by_itself: Sequence[Rerun]) -> list[Compared]:
+    """Pass the small elements that are off by no more than what the derivation's own operations round.
+
+    Where nothing is known of these, an error that is small beside other elements passes.
+
+    Args:
+        compared: the quantities of a run in double precision.
+        by_itself: the same run with other rounding of its operations.
+    """
+
+    def is_off(one: Compared) -> bool:
+        if not any(own.any() for own in one.own):
+            return False
+        return any((own & (far > most)).any() for own, far, most in zip(one.own, _errors(one), one.allowed))
+
+    if not any(map(is_off, compared)):
+        return compared
+    runs = _by_label(by_itself)
+
+    def judged(one: Compared) -> Compared:
+        if not is_off(one):
+            return one
+        noise = _moves(one.actual, one.label, runs)
+        known = any(n.any() for n in noise)
+        more = [MARGIN * n for n in noise] if known else [*_errors(one)]
+        allowed = tuple(np.where(own, np.maximum(most, n), most) for own, most, n in zip(one.own, one.allowed, more))
+        scales = map(largest_magnitude, one.right)
+        found = [worst(*part) for part in zip(_errors(one), allowed, scales, one.right, one.own)]
+        scales, errors, limits = np.array(found).T
+        return replace(one, allowed=allowed, scales=scales, errors=errors, limits=limits)
+
+    return [judged(one) for one in compared]
 
 
 def rounding_apart(
@@ -108,7 +143,10 @@ def _less_accurate(one: Compared, noise: list[Array], margin: float) -> Compared
     """Return the quantity as right but less accurate, if the noise of each part explains its errors."""
     if len(noise) != len(one.actual):
         return None
-    allowed = [np.maximum(most, margin * np.maximum(n, np.median(n))) for most, n in zip(one.allowed, noise)]
+    allowed = [
+        np.where(own, most, np.maximum(most, margin * np.maximum(n, np.median(n))))
+        for own, most, n in zip(one.own, one.allowed, noise)
+    ]
     if any((far > most).any() for far, most in zip(_errors(one), allowed)):
         return None
     with np.errstate(divide="ignore"):

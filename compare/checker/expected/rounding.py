@@ -6,14 +6,17 @@ at one unit as at several lies on a branch, such as a tie: rounding decides whic
 values are those that the runs took.
 
 In double precision an error of 1e-12 of the array's scale passes as well, below that twice the error of autograd itself
-in the same precision.
+in the same precision. But what is much of an element's own value is rounding only if it is that element's, however
+small the element is beside others.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from compare.checker.expected.digits import eps
 from manual.arrays import Array
 
 #: By how many units in the last place the wider perturbations move each result.
@@ -36,15 +39,15 @@ NOTHING, NEARLY_NOTHING = 1e-15, 1e-13
 #: quantity is not judged, the quantity is not.
 COARSE, UNJUDGED = 0.01, 0.25
 
+#: An error of more than this share of an element's own value is judged by the noise of that element alone.
+OWN = 1e-3
+
 #: So many standard errors the slope of an error on the right value may differ from zero by chance; it takes so many
 #: elements to know.
 SIGMAS, FEWEST = 6, 4
 
 #: So many elements fit into the cache of a processor.
 PIECE = 1 << 15
-
-#: The significant bits of each precision.
-BITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
 
 class Runs(NamedTuple):
@@ -68,6 +71,7 @@ class Rule:
         tolerance: the largest relative error that always passes in double precision.
         typical: the scale of the other quantities of the same kind.
         tied: whether elements on a branch may have values that no run shows, since many branches meet.
+        own: whether an error that is much of a small element is judged by the noise of that element.
     """
 
     dtype: str
@@ -75,6 +79,7 @@ class Rule:
     tolerance: float
     typical: float
     tied: bool = False
+    own: bool = True
 
     @property
     def eps(self) -> float:
@@ -91,6 +96,7 @@ class Judged:
         allowed: the largest error of each element that passes; broadcasts to the array.
         errors: the error of the worst element of each array, relative to the scale.
         limits: what passes for that element, relative to the scale.
+        own: the elements whose error is much of their own value, and which are judged by their own noise.
         less_accurate: the largest error as a multiple of what passes, if it is right but less accurate than that.
         aside: how many elements took another side of a branch than the reference, or cannot be judged.
         unjudged: whether rounding moves too many elements too far to judge them.
@@ -100,6 +106,7 @@ class Judged:
     allowed: tuple[Array, ...]
     errors: Array
     limits: Array
+    own: tuple[Array, ...] = ()
     less_accurate: float = 0.0
     aside: int = 0
     unjudged: bool = False
@@ -120,9 +127,9 @@ def judge(actual: list[Array], right: list[Array], runs: list[Runs], rule: Rule,
         rule: what passes.
         proven: whether the quantity agrees in a higher precision, so that only its accuracy is in question.
     """
-    parts = [_judge(*part, rule) for part in zip(actual, right, runs)]
     if rule.dtype == "float64" and not any(run.near for run in runs):
-        return _judged_alike(actual, right, parts)
+        return _judged_at_first(actual, right, rule)
+    parts = [_judge(*part, rule) for part in zip(actual, right, runs)]
     far = [distance(a, r) for a, r in zip(actual, right)]
     scales = np.array([part.scale for part in parts])
     allowed = [part.allowed for part in parts]
@@ -137,20 +144,24 @@ def judge(actual: list[Array], right: list[Array], runs: list[Runs], rule: Rule,
     aside = sum(int((part.aside | part.unjudged).sum()) for part in parts)
     unjudged = sum(int(part.unjudged.sum()) for part in parts) > UNJUDGED * sum(r.size for r in right)
     far = [np.where(part.aside | part.unjudged, 0.0, f) for part, f in zip(parts, far)]
-    worst = [worst_element(f, a) for f, a in zip(far, allowed)]
-    errors = np.array([f[at] if f.size else 0.0 for f, at in zip(far, worst)])
-    limits = np.array([np.broadcast_to(a, f.shape)[at] if f.size else 0.0 for a, f, at in zip(allowed, far, worst)])
-    return Judged(scales, tuple(allowed), errors / scales, limits / scales, less, aside, unjudged)
+    own = tuple(part.own for part in parts)
+    found = [worst(*part) for part in zip(far, allowed, scales, right, own)]
+    scales, errors, limits = np.array(found).reshape(-1, 3).T
+    return Judged(scales, tuple(allowed), errors, limits, own, less, aside, unjudged)
 
 
-def farthest(actual: Array, right: Array) -> float:
-    """Return the largest distance of two arrays."""
-    if not (actual.flags.c_contiguous and right.flags.c_contiguous):
-        return float(distance(actual, right).max(initial=0))
-    a, r = actual.reshape(-1), right.reshape(-1)
-    return max(
-        (float(distance(a[k : k + PIECE], r[k : k + PIECE]).max()) for k in range(0, a.size, PIECE)), default=0.0
-    )
+def worst(far: Array, allowed: Array, scale: float, right: Array, own: Array) -> tuple[float, float, float]:
+    """Return the scale of a part, and relative to it the error of its worst element and what passes for that.
+
+    The scale of an element that is judged by itself is its own value.
+    """
+    if not far.size:
+        return scale, 0.0, 0.0
+    at = worst_element(far, allowed)
+    error, limit = float(far[at]), float(np.broadcast_to(allowed, far.shape)[at])
+    if error > limit and np.broadcast_to(own, far.shape)[at]:
+        scale = abs(float(right[at]))
+    return scale, error / scale, limit / scale
 
 
 def worst_element(far: Array, allowed: Array) -> tuple[int, ...]:
@@ -162,56 +173,85 @@ def worst_element(far: Array, allowed: Array) -> tuple[int, ...]:
 
 
 class _Part(NamedTuple):
-    """The judgement of one array: its scale, and by element the largest error, whether it is aside, or not judged."""
+    """The judgement of one array: its scale, and by element the largest error and by what else it is judged."""
 
     scale: float
     allowed: Array
-    aside: Array
-    unjudged: Array
+    own: Array = np.zeros((), bool)
+    aside: Array = np.zeros((), bool)
+    unjudged: Array = np.zeros((), bool)
 
 
-def _judged_alike(actual: list[Array], right: list[Array], parts: list[_Part]) -> Judged:
-    """Judge arrays in each of which the same error passes everywhere, in pieces: as large ones would be copied."""
-    scales = np.array([part.scale for part in parts])
-    allowed = tuple(part.allowed for part in parts)
-    errors = np.array([farthest(a, r) for a, r in zip(actual, right)])
-    return Judged(scales, allowed, errors / scales, np.array(allowed) / scales)
+def _judged_at_first(actual: list[Array], right: list[Array], rule: Rule) -> Judged:
+    """Judge in double precision before it is measured how far rounding moves each element.
+
+    Until then an error that is much of a small element counts as wrong. Large arrays are judged in pieces.
+    """
+    bounds = [_bounds(r, rule) for r in right]
+    scales, allowed = np.array([(scale, base) for scale, base, _ in bounds]).reshape(-1, 2).T
+    errors = [max(_errors(a, r, own), default=0.0) for a, r, (_, _, own) in zip(actual, right, bounds)]
+    return Judged(scales, tuple(allowed), errors / scales, allowed / scales, (np.zeros((), bool),) * len(right))
+
+
+def _errors(actual: Array, right: Array, own: bool) -> Iterator[float]:
+    """Yield the largest error of each piece of an array; infinity where one is much of its element."""
+    whole = actual.size <= PIECE or not (actual.flags.c_contiguous and right.flags.c_contiguous)
+    a, r = (actual, right) if whole else (actual.reshape(-1), right.reshape(-1))
+    for piece in [...] if whole else [slice(k, k + PIECE) for k in range(0, a.size, PIECE)]:
+        far = distance(a[piece], r[piece])
+        largest = float(far.max(initial=0))
+        yield np.inf if own and largest and _is_much(far, r[piece], OWN).any() else largest
+
+
+def _is_much(far: Array, right: Array, share: float) -> Array:
+    """Return where an error is much of an element that is not zero."""
+    return (far > share * np.abs(right)) & (right != 0)
+
+
+def _bounds(right: Array, rule: Rule) -> tuple[float, float, bool]:
+    """Return the scale of an array, the error that always passes, and whether its elements are judged by themselves."""
+    largest = largest_magnitude(right)
+    if right.dtype.kind != "f":  # whole numbers
+        return max(largest, 1.0), 0.0, False
+    tiny = float(np.finfo(float).tiny)
+    if largest < NOTHING * rule.typical:
+        return max(rule.typical, tiny), NEARLY_NOTHING * rule.typical, False
+    share = rule.tolerance if rule.dtype == "float64" else rule.k * LEAST_ULPS * rule.eps
+    return max(largest, tiny), max(share * largest, tiny), rule.own
 
 
 def _judge(actual: Array, right: Array, runs: Runs, rule: Rule) -> _Part:
-    nowhere = np.zeros((), bool)
-    largest = largest_magnitude(right)
-    if right.dtype.kind != "f":  # whole numbers
-        return _Part(max(largest, 1.0), np.zeros(()), nowhere, nowhere)
-    double, tiny = rule.dtype == "float64", float(np.finfo(float).tiny)
-    nothing = largest < NOTHING * rule.typical
-    scale = max(rule.typical, tiny) if nothing else max(largest, tiny)
-    base = rule.tolerance * largest if double else rule.k * LEAST_ULPS * rule.eps * largest
-    base = max(base, NEARLY_NOTHING * rule.typical if nothing else tiny)
+    scale, base, by_itself = _bounds(right, rule)
     allowed = np.asarray(base)
+    if not base:
+        return _Part(scale, allowed)
     if runs.own is not None:
         error = _moves([runs.own], right)
         allowed = rule.k * np.maximum(error, _median(error))
         allowed = np.maximum(allowed, max(base, rule.k * rule.eps**2 * rule.typical))
+    far = distance(actual, right)
+    share = max(OWN, np.sqrt(rule.eps))
+    own, much = _is_much(far, right, share) & by_itself, share * np.abs(right)
     if not runs.near:
-        return _Part(scale, allowed, nowhere, nowhere)
+        return _Part(scale, np.where(own, much, allowed), own)
 
     near, wide = _moves(runs.near, right), _moves(runs.wide, right)
     noise = np.maximum(near, wide / WIDER)
     smooth = (wide <= allowed) | ((wide >= PROPORTIONAL[0] * near) & (wide <= PROPORTIONAL[1] * near))
     jumps = ~smooth & (wide > MARGIN * WIDER * _median(noise[smooth]))
     usual = _median(noise[~jumps])
-    noise = np.where(jumps, usual, np.maximum(noise, usual))
-    allowed = np.maximum(allowed, (MARGIN if double or usual >= largest else rule.k) * noise)
-
-    far = distance(actual, right)
+    drowns = usual >= largest_magnitude(right)
+    least = np.where(jumps, usual, np.maximum(noise, usual))
+    allowed = np.maximum(allowed, (MARGIN if rule.dtype == "float64" or drowns else rule.k) * least)
     differs = far > base
-    unjudged = differs & ~jumps & (far <= allowed) & (allowed > COARSE * scale) & (usual < largest)
+    unjudged = differs & ~jumps & (far <= allowed) & (allowed > COARSE * scale) & (not drowns)
     aside = np.zeros(right.shape, bool)
     if jumps.any():
         taken, unclear = _sides(actual, right, [*runs.near, *runs.wide], allowed, np.sqrt(rule.eps) * wide, rule.tied)
         aside, unjudged = jumps & differs & taken, unjudged | (jumps & differs & unclear)
-    return _Part(scale, np.where(aside | unjudged, np.maximum(allowed, far), allowed), aside, unjudged)
+    own &= (far <= allowed) & ~(aside | unjudged)
+    allowed = np.where(aside | unjudged, np.maximum(allowed, far), allowed)
+    return _Part(scale, np.where(own, np.maximum(much, MARGIN * noise), allowed), own, aside, unjudged)
 
 
 def _sides(
@@ -281,26 +321,6 @@ def slope(actual: list[Array], right: list[Array], scales: list[float], runs: li
     return found if abs(found) > SIGMAS * few * spread + chance + 2 * unit else 0.0
 
 
-def fewest_digits(actual: list[Array], right: list[Array], rule: Rule) -> str:
-    """Return the precision to which all of a quantity is rounded, unlike the right one; "" if it is that of the rule.
-
-    A few round numbers are no sign of it.
-    """
-    for lower, bits in sorted(BITS.items(), key=lambda item: item[1]):
-        if eps(lower) <= max(rule.eps, rule.tolerance):
-            break
-        rounded = all(_fits(array, bits) for array in actual) and not all(_fits(array, bits) for array in right)
-        if rounded and sum(len(np.unique(array)) for array in actual) >= FEWEST:
-            return lower
-    return ""
-
-
-def _fits(array: Array, bits: int) -> bool:
-    if array.dtype.kind != "f":
-        return False
-    return not (np.atleast_1d(array).astype(np.float64).view(np.uint64) & np.uint64((1 << (53 - bits)) - 1)).any()
-
-
 def distance(actual: Array, right: Array) -> Array:
     """Return the distance by element: 0 where both are the same infinity, infinite where one is NaN."""
     with np.errstate(invalid="ignore", over="ignore"):
@@ -317,11 +337,6 @@ def largest_magnitude(array: Array) -> float:
         return largest
     finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
     return float(np.abs(finite).max()) if finite.size else 0.0
-
-
-def eps(dtype: str) -> float:
-    """Return the distance of 1 from the next larger number of a precision."""
-    return float(2.0 ** (1 - BITS[dtype]))
 
 
 def _moves(runs: list[Array], right: Array) -> Array:

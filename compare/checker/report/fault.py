@@ -174,7 +174,7 @@ def _factor(one: Compared) -> str:
         return ""
     actual, right = (np.concatenate([part.ravel() for part in parts]) for parts in (one.actual, one.right))
     ratio = (actual @ right) / (right @ right)
-    near = {f"{ratio:.3g}": float(f"{ratio:.3g}")}
+    near = {f"{ratio:.3g}": float(f"{ratio:.3g}")} if f"{ratio:.3g}" != "1" else {}
     if 0 < ratio < 0.6:
         near[f"1/{round(1 / ratio)}"] = 1 / round(1 / ratio)
     fits = (text for text, f in near.items() if np.abs(actual - f * right).max() <= 1e-9 * np.abs(right).max())

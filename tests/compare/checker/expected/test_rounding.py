@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from compare import check_backward
-from compare.checker.expected.rounding import WIDER, Rule, Runs, eps, fewest_digits, judge, slope, worst_element
+from compare import check_backward, check_function
+from compare.checker.expected.digits import eps, fewest_digits
+from compare.checker.expected.rounding import WIDER, Rule, Runs, judge, slope, worst_element
 
 DOUBLE = Rule("float64", 2.0, 1e-12, 1.0)
 HALF = Rule("float16", 2.0, 1e-12, 1.0)
@@ -85,10 +86,10 @@ def test_below_double_precision_an_error_of_half_the_digits_is_less_accurate_and
 def test_digits_tell_what_an_array_was_rounded_to():
     right = np.random.default_rng(0).normal(size=(3, 4))
     for dtype in ("float32", "float16"):
-        assert fewest_digits([right.astype(dtype).astype(float)], [right], DOUBLE) == dtype
-    assert fewest_digits([right], [right], DOUBLE) == ""
-    assert fewest_digits([np.zeros((3, 4))], [right], DOUBLE) == ""  # no sign of anything
-    assert fewest_digits([right.astype("float32")], [right], Rule("float64", 2.0, 1e-5, 1.0)) == ""
+        assert fewest_digits([right.astype(dtype).astype(float)], [right], 1e-12) == dtype
+    assert fewest_digits([right], [right], 1e-12) == ""
+    assert fewest_digits([np.zeros((3, 4))], [right], 1e-12) == ""  # no sign of anything
+    assert fewest_digits([right.astype("float32")], [right], 1e-5) == ""
 
 
 # Right, but less accurate.
@@ -175,3 +176,55 @@ def test_each_gradient_is_judged_in_its_own_precision():
     assert "Returned in float16, unlike the rest: d_w" in str(check(1))
     wrong = check(1 + 1e-9)
     assert [fault.name for fault in wrong.faults] == ["d_x"]
+
+
+# Small beside others.
+
+SMALL = np.array([[1.0, 2.0, 3.0], [-30.0, -35.0, -40.0]])
+
+
+def softplus(x):
+    return np.log(1 + np.exp(x)), x
+
+
+def check_softplus(times, function=check_backward):
+    """Check softplus with the derivative of the small ones multiplied."""
+
+    class Softplus(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.log(1 + torch.exp(x))
+
+        @staticmethod
+        def backward(ctx, d_y):
+            (x,) = ctx.saved_tensors
+            return d_y / (1 + torch.exp(-x)) * torch.where(x < -20, times, 1.0)
+
+    reference = torch.nn.functional.softplus
+    if function is check_function:
+        return check_function(Softplus, reference, torch.from_numpy(SMALL))
+    return check_backward(
+        softplus, lambda x, d: d / (1 + np.exp(-x)) * np.where(x < -20, times, 1), reference, {"x": SMALL}
+    )
+
+
+@pytest.mark.parametrize("function", [check_backward, check_function])
+@pytest.mark.parametrize("times", [0.0, -1.0, 2.0])
+def test_a_row_that_is_tiny_beside_another_hides_no_error(function, times):
+    """The naive logarithm has no digit of the small ones, and is right: its own operations round them away."""
+    right = check_softplus(1.0, function)
+    assert right.agrees and not right.less_accurate, str(right)
+    wrong = check_softplus(times, function)
+    assert [fault.name for fault in wrong.faults] == ["d_x"]
+    assert wrong.faults[0].worst.error == pytest.approx(abs(times - 1))  # relative to the element itself
+
+
+def test_a_tolerance_that_is_asked_for_holds_for_small_elements_too():
+    def check(tolerance):
+        return check_backward(
+            lambda x: (np.exp(x), np.exp(x)), lambda y, d: d * y * (y > 1e-10), torch.exp, {"x": SMALL},
+            tolerance=tolerance,
+        )  # fmt: skip
+
+    assert not check(None).agrees and check(1e-9).agrees
