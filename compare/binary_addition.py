@@ -13,6 +13,9 @@ from numpy.typing import DTypeLike
 
 from manual.arrays import Array
 
+#: Up to this many bits, all 4^(bits - 1) sums are counted; beyond, a random sample.
+EXHAUSTIVE_BITS = 8
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -93,6 +96,11 @@ def carry_chains(bits: int) -> Sums:
     a, b = (np.stack(side, axis=1) for side in zip(*pairs))
     a[-1] = b[-1] = 0
     return Sums.adding(a, b)
+
+
+def sums_to_count(rng: np.random.Generator, bits: int, sample: int) -> Sums:
+    """Return the sums that a network is judged by: all or, of many bits, a sample and the hardest carries."""
+    return all_sums(bits) if bits <= EXHAUSTIVE_BITS else random_sums(rng, bits, sample) + carry_chains(bits)
 
 
 def batches(

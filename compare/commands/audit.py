@@ -25,8 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run the backward passes of five public write-ups as they were published: how far they are from autograd's "
         "gradient, which equations are wrong, and how training by them compares with training by the true gradient, "
-        "from the same seeds on the same problems. One process for each core; some ten minutes on two idle ones "
-        "where Numba is installed. A report: the exit status is 0."
+        "from the same seeds on the same problems. One process for each core; about half an hour on two idle "
+        "ones. A report: the exit status is 0."
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds of each training (default: 100)")
     parser.add_argument("--seed", type=int, default=0, help="the first of them; from 100 on, it is another set")

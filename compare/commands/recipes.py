@@ -15,9 +15,9 @@ from compare.commands.output import console, to_whoever_reads
 from compare.commands.runs import running
 from compare.page import answer
 from compare.published.gradient_check import LIMIT, check
-from compare.published.recipe_training import CHANGEABLE, PUBLISHED, FromRecipe, changed
+from compare.published.recipe_training import CHANGEABLE, FromRecipe, changed
 from compare.published.recipes import RECIPES, Recipe
-from compare.published.systems import SYSTEMS
+from compare.published.systems import PUBLISHED
 from manual.engines import ENGINES
 
 
@@ -122,7 +122,7 @@ def _list(as_json: bool) -> int:
     screen.print()
     for recipe in RECIPES.values():
         screen.print(f"{recipe.name}: {recipe.source}. Wanted: {recipe.wanted}.", highlight=False, soft_wrap=True)
-        if recipe.name in PUBLISHED and (departures := SYSTEMS[PUBLISHED[recipe.name]].departures):
+        if recipe.name in PUBLISHED and (departures := PUBLISHED[recipe.name].departures):
             names = ", ".join(departure.name for departure in departures)
             screen.print(f"    published gradient: {names}", highlight=False, soft_wrap=True)
     return AGREE

@@ -12,7 +12,7 @@ from torch import nn
 import manual
 import torch_impl
 from compare.agreement import by_hand
-from compare.binary_addition import Sums, all_sums, batches, carry_chains, random_sums
+from compare.binary_addition import Sums, batches, random_sums, sums_to_count
 from compare.cells import CELLS
 from compare.checker.report.report import Report
 from compare.frameworks.layouts import LAYOUTS
@@ -23,9 +23,6 @@ from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from compare.lockstep.training import CorrectSums, Experiment, add_up
 from manual.arrays import Array
-
-#: Up to this many bits, all 4^(bits - 1) sums are evaluated; beyond, a random sample.
-EXHAUSTIVE_BITS = 8
 
 
 class Adding(Experiment):
@@ -99,9 +96,8 @@ class Adding(Experiment):
     def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
         """Compare on sums and batches that were not trained on, and count the sums of three lengths that are right."""
         settings, unseen = self.settings, self.unseen
-        exhaustive = settings.bits <= EXHAUSTIVE_BITS
-        trained = all_sums(settings.bits) if exhaustive else _sample(unseen, settings.bits, 16384)
-        sets = [trained, _sample(unseen, 64, 1000), _sample(unseen, 1024, 100)]
+        lengths = (settings.bits, 16384), (64, 1000), (1024, 100)
+        sets = [sums_to_count(unseen, bits, sample) for bits, sample in lengths]
         for sums in sets:
             lockstep.compare_logits(f"logits of {sums.total.shape[0]:,} bits", sums.inputs(settings.dtype))
         if checked.agrees:  # else they would only repeat what is wrong
@@ -154,7 +150,3 @@ def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:
     if package is manual:
         options["engine"] = settings.engine
     return package.Adam(parameters, **options)
-
-
-def _sample(rng: np.random.Generator, bits: int, count: int) -> Sums:
-    return random_sums(rng, bits, count) + carry_chains(bits)

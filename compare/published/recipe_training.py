@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from torch import nn
 import manual
 import torch_impl
 from compare.agreement import by_hand
-from compare.binary_addition import Sums, all_sums, carry_chains, random_sums
+from compare.binary_addition import Sums
 from compare.cells import CELLS
 from compare.checker.report.report import Report
-from compare.lockstep.adding import EXHAUSTIVE_BITS
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from compare.lockstep.training import SUMS_RIGHT, CorrectSums, Experiment, Look, add_up
@@ -25,7 +24,7 @@ from compare.published.departures import DEPARTURES, row_for_one_number
 from compare.published.losses import loss
 from compare.published.recipes import RECIPES, Recipe
 from compare.published.scalar_bias import ScalarBiasModel, ScalarBiasModule
-from compare.published.systems import SYSTEMS
+from compare.published.systems import PUBLISHED
 from compare.published.tasks import Addition, Moment
 from manual.arrays import Array
 from manual.engines import fastest_for_few_rows
@@ -33,17 +32,6 @@ from manual.linear import LinearTape
 
 #: What may be changed about a recipe from the command line.
 CHANGEABLE = ("steps", "seed", "engine", "hidden_size", "bits", "learning_rate", "gradient")
-
-#: The system whose backward pass is published for a recipe; the others have none.
-PUBLISHED = {
-    "no-bias-lstm": "no-bias LSTM",
-    "scalar-bias-lstm": "scalar-bias LSTM",
-    "matlab-rnn": "RNN, MATLAB",
-    "trask-rnn": "RNN, Python",
-    "lstm-class": "LSTM class",
-    "lstm-class-one-target": "LSTM class",
-    "lstm-layer": "LSTM layer, program",
-}
 
 #: The sums right are counted from this step on, and then in steps of about a third more.
 FIRST_COUNT = 100
@@ -85,7 +73,7 @@ def _departures_named(recipe: Recipe, words: str | Sequence[str]) -> tuple[str, 
         return ()
     if recipe.name not in PUBLISHED:
         raise ValueError(f"gradient: expected true, for no backward pass is published for {recipe.name}, got {words!r}")
-    published = tuple(departure.name for departure in SYSTEMS[PUBLISHED[recipe.name]].departures)
+    published = tuple(departure.name for departure in PUBLISHED[recipe.name].departures)
     if words == "published":
         return published
     known = DEPARTURES if recipe.cell == "lstm" else {}
@@ -185,12 +173,8 @@ class FromRecipe(Experiment):
         now, last = (math.floor(8 * math.log10(steps)) for steps in (len(before), len(before) - 1))
         if now == last:
             return look
-        return Look((look.values if look else {}) | self._sums_right(lockstep), look.lines if look else [])
-
-    def _sums_right(self, lockstep: Lockstep) -> dict[str, float]:
-        """Return the share of sums that the manual side gets right."""
-        sums = _sums(self.settings.task.bits)  # type: ignore[union-attr]
-        return {SUMS_RIGHT: sums.share_correct(lockstep.manual.logits(sums.inputs(np.float64)))}
+        share = task.counted.share_correct(lockstep.manual.logits(task.counted.inputs(np.float64)))
+        return Look((look.values if look else {}) | {SUMS_RIGHT: share}, look.lines if look else [])
 
     def closing(self, lockstep: Lockstep) -> list[str]:
         """Return what the author prints after the training."""
@@ -205,9 +189,8 @@ class FromRecipe(Experiment):
         task = self.settings.task
         if not isinstance(task, Addition):
             return [], None
-        sums, examples = _sums(task.bits), task.problems(np.random.default_rng(self.settings.seed), 3)
-        lockstep.compare_logits(f"logits of {task.bits:,} bits", sums.inputs(np.float64))
-        return add_up(lockstep, [sums], examples)
+        lockstep.compare_logits(f"logits of {task.bits:,} bits", task.counted.inputs(np.float64))
+        return add_up(lockstep, [task.counted], task.problems(np.random.default_rng(self.settings.seed), 3))
 
 
 def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Model:
@@ -217,7 +200,7 @@ def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Mo
     if recipe.gradient:
         kind = partial(DepartingLSTM, tuple(DEPARTURES[name] for name in recipe.gradient))
     recurrent = kind(
-        recipe.input_size,
+        recipe.task.inputs,
         recipe.hidden_size,
         bias=recipe.layout.biases != 0,
         rng=placeholder,
@@ -238,20 +221,10 @@ def _is_scalar(recipe: Recipe) -> bool:
     return recipe.layout.biases == "scalar" and row_for_one_number.name not in recipe.gradient
 
 
-@cache
-def _sums(bits: int) -> Sums:
-    """Return the sums that are counted: all there are or, of many bits, a fixed sample with the hardest carries."""
-    return (
-        all_sums(bits)
-        if bits <= EXHAUSTIVE_BITS
-        else random_sums(np.random.default_rng(0), bits, 512) + carry_chains(bits)
-    )
-
-
 def _torch_layer(recipe: Recipe, package: Any) -> nn.Module:
     """Make PyTorch's own layer, or the twin."""
     bias = recipe.layout.biases != 0
     layer: nn.Module = CELLS[recipe.cell].of(package)(
-        recipe.input_size, recipe.hidden_size, bias=bias, dtype=torch.float64, **recipe.options
+        recipe.task.inputs, recipe.hidden_size, bias=bias, dtype=torch.float64, **recipe.options
     )
     return layer

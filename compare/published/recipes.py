@@ -118,14 +118,6 @@ class Recipe(Configuration):
         gradient = f", {len(self.gradient)} departures" if self.gradient else ""
         return f"{self.name}: {self.cell.upper()}, {self.hidden_size} units, {self.dtype}{gradient}"
 
-    @property
-    def input_size(self) -> int:
-        """D."""
-        task = self.task
-        return (
-            2 if isinstance(task, Addition) else task.inputs if isinstance(task, Regression) else len(task.sequence[0])
-        )
-
     def with_units(self, units: int) -> "Recipe":
         """Return the same recipe with so many units; where h is the output, the targets are of that size."""
         if isinstance(self.task, Addition):
@@ -155,7 +147,7 @@ class Recipe(Configuration):
     def draw(self, rng: Generator) -> tuple[dict[str, Array], Array]:
         """Draw the start: the layer's weights, in PyTorch's layout, and the readout's (1, H)."""
         H = self.hidden_size
-        shapes = {n: a.shape for n, a in self.layout.draw(self.input_size, H, np.random.default_rng(0)).items()}
+        shapes = {n: a.shape for n, a in self.layout.draw(self.task.inputs, H, np.random.default_rng(0)).items()}
         own: dict[str, Array] = {}
         readout = np.zeros((1, 0))
         for name, shape in shapes.items():

@@ -5,7 +5,7 @@ right in every write-up; the recipes in ``recipes.py`` have them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,8 +22,9 @@ from compare.checker.report.report import Report
 from compare.checker.trials import Trial
 from compare.published import departures as d
 from compare.published.departures import Departure
-from compare.published.networks import NETWORKS, Backward, Gradients
-from compare.published.programs import lstm_class, lstm_layer, no_bias_lstm, rnn, scalar_bias_lstm
+from compare.published.networks import NETWORKS, Backward, Gradients, rnn_backward
+from compare.published.programs import lstm_class, lstm_layer, no_bias_lstm, scalar_bias_lstm
+from compare.published.recipes import RECIPES, Recipe
 from manual.arrays import Probe
 
 
@@ -34,31 +35,33 @@ class System:
     Args:
         name: what reports call it.
         source: title and author.
-        cell: ``lstm`` or ``rnn``.
-        layout: of its weights.
+        recipe: the same system as it should be.
         backward: its backward pass.
         departures: everything in which it departs from the true gradient.
         dormant: those of its departures that do no harm as the program runs.
-        scalar_bias: whether a gate's bias is declared as one number, whose true gradient is a sum over the units.
     """
 
     name: str
     source: str
-    cell: str
-    layout: Layout
+    recipe: Recipe
     backward: Backward
     departures: tuple[Departure, ...]
     dormant: tuple[Departure, ...] = ()
-    scalar_bias: bool = False
 
     @property
     def form(self) -> Form:
-        """The form of the cell: an RNN's nonlinearity is a sigmoid in every write-up."""
-        return Form(CELLS[self.cell], {"nonlinearity": "sigmoid"} if self.cell == "rnn" else {})
+        """The form of the cell."""
+        return Form(CELLS[self.recipe.cell], self.recipe.options)
+
+    @property
+    def layout(self) -> Layout:
+        """That of the weights; a bias declared as one number is the row of H that the published program makes of it."""
+        layout = self.recipe.layout
+        return replace(layout, biases=1) if layout.biases == "scalar" else layout
 
     def solve(self, problem: Problem, probe: Probe | None = None) -> Answer:
         """Run the forward pass and the published backward pass. No gradient of the inputs is published."""
-        trace = NETWORKS[self.cell].forward(self.weights(problem), problem.inputs["x"], probe)
+        trace = NETWORKS[self.recipe.cell].forward(self.weights(problem), problem.inputs["x"], probe)
         gradients = self.backward(trace, problem.d_outputs["output"], probe)
         return Answer({"output": trace.h}, {}, self.express(gradients))
 
@@ -82,8 +85,7 @@ class System:
 def truth(system: System, problem: Problem, **options: Any) -> Reference:
     """Return autograd's gradients and intermediates, under the names and in the layout of the system.
 
-    A bias declared as one number is the row of H here that the published program makes of it. ``options`` are those of
-    ``Autograd.run``.
+    ``options`` are those of ``Autograd.run``.
     """
     x, d_output = problem.inputs["x"], problem.d_outputs["output"]
     module = system.form.layer(torch_impl, x.shape[2], d_output.shape[2], dtype=torch.float64)
@@ -104,15 +106,8 @@ def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int =
     """Let the localiser find what is wrong with a system, on random weights and inputs."""
     problem = system.problem(np.random.default_rng(seed), T, B, D, H)
     trial = Trial(f"T = {T}, B = {B}, D = {D}, H = {H}", problem, partial(truth, system, problem), {"T": T, "B": B})
-    return diagnose(
-        Subject(
-            system.source,
-            system,
-            lambda dtype: [trial],
-            LaidOut(system.form, system.layout),
-            dtype="float64",
-        )
-    )
+    notation = LaidOut(system.form, system.layout)
+    return diagnose(Subject(system.source, system, lambda dtype: [trial], notation, dtype="float64"))
 
 
 _CARRIES = (d.nothing_through_h, d.nothing_through_c)
@@ -125,8 +120,7 @@ SYSTEMS = {
         System(
             "no-bias LSTM",
             "RNN及LSTM的matlab实现, the LSTM",
-            "lstm",
-            Layout("i f o g", stacked=False, columns=True, biases=0),
+            RECIPES["no-bias-lstm"],
             no_bias_lstm.backward,
             (
                 *_CARRIES,
@@ -141,17 +135,14 @@ SYSTEMS = {
         System(
             "scalar-bias LSTM",
             "LSTM简单例子(MATLAB code)",
-            "lstm",
-            Layout("i f o g", stacked=False, columns=True, biases=1),
+            RECIPES["scalar-bias-lstm"],
             scalar_bias_lstm.backward,
             (*_CARRIES, d.tanh_slope_at_c, d.row_for_one_number),
-            scalar_bias=True,
         ),
         System(
             "LSTM class",
             "LSTM神经网络 - MATLAB实现",
-            "lstm",
-            Layout("f i g o", stacked=False, biases=1),
+            RECIPES["lstm-class"],
             lstm_class.backward,
             (d.share_of_f, d.share_of_i, d.share_of_g, d.share_of_o, d.own_share_not_through_c, d.earlier_forget_gate),
             dormant=(d.earlier_forget_gate,),
@@ -159,34 +150,30 @@ SYSTEMS = {
         System(
             "LSTM layer, program",
             "零基础入门深度学习(6), hanbingtao, the program",
-            "lstm",
-            Layout("f i o g", stacked=False, biases=1),
+            RECIPES["lstm-layer"],
             lstm_layer.backward,
             (*_LAYER, d.bias_i_from_f, d.bias_o_from_f),
         ),
         System(
             "LSTM layer, equations",
             "零基础入门深度学习(6), hanbingtao, the equations",
-            "lstm",
-            Layout("f i o g", stacked=False, biases=1),
+            RECIPES["lstm-layer"],
             lstm_layer.backward_of_the_equations,
             (*_LAYER, d.square_of_difference),
         ),
-        System(
-            "RNN, MATLAB",
-            "RNN及LSTM的matlab实现, the RNN",
-            "rnn",
-            Layout("h", stacked=False, columns=True, biases=0),
-            rnn.backward,
-            (),
-        ),
+        # Both RNNs have the true pass. The MATLAB text shows no helper functions; that its sigmoid' is s (1 - s) of the
+        # output s is inferred from the Python program that it translates.
+        System("RNN, MATLAB", "RNN及LSTM的matlab实现, the RNN", RECIPES["matlab-rnn"], rnn_backward, ()),
         System(
             "RNN, Python",
             "Anyone Can Learn To Code an LSTM-RNN in Python, Andrew Trask",
-            "rnn",
-            Layout("h", stacked=False, columns=True, biases=0),
-            rnn.backward,
+            RECIPES["trask-rnn"],
+            rnn_backward,
             (),
         ),
     )
 }
+
+#: The system whose backward pass is published for a recipe, of the layer its program; the others have none.
+PUBLISHED = {system.recipe.name: system for system in reversed(SYSTEMS.values())}
+PUBLISHED["lstm-class-one-target"] = SYSTEMS["LSTM class"]

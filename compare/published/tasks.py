@@ -1,17 +1,18 @@
 """What the recipes train on: problems one at a time, and what their authors print in the course of it.
 
-A task has ``batches(rng, steps)``, which yields x (T, 1, D) and y (T, 1, O) for each step, and ``look(moment)``, which
-says what its author sees before that step's update, if anything. ``opening`` and ``closing`` are what the author
-prints before and after the training.
+A task has its ``data``, the size ``inputs`` of x, and ``look(moment)``, which says what its author sees before that
+step's update, if anything. ``opening`` and ``closing`` are what the author prints before and after the training.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from compare.binary_addition import Sums, digits
+from compare.binary_addition import Sums, digits, sums_to_count
 from compare.lockstep.lockstep import Step
 from compare.lockstep.trainers import ManualTrainer
 from compare.lockstep.training import Look
@@ -40,10 +41,21 @@ class Moment(NamedTuple):
     before: Sequence[Step]  # the steps before
 
 
-class Task:
+class Task(ABC):
     """What all tasks have in common: most authors print nothing before or after the training."""
 
     error: ClassVar[str] = ""  # what the author's error curve is of
+
+    @abstractmethod
+    def data(self, rng: Generator, count: int) -> tuple[Array, Array]:
+        """Draw the first ``count`` samples, or as many as there are: x (T, samples, D) and y (T, samples, O)."""
+
+    def batches(self, rng: Generator, steps: int) -> Iterator[tuple[Array, Array]]:
+        """Yield a sample for each step, over and over: x (T, 1, D) and y (T, 1, O)."""
+        x, y = self.data(rng, steps)
+        for step in range(steps):
+            sample = [step % x.shape[1]]
+            yield x[:, sample], y[:, sample]
 
     def opening(self) -> list[str]:
         """Return the lines before the first step."""
@@ -70,6 +82,7 @@ class Addition(Task):
     """
 
     error: ClassVar[str] = "error of one problem, summed over the bits"
+    inputs: ClassVar[int] = 2
     least: int = 1
     largest_a: int = 128
     largest_b: int = 127
@@ -91,12 +104,15 @@ class Addition(Task):
         a, b = draw([self.least] * 2, [self.largest_a + 1, self.largest_b + 1], (count, 2)).T
         return Sums.adding(digits(a, self.bits), digits(b, self.bits))
 
-    def batches(self, rng: Generator, steps: int) -> Iterator[tuple[Array, Array]]:
-        """Yield one problem for each step."""
-        problems = self.problems(rng, steps)
-        x, y = problems.inputs(np.float64), problems.targets(np.float64)
-        for step in range(steps):
-            yield x[:, [step]], y[:, [step]]
+    def data(self, rng: Generator, count: int) -> tuple[Array, Array]:
+        """Draw ``count`` problems."""
+        problems = self.problems(rng, count)
+        return problems.inputs(np.float64), problems.targets(np.float64)
+
+    @cached_property
+    def counted(self) -> Sums:
+        """The sums by which a network is judged: all there are or, of many bits, a fixed sample."""
+        return sums_to_count(np.random.default_rng(0), self.bits, 512)
 
     def look(self, now: Moment) -> Look | None:
         """Return the error summed over the bits, and the prediction beside the truth, most significant bit first."""
@@ -146,20 +162,14 @@ class Regression(Task):
     spread: float = 0.1
     noise: float = 0.01
 
-    def data(self, rng: Generator, samples: int) -> tuple[Array, Array]:
-        """Draw the samples: x (T, samples, D) and y (T, samples, H)."""
-        shape = self.steps, samples
+    def data(self, rng: Generator, count: int) -> tuple[Array, Array]:
+        """Draw the samples of an epoch."""
+        shape = self.steps, self.samples
         x = rng.normal(size=(*shape, self.inputs))
         size = (1, 1) if self.one_target else shape
         W = rng.normal(0, self.spread, (*size, self.units, self.inputs))
-        return x, (W @ x[..., None])[..., 0] + rng.normal(0, self.noise, (*shape, self.units))
-
-    def batches(self, rng: Generator, steps: int) -> Iterator[tuple[Array, Array]]:
-        """Yield one sample for each step."""
-        x, y = self.data(rng, self.samples)
-        for step in range(steps):
-            sample = [step % self.samples]
-            yield x[:, sample], y[:, sample]
+        y = (W @ x[..., None])[..., 0] + rng.normal(0, self.noise, (*shape, self.units))
+        return x[:, :count], y[:, :count]
 
     def opening(self) -> list[str]:
         """Return: demonstration of an LSTM, generating training data, training begins."""
@@ -202,11 +212,15 @@ class GradientCheck(Task):
     units: int = 2
     epsilon: float = 1e-3
 
-    def batches(self, rng: Generator, steps: int) -> Iterator[tuple[Array, Array]]:
-        """Yield the same sequence for each step; there are no targets, and y is zero."""
+    @property
+    def inputs(self) -> int:
+        """D."""
+        return len(self.sequence[0])
+
+    def data(self, rng: Generator, count: int) -> tuple[Array, Array]:
+        """Return the sequence; there are no targets, and y is zero."""
         x = np.array(self.sequence)[:, None]
-        for _ in range(steps):
-            yield x, np.zeros((len(x), 1, self.units))
+        return x, np.zeros((len(x), 1, self.units))
 
     def look(self, now: Moment) -> Look | None:
         """Return a line for each element of each parameter, under the write-up's names: numeric, then ours."""

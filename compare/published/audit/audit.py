@@ -7,7 +7,7 @@ has every number seed by seed, so that any quantile, interval or count can be ta
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -31,14 +31,12 @@ from compare.published.audit.trainings import (
     UNITS,
     compared,
 )
-from compare.published.recipe_training import PUBLISHED
 from compare.published.recipes import RECIPES, Recipe
 from compare.published.systems import SYSTEMS, System, check_system
 from compare.published.tasks import Addition
 
-#: The recipe of each system.
-RECIPE_OF = {system: recipe for recipe, system in PUBLISHED.items() if recipe != "lstm-class-one-target"}
-RECIPE_OF["LSTM layer, equations"] = RECIPE_OF["LSTM layer, program"]
+#: From so many seeds a process trains at once: few enough that their weights fit into its cache.
+TOGETHER = 20
 
 
 def audit(
@@ -53,7 +51,7 @@ def audit(
         first_seed: the first of the seeds.
         seeds: from how many seeds each system is trained and measured.
         share: of the problems that it is trained on.
-        progress: called twice a second with the number of problems done and of all problems, each of all its seeds.
+        progress: called now and then with the number of problems done and of all problems, each of one seed.
     """
     chosen = range(first_seed, first_seed + seeds)
     curves = _train_all(chosen, share, progress)
@@ -100,40 +98,22 @@ def place(fault: Fault) -> str:
 
 def _train_all(seeds: range, share: float, progress: Callable[[int, int], None]) -> dict[str, LearningCurve]:
     """Run every training, in one process for each core, the longest first."""
+    groups = [seeds[k : k + TOGETHER] for k in range(0, len(seeds), TOGETHER)]
     names = sorted(TRAININGS, key=lambda name: -TRAININGS[name].problems)
-    total = sum(round(share * TRAININGS[name].problems) for name in names)
-    done = multiprocessing.get_context("spawn").Value("q", 0)
-    with _executor(done) as executor:
-        futures = {name: executor.submit(_train, name, seeds, share) for name in names}
-        while wait(futures.values(), timeout=0.5).not_done:
-            progress(done.value, total)
-    progress(done.value, total)
-    return {name: futures[name].result() for name in TRAININGS}
+    with _executor() as executor:
+        futures = {(n, group): executor.submit(TRAININGS[n].run, group, share) for n in names for group in groups}
+        sizes = {futures[n, group]: round(share * TRAININGS[n].problems) * len(group) for n, group in futures}
+        done = 0
+        for future in as_completed(sizes):
+            done += sizes[future]
+            progress(done, sum(sizes.values()))
+    return {name: LearningCurve.joined([futures[name, group].result() for group in groups]) for name in TRAININGS}
 
 
-def _executor(done: Any) -> Executor:
-    """Return processes that count the problems they have done in ``done``, each with one thread for its BLAS."""
+def _executor() -> Executor:
+    """Return processes with one thread each for their BLAS."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when a process imports NumPy: this one has done so
-    spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(os.cpu_count(), spawn, initializer=_count_in, initargs=(done,))
-
-
-_done: Any = None
-
-
-def _count_in(done: Any) -> None:
-    global _done
-    _done = done
-
-
-def _train(name: str, seeds: range, share: float) -> LearningCurve:
-    """Run one training, in a process of the executor."""
-
-    def advance(problems: int) -> None:
-        with _done.get_lock():
-            _done.value += problems
-
-    return TRAININGS[name].run(seeds, share, advance)
+    return ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"))
 
 
 def _trial(title: str, curves: dict[str, LearningCurve]) -> dict[str, Any]:
@@ -194,15 +174,13 @@ def _value(recipe: Recipe) -> str:
 
 def _system(system: System, seeds: range, curves: dict[str, LearningCurve]) -> dict[str, Any]:
     """Return how far a system's gradient is from the true one, and what the localiser finds wrong with it."""
-    recipe = RECIPES[RECIPE_OF[system.name]]
-    at_start = [deviation(system, recipe, *initial_weights(replace(recipe, seed=seed))) for seed in seeds]
+    at_start = [deviation(system, *initial_weights(replace(system.recipe, seed=seed))) for seed in seeds]
     after_training = None
     if system.name in TRIALS:
         curve = curves[TRIALS[system.name][1]]
         ends = [({n: a[k] for n, a in curve.weights.items()}, curve.readout[k]) for k in np.flatnonzero(curve.finite)]
-        after_training = _deviations(deviation(system, recipe, *end) for end in ends)
-    checked = check_system(system)
-    faults = checked.faults
+        after_training = _deviations(deviation(system, *end) for end in ends)
+    faults = check_system(system).faults
     return {
         "source": system.source,
         "at_start": _deviations(at_start),

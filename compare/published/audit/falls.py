@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.published.audit.learning_curves import Alone, LearningCurve, SideBySide, Training, share_of_sums_right
+from compare.published.audit.learning_curves import LearningCurve, Networks, Training, share_of_sums_right
 from manual.arrays import Array
 
 #: The sums right are counted once in so many problems.
@@ -28,12 +28,13 @@ def deepest_fall(training: Training, curve: LearningCurve, seeds: range) -> dict
     values = curve.values[:, k]
     low = int(np.argmin(np.where(np.maximum.accumulate(values == 1), values, 2)))
     first, last = (0, *curve.problems)[low], curve.problems[min(low + 1, len(values) - 1)]
-    network = training.start([seeds[k]], last)
-    network.train(0, first)
+    network = Networks(training, [seeds[k]], last)
+    for number in range(first):
+        network.step(number)
     steps, problems, shares = [], [], []
     for number in range(first, last):
         before = _parameters(network)
-        network.train(number, number + 1)
+        network.step(number)
         steps.append(float(np.linalg.norm(_parameters(network) - before)))
         if (number + 1) % EVERY == 0:
             problems.append(number + 1)
@@ -41,6 +42,6 @@ def deepest_fall(training: Training, curve: LearningCurve, seeds: range) -> dict
     return {"seed": seeds[k], "first": first, "steps": steps, "problems": problems, "values": shares}
 
 
-def _parameters(network: Alone | SideBySide) -> Array:
+def _parameters(network: Networks) -> Array:
     """Return all parameters as one new vector."""
     return np.concatenate([array.ravel() for array in (*network.weights.values(), network.readout)])

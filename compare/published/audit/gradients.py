@@ -9,7 +9,6 @@ import numpy as np
 from compare.checker.derivations.problem import Problem
 from compare.published.audit.learning_curves import initial_weights, loss_gradients, training_data
 from compare.published.networks import NETWORKS
-from compare.published.recipes import RECIPES, Recipe
 from compare.published.systems import SYSTEMS, System, truth
 from manual.arrays import Array
 
@@ -25,10 +24,11 @@ class Deviation(NamedTuple):
     problems: int  # that both are summed over
 
 
-def deviation(system: System, recipe: Recipe, weights: dict[str, Array], readout: Array) -> Deviation:
-    """Measure a system's gradient at these weights, summed over problems that the recipe does not train on."""
+def deviation(system: System, weights: dict[str, Array], readout: Array) -> Deviation:
+    """Measure a system's gradient at these weights, summed over problems that its recipe does not train on."""
+    recipe = system.recipe
     x, y = training_data(replace(recipe, seed=recipe.seed + 1000), PROBLEMS)
-    trace = NETWORKS[system.cell].forward(weights, x)
+    trace = NETWORKS[recipe.cell].forward(weights, x)
     d_output, _, _ = loss_gradients(recipe, trace, y, readout)
     published, true = _gradients(system, weights, x, d_output)
     p, t = (np.concatenate([array.ravel() for array in side.values()]) for side in (published, true))
@@ -43,7 +43,8 @@ def gradient_check(seeds: Iterable[int]) -> dict[int, dict[str, list[float]]]:
     The check has two steps and starts from h = c = 0. The gradient of the recurrent weights then comes from the delta
     of the last step, which needs no carry; a third step brings the missing carry out.
     """
-    system, recipe = SYSTEMS["LSTM layer, program"], RECIPES["lstm-layer"]
+    system = SYSTEMS["LSTM layer, program"]
+    recipe = system.recipe
     errors: dict[int, dict[str, list[float]]] = {}
     for T in (2, 3):
         x = np.arange(1.0, 4.0) + np.arange(T)[:, None, None]  # (T, 1, 3): [1, 2, 3], [2, 3, 4], …

@@ -1,33 +1,25 @@
 """Train a recipe from many seeds, by the true gradient or with departures from it, and record what it learns.
 
 ``recipe_training.py`` proves every step of one seed against autograd. Nothing is compared here: this shows what a
-gradient is good for. Where Numba is installed, compiled loops train one network after another; elsewhere NumPy trains
-all of them side by side.
+gradient is good for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 
-from compare.binary_addition import carry_chains, random_sums
-from compare.published.audit.switches import switches
+from compare.binary_addition import EXHAUSTIVE_BITS
 from compare.published.departures import Departing, Departure, row_for_one_number
 from compare.published.losses import loss
 from compare.published.networks import NETWORKS, Backward, Gradients, LSTMTrace, Trace, as_columns, lstm_backward
 from compare.published.recipes import Recipe
 from compare.published.scalar_bias import summed_over_units
-from compare.published.tasks import Addition, GradientCheck, Regression
+from compare.published.tasks import Addition
 from manual.arrays import Array, Probe
-from manual.engines import fastest_for_few_rows
 
 #: All values of a column of binary digits: a, b.
 COLUMNS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-
-
-#: How many sums are drawn where there are too many to count them all, besides those with the hardest carries.
-SAMPLE = 512
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,13 @@ class LearningCurve:
         """Whether the last weights are numbers, (S,)."""
         return np.asarray(np.isfinite(self.weights["weight_hh"]).all(axis=(-1, -2)))
 
+    @classmethod
+    def joined(cls, curves: Sequence["LearningCurve"]) -> "LearningCurve":
+        """Put the curves of one training from several groups of seeds side by side."""
+        weights = {name: np.concatenate([curve.weights[name] for curve in curves]) for name in curves[0].weights}
+        values = np.concatenate([curve.values for curve in curves], axis=1)
+        return cls(curves[0].problems, values, weights, np.concatenate([curve.readout for curve in curves]))
+
 
 @dataclass(frozen=True)
 class Training:
@@ -71,13 +70,7 @@ class Training:
     departures: tuple[Departure, ...] = field(default=(), kw_only=True)
     most: float = field(default=np.inf, kw_only=True)
 
-    def run(
-        self,
-        seeds: Sequence[int],
-        share: float = 1.0,
-        advance: Callable[[int], None] = lambda problems: None,
-        engine: str | None = None,
-    ) -> LearningCurve:
+    def run(self, seeds: Sequence[int], share: float = 1.0) -> LearningCurve:
         """Train on a share of the problems.
 
         Weights that overflow stay what they are, and such a network gets no sum right.
@@ -85,122 +78,54 @@ class Training:
         Args:
             seeds: one for each start and its problems.
             share: of ``problems`` and of ``looks``.
-            advance: called now and then with the number of problems since its last call, each of all seeds.
-            engine: ``numpy`` or ``compiled``; by default the faster one that there is.
         """
         problems = round(share * self.problems)
         before = {round(share * look) for look in self.looks}
         looks = (*sorted(look for look in before if 0 < look < problems), problems)
-        curves, done = [], 0
-        for group in [[seed] for seed in seeds] if self._compiles(engine) else [list(seeds)]:
-            network = self.start(group, problems, engine)
-            values, losses = [], list[Array]()
-            for first, last in pairwise(sorted({*range(0, problems, 100), *looks})):
-                losses += list(network.train(first, last))
-                if last in looks and isinstance(self.recipe.task, Addition):
-                    values.append(share_of_sums_right(self.recipe, network.weights, network.readout))
-                elif last in looks:
-                    values.append(np.mean(losses[-network.samples :], axis=0))
-                told = done // len(seeds)
-                done += (last - first) * len(group)
-                advance(done // len(seeds) - told)
-            curves.append((np.array(values), network.weights, network.readout))
-        of_all, weights, readouts = zip(*curves)
-        ends = {name: np.concatenate([own[name] for own in weights]) for name in weights[0]}
-        return LearningCurve(looks, np.concatenate(of_all, axis=1), ends, np.concatenate(readouts))
-
-    def start(self, seeds: Sequence[int], problems: int, engine: str | None = None) -> "SideBySide | Alone":
-        """Return a network for each seed, or the only one, to be trained on so many problems; ``engine`` as above."""
-        if self._compiles(engine):
-            return Alone(replace(self.recipe, seed=seeds[0]), self.departures, problems, self.most)
-        return SideBySide(self.recipe, seeds, backward_with(self.recipe, self.departures), problems, self.most)
-
-    def _compiles(self, engine: str | None) -> bool:
-        return (engine or fastest_for_few_rows()) == "compiled" and self.recipe.cell != "gru"
+        networks, values, losses = Networks(self, seeds, problems), [], []
+        for number in range(problems):
+            losses.append(networks.step(number))
+            if number + 1 in looks and isinstance(self.recipe.task, Addition):
+                values.append(share_of_sums_right(self.recipe, networks.weights, networks.readout))
+            elif number + 1 in looks:
+                values.append(np.mean(losses[-networks.samples :], axis=0))
+        return LearningCurve(looks, np.array(values), networks.weights, networks.readout)
 
 
-def packed(weights: dict[str, Array], readout: Array) -> tuple[Array, Array]:
-    """Return a network's weights as the compiled loops have them: W (D + 1 + H, N) and the readout (H,)."""
-    W = np.concatenate([weights["weight_ih"].T, weights["bias"][None], weights["weight_hh"].T])
-    return np.ascontiguousarray(W), readout[0].copy()
-
-
-class Alone:
-    """A recipe in training from its own seed by compiled loops, which need Numba, with the interface of the other.
-
-    Args:
-        recipe: what to train.
-        departures: from the true gradient.
-        problems: how many it is given.
-        most: the norm to which a longer gradient is cut.
-    """
-
-    def __init__(self, recipe: Recipe, departures: Sequence[Departure], problems: int, most: float):
-        from compare.published.audit import compiled
-
-        self.loop = compiled.train_rnn if recipe.cell == "rnn" else compiled.train_lstm
-        self.switches = switches(recipe, departures, most)
-        self.W, self.w_out = packed(*initial_weights(recipe))
-        self.x, self.y = (np.ascontiguousarray(a.swapaxes(0, 1)) for a in training_data(recipe, problems))
-        self.samples = len(self.x)
-
-    def train(self, first: int, last: int) -> Array:
-        """Train on the problems from ``first`` to before ``last``; return the loss before each update, (n, 1)."""
-        losses = np.empty(last - first)
-        self.loop(self.W, self.w_out, self.x, self.y, first, last, self.switches, losses)
-        return losses[:, None]
-
-    @property
-    def weights(self) -> dict[str, Array]:
-        """The layer's weights, (1, …) each."""
-        D = self.x.shape[2]
-        weights = {"weight_ih": self.W[:D].T, "weight_hh": self.W[D + 1 :].T, "bias": self.W[D]}
-        return {name: array[None].copy() for name, array in weights.items()}
-
-    @property
-    def readout(self) -> Array:
-        """The readout's weights, (1, 1, H)."""
-        return self.w_out[None, None].copy()
-
-
-class SideBySide:
+class Networks:
     """A recipe in training from several seeds side by side.
 
     Args:
-        recipe: what to train; its own seed is ignored.
+        training: what to train.
         seeds: one for each start and its problems.
-        backward: the gradient to descend by.
-        steps: how many problems each start is given.
-        most: the norm to which a longer gradient is cut.
+        problems: how many each start is given.
     """
 
-    def __init__(self, recipe: Recipe, seeds: Sequence[int], backward: Backward, steps: int, most: float = np.inf):
-        self.recipe, self.backward, self.most = recipe, backward, most
-        each = [replace(recipe, seed=seed) for seed in seeds]
+    def __init__(self, training: Training, seeds: Sequence[int], problems: int):
+        self.recipe, self.most = training.recipe, training.most
+        self.backward = backward_with(training.recipe, training.departures)
+        each = [replace(self.recipe, seed=seed) for seed in seeds]
         weights, readouts = zip(*map(initial_weights, each))
         self.weights = {name: np.stack([start[name] for start in weights]) for name in weights[0]}
         self.readout = np.stack(readouts)  # (S, 1, H)
-        data = [training_data(one, steps) for one in each]
-        kept = np.int8 if isinstance(recipe.task, Addition) else np.float64  # digits need no more
+        data = [training_data(one, problems) for one in each]
+        kept = np.int8 if isinstance(self.recipe.task, Addition) else np.float64  # digits need no more
         self.x, self.y = (np.stack(arrays, axis=1, dtype=kept, casting="unsafe") for arrays in zip(*data))
         # (T, S, samples, D) and (T, S, samples, O)
         self.samples = self.x.shape[2]
 
-    def train(self, first: int, last: int) -> Array:
-        """Train on the problems from ``first`` to before ``last``; return the loss before each update, (n, S)."""
-        with np.errstate(all="ignore"):
-            return np.array([self.step(number) for number in range(first, last)])
-
+    @np.errstate(all="ignore")
     def step(self, number: int) -> Array:
         """Train each start on one problem and return the losses before the update, (S,)."""
         sample = [number % self.samples]
         x, y = self.x[:, :, sample].astype(np.float64), self.y[:, :, sample].astype(np.float64)
         trace = NETWORKS[self.recipe.cell].forward(self.weights, x)
         d_output, d_readout, losses = loss_gradients(self.recipe, trace, y, self.readout)
-        gradients = self.backward(trace, d_output, None)
-        steps = {name: gradients[name] for name in self.weights if name != "bias" or self.recipe.layout.biases} | (
-            {"readout": d_readout} if self.recipe.readout else {}
-        )
+        steps = self.backward(trace, d_output, None) | {"readout": d_readout}
+        if not self.recipe.layout.biases:
+            del steps["bias"]
+        if not self.recipe.readout:
+            del steps["readout"]
         rate = np.full(len(self.readout), self.recipe.learning_rate)  # (S,)
         if self.most < np.inf:
             squares = sum((step**2).reshape(len(rate), -1).sum(axis=1) for step in steps.values())
@@ -232,37 +157,29 @@ def share_of_sums_right(recipe: Recipe, weights: dict[str, Array], readout: Arra
 
 
 def _share_right(recipe: Recipe, weights: dict[str, Array], w_out: Array, half_is_one: bool) -> float:
-    bits = recipe.task.bits if isinstance(recipe.task, Addition) else 8
-    if bits != 8:
-        sums = random_sums(np.random.default_rng(0), bits, SAMPLE) + carry_chains(bits)
+    assert isinstance(recipe.task, Addition)
+    bits = recipe.task.bits
+    if bits > EXHAUSTIVE_BITS:
+        sums = recipe.task.counted
         return sums.share_correct(NETWORKS[recipe.cell].forward(weights, sums.inputs(np.float64)).h @ w_out.T)
-    if recipe.cell != "gru" and fastest_for_few_rows() == "compiled":
-        from compare.published.audit.counting import sums_right  # which needs Numba
-
-        return float(sums_right(*packed(weights, w_out), half_is_one) / 4**7)
-    return _sums_right(recipe.cell, weights, w_out, half_is_one) / 4**7
-
-
-def _sums_right(cell: str, weights: dict[str, Array], w_out: Array, half_is_one: bool) -> int:
-    """Count the sums that one network gets right, a few at a time, so that they fit into the cache."""
     count = 0
     begun: list[tuple[int, Array, tuple[Array, ...] | None]] = [(0, np.zeros(1, int), None)]  # steps, carries, states
     while begun:
         t, carry, state = begun.pop()
-        if t == 8:
+        if t == bits:
             count += len(carry)
             continue
-        digits = COLUMNS if t < 7 else COLUMNS[:1]  # the highest bits are 0
+        digits = COLUMNS if t < bits - 1 else COLUMNS[:1]  # the highest bits are 0
         x = np.tile(digits, (len(carry), 1))
         state = state and tuple(np.repeat(array, len(digits), axis=0) for array in state)
-        trace = NETWORKS[cell].forward(weights, x[None], None, state)
+        trace = NETWORKS[recipe.cell].forward(weights, x[None], None, state)
         column = x.sum(axis=1) + np.repeat(carry, len(digits))
         logits = (trace.h[0] @ w_out.T)[:, 0]
         answers = logits >= 0 if half_is_one else logits > 0
         right = np.flatnonzero(answers == (column & 1).astype(bool))
-        for part in np.split(right, range(64, len(right), 64)):
+        for part in np.split(right, range(64, len(right), 64)):  # a few at a time fit into the cache
             begun.append((t + 1, column[part] >> 1, tuple(array[part] for array in trace.last_state)))
-    return count
+    return count / 4 ** (bits - 1)
 
 
 def loss_gradients(recipe: Recipe, trace: Trace, y: Array, readout: Array) -> tuple[Array, Array, Array]:
@@ -310,12 +227,4 @@ def training_data(recipe: Recipe, count: int) -> tuple[Array, Array]:
     """Return the first ``count`` problems of a recipe, or as many as it has: x (T, samples, D), y (T, samples, O)."""
     weights, data = recipe.generators()
     recipe.draw(weights)  # before the problems, where both come from one generator
-    if isinstance(recipe.task, Addition):
-        problems = recipe.task.problems(data, count)
-        return problems.inputs(np.float64), problems.targets(np.float64)
-    if isinstance(recipe.task, Regression):
-        count = min(count, recipe.task.samples)
-    elif isinstance(recipe.task, GradientCheck):
-        count = 1
-    x, y = zip(*recipe.task.batches(data, count))
-    return np.concatenate(x, axis=1), np.concatenate(y, axis=1)
+    return recipe.task.data(data, count)

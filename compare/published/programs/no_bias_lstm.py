@@ -26,17 +26,15 @@ One fault no gradient can mend: with no bias and a zero state, an input of zeros
 output stays 0.5 whatever the weights, for as long as both numbers have shown only zeros.
 """
 
-from compare.published.gate_deltas import deltas_without_carry, probed_at_every_step
-from compare.published.networks import Gradients, LSTMTrace, parameter_gradients
+from compare.published.networks import Gradients, LSTMTrace
+from compare.published.programs import scalar_bias_lstm
 from manual.activations import sigmoid_derivative, tanh_derivative
 from manual.arrays import Array, Probe
 
 
 def backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
-    """Return the published gradient. Nothing is carried, so each line computes all steps at once."""
-    d_h = probed_at_every_step(probe, "d_h", d_output * sigmoid_derivative(trace.h))  # departures 1 and 2
-    d_c = probed_at_every_step(probe, "d_c", d_h * trace.o * tanh_derivative(trace.c))  # departures 3 and 4
-    gradients = parameter_gradients(trace, deltas_without_carry(trace, d_h, d_c, probe))
+    """Return the published gradient: that of the repair, which shares departures 1, 3 and 4, with the other three."""
+    gradients = scalar_bias_lstm.backward(trace, d_output * sigmoid_derivative(trace.h), probe)  # departure 2
     return gradients | {name: gradients[name] * _slope(trace.weights[name]) for name in ("weight_ih", "weight_hh")}
 
 

@@ -17,14 +17,20 @@ Departures from the true gradient:
 The gradient of the readout is right, and the loss is the cross-entropy summed over the bits, whose gradient is p - y.
 """
 
-from compare.published.gate_deltas import deltas_without_carry, probed_at_every_step
+import numpy as np
+
+from compare.published.gate_deltas import deltas
 from compare.published.networks import Gradients, LSTMTrace, parameter_gradients
 from manual.activations import tanh_derivative
-from manual.arrays import Array, Probe
+from manual.arrays import Array, Probe, unprobed
 
 
 def backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None) -> Gradients:
-    """Return the published gradient. Nothing is carried, so each line computes all steps at once."""
-    d_h = probed_at_every_step(probe, "d_h", d_output)  # departure 1
-    d_c = probed_at_every_step(probe, "d_c", d_h * trace.o * tanh_derivative(trace.c))  # departures 2 and 3
-    return parameter_gradients(trace, deltas_without_carry(trace, d_h, d_c, probe))  # departure 4: a bias of H
+    """Return the published gradient."""
+    probe = probe or unprobed
+    d_z = np.empty((*d_output.shape[:-1], trace.weights["weight_hh"].shape[-2]))
+    for t in reversed(range(len(d_output))):
+        d_h = probe("d_h", t, d_output[t])  # departure 1
+        d_c = probe("d_c", t, d_h * trace.o[t] * tanh_derivative(trace.c[t]))  # departures 2 and 3
+        d_z[t] = deltas(trace, t, d_h, d_c, probe)
+    return parameter_gradients(trace, d_z)  # departure 4: a bias of H

@@ -36,7 +36,7 @@ def side_by_side(name, rng, S=2):
 @pytest.mark.slow
 def test_networks_side_by_side_are_what_each_would_be_alone(name, rng):
     system, problems, weights, x, d_output = side_by_side(name, rng)
-    forward, true = NETWORKS[system.cell]
+    forward, true = NETWORKS[system.recipe.cell]
     trace = forward(weights, x)
     for backward, answer in (
         (system.backward, lambda problem: system.solve(problem).gradients),

@@ -10,7 +10,7 @@ from compare.published.audit.trainings import TRAININGS
 from compare.published.departing_layer import DepartingLSTM
 from compare.published.departures import Departing, row_for_one_number
 from compare.published.networks import LSTMTrace, lstm_forward
-from compare.published.programs import concatenated_lstm, lstm_class, lstm_layer
+from compare.published.programs import lstm_class, lstm_layer
 from compare.published.scalar_bias import summed_over_units
 from compare.published.systems import SYSTEMS, check_system, truth
 
@@ -31,7 +31,11 @@ def apart(one, other):
 def departing(system, problem, departures, d_c_n=None):
     """What the layer that ``recipes`` trains computes with these departures; an RNN has none."""
     weights, x, d_output = system.weights(problem), problem.inputs["x"], problem.d_outputs["output"]
-    kind = partial(DepartingLSTM, tuple(departures)) if system.cell == "lstm" else partial(system.form.layer, manual)
+    kind = (
+        partial(DepartingLSTM, tuple(departures))
+        if system.recipe.cell == "lstm"
+        else partial(system.form.layer, manual)
+    )
     layer = kind(D, H, rng=np.random.default_rng(0))
     for name, array in layer.parameters.items():
         array[...] = 0 if name == "bias_hh_l0" else weights[name.removesuffix("_l0").replace("bias_ih", "bias")]
@@ -39,7 +43,7 @@ def departing(system, problem, departures, d_c_n=None):
     d_last = None if d_c_n is None else (np.zeros((1, B, H)), d_c_n[None])
     gradients = layer.backward(tape, d_output, d_last)[2]
     own = {name: gradients[f"{name.replace('bias', 'bias_ih')}_l0"] for name in ("weight_ih", "weight_hh", "bias")}
-    is_scalar = system.scalar_bias and row_for_one_number not in departures
+    is_scalar = system.recipe.layout.biases == "scalar" and row_for_one_number not in departures
     return Answer({"output": output}, {}, system.express(summed_over_units(own) if is_scalar else own))
 
 
@@ -57,7 +61,7 @@ def test_with_none_of_them_it_is_autograds(name, rng):
     system = SYSTEMS[name]
     problem = system.problem(rng, T, B, D, H)
     ours, right = departing(system, problem, ()), truth(system, problem).answer
-    if system.scalar_bias:  # the gradient of a gate's one number, instead of each unit's
+    if system.recipe.layout.biases == "scalar":  # the gradient of a gate's one number, instead of each unit's
         biases = (name for name in right.gradients if name.startswith("bias"))
         right.gradients.update({name: np.full(H, right.gradients[name].sum()) for name in biases})
     assert apart(ours.outputs, right.outputs) < 1e-14
@@ -134,19 +138,3 @@ def test_with_no_bias_zeros_say_one_half_whatever_the_weights(rng):
     problem.inputs["x"][:3] = 0
     h = system.solve(problem).outputs["output"]
     assert not h[:3].any() and h[3:].all()
-
-
-def test_the_concatenated_start_is_one_matrix_four_times_and_a_bias_cut_from_it():
-    start = concatenated_lstm.published_start(D, H)
-    assert all(np.array_equal(start["weight_g"], start[f"weight_{gate}"]) for gate in "ifo")
-    assert np.array_equal(start["bias_f"], start["weight_f"].ravel()[:H])
-    assert start["weight_g"].shape == (H, D + H) and np.abs(start["weight_g"]).max() < 0.1
-
-
-def test_apply_diff_descends_and_clears(rng):
-    parameters = {"w": rng.normal(size=(H, D)), "b": rng.normal(size=H)}
-    gradients = {name: rng.normal(size=array.shape) for name, array in parameters.items()}
-    expected = {name: array - 0.3 * gradients[name] for name, array in parameters.items()}
-    concatenated_lstm.apply_diff(parameters, gradients, 0.3)
-    assert all(np.array_equal(parameters[name], expected[name]) for name in expected)
-    assert not any(gradient.any() for gradient in gradients.values())

@@ -1,15 +1,16 @@
+from dataclasses import dataclass
+
 import pytest
 
 from compare.published.audit.gradients import deviation, gradient_check
 from compare.published.audit.learning_curves import initial_weights
-from compare.published.recipes import RECIPES
-from compare.published.systems import SYSTEMS, truth
+from compare.published.systems import SYSTEMS, System, truth
 
 
 @pytest.mark.slow
 def test_a_right_gradient_does_not_deviate_and_a_wrong_one_does():
-    for name, recipe in (("RNN, Python", "trask-rnn"), ("no-bias LSTM", "no-bias-lstm")):
-        found = deviation(SYSTEMS[name], RECIPES[recipe], *initial_weights(RECIPES[recipe]))
+    for name in ("RNN, Python", "no-bias LSTM"):
+        found = deviation(SYSTEMS[name], *initial_weights(SYSTEMS[name].recipe))
         if SYSTEMS[name].departures:
             assert found.error > 0.5 and abs(found.cosine) < 0.5
         else:
@@ -17,29 +18,23 @@ def test_a_right_gradient_does_not_deviate_and_a_wrong_one_does():
 
 
 def test_a_gradient_is_summed_over_as_many_problems_as_the_recipe_has():
-    for name, recipe, problems in (
-        ("LSTM layer, program", "lstm-layer", 1),
-        ("LSTM class", "lstm-class", 100),
-        ("scalar-bias LSTM", "scalar-bias-lstm", 256),
-    ):
-        assert deviation(SYSTEMS[name], RECIPES[recipe], *initial_weights(RECIPES[recipe])).problems == problems
+    for name, problems in (("LSTM layer, program", 1), ("LSTM class", 100), ("scalar-bias LSTM", 256)):
+        assert deviation(SYSTEMS[name], *initial_weights(SYSTEMS[name].recipe)).problems == problems
 
 
 def test_a_deviation_is_of_all_gradients_as_one_vector():
-    class Half:
+    @dataclass(frozen=True)
+    class Half(System):
         """A system whose gradient is half the true one."""
 
-        cell, layout, form = "lstm", SYSTEMS["no-bias LSTM"].layout, SYSTEMS["no-bias LSTM"].form
-        express, weights = SYSTEMS["no-bias LSTM"].express, SYSTEMS["no-bias LSTM"].weights
-
         def solve(self, problem):
-            answer = truth(SYSTEMS["no-bias LSTM"], problem).answer
+            answer = truth(self, problem).answer
             for gradient in answer.gradients.values():
                 gradient /= 2
             return answer
 
-    recipe = RECIPES["no-bias-lstm"]
-    found = deviation(Half(), recipe, *initial_weights(recipe))
+    half = Half(**vars(SYSTEMS["no-bias LSTM"]))
+    found = deviation(half, *initial_weights(half.recipe))
     assert found.error == pytest.approx(0.5) and found.cosine == pytest.approx(1)
 
 

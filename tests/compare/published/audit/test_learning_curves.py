@@ -7,22 +7,20 @@ import manual
 from compare.binary_addition import all_sums
 from compare.cells import CELLS
 from compare.published.audit.learning_curves import (
-    SideBySide,
+    LearningCurve,
+    Networks,
     Training,
-    backward_with,
     initial_weights,
     loss_gradients,
     share_of_sums_right,
     training_data,
 )
-from compare.published.audit.trainings import TRAININGS
-from compare.published.networks import NETWORKS, lstm_backward, lstm_forward
+from compare.published.networks import NETWORKS, lstm_forward
 from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS
 from compare.published.tasks import Addition
 from manual.activations import sigmoid
-from manual.engines import ENGINES, fastest_for_few_rows
 
 SMALL = replace(RECIPES["no-bias-lstm"], hidden_size=3)
 
@@ -35,7 +33,7 @@ def test_training_side_by_side_is_training_in_lock_step(name):
     lockstep = (experiment := FromRecipe(recipe)).set_up()
     for x, y in experiment.batches():
         lockstep.step(x, y)
-    runs = SideBySide(recipe, [recipe.seed, recipe.seed + 1], backward_with(recipe), steps)
+    runs = Networks(Training(recipe, steps), [recipe.seed, recipe.seed + 1], steps)
     for number in range(steps):
         losses = runs.step(number)
     parameters = lockstep.manual.parameters
@@ -98,21 +96,6 @@ def test_sums_are_counted_as_the_layers_of_manual_would_answer_them(name):
         assert found == curve.values[-1, k]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(fastest_for_few_rows() != "compiled", reason="the extra `compiled` is not installed")
-@pytest.mark.parametrize("name", TRAININGS)
-def test_compiled_loops_train_as_numpy_does(name):
-    """From two seeds, with 5 units, which four does not divide."""
-    training = replace(TRAININGS[name], problems=2, looks=(1,))
-    small = training.recipe.with_units(5)
-    numpy, compiled = (replace(training, recipe=small).run([3, 4], engine=engine) for engine in ENGINES)
-    assert numpy.problems == compiled.problems == (1, 2)
-    for key, array in numpy.weights.items():
-        np.testing.assert_allclose(compiled.weights[key], array, rtol=0, atol=1e-12 * np.abs(array).max(), err_msg=key)
-    np.testing.assert_allclose(compiled.readout, numpy.readout, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(compiled.values, numpy.values, rtol=1e-12)
-
-
 def test_a_long_gradient_is_cut_and_a_short_one_is_not():
     free, cut, loose = (Training(SMALL, 1, most=most).run([0]) for most in (np.inf, 0.5, 1e3))
     (start, w_out) = initial_weights(replace(SMALL, seed=0))
@@ -132,6 +115,17 @@ def test_an_output_of_exactly_one_half_reads_as_1_or_as_0():
     assert zero > 0.9 and one <= 0.75
 
 
+def test_groups_of_seeds_are_joined_to_what_they_are_together():
+    training = Training(SMALL, 40, looks=(20,))
+    parts = [training.run(seeds) for seeds in ([0], [1, 2])]
+    joined, whole = LearningCurve.joined(parts), training.run([0, 1, 2])
+    assert joined.problems == whole.problems == (20, 40)
+    assert np.array_equal(joined.values, whole.values)
+    for name, array in whole.weights.items():
+        np.testing.assert_allclose(joined.weights[name], array, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(joined.readout, whole.readout, rtol=0, atol=1e-13)
+
+
 def test_weights_that_overflowed_get_nothing_right():
     weights, readout = initial_weights(SMALL)
     stacked = {name: np.stack([array, array]) for name, array in weights.items()}
@@ -141,7 +135,7 @@ def test_weights_that_overflowed_get_nothing_right():
 
 
 def test_each_start_sees_its_own_problems_in_their_order():
-    runs = SideBySide(SMALL, [4, 5], lstm_backward, 6)
+    runs = Networks(Training(SMALL, 6), [4, 5], 6)
     for k, seed in enumerate((4, 5)):
         _, data = (recipe := replace(SMALL, seed=seed)).generators()
         for number, (x, y) in enumerate(recipe.task.batches(data, 6)):
