@@ -101,13 +101,18 @@ def _train_all(seeds: range, share: float, progress: Callable[[int, int], None])
     groups = [seeds[k : k + TOGETHER] for k in range(0, len(seeds), TOGETHER)]
     names = sorted(TRAININGS, key=lambda name: -TRAININGS[name].problems)
     with _executor() as executor:
-        futures = {(n, group): executor.submit(TRAININGS[n].run, group, share) for n in names for group in groups}
+        futures = {(n, group): executor.submit(_train, n, group, share) for n in names for group in groups}
         sizes = {futures[n, group]: round(share * TRAININGS[n].problems) * len(group) for n, group in futures}
         done = 0
         for future in as_completed(sizes):
             done += sizes[future]
             progress(done, sum(sizes.values()))
     return {name: LearningCurve.joined([futures[name, group].result() for group in groups]) for name in TRAININGS}
+
+
+def _train(name: str, seeds: range, share: float) -> LearningCurve:
+    """Run one training from some seeds, in a process that finds it by its name."""
+    return TRAININGS[name].run(seeds, share)
 
 
 def _executor() -> Executor:

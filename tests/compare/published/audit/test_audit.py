@@ -1,4 +1,5 @@
 import json
+import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,12 +17,23 @@ from compare.published.systems import SYSTEMS
 pytestmark = pytest.mark.slow  # they share an audit that takes seconds
 
 
+class Pickling(ThreadPoolExecutor):
+    """One thread, which is given and gives what a process of its own could be sent."""
+
+    def submit(self, task, *arguments):
+        def run(sent):
+            task, *arguments = pickle.loads(sent)
+            return pickle.loads(pickle.dumps(task(*arguments)))
+
+        return super().submit(run, pickle.dumps([task, *arguments]))
+
+
 @pytest.fixture(scope="module")
 def found():
     """An audit of two seeds and a two-hundredth of the problems, in one thread of this process."""
     progress = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auditing, "_executor", lambda: ThreadPoolExecutor(1))
+        patch.setattr(auditing, "_executor", lambda: Pickling(1))
         patch.setattr(auditing, "TOGETHER", 1)
         patch.setattr(vanishing, "STEPS", 8)
         patch.setattr(vanishing, "BACK", (0, 4, 8))
