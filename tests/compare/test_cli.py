@@ -304,6 +304,7 @@ def test_quiet_prints_the_verdict_and_nothing_else(capsys):
     assert printed.err == ""
 
 
+@pytest.mark.slow
 def test_a_long_verdict_is_still_one_line(capsys, monkeypatch):
     monkeypatch.setattr("manual.optimizers.Adam._update", lambda self, name, parameter, gradient: None)
     assert status(*SMALL, "--quiet") == 1

@@ -15,7 +15,7 @@ from compare.benchmark.pool import Pool
 CASE = TimedCase("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_case_is_compared_then_timed(monkeypatch):
     monkeypatch.delitem(PRODUCTS, "torch")  # saves the start of a process
     budget = Budget(rounds=3, seconds=0.1, turn=0.001)

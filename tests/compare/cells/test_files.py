@@ -4,6 +4,7 @@ import re
 
 import pytest
 from derived import FILLED, STARTERS, THREE_MISTAKES, write
+from tiers import first_of_each
 
 from compare.cells.check import check_file
 
@@ -54,7 +55,7 @@ def test_a_starter_is_short_and_says_what_is_missing(cell):
     assert (report.outcome, len(report.progress.open)) == ("open", len(FILLED[cell]))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("guard, also", [("1e-12", set()), ("1e-10", {"i", "f", "o"})])
 def test_a_guard_against_nothing_in_forward_hides_no_wrong_adjoint(guard, also, tmp_path):
     edits = ("np.exp(-z)", f"np.exp(-(z + {guard}))"), ("d_g * (1 - g * g)", "d_g * (1 - g * g) + 0.2")
@@ -84,7 +85,7 @@ GATES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell, equation, title", GATES)
+@pytest.mark.parametrize("cell, equation, title", first_of_each(lambda gate: gate[0], GATES))
 def test_the_adjoint_of_a_gate_is_named_with_its_equation(cell, equation, title, tmp_path):
     path = write(tmp_path / "mine.py", cell, (equation, f"-{equation}"))
     (fault,) = check_file(path).faults
@@ -139,6 +140,7 @@ def test_without_probes_a_fault_in_the_last_sum_is_its_own(tmp_path):
     assert without_probes(path).titles == ["(L17) weight_ih"]
 
 
+@pytest.mark.slow
 def test_without_probes_a_right_file_agrees(tmp_path):
     path = write(tmp_path / "mine.py", "gru")
     path.write_text(re.sub(r'probe\("\w+", t, ', "(", path.read_text()))
@@ -191,6 +193,7 @@ def backward(p, tape, d_s, probe):
 """
 
 
+@pytest.mark.slow
 def test_a_module_of_the_users_own_with_names_of_its_own(tmp_path):
     module, mine = tmp_path / "module.py", tmp_path / "mine.py"
     module.write_text(OWN_MODULE)

@@ -61,6 +61,7 @@ def test_an_input_without_rows_gets_none_where_its_size_is_by_chance_that_of_the
     assert [fault.rows for fault in report(3).faults] == [(0, 1, 2), (0, 1, 2)]
 
 
+@pytest.mark.slow
 def test_a_transposed_gradient_is_a_finding_and_all_else_is_still_checked():
     report = check_memory(
         ('grads["W"] += x.T @ d_c', 'grads["W"] = grads["W"].reshape(H, D) + d_c.T @ x'), ("d_c * c_prev)", "d_c)")
@@ -70,11 +71,13 @@ def test_a_transposed_gradient_is_a_finding_and_all_else_is_still_checked():
     assert fault.problem == "shape (4, 2), expected (2, 4)"
 
 
+@pytest.mark.slow
 def test_a_gradient_of_a_wrong_shape_is_a_finding_and_all_else_is_still_checked():
     report = check_memory(("d_c, grads", "d_c.sum(axis=0), grads"), ("d_c * c_prev)", "d_c)"))
     assert {*names(report)} == {"d_c_0", "d_f"}
 
 
+@pytest.mark.slow
 def test_an_intermediate_of_a_wrong_shape_is_a_finding():
     report = check_memory(('probe("d_f", d_c * c_prev)', 'probe("d_f", (d_c * c_prev)[:, :1])'))
     assert names(report) == ["d_f"]
@@ -112,6 +115,7 @@ def test_none_stands_for_a_gradient_that_was_not_derived():
     assert "d_x, U" in str(report)
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_missing_without_none_is_a_finding():
     report = check_memory(("d_c, grads", 'd_c, {name: grads[name] for name in "WV"}'))
     assert names(report) == ["U"]
@@ -265,6 +269,7 @@ def test_the_worst_element_has_the_problem_with_it():
     assert (worst.index, worst.error, worst.problem) == ((1, 1), np.inf, "not finite")
 
 
+@pytest.mark.slow
 def test_a_fault_has_the_file_the_line_and_the_code_that_showed_it():
     report = check_memory(("d_c * c_prev)", "d_c * h_prev)"))
     (fault,) = report.faults

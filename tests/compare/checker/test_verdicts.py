@@ -44,6 +44,7 @@ def test_a_gradient_buffer_that_is_cleared_for_each_call_agrees():
     assert report.agrees, str(report)
 
 
+@pytest.mark.slow
 def test_a_tape_that_lacks_a_copy_in_a_buffer_kept_between_calls_is_no_agreement():
     """At the last step, and at a size of one step, the buffer still holds what the tape should."""
     report = check_memory(
@@ -58,6 +59,7 @@ def test_a_tape_that_lacks_a_copy_in_a_buffer_kept_between_calls_is_no_agreement
 # Shown, then changed.
 
 
+@pytest.mark.slow
 def test_an_array_that_is_changed_after_it_was_shown_is_named_and_no_adjoint_blamed():
     report = check_memory(
         ("f, c.copy()])", "f, c if tape else c.copy()])"),
@@ -79,6 +81,7 @@ def test_a_change_of_what_was_not_shown_is_seen_where_it_is_used():
     assert {(fault.name, fault.steps) for fault in report.faults} == {("d_f", (0,)), ("d_c", (0,))}
 
 
+@pytest.mark.slow
 def test_an_array_that_is_changed_at_one_step_is_named_with_the_step():
     report = check_memory(("hs.append(h)", "hs.append(h)\n        if len(hs) == 4:\n            tape[2][2][...] = 0.5"))
     assert report.changed == {"f": (2,)}
@@ -124,6 +127,7 @@ def test_a_change_that_nobody_sees_is_no_finding():
 # Probes.
 
 
+@pytest.mark.slow
 def test_a_probe_whose_result_is_not_used_is_named_and_what_follows_not_blamed():
     report = check_memory(
         ('d_c = probe("d_c", d_c + d_h * (1 - np.tanh(c) ** 2))', 'd_c = d_c + d_h\n        probe("d_c", d_c)')
@@ -134,6 +138,7 @@ def test_a_probe_whose_result_is_not_used_is_named_and_what_follows_not_blamed()
     assert "the result of probe 'd_c' is not used" in str(report)
 
 
+@pytest.mark.slow
 def test_where_no_probe_is_used_a_second_fault_is_still_told_from_what_follows():
     """A value that a right equation gives on the wrong values before it is a consequence, any other a fault."""
     report = check_memory(
@@ -163,12 +168,14 @@ def test_a_misplaced_probe_is_named_where_the_gradients_are_right():
     assert f"memory.py:{report.misplaced[0].line}: {report.misplaced[0].code}" in str(report)
 
 
+@pytest.mark.slow
 def test_a_misplaced_probe_and_a_wrong_equation_are_told_apart():
     report = check_memory(MISPLACED, ("d_z = d_f * f * (1 - f)", "d_z = d_f * f"))
     assert [fault.name for fault in report.misplaced] == ["d_c"]
     assert {*names(report)} == {"V", "U", "d_x", "d_h"}
 
 
+@pytest.mark.slow
 def test_a_name_that_is_probed_twice_with_different_meanings_is_misplaced():
     report = check_memory(
         (
@@ -182,6 +189,7 @@ def test_a_name_that_is_probed_twice_with_different_meanings_is_misplaced():
     assert names(report) == []
 
 
+@pytest.mark.slow
 def test_without_probes_only_consequences_are_named_and_the_probe_to_add_first():
     calls = re.findall(
         r'(\w+) = (probe\("\w+", )', inspect.getsource(Memory.forward) + inspect.getsource(Memory.backward)
@@ -212,6 +220,7 @@ def test_without_any_probe_the_report_says_that_all_may_be_consequences():
     assert words not in str(check(lambda d: d))
 
 
+@pytest.mark.slow
 def test_a_fault_in_something_that_is_not_shown_names_the_probe_to_add():
     report = check_memory(('d_f = probe("d_f", d_c * c_prev)', "d_f = d_c * h_prev"))
     assert report.kinds[0] == "not shown"
@@ -229,6 +238,7 @@ def test_a_probe_that_the_reference_lacks_altogether_is_answered_with_that():
         check_backward(lambda x: (probe("y", 2 * x), x), lambda x, d: 2 * d, lambda x: 2 * x, {"x": (2, 3)})
 
 
+@pytest.mark.slow
 def test_a_probe_that_is_called_too_often_is_a_finding():
     report = check_memory(("hs.append(h)", 'hs.append(probe("h", h))'))
     assert not report.agrees
@@ -244,6 +254,7 @@ def test_probes_may_be_left_out_at_some_steps():
 # Several faults, and faults in odd places.
 
 
+@pytest.mark.slow
 def test_a_loop_that_leaves_the_last_step_out_is_told_from_wrong_equations():
     """The probes are numbered from the other end then: only what the missing step carries is wrong."""
     report = check_memory(("reversed(range(len(tape)))", "reversed(range(len(tape) - 1))"))
@@ -253,6 +264,7 @@ def test_a_loop_that_leaves_the_last_step_out_is_told_from_wrong_equations():
     assert (d_c.name, d_c.steps) == ("d_c", (3,))
 
 
+@pytest.mark.slow
 def test_a_backward_loop_that_goes_forward_is_told_from_wrong_equations():
     report = check_memory(
         ("reversed(range(len(tape)))", "range(len(tape))"), ("np.stack(d_x[::-1]), d_c", "np.stack(d_x), d_c")
@@ -260,6 +272,7 @@ def test_a_backward_loop_that_goes_forward_is_told_from_wrong_equations():
     assert names(report) == ["d_h", "d_c", "d_c_0"]
 
 
+@pytest.mark.slow
 def test_two_faults_in_one_equation_are_one_wrong_equation():
     report = check_memory(("d_c + d_h * (1 - np.tanh(c) ** 2))", "-d_c + d_h * np.tanh(c) ** 2)"))
     assert names(report) == ["d_c"]
@@ -281,6 +294,7 @@ def test_weights_that_the_derivation_changes_are_named():
     assert "the derivation changed W" in str(report)
 
 
+@pytest.mark.slow
 def test_an_input_that_the_derivation_changes_is_named():
     report = check_memory(("np.zeros_like(c_0), [], []", "np.zeros_like(c_0), [], []\n    x *= 1.0 + 1e-9"))
     assert "x" in report.writes

@@ -184,6 +184,7 @@ def test_a_derivation_that_is_wrong_in_its_first_call_only_does_not_agree():
     assert report.unsteady == ["d_x"]
 
 
+@pytest.mark.slow
 def test_a_buffer_on_the_tape_that_is_updated_in_place_blames_no_line():
     """On right values, fed back as copies, each line is right."""
 

@@ -60,6 +60,7 @@ def test_both_sums_stand_below_the_numbers_and_the_carry(untrained, capsys, perf
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["gru", "scalar-bias-lstm"])
 def test_a_wrong_sum_is_no_disagreement(untrained, capsys, folder):
     assert main(["add", str(untrained / folder), "123456789", "987654321"]) == 0

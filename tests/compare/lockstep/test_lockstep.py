@@ -305,6 +305,7 @@ def test_opponents_copy_the_weights_before_each_step(lockstep):
     assert train(run, steps=2).agrees
 
 
+@pytest.mark.slow
 def test_drift_is_tiny_but_recorded_at_every_step(lockstep):
     run = train(lockstep(), steps=15)
     assert len(run.steps) == 15 and run.steps[-1].drift > 0

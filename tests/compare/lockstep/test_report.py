@@ -38,6 +38,7 @@ def test_one_step_is_no_steps(run):
     assert "AGREE[/]: 1 step in float64, 42 " in verdict(run)
 
 
+@pytest.mark.slow
 def test_the_verdict_names_a_few_steps_that_cannot_be_judged(run):
     run.lockstep.unjudged[:] = ["step 2"]
     words = "; not judged: step 2, where rounding alone explains more than 1e-06"

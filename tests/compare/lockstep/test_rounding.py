@@ -240,6 +240,7 @@ def test_rounding_in_logits_is_measured_on_the_inputs_that_are_compared(lockstep
     assert all(0 < error < 1e-11 for error in explained)
 
 
+@pytest.mark.slow
 def test_a_scale_reaches_back_only_some_steps(lockstep, batch):
     """A large gradient at the start must not hide a wrong small one later."""
     run = lockstep(optimizer="SGD", lr=0.0)

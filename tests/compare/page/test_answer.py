@@ -59,6 +59,7 @@ def test_its_gradient_is_that_of_manual_with_the_same_departures(page, on):
         np.testing.assert_allclose(found, expected.ravel(), rtol=0, atol=1e-9 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_it_counts_the_sums_that_manual_gets_right_and_reads_one_half_either_way(page):
     found = page.evaluate(
         """() => {

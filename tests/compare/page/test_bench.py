@@ -163,6 +163,7 @@ def test_a_first_contender_that_is_not_timed_leaves_times_without_ratios(tmp_pat
     assert 'class="median"' not in text and "disagrees with autograd in d_x: missing" in text
 
 
+@pytest.mark.slow
 def test_the_usual_benchmark_is_below_a_megabyte(tmp_path):
     from compare.commands.bench import SIZES
 

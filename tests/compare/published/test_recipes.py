@@ -51,6 +51,7 @@ def test_both_sides_agree_at_every_step_and_the_loss_falls(name):
         assert losses[-some:].mean() < losses[:some].mean() - 0.02 * abs(losses[:some].mean())
 
 
+@pytest.mark.slow
 def test_sums_are_counted_with_logits_that_are_compared(monkeypatch):
     original = ManualTrainer.logits
     monkeypatch.setattr(ManualTrainer, "logits", lambda side, x: original(side, x) * np.nan)

@@ -98,6 +98,7 @@ def test_an_adder_learns_to_add(program):
     assert len(sums) == 2 and all(int(a) + int(b) == int(total) for a, b, total in sums[1:])
 
 
+@pytest.mark.slow
 @in_octave
 @pytest.mark.parametrize("program, name", [("no_bias_lstm", "W_f"), ("scalar_bias_lstm", "bf")])
 def test_an_adder_goes_on_from_given_weights(program, name):
@@ -106,6 +107,7 @@ def test_an_adder_goes_on_from_given_weights(program, name):
     assert 0 < np.abs(moved).max() < 1
 
 
+@pytest.mark.slow
 @in_octave
 def test_the_gradient_of_the_class_is_autograds():
     code = "lstm = LSTM(3, 4, 0.1); X = randn(3, 6); Y = randn(4, 6); [loss, g] = lstm.differentiate(X, Y);"

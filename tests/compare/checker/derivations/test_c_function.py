@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from extras import needs_c
+from tiers import first_of_each
 
 from compare import c_function, check_backward, probe
 
@@ -57,6 +58,7 @@ def test_a_right_layer_is_accepted_in_its_own_precision():
     assert {one.name for one in report.as_run} == {"output", "rstd", "d_rstd", "d_inp", "d_weight"}
 
 
+@pytest.mark.slow
 def test_in_double_precision_it_is_held_to_twelve_digits(edited, monkeypatch):
     monkeypatch.setenv("CC", "cc -Dreal=double")
     report = checked(edited(), "double")
@@ -76,7 +78,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("old, new, name", WRONG)
+@pytest.mark.parametrize("old, new, name", first_of_each(lambda wrong: wrong[2], WRONG, pytest.mark.slow))
 def test_of_a_wrong_layer_the_quantity_is_named_and_the_line_of_its_probe(edited, old, new, name):
     file = edited((old, new))
     report = checked(file)
@@ -99,6 +101,7 @@ def test_a_write_outside_an_array_is_named(edited, place):
         checked(file)
 
 
+@pytest.mark.slow
 def test_an_argument_that_is_written_to_is_said(edited):
     file = edited(('    PROBE("rstd"', '    ((real *)inp)[0] = 0;\n    PROBE("rstd"'))
     assert checked(file).written == ("inp",)

@@ -52,6 +52,7 @@ def test_a_right_one_is_accepted_and_each_wrong_one_is_named(reference, dtype):
         assert [fault.name for fault in check_function(function(change), reference(values), a, b).faults] == [name]
 
 
+@pytest.mark.slow
 def test_what_each_is_good_to():
     nearly = function(lambda d_a, d_b: (d_a, d_b * (1 + 1e-9)))
     assert not check_function(nearly, complex_step(values), A, B).agrees

@@ -141,6 +141,7 @@ def test_outputs_are_matched_by_their_keys_and_have_the_names_of_their_places():
         check_function(lambda x: {"b": x, "a": 2 * x}, lambda x: {"a": [2 * x], "b": x}, x)
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_not_conjugated_is_wrong():
     z, w = torch.randn(2, H, D, dtype=torch.complex64)
 

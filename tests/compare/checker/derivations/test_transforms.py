@@ -177,6 +177,7 @@ def test_a_wrong_rule_is_named_with_its_call(wrong, kind):
     assert {"jvp": "make_dual", "vmap": "torch.vmap(f, in_dims="}[kind] in str(report)
 
 
+@pytest.mark.slow
 def test_nothing_is_compared_with_what_the_reference_has_not():
     values = complex_step(lambda a, b: a / (1 + np.exp(-a)) * b)
     report = check_function(Right, values, X, W, fast=True)

@@ -37,6 +37,7 @@ def test_noise_in_a_gradient_that_is_truly_zero_is_no_fault(seed):
     assert report.left_out == ("d_x",)
 
 
+@pytest.mark.slow
 def test_a_small_number_where_the_gradient_is_truly_zero_is_a_fault():
     def backward(a, d_y):
         d_x, d_b = centred_backward(a, d_y)
@@ -71,6 +72,7 @@ def test_a_pre_activation_that_is_clipped_shows_where_values_are_large(tmp_path)
     assert [size.label for size in report.sizes if not size.agrees] == ["T = 4, B = 3, D = 2, H = 5, large values"]
 
 
+@pytest.mark.slow
 def test_one_of_several_sizes_may_be_the_only_one_that_differs():
     sizes = [{"x": (t, B, D), "c_0": (B, H)} for t in (3, 1, 7)]
     cut = ('d_z @ p["U"].T, d_c * f', 'd_z @ p["U"].T, d_c * f * (len(tape) - t < 5)', "")
@@ -141,6 +143,7 @@ def test_noise_in_a_gradient_that_is_truly_zero_is_no_fault_in_float32_either(se
     assert names(check(lambda tape, d_n: (backward(tape, d_n)[0], d_n.sum(axis=0)))) == ["d_b"]
 
 
+@pytest.mark.slow
 def test_a_step_that_is_zero_up_to_rounding_hides_no_error_at_the_others():
     x = np.array([0.7, 0.2, -1.1], np.float32)
 
@@ -180,6 +183,7 @@ def test_one_gradient_in_a_lower_precision_than_the_rest_is_noted():
     assert "unlike the rest" not in str(check(np.float64))
 
 
+@pytest.mark.slow
 def test_where_torch_approximates_softplus_an_exact_one_agrees():
     """Beyond 20 torch takes x for softplus(x), and large values reach beyond."""
 

@@ -136,6 +136,7 @@ def naive_backward(p, d_y):
     return d_y * (p - np.array([[1.0, 0, 0]]))
 
 
+@pytest.mark.slow
 def test_the_logarithm_of_a_probability_near_one_is_less_accurate_and_not_wrong():
     report = check_backward(naive, naive_backward, cross_entropy, {"z": np.array([[12.0, 0, 0]])})
     assert report.agrees, str(report)
@@ -146,6 +147,7 @@ def test_the_logarithm_of_a_probability_near_one_is_less_accurate_and_not_wrong(
     assert not shifted.agrees
 
 
+@pytest.mark.slow
 def test_a_formula_that_overflows_at_large_values_is_right_and_that_is_said():
     def forward(x):
         return np.log(1 + np.exp(40 * x)), x
@@ -163,6 +165,7 @@ def test_a_formula_that_overflows_at_large_values_is_right_and_that_is_said():
     assert clipped.outcome == "disagree"
 
 
+@pytest.mark.slow
 def test_each_gradient_is_judged_in_its_own_precision():
     def check(factor):
         return check_backward(

@@ -5,6 +5,7 @@ import pytest
 import torch
 from edits import edited
 from lines_programs import ELMAN, NORM, SCAN, elman, written
+from tiers import rarely
 
 from compare import check_function
 from compare.checker.derivations.pair import Pair
@@ -78,11 +79,13 @@ def test_two_faults_on_one_path_are_mended_one_after_the_other(tmp_path):
     "old, new",
     [
         ("d_n = d_y * scale", "d_n = d_y"),
-        (" - d_n.mean(axis=-1, keepdims=True)", ""),
-        ("(d_y * self.n).sum(axis=0)", "(d_y * self.inverse).sum(axis=0)"),
-        ("- self.n * (d_n * self.n).mean", "- self.n * (d_n * self.n).sum"),
-        ("(centred**2).mean", "(centred**2).sum"),
-        ("1 / np.sqrt", "np.sqrt"),
+        *rarely(
+            (" - d_n.mean(axis=-1, keepdims=True)", ""),
+            ("(d_y * self.n).sum(axis=0)", "(d_y * self.inverse).sum(axis=0)"),
+            ("- self.n * (d_n * self.n).mean", "- self.n * (d_n * self.n).sum"),
+            ("(centred**2).mean", "(centred**2).sum"),
+            ("1 / np.sqrt", "np.sqrt"),
+        ),
     ],
 )
 def test_state_held_by_an_object(old, new, tmp_path):
@@ -99,7 +102,7 @@ def test_nothing_is_said_of_a_right_program(program, tmp_path):
     assert result == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_no_small_edit_mends_is_not_mended(tmp_path):
     result, _, _ = found("elman", tmp_path, ('d_a @ p["U"].T', 'np.cos(d_a)[:, ::-1] @ np.exp(p["U"])[::-1].T - 0.3'))
     assert not any(change.repair for wrong in result for change in wrong.changes)
@@ -129,9 +132,11 @@ def scan(x, w):
     "old, new",
     [
         ("hs[t + 1] ** 2", "hs[t] ** 2"),
-        ("d_w += (d_z", "d_w = (d_z"),
-        ("d_hs[t] + d_h)", "d_hs[t])"),
-        ("- 1, -1, -1)", "- 1, 0, -1)"),
+        *rarely(
+            ("d_w += (d_z", "d_w = (d_z"),
+            ("d_hs[t] + d_h)", "d_hs[t])"),
+            ("- 1, -1, -1)", "- 1, 0, -1)"),
+        ),
     ],
 )
 def test_a_torch_function(old, new, tmp_path):

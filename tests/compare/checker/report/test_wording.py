@@ -49,23 +49,24 @@ def test_a_table_that_leaves_steps_out_says_so():
     assert "Relative error by step: as the code runs" in str(report)
 
 
-@pytest.mark.parametrize("columns, tables", [(60, 2), (80, 2), (120, 2), (200, 1)])
-def test_no_name_and_no_number_of_a_table_is_cut(columns, tables):
+def test_no_name_and_no_number_of_a_table_is_cut():
     generator = np.random.default_rng(1)
     report = check_backward(
         forward, backward, reference, {"w": generator.standard_normal(1), "x": generator.standard_normal((T, 3))}
     )
-    text = StringIO()
-    report.show(Console(file=text, width=columns, color_system=None))
-    lines = text.getvalue().splitlines()
-    titles = [k for k, line in enumerate(lines) if line.startswith("Relative error by step")]
-    assert len(titles) == tables
-    for title in titles:
-        heading, *rows = lines[title + 1 : title + 4]
-        assert "…" not in heading + "".join(rows) and max(map(len, [heading, *rows])) <= columns
-        assert all(re.fullmatch(r"d_\w+( +(·|\de-?\d+|inf|\|))+ *", row) for row in rows[:2])
+    for columns, tables in [(60, 2), (80, 2), (120, 2), (200, 1)]:
+        text = StringIO()
+        report.show(Console(file=text, width=columns, color_system=None))
+        lines = text.getvalue().splitlines()
+        titles = [k for k, line in enumerate(lines) if line.startswith("Relative error by step")]
+        assert len(titles) == tables
+        for title in titles:
+            heading, *rows = lines[title + 1 : title + 4]
+            assert "…" not in heading + "".join(rows) and max(map(len, [heading, *rows])) <= columns
+            assert all(re.fullmatch(r"d_\w+( +(·|\de-?\d+|inf|\|))+ *", row) for row in rows[:2])
 
 
+@pytest.mark.slow
 def test_a_report_is_one_line_to_a_shell_a_table_to_a_notebook_and_begins_with_its_verdict_as_a_message():
     generator = np.random.default_rng(1)
     report = check_backward(

@@ -108,7 +108,7 @@ def test_the_commented_out_line_overflows(found):
     assert found["commented_line"] == {"problems": 5, "not_a_number": 2}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_command_prints_and_draws_what_it_finds(tmp_path, capsys, asked):
     assert main(["audit", "--out", str(tmp_path)]) == 0
     assert asked == [(0, 100, 1.0)]

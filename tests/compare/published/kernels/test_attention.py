@@ -35,6 +35,7 @@ def test_it_agrees_with_autograd_at_all_sizes():
     assert len(report.as_run) == 9
 
 
+@pytest.mark.slow
 def test_it_is_the_attention_of_torch():
     rng = np.random.default_rng(0)
     mask = attention.INPUTS[0]["mask"]

@@ -46,6 +46,7 @@ def test_a_value_comes_back_as_it_went(engine, value):
         assert returned.dtype == value.dtype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line, value, expected",
     [
@@ -59,12 +60,14 @@ def test_an_array_has_the_same_indices_there(engine, line, value, expected):
     np.testing.assert_array_equal(forward(engine(f"out = {line}; tape = 0;"), value), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["{1}", "1 + 2i", "@sin", "struct('a', {1, 2})"])
 def test_what_has_no_like_is_named_rather_than_guessed(engine, line):
     returned = forward(engine(f"out = {line}; tape = 0;"), 0)
     assert isinstance(returned, list) or returned.dtype == object
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sent_is_refused_and_the_next_call_works(engine):
     one = engine("out = x; tape = 0;")
     with pytest.raises(ValueError, match="expected numbers, truth values, text or dicts of these, got ndarray"):
@@ -72,6 +75,7 @@ def test_what_cannot_be_sent_is_refused_and_the_next_call_works(engine):
     assert forward(one, 4) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lines, words",
     [
@@ -90,6 +94,7 @@ def test_an_error_has_its_line_and_leaves_octave_ready(engine, lines, words):
     one.call("folder", str(one.folder))
 
 
+@pytest.mark.slow
 def test_a_probe_is_a_round_trip_with_its_line_and_step(engine):
     seen = []
 
@@ -115,6 +120,7 @@ def test_an_error_of_the_probe_comes_back_with_its_line_and_octave_is_ready(engi
     assert forward(one, 1) == 5
 
 
+@pytest.mark.slow
 def test_octave_ends_with_the_check_and_its_end_is_an_error(engine):
     one = engine("kill(getpid(), 9); out = 1; tape = 0;")
     with pytest.raises(ValueError, match="expected an answer from Octave, but it ended without one"):

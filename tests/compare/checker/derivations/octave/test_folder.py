@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from edits import edited
 from extras import needs_octave
+from tiers import first
 
 from compare.cells.check import check_file
 from compare.checker.process import check_within
@@ -35,6 +36,7 @@ def line(folder, file, text):
     return next(k for k, one in enumerate((folder / file).read_text().splitlines(), 1) if text in one)
 
 
+@pytest.mark.slow
 def test_a_right_lstm_is_accepted():
     report = check_file(PROGRAMS / "lstm", cell="lstm")
     assert report.agrees, report
@@ -54,7 +56,7 @@ WRONG = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file, old, new, name", WRONG)
+@pytest.mark.parametrize("file, old, new, name", first(1, WRONG))
 def test_of_a_wrong_lstm_the_equation_is_named(changed, file, old, new, name):
     folder = changed("lstm", file, (old, new))
     report = check_file(folder, cell="lstm", fast=True)
@@ -74,6 +76,7 @@ def test_an_error_of_a_file_is_named_with_its_line(changed):
         check_file(folder, cell="lstm")
 
 
+@pytest.mark.slow
 def test_an_error_that_the_reference_cures_is_a_finding(changed):
     folder = changed("lstm", "backward.m", ("d_output(:, :, t) + d_h_prev", "[d_output(:, :, t); d_h_prev]"))
     report = check_file(folder, cell="lstm")
@@ -134,6 +137,7 @@ def reference(p, x, label):
 """
 
 
+@pytest.mark.slow
 def test_vectors_are_columns_and_numbers_one_by_one_whatever_the_reference_has(tmp_path):
     (tmp_path / "reference.py").write_text(REFERENCE)
     (tmp_path / "forward.m").write_text(
@@ -163,6 +167,7 @@ def test_vectors_are_columns_and_numbers_one_by_one_whatever_the_reference_has(t
     assert check_file(tmp_path, where).left_out == ("d_x",)
 
 
+@pytest.mark.slow
 def test_code_in_single_precision_is_judged_by_its_own(changed):
     folder = changed("lstm", "forward.m", ("h = h_0;", "h = single(h_0);"))
     report = check_file(folder, cell="lstm")

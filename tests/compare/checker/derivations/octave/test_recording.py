@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from extras import needs_octave
+from tiers import first
 
 from compare.cells.check import check_file
 from compare.checker.derivations.octave.recording import assignments
@@ -40,7 +41,7 @@ def check(folder, fast=False):
     return check_file(folder, (folder / "reference.py", "reference"), fast=fast)
 
 
-@pytest.mark.parametrize("program", MISTAKES)
+@pytest.mark.parametrize("program", first(1, MISTAKES))
 def test_each_mistake_of_a_published_program_is_named_at_its_line(program):
     report = check(PROGRAMS / program, fast=True)
     assert report.outcome == "disagree" and report.titles == list(MISTAKES[program])
