@@ -9,6 +9,7 @@ import numpy as np
 
 from compare.checker.compare import Compared
 from compare.checker.contract import breaches
+from compare.checker.derivations.exercised import Exercised
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Answer, Derivation
@@ -79,7 +80,9 @@ def diagnose(subject: Subject) -> Report:
             something that cannot be compared. Exceptions raised by the derivation on the first trial propagate.
     """
     _check_standard(subject)
-    report = _judged(subject)
+    with Exercised().collecting() as exercised:
+        report = _judged(subject)
+    report.not_exercised = exercised.missed() if report.agrees else []
     derivation, trials = subject.derivation, subject.trials
     if isinstance(derivation, TorchFunction):
         derivation = derivation.in_precision("float64")
@@ -249,7 +252,10 @@ def _dtype(subject: Subject) -> tuple[str, Answer | None]:
 
 
 def _runner(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Runner:
-    return Runner(subject.derivation, trial, _expected(subject, trial, dtype, proven), subject.notation)
+    expected = _expected(subject, trial, dtype, proven)
+    if Exercised.active:
+        Exercised.active.note(trial.problem.inputs, expected.right.sides)
+    return Runner(subject.derivation, trial, expected, subject.notation)
 
 
 def _expected(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Expected:

@@ -1,10 +1,14 @@
 """``probe``: mark an intermediate of a derivation or of its reference."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 _active: Callable[..., Any] | None = None
+
+#: Sees each call of a function while a recorder listens, as ``sys.settrace`` has it.
+tracer: Callable[..., Any] | None = None
 
 
 def probe(name: str, value: Any, t: int | None = None) -> Any:
@@ -30,7 +34,12 @@ def listening(recorder: Callable[..., Any]) -> Iterator[None]:
     """Send everything given to ``probe`` inside the block to a recorder."""
     global _active
     before, _active = _active, recorder
+    traced = tracer and sys.gettrace() is None  # and not by a debugger
+    if traced:
+        sys.settrace(tracer)
     try:
         yield
     finally:
         _active = before
+        if traced:
+            sys.settrace(None)

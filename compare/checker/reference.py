@@ -4,13 +4,14 @@ import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from compare.checker.derivations.exercised import sides_in
 from compare.checker.derivations.form import named
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
@@ -24,10 +25,11 @@ STEP, SMOOTH = 1e-6, 1e-3
 
 @dataclass(frozen=True)
 class Reference:
-    """The correct values: each named intermediate with its adjoint, and the answer."""
+    """The correct values: each named intermediate with its adjoint, the answer, and which sides branches take."""
 
     record: Record
     answer: Answer
+    sides: dict[str, set[bool]] = field(default_factory=dict)
 
 
 class Autograd:
@@ -75,6 +77,7 @@ class Autograd:
         ]
         if not pairs and self.problem.differentiable:
             raise ValueError(f"reference: expected {', '.join(names)} to depend on an argument, got a constant")
+        sides = sides_in(nodes(returned.values())) if plain else {}
         if pairs:
             tensors, incoming = zip(*pairs)
             together(tensors, incoming).backward()  # type: ignore[no-untyped-call]
@@ -83,7 +86,7 @@ class Autograd:
             {name: _grad(inputs[name]) for name in self.problem.differentiable},
             {name: _grad(leaf) for name, leaf in parameters.items()},
         )
-        found = Reference(recorder.record(), answer)
+        found = Reference(recorder.record(), answer, sides)
         if plain:
             self._known[dtype] = found
         return found
@@ -197,17 +200,21 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+def nodes(outputs: Iterable[Any]) -> list[Any]:
+    """Return all nodes of the graph of some outputs."""
+    found: dict[Any, None] = {}
+    ahead = [value.grad_fn for value in outputs if isinstance(value, Tensor)]
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in found:
+            found[node] = None
+            ahead += [before for before, _ in node.next_functions]
+    return [*found]
+
+
 def leaves(outputs: Iterable[Any]) -> list[Tensor]:
     """Return all leaves that require a gradient in the graph of some outputs."""
-    found, seen = [], set()
-    nodes = [value.grad_fn for value in outputs if isinstance(value, Tensor)]
-    while nodes:
-        node = nodes.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            found += [node.variable] if hasattr(node, "variable") else []
-            nodes += [before for before, _ in node.next_functions]
-    return found
+    return [node.variable for node in nodes(outputs) if hasattr(node, "variable")]
 
 
 def _unchanged(array: Array) -> Array:

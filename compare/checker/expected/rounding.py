@@ -40,7 +40,7 @@ NOTHING, NEARLY_NOTHING = 1e-15, 1e-13
 COARSE, UNJUDGED = 0.01, 0.25
 
 #: An error of more than this share of an element's own value is judged by the noise of that element alone.
-OWN = 1e-3
+OWN = 0.01
 
 #: So many standard errors the slope of an error on the right value may differ from zero by chance; it takes so many
 #: elements to know.

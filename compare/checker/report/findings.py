@@ -50,6 +50,7 @@ class Findings:
         less_accurate: by name, by how much a quantity that is right is less accurate than autograd.
         aside: by name, how many elements took another side of a branch than the reference, or cannot be judged.
         not_judged: by name, on how many trials rounding moved too much of a quantity too far for a judgement.
+        not_exercised: in words, what no trial exercised, such as a line of the code.
         sizes: the trials.
         fast: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor.
         notes: further remarks.
@@ -84,6 +85,7 @@ class Findings:
     less_accurate: dict[str, float] = field(default_factory=dict)
     aside: dict[str, int] = field(default_factory=dict)
     not_judged: dict[str, int] = field(default_factory=dict)
+    not_exercised: list[str] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
     fast: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

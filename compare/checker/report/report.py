@@ -75,6 +75,7 @@ class Report(Findings):
             "less_accurate": self.less_accurate,
             "set_aside": self.aside,
             "not_judged": self.undecided,
+            "not_exercised": self.not_exercised,
             "sizes": [{"size": size.label, "agrees": size.agrees, "raised": size.raised} for size in self.sizes],
             "as_run": {one.label: _worst(one) for one in self.as_run},
             "fed_back": {one.label: _worst(one) for one in self.fed_back},

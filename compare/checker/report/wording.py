@@ -253,6 +253,8 @@ def _notes(report: Findings) -> list[str]:
     if not report.agrees and not report.named and not report.placed:
         places = [f"{one.file}:{one.line}: {one.code}" for wrong in report.wrong_lines for one in wrong.changes]
         notes += [f"If a single line is wrong, it is {' or '.join(places)}"] if places else []
+    if report.not_exercised:
+        notes.append(f"Not exercised, so not checked: {'; '.join(report.not_exercised)}")
     for name, times in report.less_accurate.items():
         notes.append(f"{name} is right, but less accurate than autograd: its error is {times:.2g} times what passes")
     for name, count in report.aside.items():

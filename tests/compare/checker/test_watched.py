@@ -1,5 +1,6 @@
 """Who watches the reference, the values and the arguments."""
 
+import sys
 from collections import Counter
 
 import numpy as np
@@ -213,3 +214,52 @@ def test_a_buffer_on_the_tape_that_is_updated_in_place_blames_no_line():
     report = check_backward(forward, backward, reference, {"x": (4, 3)})
     assert report.outcome == "disagree"
     assert report.kinds[0] == "changed" or not report.faults
+
+
+def forward_rows(x, rows):
+    if len(x) > 100:
+        y = x[rows]
+        return y, (x, rows)
+    if x.ndim > 2:
+        raise ValueError("expected a matrix")
+    return x[rows], (x, rows)
+
+
+def backward_rows(tape, d_y):
+    x, rows = tape
+    d_x = np.zeros_like(x)
+    np.add.at(d_x, rows, d_y)
+    return d_x
+
+
+def test_what_no_draw_exercised_is_said():
+    """A line, one side of a branch, an index that occurs twice; but not an error that is never raised."""
+
+    def check(rows, least):
+        return check_backward(
+            forward_rows, backward_rows, lambda x, rows: torch.where(x > least, x, 2 * x - x)[rows],
+            {"x": (5, 3), "rows": np.array(rows)},
+        )  # fmt: skip
+
+    line = f"line {forward_rows.__code__.co_firstlineno + 2} of test_watched.py"
+    report = check([0, 1, 3], -100)
+    assert report.agrees
+    assert report.not_exercised == [line, "one side of where in the reference", "a number that occurs twice in rows"]
+    assert report.as_json()["not_exercised"] == report.not_exercised
+    assert f"Not exercised, so not checked: {line}; one side of where" in str(report)
+    assert check([0, 3, 3], 0).not_exercised == [line]
+    assert check_backward(square, square_backward, torch.square, {"x": X}).not_exercised == []
+
+
+def test_a_debugger_that_follows_the_lines_is_left_alone():
+    def check():
+        return check_backward(square, square_backward, torch.square, {"x": X})
+
+    seen = []
+    sys.settrace(lambda *event: seen.append(event))
+    try:
+        report, tracer = check(), sys.gettrace()
+    finally:
+        sys.settrace(None)
+    assert tracer and seen and report.agrees
+    assert check().agrees and sys.gettrace() is None
