@@ -1,7 +1,5 @@
 """The tape of a stack of recurrent layers: what its backward pass needs of the forward pass."""
 
-import os
-from copy import deepcopy
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -12,21 +10,13 @@ from manual.layout import Layout
 
 @dataclass
 class StackTape:
-    """What backward needs of the forward pass of a stack. Copies and pickles are tapes of their own."""
+    """What backward needs of the forward pass of a stack."""
 
     layer: str  #: the layer's ``repr``
     layout: Layout
     masks: Array | None  #: (layers - 1, T, B, directions * P), rows in the schedule's order
     sweeps: list[list[Any]]  #: the tapes of each sweep; none once a later run has taken over their memory
-    locks: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  #: by process
-
-    @property
-    def lock(self) -> Any:
-        """The lock that is held by what works in the tapes' memory.
-
-        Each process has its own: the threads of its parent are not in a child process, and release nothing there.
-        """
-        return self.locks.setdefault(os.getpid(), Lock())
+    lock: Any = field(default_factory=Lock, repr=False, compare=False)  #: held by what works in the tapes' memory
 
     @classmethod
     def check(cls, argument: str, tape: object, layer: str) -> "StackTape":
@@ -45,11 +35,6 @@ class StackTape:
     def take_over(self) -> list[list[Any]]:
         """Return the tapes of each sweep, for a later run to overwrite; this tape is then no longer valid."""
         with self.lock:
-            sweeps, self.sweeps = self.sweeps, []
+            sweeps = self.sweeps.copy()
+            self.sweeps.clear()  # for copies as well, whose memory is the same
         return sweeps
-
-    def __copy__(self) -> "StackTape":
-        return deepcopy(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return StackTape, (self.layer, self.layout, self.masks, self.sweeps)

@@ -1,11 +1,10 @@
 """The equations of ``manual/gru.py``, without probes, in few, large operations.
 
-The numbers and the legend are those of ``manual/gru.py``; the views of a step are those of ``GRUViews``. The
-last argument of add, multiply, … is where the result goes.
+The numbers and the legend are those of ``manual/gru.py``; ``GRUMemory`` names the views of a step. The last argument
+of add, multiply, … is where the result goes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,36 +24,8 @@ R, Z, N, RESET, UPDATE, Q, HIDDEN = range(7)
 D_N, D_R, D_Z, D_Q = range(4)
 
 
-@dataclass(slots=True)
-class GRUViews:
-    """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
-
-    row: Array  # (B, H + 1 + D + 1), as ``to_gates`` multiplies it
-    x_1: Array  # (B, D + 1)
-    h_1: Array  # (B, H + 1)
-    h_prev: Array
-    r_z: Array  # pre-activations, then gates
-    r_z_out: Array  # r_z, as ``to_gates`` fills it
-    r: Array
-    z: Array
-    n: Array
-    n_out: Array  # n, as ``x_to_n`` fills it
-    q: Array
-    q_out: Array  # q, as ``h_to_n`` fills it
-    reset: Array
-    update: Array
-    reset_update: Array
-    h: Array
-    next_h_prev: Array
-    d_z_n: Array
-    d_z_r: Array
-    d_z_z: Array
-    d_q: Array
-    d_z: Array  # those that h_prev enters, as ``to_h_prev`` multiplies them
-
-
 class GRUMemory(Memory):
-    """The memory of a GRU run, in either form."""
+    """The memory of a GRU run, in either form; a view of a step is a block (B, H), or neighbouring blocks."""
 
     def __init__(self, T: int, B: int, D: int, H: int, P: int, dtype: np.dtype[Any], reset_after: bool):
         super().__init__((T, B, D, H, P, dtype, reset_after), quantities=7, adjoints=4, one_after_h=True)
@@ -72,19 +43,18 @@ class GRUMemory(Memory):
         s, d_z = self.blocks[1:], self.d_z
         self.q = s[:, Q] if reset_after else s[:, RESET]
         self.steps = by_step(
-            GRUViews,
-            row=self.to_gates.rows(self.rows),
-            x_1=self.rows[:, :, H + 1 :],
-            h_1=self.rows[:, :, : H + 1],
+            row=self.to_gates.rows(self.rows),  # (B, H + 1 + D + 1), as ``to_gates`` multiplies it
+            x_1=self.rows[:, :, H + 1 :],  # (B, D + 1)
+            h_1=self.rows[:, :, : H + 1],  # (B, H + 1)
             h_prev=self.blocks[:-1, HIDDEN],
-            r_z=self.r_z,
-            r_z_out=self.to_gates.out(self.r_z),
+            r_z=self.r_z,  # pre-activations, then gates
+            r_z_out=self.to_gates.out(self.r_z),  # r_z, as ``to_gates`` fills it
             r=s[:, R],
             z=s[:, Z],
             n=s[:, N],
-            n_out=self.x_to_n.out(s[:, N:RESET]),
+            n_out=self.x_to_n.out(s[:, N:RESET]),  # n, as ``x_to_n`` fills it
             q=self.q,
-            q_out=self.h_to_n.out(self.q[:, None]),
+            q_out=self.h_to_n.out(self.q[:, None]),  # q, as ``h_to_n`` fills it
             reset=self.reset,
             update=s[:, UPDATE],
             reset_update=s[:, RESET:Q],
@@ -94,6 +64,7 @@ class GRUMemory(Memory):
             d_z_r=d_z[D_R],
             d_z_z=d_z[D_Z],
             d_q=d_z[D_Q],
+            # those that h_prev enters, as ``to_h_prev`` multiplies them
             d_z=self.to_h_prev.operands(d_z[D_R:] if reset_after else d_z[D_R:D_Q]),
         )
 
@@ -117,11 +88,6 @@ class GRUMemory(Memory):
             self.to_q.load(W_hh[n])
         self.to_x.load(concatenate((W_ih[n], W_ih[rz])))
         self.to_gates.hoist(self.rows, self.r_z)
-
-    def read_by_backward(self) -> list[Array]:
-        """Return the arrays that backward reads and does not write first."""
-        weights = [self.to_h_prev.weights, self.to_q.weights, self.to_x.weights]
-        return [*super().read_by_backward(), *weights]
 
     def equations_tape(self) -> GRUTape:
         """Return the run as the equations record it, views of this memory."""

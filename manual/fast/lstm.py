@@ -1,11 +1,10 @@
 """The equations of ``manual/lstm.py``, without probes, in few, large operations.
 
-The numbers and the legend are those of ``manual/lstm.py``; the views of a step are those of ``LSTMViews``. The last
-argument of add, multiply, … is where the result goes.
+The numbers and the legend are those of ``manual/lstm.py``; ``LSTMMemory`` names the views of a step. The last argument
+of add, multiply, … is where the result goes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,39 +21,8 @@ from manual.lstm import LSTMStep, LSTMTape
 TANH_C, G, O, I, F, M, I_G, F_C, C = range(9)
 
 
-@dataclass(slots=True)
-class LSTMViews:
-    """One step's memory by name: (B, H) blocks, and neighbouring blocks, (blocks, B, H)."""
-
-    row: Array  # (B, P + D + 1), as ``to_gates`` multiplies it
-    z_out: Array  # the pre-activations of all gates, as ``to_gates`` fills them
-    o_i_f: Array
-    o_i: Array
-    i_f: Array  # i alone where f is coupled to it
-    o: Array
-    i: Array
-    f: Array
-    g: Array
-    i_g: Array
-    c_prev: Array
-    f_c: Array
-    c: Array
-    tanh_c: Array
-    tanh_c_g: Array
-    m: Array
-    m_ig: Array
-    m_ig_fc: Array
-    h: Array  # (B, P)
-    next_h_prev: Array  # (B, P)
-    d_h: Array  # (B, P), stored under projection only
-    d_z_i_f: Array  # as i_f
-    d_z_g: Array
-    d_z_o: Array
-    d_z: Array  # all of them, as ``to_h_prev`` multiplies them
-
-
 class LSTMMemory(OneProductMemory):
-    """The memory of an LSTM run, in any form."""
+    """The memory of an LSTM run, in any form; a view of a step is a block (B, H), or neighbouring blocks."""
 
     def __init__(
         self,
@@ -84,12 +52,11 @@ class LSTMMemory(OneProductMemory):
         self.derivatives = np.zeros((5, B, H), dtype)  # of one step: ∂m/∂z_o, ∂c/∂z_i, ∂c/∂z_f, ∂m/∂c, ∂c/∂z_g
         s, d_z = self.blocks[1:], self.d_z
         self.steps = by_step(
-            LSTMViews,
-            row=self.to_gates.rows(self.rows),
-            z_out=self.to_gates.out(self.z),
+            row=self.to_gates.rows(self.rows),  # (B, P + D + 1), as ``to_gates`` multiplies it
+            z_out=self.to_gates.out(self.z),  # the pre-activations of all gates, as ``to_gates`` fills them
             o_i_f=s[:, O:M],
             o_i=s[:, O:F],
-            i_f=s[:, I : G + gates],
+            i_f=s[:, I : G + gates],  # i alone where f is coupled to it
             o=s[:, O],
             i=s[:, I],
             f=s[:, F],
@@ -103,13 +70,13 @@ class LSTMMemory(OneProductMemory):
             m=self.m,
             m_ig=s[:, M:F_C],
             m_ig_fc=s[:, M:C],
-            h=self.h,
-            next_h_prev=self.h_prev[1:],
-            d_h=self.d_h,
-            d_z_i_f=d_z[:-2].swapaxes(0, 1),
+            h=self.h,  # (B, P)
+            next_h_prev=self.h_prev[1:],  # (B, P)
+            d_h=self.d_h,  # (B, P), stored under projection only
+            d_z_i_f=d_z[:-2].swapaxes(0, 1),  # as i_f
             d_z_g=d_z[-2],
             d_z_o=d_z[-1],
-            d_z=self.to_h_prev.operands(d_z),
+            d_z=self.to_h_prev.operands(d_z),  # all of them, as ``to_h_prev`` multiplies them
         )
 
     def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], negated: int = 0) -> None:
@@ -120,10 +87,6 @@ class LSTMMemory(OneProductMemory):
             self.weight_hr[...] = weights["weight_hr"]
         if len(self.peepholes):
             self.peepholes[...] = weights["weight_ch"].reshape(len(self.peepholes), 1, -1)
-
-    def read_by_backward(self) -> list[Array]:
-        """Return the arrays that backward reads and does not write first."""
-        return [*super().read_by_backward(), self.h, self.weight_hr, self.peepholes]
 
     def equations_tape(self) -> LSTMTape:
         """Return the run as the equations record it, views of this memory."""

@@ -6,21 +6,19 @@ over time allocates anything.
 P is the size of h, which is H unless h is projected.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import Mapping
+from dataclasses import make_dataclass
+from functools import cache
+from typing import Any, Self
 
 import numpy as np
 
 from manual.arrays import Array
 from manual.fast.products import FromGates, ToGates, sums_of_outer_products
 
-View = TypeVar("View")
-
 
 class Memory:
     """What all cells store: h_prev, x and a 1 in one row, the blocks of each step, and d_z.
-
-    Copies and pickles are memory of their own, with views of their own.
 
     ``units`` are the blocks with all rows in one; ``units_of_d_z`` those of d_z, and how steps and adjoints are apart.
 
@@ -54,13 +52,6 @@ class Memory:
     def reuse(cls, out: object, *plan: Any) -> Self:
         """Return ``out`` if it is memory of the same plan, to be overwritten, and new memory otherwise."""
         return out if isinstance(out, cls) and out.plan == plan else cls(*plan)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self.plan, self.read_by_backward())
-
-    def read_by_backward(self) -> list[Array]:
-        """Return the arrays that backward reads and does not write first."""
-        return [self.rows, self.h_prev, self.blocks]
 
     def d_x(self) -> Array:
         """Return the gradient of x (T, B, D) from d_z of all steps."""
@@ -102,10 +93,6 @@ class OneProductMemory(Memory):
         self.to_x.load(weights["weight_ih"])
         self.to_gates.hoist(self.rows, self.z)
 
-    def read_by_backward(self) -> list[Array]:
-        """Return the arrays that backward reads and does not write first."""
-        return [*super().read_by_backward(), self.to_h_prev.weights, self.to_x.weights]
-
     def gradients(self) -> dict[str, Array]:
         """Return the gradients of weights and biases from d_z of all steps."""
         d_W_h, d_W_x = sums_of_outer_products(self.d_z, self.rows, self.sizes[4])  # (F4) (G H, P), (G H, D + 1)
@@ -117,14 +104,11 @@ class OneProductMemory(Memory):
         }
 
 
-def _restored(kind: type[Memory], plan: tuple[Any, ...], arrays: list[Array]) -> Memory:
-    """Return memory of a plan that holds the arrays that backward reads."""
-    memory = kind(*plan)
-    for place, array in zip(memory.read_by_backward(), arrays, strict=True):
-        np.copyto(place, array)
-    return memory
+def by_step(**views: Array | list[Array]) -> list[Any]:
+    """Return the views of each step by name, from those of all steps, (T, …)."""
+    return list(map(_step(*views), *views.values()))
 
 
-def by_step(views: Callable[..., View], **stacked: Any) -> list[View]:
-    """Return the views of each step; ``stacked`` are the views of all steps, (T, …), by the names of the fields."""
-    return list(map(views, *(stacked[field] for field in views.__slots__)))  # type: ignore[attr-defined]
+@cache
+def _step(*names: str) -> type[Any]:
+    return make_dataclass("Step", names, slots=True)

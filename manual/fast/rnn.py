@@ -1,11 +1,10 @@
 """The equations of ``manual/rnn.py``, without probes, in few, large operations.
 
-The numbers and the legend are those of ``manual/rnn.py``; the views of a step are those of ``RNNViews``. The
-last argument of add, multiply, … is where the result goes.
+The numbers and the legend are those of ``manual/rnn.py``; ``RNNMemory`` names the views of a step. The last argument
+of add, multiply, … is where the result goes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,17 +16,6 @@ from manual.fast.memory import OneProductMemory, by_step
 from manual.rnn import RNNStep, RNNTape
 
 
-@dataclass(slots=True)
-class RNNViews:
-    """One step's memory by name."""
-
-    row: Array  # (B, H + D + 1), as ``to_gates`` multiplies it
-    h: Array  # (B, H): the pre-activation, then h
-    h_out: Array  # h, as ``to_gates`` fills it
-    next_h_prev: Array  # (B, H)
-    d_z: Array  # (B, H)
-
-
 class RNNMemory(OneProductMemory):
     """The memory of an RNN run."""
 
@@ -35,12 +23,11 @@ class RNNMemory(OneProductMemory):
         super().__init__((T, B, D, H, P, dtype), quantities=1, gates=1)
         self.h = self.blocks[1:, 0]
         self.steps = by_step(
-            RNNViews,
-            row=self.to_gates.rows(self.rows),
-            h=self.h,
-            h_out=self.to_gates.out(self.z),
-            next_h_prev=self.h_prev[1:],
-            d_z=self.d_z[0],
+            row=self.to_gates.rows(self.rows),  # (B, H + D + 1), as ``to_gates`` multiplies it
+            h=self.h,  # (B, H): the pre-activation, then h
+            h_out=self.to_gates.out(self.z),  # h, as ``to_gates`` fills it
+            next_h_prev=self.h_prev[1:],  # (B, H)
+            d_z=self.d_z[0],  # (B, H)
         )
 
     def equations_tape(self) -> RNNTape:

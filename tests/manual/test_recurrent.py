@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lstm_runs import assert_close, assert_same_bits, build, draw, run
+from layer_runs import assert_close, assert_same_bits, build, draw, run
 from oracles import relative_error
 
 from manual import GRU, LSTM, RNN

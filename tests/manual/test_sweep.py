@@ -2,17 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from layer_runs import LAYERS, build
 
-from manual import GRU, LSTM, RNN
+from manual import GRU, LSTM
 from manual.fast.memory import Memory
 from manual.sweep import Rectangle, Schedule
 
 
-def test_without_lengths_there_is_one_rectangle():
-    assert Schedule.of(None, 6, 4).rectangles == [Rectangle(0, 6, 4)]
-
-
 def test_the_rectangles_of_an_example():
+    assert Schedule.of(None, 6, 4).rectangles == [Rectangle(0, 6, 4)]
     schedule = Schedule.of([3, 6, 1, 3], 6, 4)
     assert schedule.rectangles == [Rectangle(0, 1, 4), Rectangle(1, 3, 3), Rectangle(3, 6, 1)]
     assert schedule.order.tolist() == [1, 0, 3, 2]
@@ -58,20 +56,11 @@ def test_a_probe_reaches_into_rows_that_are_still_running():
     assert np.allclose(h_n[0, 0], plain_h_n[0, 0] + 1)
 
 
-LAYERS = {
-    "lstm": lambda: LSTM(2, 5, num_layers=2, bidirectional=True, rng=np.random.default_rng(0)),
-    "lstm projected": lambda: LSTM(2, 5, proj_size=3, rng=np.random.default_rng(0)),
-    "gru": lambda: GRU(2, 5, rng=np.random.default_rng(0)),
-    "gru, reset before": lambda: GRU(2, 5, reset_after=False, rng=np.random.default_rng(0)),
-    "rnn": lambda: RNN(2, 5, rng=np.random.default_rng(0)),
-}
-
-
 @pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["full", "lengths"])
-@pytest.mark.parametrize("cell", LAYERS)
-def test_a_probe_may_be_passed_to_either_pass_alone(cell, lengths):
+@pytest.mark.parametrize("form", LAYERS)
+def test_a_probe_may_be_passed_to_either_pass_alone(form, lengths):
     """The equations run wherever there is one, on the tape of the fast kernel if need be."""
-    layer, rng = LAYERS[cell](), np.random.default_rng(1)
+    layer, rng = build(2, 5, form=form, num_layers=2, bidirectional=True), np.random.default_rng(1)
     x, d_output = rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 3, layer.output_size))
     seen, gradients = [], []
     for forward, backward in ((True, True), (False, True), (True, False), (False, False)):
@@ -96,7 +85,7 @@ def test_a_probe_may_be_passed_to_either_pass_alone(cell, lengths):
 
 
 def test_a_probe_in_backward_reaches_into_it():
-    layer = LAYERS["lstm"]()
+    layer = build(2, 5, num_layers=2, bidirectional=True)
     x, d_output = np.random.default_rng(1).normal(size=(4, 3, 2)), np.ones((4, 3, 10))
     _, _, tape = layer.forward(x)
     plain, moved = (
@@ -107,7 +96,7 @@ def test_a_probe_in_backward_reaches_into_it():
 
 
 def test_a_probed_run_leaves_memory_of_an_earlier_one_alone():
-    layer = LAYERS["gru"]()
+    layer = build(2, 5, form="gru")
     x, d_output = np.random.default_rng(1).normal(size=(4, 3, 2)), np.ones((4, 3, 5))
     _, _, old = layer.forward(x)
     before = layer.backward(old, d_output)[2]

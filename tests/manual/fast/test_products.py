@@ -2,11 +2,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from oracles import Experiment, relative_error
+from oracles import Experiment, complex_step, relative_error
 
+from manual.activations import sigmoid
 from manual.fast import products
+from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
+from manual.fast.lstm import LSTMMemory
 from manual.fast.products import FromGates, ToGates, sum_of_outer_products, sums_of_outer_products, tile_width
 from manual.gru import GRUKernel
+from manual.lstm import LSTMKernel
 
 T, D, H, G = 7, 3, 6, 4
 
@@ -137,6 +141,37 @@ def test_a_sum_over_many_rows_of_units_that_make_no_whole_parts(small_tiles, rng
     d_z, rows = rng.normal(size=(G, 7, 3, 5)), rng.normal(size=(7, 3, 9))
     expected = np.einsum("gtbh,tbk->ghk", d_z, rows)
     assert relative_error(sum_of_outer_products(d_z, rows).reshape(expected.shape), expected) < 1e-14
+
+
+@pytest.mark.parametrize("B", [1, 3])
+def test_equation_f1(B):
+    """The gates in the order g o i f, the sigmoids o i f negated, and σ of them from the exponential."""
+    e = Experiment.random(LSTMKernel(), 4, B, 2, 5)
+    memory = LSTMMemory(4, B, 2, 5, 5, e.x.dtype)
+    memory.load(e.x, e.state, e.weights, negated=3)
+    z = np.zeros((4, B, 5))
+    memory.to_gates.multiply(memory.rows[0], memory.to_gates.weights, memory.to_gates.out(z))
+    bias = e.weights["bias_ih"] + e.weights["bias_hh"]
+    expected = e.x[0] @ e.weights["weight_ih"].T + bias + e.state[0] @ e.weights["weight_hh"].T
+    expected = expected.reshape(B, 4, 5)
+    for block, gate, factor in ((0, 2, 1), (1, 3, -1), (2, 0, -1), (3, 1, -1)):
+        assert relative_error(z[block], factor * expected[:, gate]) < 1e-14
+    assert relative_error(1 / (1 + np.exp(z[1])), 1 / (1 + np.exp(-expected[:, 3]))) < 1e-14
+
+
+Z, V = np.random.default_rng(0).normal(0, 2, (2, 3, 4))
+
+
+def test_equation_f2():
+    out = np.empty((3, 4))
+    product_by_sigmoid(sigmoid(Z) * V, sigmoid(Z), out)
+    assert relative_error(out, complex_step(lambda z: (V / (1 + np.exp(-z))).sum(), Z)) < 1e-15
+
+
+def test_equation_f3():
+    out, s, v = np.empty((3, 4)), sigmoid(V), np.tanh(Z)
+    product_by_tanh(s * v, s, v, out)
+    assert relative_error(out, complex_step(lambda z: (s * np.tanh(z)).sum(), Z)) < 1e-15
 
 
 def test_equation_f4(kernels):

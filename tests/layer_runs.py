@@ -1,0 +1,70 @@
+"""Layers of each form, random arguments for them, everything that a run hands out, and comparisons of that."""
+
+from types import SimpleNamespace
+
+import numpy as np
+from oracles import relative_error
+
+from manual import GRU, LSTM, RNN
+from manual.arrays import as_state, state_parts
+
+LAYERS = {
+    "lstm": (LSTM, {}),
+    "lstm projected": (LSTM, {"proj_size": 3}),
+    "lstm, peepholes, coupled": (LSTM, {"peepholes": True, "coupled": True}),
+    "gru": (GRU, {}),
+    "gru, reset before": (GRU, {"reset_after": False}),
+    "rnn": (RNN, {"nonlinearity": "sigmoid"}),
+}
+
+
+def build(D, H, seed=0, form="lstm", **options):
+    kind, own = LAYERS[form]
+    return kind(D, H, **own, **options, rng=np.random.default_rng(seed))
+
+
+def draw(layer, T, B, seed=0):
+    """Random arguments for the layer's forward and backward."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(size=shape).astype(layer.dtype)
+
+    K, sizes = len(layer.sweeps), layer.state_sizes.values()
+    return SimpleNamespace(
+        x=normal(T, B, layer.input_size),
+        state=tuple(normal(K, B, size) for size in sizes),
+        d_output=normal(T, B, layer.output_size),
+        d_state=tuple(normal(K, B, size) for size in sizes),
+    )
+
+
+def forward(layer, given, **options):
+    """What forward hands out, by name, and the tape."""
+    output, last, tape = layer.forward(given.x, as_state(given.state), **options)
+    return {"output": output} | {f"{n}_n": part for n, part in zip(layer.state_sizes, state_parts(last))}, tape
+
+
+def backward(layer, tape, given, probe=None):
+    """What backward hands out, by name."""
+    d_x, d_first, gradients = layer.backward(tape, given.d_output, as_state(given.d_state), probe)
+    return {"d_x": d_x} | {f"d_{n}_0": part for n, part in zip(layer.state_sizes, state_parts(d_first))} | gradients
+
+
+def run(layer, given, probe=None, **options):
+    """Everything that forward and backward hand out, by name."""
+    outputs, tape = forward(layer, given, probe=probe, **options)
+    return outputs | backward(layer, tape, given, probe)
+
+
+def assert_close(actual, expected, tolerance=1e-13):
+    assert actual.keys() == expected.keys()
+    for name, array in expected.items():
+        assert relative_error(actual[name], array) < tolerance, name
+
+
+def assert_same_bits(actual, expected):
+    assert actual.keys() == expected.keys()
+    for name, array in expected.items():
+        assert np.abs(array).max() > 0
+        assert np.array_equal(actual[name], array), name
