@@ -1,6 +1,5 @@
 """The processes of all contenders, and the requests that they are sent."""
 
-import json
 from contextlib import suppress
 from time import sleep
 from typing import Any
@@ -47,21 +46,14 @@ class Pool:
             ValueError: the contender has raised an error.
         """
         process = self.processes[table, name]
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
+        answer = workers.ask(process, request)
+        if answer is None:
             raise RuntimeError(f"the process of {name} ended with status {process.wait()}")
         if self.threads > 1:
             sleep(PAUSE)
-        found = json.loads(answer)
-        if "error" in found:
-            raise ValueError(f"contender: {name} raised {found['error']}")
-        return found
+        if "error" in answer:
+            raise ValueError(f"contender: {name} raised {answer['error']}")
+        return answer
 
     def close(self) -> None:
         """End all processes by closing their input."""

@@ -7,7 +7,6 @@ run and with how many cores were busy meanwhile.
 Libraries are imported only once the process is pinned to its cores, because the threads that they start inherit that.
 """
 
-import json
 import os
 import sys
 import traceback
@@ -16,22 +15,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-
-def serve(table: str, name: str) -> None:
-    """Answer requests for a contender until the input ends."""
-    from compare.benchmark import contenders
-
-    answers, sys.stdout = sys.stdout, sys.stderr  # a contender may print
-    known = getattr(contenders, table)
-    seat = Seat(known[name] if name in known else contenders.own(name))
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = seat.prepare(request) if request["do"] == "prepare" else seat.time(request["runs"])
-        except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            answer = {"error": f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"}
-        print(json.dumps(answer), file=answers, flush=True)
+from compare import workers
 
 
 class Seat:
@@ -41,6 +25,14 @@ class Seat:
         self.contender = contender
         self.work: Any = None
         self.warm: set[Any] = set()
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what a request asks for; an error that the contender raises is an answer."""
+        try:
+            return self.prepare(request) if request["do"] == "prepare" else self.time(request["runs"])
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            return {"error": f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"}
 
     def prepare(self, request: dict[str, Any]) -> dict[str, Any]:
         """Build the contender for a case, run it, and write its results to a file."""
@@ -66,7 +58,8 @@ class Seat:
         start = perf_counter()
         self.work()
         once = perf_counter() - start
-        return {"first": first, "once": once, "peak": _memory("VmHWM") - before if before else None}
+        peak = workers.memory("VmHWM")
+        return {"first": first, "once": once, "peak": peak - before if peak and before else None}
 
     def time(self, runs: int) -> dict[str, float]:
         """Run the work several times."""
@@ -85,23 +78,20 @@ def _comparable(name: str, value: Any) -> Any:
     return array[0] if array.ndim == 3 and name in ("h_n", "c_n", "d_h_0", "d_c_0") else array
 
 
-def _reset_peak() -> int:
-    """Reset the peak memory of this process, and return its memory now in bytes; 0 if the system offers neither."""
+def _reset_peak() -> int | None:
+    """Reset the peak memory of this process, and return its memory now in bytes; None if the system offers neither."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        return _memory("VmRSS")
     except OSError:
-        return 0
-
-
-def _memory(entry: str) -> int:
-    """Return an entry of this process's status, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{entry}:"))
+        return None
+    return workers.memory("VmRSS")
 
 
 if __name__ == "__main__":
     _, table, name, cores = sys.argv
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
-    serve(table, name)
+    from compare.benchmark import contenders
+
+    known = getattr(contenders, table)
+    workers.serve(Seat(known[name] if name in known else contenders.own(name)).answer)

@@ -56,6 +56,16 @@ class Inputs(NamedTuple):
     d_output: Array  # (T, B, directions * H)
     d_state: tuple[Array, ...]  # as state
 
+    @property
+    def arguments(self) -> tuple[Array, ...]:
+        """What a layer is called with."""
+        return self.x, *self.state
+
+    @property
+    def incoming(self) -> tuple[Array, ...]:
+        """The gradients of what it returns."""
+        return self.d_output, *self.d_state
+
     def astype(self, dtype: Any) -> "Inputs":
         """Return copies of the numbers in a dtype."""
         state, d_state = (tuple(a.astype(dtype) for a in arrays) for arrays in (self.state, self.d_state))

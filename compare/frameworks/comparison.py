@@ -4,7 +4,6 @@ Each framework runs in a process of its own on one thread, so that one that fail
 sides disagree about a gradient, an independent judge decides: a central difference of the loss in long double.
 """
 
-import json
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -130,8 +129,9 @@ class Worker:
             self._start()
         if self.problem:
             return {"problem": self.problem}
-        answer = self._exchange({"case": asdict(case), "file": str(file)})
-        return json.loads(answer) if answer else {"problem": self._end()}
+        assert self.process
+        found: dict[str, Any] | None = workers.ask(self.process, {"case": asdict(case), "file": str(file)})
+        return {"problem": self._end()} if found is None else found
 
     def close(self) -> None:
         """End the process."""
@@ -147,21 +147,11 @@ class Worker:
         with self.log.open("w") as errors:
             environment = {**one_thread, **eigen, **own}
             self.process = workers.start("compare.frameworks.worker", self.name, environment=environment, errors=errors)
-        greeting = self._exchange()
-        if greeting:
-            self.versions = json.loads(greeting)
-        else:
+        versions = workers.ask(self.process, {})
+        if versions is None:
             self.problem = self._end()
-
-    def _exchange(self, order: dict[str, Any] | None = None) -> str:
-        """Send an order, if there is one, and return the line that comes back, empty if the process has ended."""
-        assert self.process and self.process.stdin and self.process.stdout
-        try:
-            if order:
-                print(json.dumps(order), file=self.process.stdin, flush=True)
-            return self.process.stdout.readline()
-        except BrokenPipeError:
-            return ""
+        else:
+            self.versions = versions
 
     def _end(self) -> str:
         """Return how the process ended, with the last line of its standard error."""
@@ -266,7 +256,7 @@ def central_difference(case: LayerCase, drawn: Inputs, tensor: str, index: tuple
     for sign in (1, -1):
         leaves[tensor][index] = element + sign * STEP
         outputs = manual_run(case, wide)().outputs.values()
-        losses.append(sum((o * d).sum() for o, d in zip(outputs, (wide.d_output, *wide.d_state))))
+        losses.append(sum((o * d).sum() for o, d in zip(outputs, wide.incoming)))
     return float((losses[0] - losses[1]) / (2 * STEP))
 
 

@@ -11,7 +11,7 @@ from compare.frameworks.case import Call, Inputs, Leaves, Run
 
 def infer(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Call; there are no gradients."""
-    return lambda: (call(leaves, drawn.x, *drawn.state), [], [])
+    return lambda: (call(leaves, *drawn.arguments), [], [])
 
 
 def with_jax(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
@@ -24,8 +24,7 @@ def with_jax(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
         return outputs, d_inputs, d_leaves
 
     compiled = jax.jit(both)
-    given = leaves, (drawn.x, *drawn.state), (drawn.d_output, *drawn.d_state)
-    given = jax.tree_util.tree_map(jax.numpy.asarray, given)
+    given = jax.tree_util.tree_map(jax.numpy.asarray, (leaves, drawn.arguments, drawn.incoming))
     return lambda: jax.block_until_ready(compiled(*given))
 
 
@@ -33,25 +32,27 @@ def with_torch(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Record the call on a tape; the leaves are the parameters that it uses."""
     import torch
 
-    inputs = [torch.tensor(array, requires_grad=True) for array in (drawn.x, *drawn.state)]
-    incoming = [torch.tensor(array) for array in (drawn.d_output, *drawn.d_state)]
-
-    return _on_tape(leaves, call, inputs, incoming, torch.autograd.grad)
+    return _on_tape(leaves, call, drawn, torch.autograd.grad, torch.tensor, requires_grad=True)
 
 
 def with_paddle(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Record the call on a tape; the leaves are the parameters that it uses."""
     import paddle
 
-    inputs = [paddle.to_tensor(array, stop_gradient=False) for array in (drawn.x, *drawn.state)]
-    incoming = [paddle.to_tensor(array) for array in (drawn.d_output, *drawn.d_state)]
-
-    return _on_tape(leaves, call, inputs, incoming, paddle.grad)
+    return _on_tape(leaves, call, drawn, paddle.grad, paddle.to_tensor, stop_gradient=False)
 
 
 def _on_tape(
-    leaves: Leaves, call: Call, inputs: list[Any], incoming: list[Any], differentiate: Callable[..., Any]
+    leaves: Leaves,
+    call: Call,
+    drawn: Inputs,
+    differentiate: Callable[..., Any],
+    tensor: Callable[..., Any],
+    **recorded: bool,
 ) -> Run:
+    inputs = [tensor(array, **recorded) for array in drawn.arguments]
+    incoming = [tensor(array) for array in drawn.incoming]
+
     def run() -> Any:
         outputs = call(leaves, *inputs)
         gradients = differentiate(list(outputs), [*inputs, *_flat(leaves)], incoming)
@@ -64,8 +65,8 @@ def with_tensorflow(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     """Trace the call and its gradient into one graph; the leaves are the variables that it uses."""
     import tensorflow as tf
 
-    inputs = [tf.constant(array) for array in (drawn.x, *drawn.state)]
-    incoming = [tf.constant(array) for array in (drawn.d_output, *drawn.d_state)]
+    inputs = [tf.constant(array) for array in drawn.arguments]
+    incoming = [tf.constant(array) for array in drawn.incoming]
 
     def both() -> Any:
         with tf.GradientTape() as tape:
@@ -82,9 +83,9 @@ def with_mlx(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     import mlx.core as mx
 
     dtype = getattr(mx, str(drawn.x.dtype))  # unasked, MLX makes float32 of float64
-    given = [mx.array(a, dtype) for a in (drawn.x, *drawn.state, *_flat(leaves))]
-    incoming = [mx.array(a, dtype) for a in (drawn.d_output, *drawn.d_state)]
-    count = 1 + len(drawn.state)
+    given = [mx.array(a, dtype) for a in (*drawn.arguments, *_flat(leaves))]
+    incoming = [mx.array(a, dtype) for a in drawn.incoming]
+    count = len(drawn.arguments)
 
     def flat_call(*arrays: Any) -> Any:
         return call(_as_leaves(arrays[count:], leaves), *arrays[:count])

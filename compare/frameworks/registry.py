@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
+DTYPES = ("float64", "float32")
+
 
 @dataclass(frozen=True)
 class Framework:
@@ -28,7 +30,7 @@ class Framework:
     adapter: str
     engine: str
     directions: tuple[int, ...] = (1, 2)
-    dtypes: tuple[str, ...] = ("float64", "float32")
+    dtypes: tuple[str, ...] = DTYPES
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -49,12 +51,16 @@ def _block(title: str, version: int) -> Framework:
     return Framework(title, ("tensorflow",), layout, "tensorflow", "tensorflow", (1,), ("float32",), options)
 
 
+def _onnx(title: str, modules: tuple[str, ...], runtime: str, dtypes: tuple[str, ...] = DTYPES) -> Framework:
+    return Framework(title, modules, "onnx", "onnx", "", dtypes=dtypes, options={"runtime": runtime})
+
+
 #: By the names the command line uses.
 FRAMEWORKS = {
     "torch": Framework("torch.nn", ("torch",), "torch", "torch_nn", "torch"),
     "paddle": Framework("Paddle", ("paddle",), "paddle", "paddle", "paddle"),
-    "linen": Framework("Flax linen", ("flax", "jax"), "linen", "linen", "jax"),
-    "nnx": Framework("Flax nnx", ("flax", "jax"), "nnx", "nnx", "jax"),
+    "linen": Framework("Flax linen", ("flax", "jax"), "linen", "flax", "jax", options={"api": "linen"}),
+    "nnx": Framework("Flax nnx", ("flax", "jax"), "nnx", "flax", "jax", options={"api": "nnx"}),
     "haiku": Framework("Haiku", ("haiku", "jax"), "haiku", "haiku", "jax", (1,)),
     "equinox": Framework("Equinox", ("equinox", "jax"), "equinox", "equinox", "jax", (1,)),
     "keras-jax": _keras("JAX", "jax"),
@@ -63,7 +69,7 @@ FRAMEWORKS = {
     "mlx": Framework("MLX", ("mlx.core",), "mlx", "mlx", "mlx", (1,)),
     "tensorflow-block-v1": _block("TensorFlow BlockLSTM", 1),
     "tensorflow-block-v2": _block("TensorFlow BlockLSTMV2", 2),
-    "onnxruntime": Framework("ONNX Runtime", ("onnxruntime", "onnx"), "onnx", "onnxruntime", "", dtypes=("float32",)),
-    "onnx": Framework("onnx.reference", ("onnx",), "onnx", "onnx_reference", ""),
-    "openvino": Framework("OpenVINO", ("openvino", "onnx"), "onnx", "openvino", "", dtypes=("float32",)),
+    "onnxruntime": _onnx("ONNX Runtime", ("onnxruntime", "onnx"), "onnxruntime", ("float32",)),
+    "onnx": _onnx("onnx.reference", ("onnx",), "reference"),
+    "openvino": _onnx("OpenVINO", ("openvino", "onnx"), "openvino", ("float32",)),
 }

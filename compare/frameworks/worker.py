@@ -1,13 +1,13 @@
 """The process that a framework runs in: ``python -m compare.frameworks.worker NAME``.
 
-It says which versions it runs on. Then it reads a case and the name of a file from each line of standard input, runs
-the case, writes outputs and gradients to the file, and answers with times and memory. All lines are JSON.
+It is asked for the versions that it runs on, and to run cases: it writes outputs and gradients to a file, and answers
+with times and memory.
 """
 
-import json
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from compare import workers
 from compare.cells.layout import Arrays
 from compare.frameworks.case import Answer, LayerCase, draw_inputs, manual_run, named
 from compare.frameworks.engines import ENGINES
@@ -66,30 +67,18 @@ def measure(name: str, case: LayerCase, file: Path) -> dict[str, Any]:
         start = perf_counter()
         run()
         seconds.append(perf_counter() - start)
-    return {"first": first, "step": statistics.median(seconds), "peak": _peak()}
+    return {"first": first, "step": statistics.median(seconds), "peak": workers.memory("VmHWM")}
 
 
-def serve(name: str) -> None:
-    """Answer orders until there are no more. What a framework prints goes to standard error."""
-    answers, sys.stdout = sys.stdout, sys.stderr
-    modules = ("numpy",) if name == "manual" else FRAMEWORKS[name].modules
-    versions = {module: import_module(module).__version__.partition("-")[0] for module in modules}
-    print(json.dumps(versions), file=answers, flush=True)
-    for line in sys.stdin:
-        order = json.loads(line)
-        try:
-            answer = measure(name, LayerCase(**order["case"]), Path(order["file"]))
-        except Exception as error:  # any that a framework raises is a finding, and the next case may run
-            answer = {"problem": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-def _peak() -> int | None:
-    """Return the most bytes of memory that this process has taken, where the system says."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+def answer(name: str, order: dict[str, Any]) -> dict[str, Any]:
+    """Return the versions that a framework runs on, or what comes of a case."""
+    if not order:
+        modules = ("numpy",) if name == "manual" else FRAMEWORKS[name].modules
+        return {module: import_module(module).__version__.partition("-")[0] for module in modules}
+    try:
+        return measure(name, LayerCase(**order["case"]), Path(order["file"]))
+    except Exception as error:  # any that a framework raises is a finding, and the next case may run
+        return {"problem": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
 
 
 def _plain(tensor: Any) -> Array:
@@ -98,4 +87,4 @@ def _plain(tensor: Any) -> Array:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    workers.serve(partial(answer, sys.argv[1]))

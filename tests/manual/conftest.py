@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from kernels import KERNELS, LOOPS
+from forms import KERNELS, LOOPS
 
 from manual.fast import products
 

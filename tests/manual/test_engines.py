@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from extras import needs_numba
+from forms import LAYERS, assert_close, assert_same_bits, backward, build, draw, forward, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_runs import LAYERS, assert_close, assert_same_bits, backward, build, draw, forward, run
 
 import manual
 from manual import engines

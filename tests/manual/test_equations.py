@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from kernels import EQUATIONS
+from forms import EQUATIONS
 from oracles import Experiment, complex_step, relative_error
 
 from manual import LSTM

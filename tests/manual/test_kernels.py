@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from extras import needs_numba
+from forms import fast_kernel, loops
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels import fast_kernel, loops
 from oracles import ULPS, Experiment, experiment, worst_ulps
 
 from manual.fast.gru import GRUMemory

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from forms import assert_close, assert_same_bits, build, draw, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_runs import assert_close, assert_same_bits, build, draw, run
 from oracles import relative_error
 
 from manual import GRU, LSTM, RNN

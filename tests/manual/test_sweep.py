@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from forms import LAYERS, build
 from hypothesis import given
 from hypothesis import strategies as st
-from layer_runs import LAYERS, build
 
 from manual import GRU, LSTM
 from manual.fast.memory import Memory

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from extras import needs_numba
-from layer_runs import LAYERS, assert_same_bits, backward, build, draw, forward, run
+from forms import LAYERS, assert_same_bits, backward, build, draw, forward, run
 
 from manual import Linear, Model
 

@@ -2,7 +2,7 @@ import multiprocessing
 
 import numpy as np
 import pytest
-from layer_runs import LAYERS, assert_close, assert_same_bits, backward, build, draw, forward, run
+from forms import LAYERS, assert_close, assert_same_bits, backward, build, draw, forward, run
 
 from manual.fast import shards
 from manual.fast.memory import Memory
