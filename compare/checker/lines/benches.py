@@ -31,9 +31,8 @@ class Benches:
         }
         self.only_forward = ran[True] - ran[False]
 
-    def of(self, number: int, events: list[Event]) -> Bench:
+    def of(self, statement: Statement, events: list[Event]) -> Bench:
         """Return the statement with its variables at these occurrences."""
-        statement = self.program.by_number[number]
         scopes = [{**e.scope, **e.variables} for e in events]
         found, keys = [], set()
         keyed = [(t, n, code_of(n)) for t, n in _keyed(events[0].variables)]
@@ -62,7 +61,7 @@ class Benches:
                 for node in _parts_of(one.node):
                     if isinstance(node, ast.Name | ast.Subscript | ast.Attribute):
                         found.setdefault(ast.unparse(node), node)
-            for one in own:
+            for one in [*own, *rest]:
                 for node in _parts_of(one.node):
                     if isinstance(node, ast.BinOp | ast.Call) and not writes(node):
                         text = ast.unparse(node)
@@ -93,9 +92,9 @@ def _is_operand(value: Any) -> bool:
 
 
 def _keyed(variables: dict[str, Any]) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the entries of dicts of arrays, and the attributes of ``self``, that the code need not name anywhere."""
+    """Yield variables, entries of dicts of arrays, and attributes of ``self``, that the code need not name anywhere."""
     for name, value in variables.items():
-        texts: list[str] = []
+        texts: list[str] = [name] if name.isidentifier() else []
         if isinstance(value, dict) and len(value) <= 40:
             texts = [f"{name}[{key!r}]" for key in value if isinstance(key, str)]
         elif name == "self":

@@ -3,8 +3,9 @@
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from io import StringIO
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from compare.checker.derivations.pair import flat
+from compare.checker.derivations.problem import Answer
 from compare.checker.lines.program import Edits, Program
 from compare.checker.lines.trace import traced
 from compare.checker.lines.trace.record import NAME, Event, Recorder, rewrite
@@ -64,13 +66,33 @@ class Case:
     def _start(self, pair: Any, trials: list[Any], program: Program) -> None:
         self.pair, self.trials, self.program = pair, trials, program
         self._right: dict[int, dict[str, Array]] = {}
-        self.longest = 10.0
+        self.longest, self._left_out = 10.0, frozenset[str]()
+        started = time.process_time()
+        with suppress(Exception, TooLong):
+            self._left_out = frozenset(self._solved(trials[0].problem).left_out)
+        self.longest = max(0.5, 5 * (time.process_time() - started))
+        usual = [k for k, trial in enumerate(trials) if not trial.large and not (trial.tied and self._outputs_wrong(k))]
+        if any(self.wrong(k) != frozenset() for k in usual):
+            self.trials, self._right = [trials[k] for k in usual], {}
+
+    def _outputs_wrong(self, k: int) -> bool:
+        """Whether outputs are wrong, as those of a right program may be where it takes another side at a tie."""
+        wrong = self.wrong(k)
+        return wrong is None or not wrong.isdisjoint(self.trials[k].problem.d_outputs)
 
     def right(self, k: int) -> dict[str, Array]:
-        """Return the right outputs and gradients of a trial."""
+        """Return the right outputs and gradients of a trial, but those that the program leaves out."""
         if k not in self._right:
-            self._right[k] = self.trials[k].reference().answer.tensors()
+            found = self.reference(k).answer.tensors()
+            self._right[k] = {name: value for name, value in found.items() if name not in self._left_out}
         return self._right[k]
+
+    #: A context to search in.
+    searching: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def reference(self, k: int) -> Any:
+        """Run the reference on a trial, also if it ran before."""
+        return self.trials[k].reference(perturb=lambda array: array)
 
     def right_at(self, k: int, problem: Any) -> dict[str, Array] | None:
         """Return what is right on a trial with other incoming gradients; None if its reference cannot be asked."""
@@ -79,8 +101,11 @@ class Case:
 
     def tensors(self, problem: Any) -> dict[str, Array]:
         """Run the program as it is and return its outputs and gradients."""
+        return self._solved(problem).tensors()
+
+    def _solved(self, problem: Any) -> Answer:
         with limited(self.longest):
-            return self.pair.solve(problem, None).tensors()
+            return self.pair.solve(problem, None)
 
     def wrong(self, k: int, edits: Edits | None = None) -> frozenset[str] | None:
         """Return what is wrong on a trial with these edits; None if the program does not run."""
@@ -102,17 +127,21 @@ class Case:
             return agrees()
 
     def is_affine(self, edits: Edits) -> bool:
-        """Whether the gradients are affine in the incoming gradients, as those of a backward pass are."""
-        problem, found = self.trials[0].problem, []
+        """Whether the gradients are affine in the incoming gradients, as those of a backward pass are, and use each."""
+        problem = self.trials[0].problem
+
+        def found(factor: float, *names: str) -> dict[str, Array]:
+            given = {n: (factor if n in names else 1) * np.asarray(d) for n, d in problem.d_outputs.items()}
+            return self.tensors(replace(problem, d_outputs=given))
+
+        names = list(problem.d_outputs)
         try:
             with self.program.running(edits):
-                for factor in (0.0, 1.0, 2.0):
-                    given = {name: factor * np.asarray(d) for name, d in problem.d_outputs.items()}
-                    found.append(self.tensors(replace(problem, d_outputs=given)))
+                none, one, two = (found(factor, *names) for factor in (0.0, 1.0, 2.0))
+                used = all(differing(found(0.0, name), one) for name in names)
         except (Exception, TooLong):
             return False
-        none, one, two = found
-        return not differing({name: none[name] + two[name] - one[name] for name in one}, one)
+        return used and not differing({name: none[name] + two[name] - one[name] for name in one}, one)
 
     def _named(self, made: list[Any], problem: Any, tape: Tape) -> dict[str, Array]:
         """Return the ids of the arguments, by the names of their gradients."""

@@ -1,7 +1,6 @@
 """Find the wrong lines of a derivation, each with the line that is right."""
 
 import ast
-import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,17 +44,15 @@ def wrong_lines(
             return []
         if not case.program.statements:
             return []
-        started = time.process_time()
-        case.wrong(0)
-        case.longest = max(0.5, 5 * (time.process_time() - started))
-        search, found = Search(case, seconds), []
-        with suppress(Exception):  # code that a search cannot deal with is still judged
+        search, groups = Search(case, seconds), []
+        with suppress(Exception), case.searching():  # code that a search cannot deal with is still judged
             found = [[one for one in group if _can_be_written(one)] for group in search.repairs()]
-        if found and all(found):
-            edits = {one[0].candidate.statement.number: one[0].new for one in found}
-            firsts = [change for one in found for change in _changes(one[:1])]
+            groups = [_holding(case, found, one) for one in found] if all(found) else []
+        if groups:
+            edits = {one[0].candidate.statement.number: one[0].new for one in groups}
+            firsts = [change for one in groups for change in _changes(one[:1])]
             if case.confirmed(edits, firsts, agrees):
-                return [WrongLine(tuple(_changes(_holding(case, found, one)))) for one in found]
+                return [WrongLine(tuple(_changes(one))) for one in groups]
         possible = {statement.number: statement for statement in search.possible}
         if 1 <= len(possible) <= POSSIBLE:
             return [WrongLine(tuple(_change(statement, "", "") for statement in possible.values()))]

@@ -1,31 +1,41 @@
 """Which statements could be wrong: those of which other values would make gradients right, and nothing else wrong."""
 
+import ast
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from compare.checker.lines.trace.record import Event
+from compare.checker.lines.program import Program, Statement
+from compare.checker.lines.trace.record import Event, value_of
 from compare.checker.lines.trace.sensitivity import Sensitivity
 from manual.arrays import Array
 
 #: How near a combination comes to what is missing, relative to the scale of each gradient, to explain it.
 POSSIBLE = 1e-7
 
+#: The most occurrences of a statement at which it is looked at.
+MOST = 48
+
 
 @dataclass(frozen=True, eq=False)
 class Suspect:
-    """A statement that could be wrong.
+    """A statement that could be wrong, at the occurrences that gradients depend on.
 
     ``mends`` holds the gradients of which each could be made right by other values of it, ``whole`` says whether all
     of them at once. ``telling`` says that this is no matter of course, as it is where it computes as many numbers as
     all gradients have. ``needed`` are the values that make these right, by occurrence; None if they are not unique.
+    ``followed`` says whether it is known how the gradients depend on it.
     """
 
+    statement: Statement
     events: list[Event]
     mends: frozenset[str]
     whole: bool
     telling: bool = False
     needed: list[list[Array]] | None = None
+    followed: bool = False
 
 
 class Locator:
@@ -35,15 +45,84 @@ class Locator:
     in the numbers that the wrong statement computes, whatever the right ones are.
 
     Args:
+        program: the program.
         known: what the run tells.
+        right: the numbers of statements that are not looked at.
     """
 
-    def __init__(self, known: Sensitivity):
+    def __init__(self, program: Program, known: Sensitivity, right: Collection[int] = ()):
         self._known = known
         self._rows, self._missing, self._owner = known.rows()
+        groups: dict[int, list[Event]] = {}
+        for event in self._events(program):
+            groups.setdefault(event.statement, []).append(event)
+        found = [self._suspect(program.by_number[n], events) for n, events in groups.items() if n not in right]
+        self.suspects = [one for one in found if one]
 
-    def suspect(self, events: list[Event]) -> Suspect:
-        """Return what other values of a statement could do, at these occurrences of it."""
+    @property
+    def blindly(self) -> bool:
+        """Whether nothing is known of what a change would change: in forward, and where only shapes are wrong."""
+        return self._known.forward or not self._known.wrong
+
+    @cached_property
+    def likely(self) -> list[Suspect]:
+        """The statements of which one is wrong, if only one is.
+
+        A value of a right run, in the place of its own, may make everything right. The first statement of which that is
+        so, and whose own value is none of a right run, is the last that may be wrong: what comes after it is right.
+        Before it, what computes a value of a right run is right, unless another would make everything right.
+        """
+        found: list[Suspect] = []
+        for one in self.suspects if not self.blindly else ():
+            if one.whole and not one.events[0].forward:
+                right, apt = self._is_right(one), self._is_apt(one)
+                if apt or not right:
+                    found.append(one)
+                if apt and not right:
+                    return found
+        return found if any(map(self._is_apt, found)) else []
+
+    def recognised(self, values: list[Array]) -> bool:
+        """Whether all of these are values of a right run, or nothing."""
+        return all(self._known.known.has(value) for value in values if value.any())
+
+    def _events(self, program: Program) -> list[Event]:
+        """Return the events whose values may be wrong, those of the pass that is wrong.
+
+        Where forward is right, it may still keep the wrong thing for backward.
+        """
+        events = self._known.run.events
+        forward = [event for event in events if event.forward]
+        if self._known.forward:
+            return forward
+        together = ast.Tuple | ast.Dict | ast.List
+        kept = [event for event in forward if isinstance(value_of(program.by_number[event.statement].node), together)]
+        backward = [event for event in events if not event.forward]
+        begin = next((k for k, event in enumerate(backward) if event.depends), 0)
+        before = [event for event in backward[:begin] if not event.value or any(one.any() for one in event.value)]
+        return before + backward[begin:] + kept
+
+    def _suspect(self, statement: Statement, events: list[Event]) -> Suspect | None:
+        """Return what is known of a statement, if it may be wrong."""
+        wrong = self._known.wrong
+        if self.blindly:
+            return Suspect(statement, events[:2], wrong, True)
+        reached = [self._known.reach(event) for event in events]
+        active = [event for event, names in zip(events, reached) if names & wrong]
+        if events[0].forward:
+            return Suspect(statement, events[:2], wrong, True) if active else None
+        if not any(reached):
+            return Suspect(statement, events[:1], wrong, True) if _is_opaque(statement.node) else None
+        if not 0 < len(active) <= MOST:
+            return None
+        if any(event.depends for event in active) or not any(one.any() for one in active[0].value):
+            return self._followed(statement, active)
+        # What does not depend on the incoming gradients is no part of what is linear in these.
+        doubtful = not self.recognised(active[0].value) and frozenset().union(*reached) == wrong
+        return Suspect(statement, active, wrong, True) if doubtful else None
+
+    def _followed(self, statement: Statement, events: list[Event]) -> Suspect:
+        """Return what other values of a statement could do."""
         known = self._known
         shapes = [ids.shape for event in events for ids in event.value_ids]
         flat = np.concatenate([ids.ravel() for event in events for ids in event.value_ids] or [np.zeros(0, int)])
@@ -68,10 +147,50 @@ class Locator:
             parts = np.split(change[back], np.cumsum(sizes)[:-1])
             changes = iter([part.reshape(shape) for part, shape in zip(parts, shapes)])
             needed = [[value + next(changes) for value in event.value] for event in events]
-        return Suspect(events, mends, solution is not None and len(mends) == wrong.sum(), telling, needed)
+        whole = solution is not None and len(mends) == wrong.sum()
+        return Suspect(statement, events, mends, whole, telling, needed, True)
+
+    def _is_right(self, suspect: Suspect) -> bool:
+        """Whether a statement computes values of a right run, as far as they matter."""
+        if not suspect.followed or _has_a_place(suspect.statement.node):
+            return False
+        return self.recognised([value for value, _ in self._live(suspect.events[:1])])
+
+    def _is_apt(self, suspect: Suspect) -> bool:
+        """Whether values of a right run in the place of those of a statement make everything right."""
+        live = self._live(suspect.events) if suspect.followed else []
+        if suspect.needed is not None:
+            values = [value for its in suspect.needed for value in its]
+            return any(value.any() for value in values) and self.recognised(values)
+        if len(live) != 1:
+            return False
+        ((value, ids),) = live
+        changes = self._known.known.values(value.shape).reshape(-1, value.size) - value.ravel()
+        off = changes @ self._rows[:, ids.ravel()].T - self._missing
+        return bool((np.abs(off).max(1, initial=0) <= POSSIBLE).any())
+
+    def _live(self, events: list[Event]) -> list[tuple[Array, Array]]:
+        """Return the values that gradients depend on, with their ids."""
+        pairs = [pair for event in events for pair in zip(event.value, event.value_ids)]
+        return [(value, ids) for value, ids in pairs if self._rows[:, ids].any()]
 
     def _solved(self, columns: Array, which: Array) -> Array | None:
         """Return the combination of columns that is what these rows lack; None if there is none."""
         some, missing = columns[which], self._missing[which]
         solution = np.linalg.lstsq(some, missing, rcond=1e-12)[0]
         return solution if np.abs(some @ solution - missing).max(initial=0) <= POSSIBLE else None
+
+
+def _has_a_place(node: ast.stmt) -> bool:
+    """Whether a statement may write a right value in a wrong place."""
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    keyed = isinstance(target, ast.Subscript) and isinstance(getattr(target.slice, "value", None), str)
+    return isinstance(node, ast.Expr) or (isinstance(target, ast.Subscript) and not keyed)
+
+
+def _is_opaque(node: ast.stmt) -> bool:
+    """Whether a statement may write into an array, or compute a mask, without values that are followed."""
+    if isinstance(node, ast.Assign):
+        compares = any(isinstance(one, ast.Compare) for one in ast.walk(node.value))
+        return compares or isinstance(node.targets[0], ast.Subscript)
+    return isinstance(node, ast.AugAssign | ast.Expr)

@@ -14,6 +14,7 @@ from compare.checker.lines.fix import fixed
 from compare.checker.lines.matlab.language import functions
 from compare.checker.lines.program import Edits, Program
 from compare.checker.lines.wrong_line import Change
+from compare.checker.reference import Autograd
 from manual.arrays import Array
 
 
@@ -30,7 +31,7 @@ class MatlabCase(Case):
 
     def __init__(self, folder: Folder, trials: list[Any]):
         forward, backward = functions(folder.engine.folder)
-        self.folder, self.own = folder, trials
+        self.folder = folder
         there = [replace(trial, problem=folder.problem_there(trial.problem)) for trial in trials]
         self._start(Pair(forward, backward, folder.nested), there, Program(forward, backward))
         for trial, moved in zip(trials, there):
@@ -46,7 +47,10 @@ class MatlabCase(Case):
 
     def right_at(self, k: int, problem: Any) -> dict[str, Array] | None:
         """Return what is right on a trial with other incoming gradients."""
-        own = self.own[k].problem
+        reference = getattr(self.trials[k].reference, "__self__", None)
+        if not isinstance(reference, Autograd):
+            return None
+        own = reference.problem
         d_outputs = {n: self.folder.here(problem.d_outputs[n], d.shape) for n, d in own.d_outputs.items()}
         found = super().right_at(k, replace(own, d_outputs=d_outputs))
         return self.folder.all_there(found) if found else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from compare.checker.lines.benches import Benches
 from compare.checker.lines.case import Case
+from compare.checker.lines.locate import Locator
 from compare.checker.lines.program import Edits, Statement
 from compare.checker.lines.step import Mended, Step
 from compare.checker.lines.trace.sensitivity import sensitivity
@@ -55,13 +56,25 @@ class Search:
             everything = frozenset(self.case.right(0))
             before = [everything if one is None else one for one in wrong]
             step = Step(self.case, edits, before, known, Benches(self.case.program, known.run.events), self.over)
-            best = step.simplest() or self._ahead(step) or step.simplest(thorough=True)
+            best = step.simplest() or (not step.locator.likely and self._ahead(step)) or step.simplest(thorough=True)
             if not best:
-                self.possible = [] if edits else step.possible()
+                self.possible = [] if edits else self._possible(step)
                 return []
             found.append(best)
             edits = edits | {best[0].candidate.statement.number: best[0].new}
         return []
+
+    def _possible(self, step: Step) -> list[Statement]:
+        """Return the statements of which one is wrong, if only one is, on two trials."""
+        if not self.case.is_affine({}):
+            return []
+        found = [one.statement for one in step.locator.likely]
+        for k in reversed([k for k, one in enumerate(step.wrong) if one][1:]):
+            known = sensitivity(self.case, k, {})
+            if known and found:
+                other = [one.statement for one in Locator(self.case.program, known).likely]
+                return [statement for statement in found if statement in other]
+        return found
 
     def _ahead(self, step: Step) -> list[Mended]:
         """Return an edit after which another one makes something right: of two faults, neither does so alone."""

@@ -14,16 +14,16 @@ from compare.checker.lines.edits.lookup import looked_up
 from compare.checker.lines.edits.structures import headers
 from compare.checker.lines.edits.terms import missing_lines, missing_terms
 from compare.checker.lines.locate import Locator, Suspect
-from compare.checker.lines.program import COMPOUND, Edits, Statement
-from compare.checker.lines.trace.record import Event, value_of
+from compare.checker.lines.program import COMPOUND, Edits
+from compare.checker.lines.trace.record import Event
 from compare.checker.lines.trace.sensitivity import Sensitivity
 from manual.arrays import Array
 
 #: Costs up to which edits are tried before dearer ones.
 LEVELS = (1.15, 1.45, 1.75, 2.1)
 
-#: The most occurrences of a statement at which an edit is evaluated; and the simplest ones.
-OCCURRENCES, MOST = 12, 48
+#: The most occurrences of a statement at which an edit is evaluated that is none of the simplest.
+OCCURRENCES = 12
 
 #: The most edits of one level that are run for being recognised alone.
 LIKELY = 120
@@ -76,24 +76,11 @@ class Step:
     over: Callable[[], bool]
     whole: list[Mended] = field(default_factory=list)
     partial: list[Mended] = field(default_factory=list)
-    located: list[Suspect] = field(default_factory=list)
     _tried: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        groups: dict[int, list[Event]] = {}
-        for event in self._suspects():
-            groups.setdefault(event.statement, []).append(event)
-        locator = None if self.blindly else Locator(self.known)
-        for number, events in groups.items():
-            active = events[:2] if self.blindly else [e for e in events if self.known.reach(e) & self.known.wrong]
-            if number not in self.edits and 0 < len(active) <= MOST:
-                nothing = Suspect(active, self.known.wrong, True)
-                self.located.append(locator.suspect(active) if locator and not active[0].forward else nothing)
-
-    @property
-    def blindly(self) -> bool:
-        """Whether nothing is known of what a change would change: in forward, and where only shapes are wrong."""
-        return self.known.forward or not self.known.wrong
+        self.locator = Locator(self.case.program, self.known, self.edits)
+        self.located, self.blindly = self.locator.suspects, self.locator.blindly
 
     def simplest(self, thorough: bool = False) -> list[Mended]:
         """Return the simplest edits that make everything right; failing that, those that make the most right.
@@ -101,22 +88,23 @@ class Step:
         What takes long is left out, or only that is done, if it is to be ``thorough``.
         """
         levels = [lambda level=level: self._edited(*level) for level in zip((0.0, *LEVELS), LEVELS)]
-        vague = [one for one in self.located if one.whole and not one.telling]
+        whole = [one for one in self.located if one.whole]
         some = [one for one in self.located if one.mends and not one.whole]
+        telling = [one for one in whole if one.telling]
+        dear = (self._looked_up, levels[2], self._with_headers, self._with_terms, levels[3])
         stages: list[tuple[list[Suspect], Any]] = [
-            ([one for one in self.located if one.whole], levels[:2]),
-            (
-                [one for one in self.located if one.whole and one.telling],
-                (self._looked_up, levels[2], self._with_headers, self._with_terms, levels[3]),
-            ),
+            (self.locator.likely, (*levels[:2], *dear)),
+            (whole, levels[:2]),
+            ([] if self.locator.likely else telling, dear),
             (some, (*levels[:2], self._looked_up)),
             ([one for one in self.located if not one.mends], levels[:2]),
         ]
         if thorough:
             late = (levels[2], self._with_terms, levels[3])
+            vague = self.locator.likely or [one for one in whole if not one.telling]
             stages = [(some, (self._with_lines, *late)), (vague, (*late, self._blind))]
         for self.suspects, tried in stages:
-            self.known_benches = [(self._bench(one), one.events) for one in self.suspects]
+            self.known_benches = [(self.benches.of(one.statement, one.events), one.events) for one in self.suspects]
             for stage in tried:
                 stage()
                 if self.whole:
@@ -130,12 +118,9 @@ class Step:
             return _simplest([one for one in self.partial if one.wrong == best.wrong])
         return []
 
-    def _bench(self, one: Suspect) -> Bench:
-        return self.benches.of(one.events[0].statement, one.events)
-
     def _does_all(self) -> bool:
         """Whether an edit makes right whatever other values of its statement could."""
-        could = {one.events[0].statement: one.mends for one in self.suspects}
+        could = {one.statement.number: one.mends for one in self.suspects}
         return any(
             any(
                 before - now >= could.get(one.candidate.statement.number, before)
@@ -153,10 +138,10 @@ class Step:
     def on_the_way(self) -> Iterator[Mended]:
         """Yield edits that make nothing right yet, but a line compute a value of a right run, as it did not before."""
         for one in self.located if not self.blindly else ():
-            events, number = one.events, one.events[0].statement
-            if self.over() or self._recognised(events[0].value):
+            events, number = one.events, one.statement.number
+            if self.over() or self.locator.recognised(events[0].value):
                 continue
-            likely, bench = [], self.benches.of(number, events)
+            likely, bench = [], self.benches.of(one.statement, events)
             for low, high in zip((0.0, *LEVELS), LEVELS[:2]):
                 likely = [candidate for sure, candidate in self._passing(bench, events, low, high, True) if not sure]
                 if likely:
@@ -166,37 +151,6 @@ class Step:
                 now = [self.case.wrong(k, self.edits | {number: new}) for k in range(len(self.wrong))]
                 if all(one is not None and one <= before for one, before in zip(now, self.wrong)):
                     yield Mended(candidate, new, self.wrong)
-
-    def possible(self) -> list[Statement]:
-        """Return the statements that may be the wrong one, if only one is: some value of theirs makes everything right.
-
-        Of these, none comes after the last of which a value of a right run is needed, since the value of that one would
-        be right; and none computes such a value where another is needed of it. Nothing is returned where no statement
-        is excluded.
-        """
-        whole = [one for one in self.located if one.whole and one.telling]
-        if not whole or all(one.whole for one in self.located) or not self.case.is_affine(self.edits):
-            return []
-        apt = [one.needed is not None and all(map(self._recognised, one.needed)) for one in whole]
-        last = max((k for k, good in enumerate(apt) if good), default=len(whole))
-        left = [one for k, one in enumerate(whole[: last + 1]) if apt[k] or not self._recognised(one.events[0].value)]
-        return [self.case.program.by_number[one.events[0].statement] for one in left]
-
-    def _recognised(self, values: list[Array]) -> bool:
-        """Whether all of these are values of a right run, or nothing."""
-        return all(self.known.known.has(value) for value in values if value.any())
-
-    def _suspects(self) -> list[Event]:
-        """Return the events whose values may be wrong, those of the pass that is wrong.
-
-        Where forward is right, it may still keep the wrong thing for backward.
-        """
-        forward = [event for event in self.known.run.events if event.forward]
-        if self.known.forward:
-            return forward
-        statements, together = self.case.program.by_number, ast.Tuple | ast.Dict | ast.List
-        kept = [event for event in forward if isinstance(value_of(statements[event.statement].node), together)]
-        return [event for event in self.known.run.events[self.known.begin :] if not event.forward] + kept
 
     def _edited(self, low: float, high: float) -> None:
         """Try the edits of every statement that cost more than ``low``, at most ``high``."""
@@ -222,14 +176,14 @@ class Step:
         blocks = {}
         for one in self.located:
             if not one.events[0].forward and len(one.events) <= OCCURRENCES:
-                blocks[id(self.case.program.by_number[one.events[0].statement].block)] = one.events
-        for events in blocks.values():
+                blocks[id(one.statement.block)] = one
+        for one in blocks.values():
             if not self.over():
-                self._try_all(missing_lines(self.benches.of(events[0].statement, events), events, self.known))
+                self._try_all(missing_lines(self.benches.of(one.statement, one.events), one.events, self.known))
 
     def _with_headers(self) -> None:
         """Try other headers of loops and conditions."""
-        functions = {self.case.program.by_number[one.events[0].statement].function for one in self.located}
+        functions = {one.statement.function for one in self.located}
         for statement in self.case.program.statements:
             if statement.function in functions and isinstance(statement.node, COMPOUND):
                 for cost, new in headers(statement.node):
@@ -280,6 +234,8 @@ class Step:
         natural = self._natural(bench, events)
         before = flattened(natural)
         if natural is None or before is None:
+            if low < 1:
+                yield from ((True, candidate) for candidate in bench.statements())
             return
         weights = np.hstack([self.known.weight(ids.ravel()) for event in events for ids in event.value_ids])
         for n, candidate in enumerate(bench.candidates(low, high)):
@@ -311,7 +267,7 @@ class Step:
         for before, after in zip(natural, edited):
             changed = [b for a, b in zip(before, after) if a.shape != b.shape or not np.array_equal(a, b)]
             if changed:
-                return self._recognised(changed) and all(b.any() for b in changed)
+                return self.locator.recognised(changed) and all(b.any() for b in changed)
         return False
 
     def _judge(self, candidate: Candidate) -> None:
@@ -334,6 +290,21 @@ class Step:
             candidate.cost += KEPT
         mended = Mended(candidate, new, now)
         (self.partial if mended.left else self.whole).append(mended)
+
+
+def _has_a_place(node: ast.stmt) -> bool:
+    """Whether a statement may write a right value in a wrong place."""
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    keyed = isinstance(target, ast.Subscript) and isinstance(getattr(target.slice, "value", None), str)
+    return isinstance(node, ast.Expr) or (isinstance(target, ast.Subscript) and not keyed)
+
+
+def _is_opaque(node: ast.stmt) -> bool:
+    """Whether a statement may write into an array, or compute a mask, without values that are followed."""
+    if isinstance(node, ast.Assign):
+        compares = any(isinstance(one, ast.Compare) for one in ast.walk(node.value))
+        return compares or isinstance(node.targets[0], ast.Subscript)
+    return isinstance(node, ast.AugAssign | ast.Expr)
 
 
 def _simplest(found: list[Mended]) -> list[Mended]:

@@ -14,6 +14,9 @@ from compare.checker.lines.trace.record import NAME, Recorder, rewrite
 from compare.checker.recorder import as_float64
 from manual.arrays import Array
 
+#: The precisions in which a search does not compute.
+LOWER = (torch.float32, torch.float16, torch.bfloat16)
+
 
 class TorchTape:
     """What one run computed: where a value is seen, zero is added to it, and the derivative in that is its adjoint."""
@@ -71,6 +74,25 @@ class TorchTape:
         return adjoints
 
 
+@contextmanager
+def exactly() -> Iterator[None]:
+    """A context in which what is cast to a lower precision becomes double: that is rounding, and no mistake."""
+
+    def to(value: torch.Tensor, *given: Any, **options: Any) -> torch.Tensor:
+        given = tuple(torch.float64 if isinstance(one, torch.dtype) and one in LOWER else one for one in given)
+        options = {k: torch.float64 if k == "dtype" and one in LOWER else one for k, one in options.items()}
+        return torch._C.TensorBase.to(value, *given, **options)
+
+    casts = dict.fromkeys(("float", "half", "bfloat16"), torch.Tensor.double) | {"to": to}
+    try:
+        for name, cast in casts.items():
+            setattr(torch.Tensor, name, cast)
+        yield
+    finally:
+        for name in casts:
+            delattr(torch.Tensor, name)  # that of its base is seen again
+
+
 class TorchCase(Case):
     """A torch function and what is right for it.
 
@@ -80,7 +102,10 @@ class TorchCase(Case):
     """
 
     def __init__(self, derivation: TorchFunction, trials: list[Any]):
-        self._start(derivation, trials, Program(derivation.function))
+        with exactly():
+            self._start(derivation, trials, Program(derivation.function))
+
+    searching = staticmethod(exactly)
 
     def trace(self, problem: Any, edits: Edits, isolate: bool = True) -> Run:
         """Run the function with every value of its backward pass seen."""

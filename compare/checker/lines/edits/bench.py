@@ -158,7 +158,7 @@ class Bench:
     def candidates(self, low: float, most: float) -> Iterator[Candidate]:
         """Yield edits that cost more than ``low``, at most ``most``, in the order of the statement's expressions."""
         if low < 1:
-            yield from self._statements()
+            yield from self.statements()
         if self.root is None:
             return
         expressions = _expressions(self.root)
@@ -249,7 +249,7 @@ class Bench:
                     if result is not None:
                         yield Candidate(self.statement, RENAMED, None, "", {}, result, made)
 
-    def _statements(self) -> Iterator[Candidate]:
+    def statements(self) -> Iterator[Candidate]:
         """Yield edits of what is done with the value."""
         node = self.statement.node
         target: Any = node.targets[0] if isinstance(node, ast.Assign) else None

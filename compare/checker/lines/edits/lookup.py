@@ -8,6 +8,7 @@ import numpy as np
 
 from compare.checker.lines.edits.bench import Bench, Candidate
 from compare.checker.lines.edits.terms import parts
+from compare.checker.lines.trace.record import numbers
 from manual.arrays import Array
 
 #: What a factor may be of one of the user's expressions, and what it costs.
@@ -38,7 +39,7 @@ def looked_up(bench: Bench, needed: list[Array]) -> Iterator[tuple[bool, Candida
         values = bench.values(part)
         if values is None or np.shape(values[0]) != wanted.shape:
             continue
-        off = np.abs(wanted - values[0]) > NEAR * np.abs(wanted).max(initial=0)
+        off = np.abs(wanted - numbers(values[0])) > NEAR * np.abs(wanted).max(initial=0)
         if off.sum() < 2:
             continue
         products = _Products(bench, wanted.shape, np.flatnonzero(off)[:NUMBERS])
@@ -65,7 +66,7 @@ def _inside(bench: Bench, node: ast.expr, wanted: Array) -> Iterator[tuple[ast.e
     values = bench.values(node.left), bench.values(node.right)
     if values[0] is None or values[1] is None:
         return
-    left, right = np.asarray(values[0][0]), np.asarray(values[1][0])
+    left, right = numbers(values[0][0]), numbers(values[1][0])
     both: Any = None
     with np.errstate(all="ignore"):
         match node.op:
@@ -113,7 +114,7 @@ class _Products:
 
     def of(self, value: Array) -> Array:
         """Return the numbers of an array at these places."""
-        return np.asarray(value, float).reshape(-1)[self._where]
+        return numbers(value).reshape(-1)[self._where]
 
     def equal_to(self, wanted: Array) -> Iterator[tuple[float, str, dict[str, ast.expr]]]:
         """Yield the products that are equal to a value there: what they cost, their text, and its operands."""

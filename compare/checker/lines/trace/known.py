@@ -1,5 +1,6 @@
 """The values that a right run computes, to recognise them by."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ class Known:
 
     def __init__(self) -> None:
         self._products: dict[int, list[float]] = {}
+        self._values: dict[int, list[Array]] = {}
         self._sorted: dict[int, Array] = {}
         self._vectors: dict[int, Array] = {}
 
@@ -25,11 +27,18 @@ class Known:
         """Add a value."""
         if value.size and np.isfinite(value).all() and value.any():
             self._products.setdefault(value.size, []).append(float(self._vector(value.size) @ value.ravel()))
+            self._values.setdefault(value.size, []).append(value)
             self._sorted.pop(value.size, None)
 
     def add_all(self, contributions: Array) -> None:
         """Add what a tape's sweep shows: a value for each of its sums."""
         self.add(contributions[0])
+
+    def values(self, shape: tuple[int, ...]) -> Array:
+        """Return the values of a size in a shape, (values, *shape), as they are and transposed."""
+        found = self._values.get(math.prod(shape), [])
+        both = [*found, *(one.swapaxes(-1, -2) for one in found if one.ndim > 1)]
+        return np.reshape([one.reshape(shape) for one in both], (-1, *shape))
 
     def has(self, value: Array) -> bool:
         """Whether a value is known, as it is or transposed."""
@@ -52,8 +61,8 @@ class Known:
         return self._vectors[size]
 
 
-class _Watching(TorchFunctionMode):
-    """A mode in which the result of every torch operation is added to what is known."""
+class Watching(TorchFunctionMode):
+    """A mode in which the result of every torch operation, and its adjoint, is added to what is known."""
 
     def __init__(self, known: Known):
         super().__init__()
@@ -65,15 +74,17 @@ class _Watching(TorchFunctionMode):
             if isinstance(one, torch.Tensor) and one.is_floating_point():
                 with torch._C.DisableTorchFunction():
                     self.known.add(as_float64(one))
+                    if one.requires_grad:
+                        one.register_hook(lambda d: self.known.add(as_float64(d)))  # type: ignore[no-untyped-call]
         return result
 
 
-def values_of(trial: Any) -> Known:
+def values_of(case: Any, k: int) -> Known:
     """Return every value that the reference computes in a trial, and its arguments."""
-    known = Known()
-    with _Watching(known):
-        right = trial.reference()
-    for value in (*right.answer.outputs.values(), *trial.problem.inputs.values(), *trial.problem.parameters.values()):
+    known, problem = Known(), case.trials[k].problem
+    with Watching(known):
+        right = case.reference(k)
+    for value in (*right.answer.outputs.values(), *problem.inputs.values(), *problem.parameters.values()):
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             known.add(value)
     return known

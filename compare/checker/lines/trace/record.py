@@ -36,7 +36,8 @@ class Event:
     """One execution of a statement.
 
     ``variables`` are those before it, with copies of their arrays, and ``ids`` the ids of these, by name. ``value``
-    holds the arrays that it computes and ``value_ids`` their ids. ``forward`` says in which pass it was.
+    holds the arrays that it computes and ``value_ids`` their ids. ``forward`` says in which pass it was, ``depends``
+    whether these may depend on the incoming gradients.
     """
 
     statement: int
@@ -47,6 +48,7 @@ class Event:
     scope: dict[str, Any] = field(default_factory=dict)
     value: list[Array] = field(default_factory=list)
     value_ids: list[Array] = field(default_factory=list)
+    depends: bool = True
 
 
 class Recorder:

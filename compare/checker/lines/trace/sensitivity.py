@@ -5,6 +5,7 @@ the one it computes explains the differences of all gradients exactly. One trace
 value enters a random sum of each gradient; an edit is judged by the values of its line alone.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from compare.checker.lines.case import Case, Run, TooLong, differing
 from compare.checker.lines.program import Edits
-from compare.checker.lines.trace.known import Known, values_of
+from compare.checker.lines.trace.known import Known, Watching, values_of
 from compare.checker.lines.trace.record import Event
 from manual.arrays import Array
 
@@ -42,7 +43,6 @@ class Sensitivity:
     wrong: frozenset[str]
     exact: bool
     known: Known
-    begin: int = 0
     forward: bool = False
     right: dict[str, Array] = field(default_factory=dict)
 
@@ -59,7 +59,7 @@ class Sensitivity:
         With it go what each lacks, and which gradient it is a sum of. There are no more than a gradient has numbers.
         """
         rng, run = np.random.default_rng(5), self.run
-        sizes = np.array([run.tensors[name].size for name in self.names])
+        sizes = np.array([run.tensors[name].size for name in self.names], int)
         room = max(len(sizes), min(ROWS, LARGEST // run.tape.count))
         counts = sizes if sizes.sum() <= room else np.maximum(1, sizes * room // sizes.sum())
         owner = np.repeat(np.arange(len(sizes)), counts)
@@ -73,7 +73,8 @@ class Sensitivity:
             seeds.append((run.returned[name], weights))
             if name in self.wrong:
                 missing[own] = (weights[own] * lack).reshape(counts[j], -1).sum(1)
-        return run.tape.adjoints(seeds), missing, owner
+        adjoints = run.tape.adjoints(seeds) if seeds else np.zeros((0, run.tape.count))
+        return adjoints, missing, owner
 
     def reach(self, event: Event) -> frozenset[str]:
         """Return the gradients that depend on what a statement computed there."""
@@ -104,9 +105,10 @@ def sensitivity(case: Case, k: int, edits: Edits) -> Sensitivity | None:
     if outputs:
         nothing = np.zeros((0, run.tape.count))
         empty = np.zeros(0)
-        return Sensitivity(run, [], empty, nothing, empty, outputs, False, values_of(case.trials[k]), forward=True)
+        return Sensitivity(run, [], empty, nothing, empty, outputs, False, values_of(case, k), forward=True)
     known = Known()
     own = _near(own_gradients(run, list(problem.d_outputs.values()), known), right)
+    _see_what_depends(case, problem, run, edits)
     return _corner(case, k, run if own else None, edits) or _weighed(run, right, known)
 
 
@@ -131,6 +133,8 @@ def own_gradients(run: Run, d_outputs: list[Array], known: Known) -> dict[str, A
         adjoints = run.tape.adjoints(seeds, see=known.add_all)[0]
     finally:
         run.tape.operations = operations
+    for ids in (ids for event in run.events if event.forward for ids in event.value_ids):
+        known.add(adjoints[ids])
     return {name: adjoints[ids] for name, ids in run.arguments.items()}
 
 
@@ -180,7 +184,8 @@ def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | 
             except (Exception, TooLong):
                 continue
             known = Known()
-            right = own_gradients(own, list(made.values()), known) if own else case.right_at(k, at)
+            with nullcontext() if own else Watching(known):
+                right = own_gradients(own, list(made.values()), known) if own else case.right_at(k, at)
             if right is None:
                 return None
             wrong = _wrong(found, right)
@@ -188,22 +193,19 @@ def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | 
                 again = _traced(case, at, edits)
                 if again is None:
                     return None
-                weighed = _weighed(again, right, known, corner=True)
-                weighed.begin = _begin(case, at, again, edits)
-                return weighed
+                _see_what_depends(case, at, again, edits)
+                return _weighed(again, right, known, corner=True)
     return None
 
 
-def _begin(case: Case, problem: Any, run: Run, edits: Edits) -> int:
-    """Return the first event that depends on the incoming gradient."""
+def _see_what_depends(case: Case, problem: Any, run: Run, edits: Edits) -> None:
+    """Mark the events of a run that compute the same without an incoming gradient."""
     nothing = {name: np.zeros_like(np.asarray(d)) for name, d in problem.d_outputs.items()}
     without = _traced(case, replace(problem, d_outputs=nothing), edits)
-    for k, (one, other) in enumerate(zip(run.events, without.events if without else [])):
+    for one, other in zip(run.events, without.events if without else []):
         if one.statement != other.statement:
             break
-        if any(not np.array_equal(a, b) for a, b in zip(one.value, other.value)):
-            return k
-    return 0
+        one.depends = any(not np.array_equal(a, b) for a, b in zip(one.value, other.value))
 
 
 def _weighed(run: Run, right: dict[str, Array], known: Known, corner: bool = False) -> Sensitivity:

@@ -62,12 +62,14 @@ class Tape:
         Args:
             seeds: pairs of ids and their weights in the sums, (P, *shape).
             first: the operation to stop at.
-            see: called with each contribution to an operand, and with what has come together there so far.
+            see: called with each seed, each contribution to an operand, and what has come together there so far.
         """
         P = len(seeds[0][1])
         adjoints = np.zeros((P, self.count))
         for ids, weights in seeds:
             _add(adjoints, ids, weights)
+            if see:
+                see(weights)
         for ids, pull in reversed(self.operations[first:]):
             adjoint = adjoints[:, ids]
             if not adjoint.any():

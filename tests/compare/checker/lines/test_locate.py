@@ -4,10 +4,9 @@ import pytest
 from lines_programs import ELMAN, elman, written
 
 from compare.checker.derivations.pair import Pair
-from compare.checker.lines.benches import Benches
 from compare.checker.lines.case import Case
 from compare.checker.lines.find import wrong_lines
-from compare.checker.lines.step import Step
+from compare.checker.lines.locate import Locator
 from compare.checker.lines.trace.sensitivity import sensitivity
 from compare.checker.trials import Trials
 
@@ -23,8 +22,7 @@ def located(tmp_path, *edits):
     pair, drawn = Pair(module.forward, module.backward, trials.nested), [*trials("float64")]
     case = Case(pair, drawn)
     known = sensitivity(case, 0, {})
-    step = Step(case, {}, [case.wrong(0)], known, Benches(case.program, known.run.events), lambda: False)
-    by_line = {case.program.by_number[one.events[0].statement].line: one for one in step.located}
+    by_line = {one.statement.line: one for one in Locator(case.program, known).suspects}
     return pair, drawn, by_line
 
 
