@@ -18,8 +18,13 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What is exhaustive is slow as well, so that ``-m "not slow"`` leaves it out."""
+    """Of what is tried in a browser only the first test of a file is not exhaustive; what is exhaustive is slow."""
+    tried = set()
     for item in items:
+        if "browser" in item.fixturenames:
+            if item.path in tried:
+                item.add_marker("exhaustive")
+            tried.add(item.path)
         if item.get_closest_marker("exhaustive"):
             item.add_marker("slow")
 

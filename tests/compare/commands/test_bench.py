@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+from tiers import rarely
 
 from compare.benchmark.contenders import CONTENDERS, PRODUCTS, Contender
 from compare.cli import main
@@ -61,8 +62,10 @@ def layer_of(case, inputs):
 @pytest.mark.parametrize(
     "function, code, said",
     [
-        ("make", 0, "AGREE: all outputs and gradients, in all 1 cases"),
-        ("wrong", 1, "disagrees with fused in d_x: error 1.0e-03"),
+        *rarely(
+            ("make", 0, "AGREE: all outputs and gradients, in all 1 cases"),
+            ("wrong", 1, "disagrees with fused in d_x: error 1.0e-03"),
+        ),
         ("broken", 2, "broken raised KeyError: 'W' (mine.py:15)"),
     ],
 )

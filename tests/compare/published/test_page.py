@@ -254,7 +254,7 @@ def test_only_gates_that_remember_carry_a_gradient_all_the_way_and_an_lstm_alone
     assert np.quantile(remembering, 0.05) > -2 and max(np.quantile(norms, 0.95) for norms in last.values()) < -30
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_intervals_cover_another_set_of_seeds():
     """Twelve fresh seeds: no count is outside what the two Wilson intervals, of them and of the page, can both hold."""
     for name, title, kind in (

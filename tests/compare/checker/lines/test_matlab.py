@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from extras import needs_octave
+from tiers import first
 
 from compare import check_file
 from compare.checker.lines.fix import fixed
@@ -54,7 +55,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("right, wrong, repair", WRONG)
+@pytest.mark.parametrize("right, wrong, repair", first(1, WRONG))
 def test_the_line_and_its_repair_are_given(edited, right, wrong, repair):
     folder = edited((right, wrong))
     report = check(folder)
@@ -73,6 +74,7 @@ def test_the_line_and_its_repair_are_given(edited, right, wrong, repair):
     assert not repair or fault.repair == repair
 
 
+@pytest.mark.exhaustive
 def test_fix_writes_a_copy_of_the_folder_and_in_place_into_it(edited, tmp_path, capsys):
     folder = edited(("d_h = p.U'*d_a", "d_h = p.U*d_a"))
     arguments = ["check", str(folder), "--reference", f"{folder / 'reference.py'}:reference", "--out", str(tmp_path)]

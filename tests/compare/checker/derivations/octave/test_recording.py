@@ -87,6 +87,7 @@ def test_the_program_without_its_mistakes_is_accepted(program, tmp_path):
     assert report.agrees and len(report.as_run) >= 10, report
 
 
+@pytest.mark.exhaustive
 def test_a_name_that_means_something_else_is_left_alone(tmp_path):
     """Here ``d_i`` and its like are the gradients of pre-activations, in the reference those of the gates."""
     folder = shutil.copytree(PROGRAMS / "lstm", tmp_path / "lstm")
