@@ -12,7 +12,6 @@ import numpy as np
 from torch import autograd, nn
 
 from compare.agreement import TOLERANCES
-from compare.cells.fast_kernels import fast_against_equations
 from compare.cells.file import CellFile, Parameters, said_in, shapes
 from compare.cells.layer import Layer, form_of, layer_problem
 from compare.cells.layout import LaidOut
@@ -50,18 +49,14 @@ def check_layer(layer: Recurrent, twin: nn.Module, lengths: list[int] | None = N
     layer, twin = copy.deepcopy(layer), copy.deepcopy(twin).eval()
     problem = layer_problem(layer, T, len(lengths) if lengths else B, np.random.default_rng(seed))
 
-    trial = _trial(layer, twin, problem, lengths)
-    report = diagnose(
-        Subject(
-            f"manual.{type(layer).__name__}",
-            Layer(layer, lengths),
-            lambda dtype: [trial],
-            form,
-            dtype="float64",
-            tolerance=TOLERANCES[layer.dtype.name],
-        )
+    trial, derivation, tolerance = (
+        _trial(layer, twin, problem, lengths),
+        Layer(layer, lengths),
+        TOLERANCES[layer.dtype.name],
     )
-    report.fast = fast_against_equations(layer, problem, lengths, TOLERANCES[layer.dtype.name])
+    name = f"manual.{type(layer).__name__}"
+    report = diagnose(Subject(name, derivation, lambda dtype: [trial], form, dtype="float64", tolerance=tolerance))
+    report.fast = derivation.fast_against_equations(problem, tolerance)
     return report
 
 
@@ -86,13 +81,6 @@ def _trial(layer: Recurrent, twin: nn.Module, problem: Problem, lengths: list[in
         Autograd(of_module(twin, call_recurrent(lengths)), problem).run,
         {"T": T, "B": B},
     )
-
-
-def _instead(module: ModuleType) -> str:
-    """Say what a file without a forward and a backward pass has, where another check is for that."""
-    kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
-    names = [kind.__name__ for kind in kinds if issubclass(kind, autograd.Function)]
-    return f"the autograd.Function {names[0]}, for which there is compare.assert_function" if names else "none"
 
 
 def check_file(
@@ -134,7 +122,14 @@ def check_file(
     while True:  # what does not fit is set aside, as what is not derived, and the rest is checked
         module = load(path, *misfits)
         try:
-            report = _check_module(module, path, reference, seed, cell, fast)
+            forward, backward = passes(module, path)
+            if reference is None:
+                report = _check_cell(
+                    path, Pair(forward, backward, Parameters, str(path)), vars(module), cell, seed, fast
+                )
+            else:
+                module.forward, module.backward = forward, backward  # type: ignore[attr-defined]
+                report = check_against(module, path, Path(reference[0]), reference[1], seed, fast)
         except Exception as error:
             found = misfit(error, path)
             if found is None or found.span in misfits:
@@ -149,22 +144,6 @@ def check_file(
         return report
 
 
-def _check_module(
-    module: ModuleType,
-    path: Path,
-    reference: tuple[Path | str, str] | None,
-    seed: int,
-    cell: str | None,
-    fast: bool,
-) -> Report:
-    """Check the derivation in a file that was loaded."""
-    forward, backward = passes(module, path)
-    if reference is not None:
-        module.forward, module.backward = forward, backward  # type: ignore[attr-defined]
-        return check_against(module, path, Path(reference[0]), reference[1], seed, fast)
-    return _check_cell(path, Pair(forward, backward, Parameters, str(path)), vars(module), cell, seed, fast)
-
-
 def passes(module: ModuleType, path: Path) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the forward and backward pass of a file, which may be the methods of its only class with both.
 
@@ -175,9 +154,13 @@ def passes(module: ModuleType, path: Path) -> tuple[Callable[..., Any], Callable
     classes = [one for one in own if hasattr(one, "forward") and hasattr(one, "backward")]
     if len(classes) == 1 and not hasattr(module, "forward") and not issubclass(classes[0], autograd.Function):
         return as_functions(classes[0])
+    of_torch = [
+        kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, autograd.Function)
+    ]
+    instead = "the autograd.Function {.__name__}, for which there is compare.assert_function" if of_torch else "none"
     for function in ("forward", "backward"):
         if not callable(getattr(module, function, None)):
-            raise ValueError(f"{path}: expected a function {function}, got {_instead(module)}")
+            raise ValueError(f"{path}: expected a function {function}, got {instead.format(*of_torch)}")
     return module.forward, module.backward
 
 
@@ -185,11 +168,11 @@ def _check_cell(
     path: Path, derivation: Pair, says: Mapping[str, Any], cell: str | None, seed: int, fast: bool
 ) -> Report:
     says = says if cell is None else {**says, "CELL": cell}
-    file = CellFile.of(says, str(path))
+    file = CellFile(says, str(path))
 
     def checked(file: CellFile) -> Report:
         trials = partial(file.trials, seed=seed)
-        return diagnose(Subject(str(path), derivation, trials, file.notation, dtype=says.get("DTYPE"), fast=fast))
+        return diagnose(Subject(str(path), derivation, trials, file.form, dtype=says.get("DTYPE"), fast=fast))
 
     try:
         report = checked(file)
@@ -201,11 +184,7 @@ def _check_cell(
         raise
     if found := meant(file, says, derivation, seed):
         asked = replace(checked(found[0]), question=found[1])
-        if _count(asked) < _count(report):  # else the forward pass is wrong, and by chance as another option has it
+        asked_count, count = (len(one.faults) + len(one.consequences) + len(one.misplaced) for one in (asked, report))
+        if asked_count < count:  # else the forward pass is wrong, and by chance as another option has it
             return asked
     return report
-
-
-def _count(report: Report) -> int:
-    """Return how many findings there are."""
-    return len(report.faults) + len(report.consequences) + len(report.misplaced)

@@ -11,7 +11,6 @@ from compare.cells.layout import FILE_KEYS, LaidOut, Layout
 from compare.cells.twins import twin
 from compare.checker.derivations.octave.engine import Engine
 from compare.checker.derivations.problem import Answer, Arrays, Problem, in_precision
-from compare.checker.recorder import Record
 from compare.checker.reference import Autograd, Reference, of_module
 from compare.checker.trials import Trial
 from manual.arrays import Array, as_state, state_parts
@@ -41,42 +40,17 @@ def shapes(arrays: Mapping[str, Any]) -> str:
 
 
 class CellFile:
-    """The cell that a file derives, and how its weights lie.
+    """The cell that a file derives, how its weights lie, and what its passes take and return.
 
     Args:
-        form: the form of the cell.
-        layout: how its weights lie.
-        outputs: what its forward pass returns and the loss sees; all if None.
-        one_row: whether it can take a single row only.
-        mean: whether its gradients of the parameters are means over the batch rather than sums.
+        says: its CELL, LAYOUT, OPTIONS, OUTPUTS, BATCH and GRADIENTS, by name.
+        where: names the file in messages.
 
     Raises:
-        ValueError: an unknown output.
+        ValueError: one of them is unknown.
     """
 
-    def __init__(
-        self,
-        form: Form,
-        layout: Layout,
-        outputs: list[str] | None = None,
-        one_row: bool = False,
-        mean: bool = False,
-    ):
-        self.form, self.layout, self.mean = form, layout, mean
-        self.one_row = one_row or layout.vectors == "flat"
-        known = ["output", *(f"{name}_n" for name in form.cell.states)]
-        self.outputs = known if outputs is None else list(outputs)
-        if not self.outputs or not {*self.outputs} <= {*known}:
-            raise ValueError(f"OUTPUTS: expected some of {', '.join(known)}, got {outputs!r}")
-        self.notation = LaidOut(form, layout)
-
-    @classmethod
-    def of(cls, says: Mapping[str, Any], where: str) -> "CellFile":
-        """Read CELL, LAYOUT, OPTIONS, OUTPUTS, BATCH and GRADIENTS, by name.
-
-        Raises:
-            ValueError: one of them is unknown.
-        """
+    def __init__(self, says: Mapping[str, Any], where: str):
         cell = says.get("CELL")
         if cell not in CELLS:
             other = "; anything else needs --reference FILE:NAME, a folder --cell" if cell is None else ""
@@ -93,14 +67,19 @@ class CellFile:
         if "1" in str(given.get("joined", "")):
             keys["biases"] = 1
         keys |= {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-        layout = Layout(**keys, recurrent="weight_hh" in weights, peepholes="weight_ch" in weights)
-        layout.check_gates(form.gates)
+        self.layout = Layout(**keys, recurrent="weight_hh" in weights, peepholes="weight_ch" in weights)
+        self.layout.check_gates(form.gates)
+        self.form = LaidOut(form.cell, form.options, self.layout)
         batch, gradients = says.get("BATCH"), says.get("GRADIENTS", "sum")
         if batch not in (None, 1):
             raise ValueError(f"BATCH: expected 1, for code that takes one row only, got {batch!r}")
         if gradients not in ("sum", "mean"):
             raise ValueError(f"GRADIENTS: expected 'sum' or 'mean', over the rows of the batch, got {gradients!r}")
-        return cls(form, layout, says.get("OUTPUTS"), batch == 1, gradients == "mean")
+        self.one_row, self.mean = batch == 1 or self.layout.vectors == "flat", gradients == "mean"
+        known, outputs = ["output", *(f"{name}_n" for name in form.cell.states)], says.get("OUTPUTS")
+        self.outputs = known if outputs is None else list(outputs)
+        if not self.outputs or not {*self.outputs} <= {*known}:
+            raise ValueError(f"OUTPUTS: expected some of {', '.join(known)}, got {outputs!r}")
 
     def trials(self, dtype: str, seed: int) -> list[Trial]:
         """Make a problem in the file's layout, and its reference, at each size."""
@@ -110,14 +89,13 @@ class CellFile:
         def normal(*shape: int) -> Array:
             return np.asarray(rng.normal(size=shape))
 
-        B = 1 if self.one_row else B
-        inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in self.form.cell.states}
-        all_d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in self.form.cell.states}
+        B, states = 1 if self.one_row else B, self.form.cell.states
+        inputs = {"x": scale * normal(T, B, D)} | {f"{name}_0": normal(B, H) for name in states}
+        d_outputs = {"output": normal(T, B, H)} | {f"{name}_n": normal(B, H) for name in states}
         theirs = in_precision(self.layout.draw(D, H, rng), dtype)
-        seen = {name: array * (name in self.outputs) for name, array in all_d_outputs.items()}
+        seen = {name: array * (name in self.outputs) for name, array in d_outputs.items()}
         inputs, d_outputs = (in_precision(arrays, dtype) for arrays in (inputs, seen))
-        canonical = self.layout.parameters(theirs)
-        ours = Problem({f"{name}_l0": array for name, array in canonical.items()}, inputs, d_outputs)
+        canonical = {f"{name}_l0": array for name, array in self.layout.parameters(theirs).items()}
 
         def call(run: Callable[..., Any], inputs: list[Any], recorder: Any) -> tuple[Any, ...]:
             """Run one layer, without a layer axis in the state and without a suffix on the names."""
@@ -129,41 +107,32 @@ class CellFile:
             )
             return output, *(s[0] for s in state_parts(last))
 
-        autograd = Autograd(of_module(twin(self.form, D, H), call), ours)
+        autograd = Autograd(of_module(twin(self.form, D, H), call), Problem(canonical, inputs, d_outputs))
+
+        def turned(arrays: Mapping[Any, Array]) -> dict[Any, Array]:
+            return {name: self.turned(array) for name, array in arrays.items()}
+
+        def shown(arrays: Arrays) -> Arrays:
+            """Return what the loss sees of the outputs, in the order in which the file returns it."""
+            return {name: self.turned(arrays[name]) for name in self.outputs}
 
         def reference(*arguments: Any, **options: Any) -> Reference:
-            return self._translated(autograd.run(*arguments, **options), B)
+            right = autograd.run(*arguments, **options)
+            own = {name.removesuffix("_l0"): array for name, array in right.answer.gradients.items()}
+            gradients = {n: d / B if self.mean else d for n, d in self.layout.of_gradients(own).items()}
+            answer = Answer(shown(right.answer.outputs), turned(right.answer.d_inputs), gradients)
+            return Reference(turned(right.record), answer)
 
         label = f"T = {T}, B = {B}, D = {D}, H = {H}" + (", large values" if scale > 1 else "")
-        problem = Problem(theirs, self._all_turned(inputs), self._seen(self._all_turned(d_outputs)))
+        problem = Problem(theirs, turned(inputs), shown(d_outputs))
         axes = {"T": T} if self.layout.vectors == "flat" else {"T": T, "B": B}
         return Trial(label, problem, reference, axes, rows_last=self.layout.vectors == "columns")
-
-    def express(self, gradients: Arrays) -> Arrays:
-        """Convert gradients from PyTorch's layout to the file's."""
-        return self.layout.of_gradients({n.removesuffix("_l0"): a for n, a in gradients.items()})
 
     def turned(self, array: Array) -> Array:
         """Swap the last two axes if vectors are columns, and take the only row out if they are flat."""
         if self.layout.vectors == "flat" and array.ndim > 1:
             return array[..., 0, :].copy()
         return array.swapaxes(-1, -2).copy() if self.layout.vectors == "columns" and array.ndim > 1 else array
-
-    def _all_turned(self, arrays: Arrays) -> Arrays:
-        return {name: self.turned(array) for name, array in arrays.items()}
-
-    def _seen(self, arrays: Arrays) -> Arrays:
-        """Return what the loss sees of the outputs, in the order in which the file returns it."""
-        return {name: arrays[name] for name in self.outputs}
-
-    def _translated(self, right: Reference, rows: int) -> Reference:
-        record: Record = {key: self.turned(value) for key, value in right.record.items()}
-        answer = right.answer
-        outputs, d_inputs = self._all_turned(answer.outputs), self._all_turned(answer.d_inputs)
-        gradients = self.express(answer.gradients)
-        if self.mean:
-            gradients = {name: array / rows for name, array in gradients.items()}
-        return Reference(record, Answer(self._seen(outputs), d_inputs, gradients))
 
 
 def said_in(engine: Engine) -> dict[str, Any]:

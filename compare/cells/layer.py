@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from compare.agreement import Difference, compare
 from compare.cells import CELLS, Form
 from compare.checker.derivations.problem import Answer, Problem
 from manual.arrays import Array, Probe, as_state, state_parts
@@ -29,6 +30,11 @@ class Layer:
         d_x, d_initial, gradients = self.layer.backward(tape, d_output, as_state(d_state), probe)
         outputs, d_inputs = (output, *state_parts(last)), (d_x, *state_parts(d_initial))
         return Answer(dict(zip(problem.d_outputs, outputs)), dict(zip(problem.inputs, d_inputs)), gradients)
+
+    def fast_against_equations(self, problem: Problem, tolerance: float) -> list[Difference]:
+        """Compare every output and gradient of the fast kernels with those of the equations, to a relative error."""
+        equations = self.solve(problem, lambda name, t, value: value)  # which run where there is a probe
+        return compare(self.solve(problem, None).tensors(), equations.tensors(), tolerance)
 
 
 def form_of(layer: Recurrent) -> Form:

@@ -12,7 +12,6 @@ from itertools import permutations
 import numpy as np
 
 from compare.cells import CELLS, Form
-from compare.checker.notation import Equation, Notation
 from manual.arrays import Array
 
 Arrays = dict[str, Array]
@@ -288,28 +287,14 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class LaidOut(Notation):
+class LaidOut(Form):
     """A form of a cell whose weights lie in a layout of their own."""
 
-    form: Form
-    layout: Layout
-
-    @property
-    def cell_name(self) -> str:  # type: ignore[override]
-        """The name of the cell."""
-        return self.form.cell_name
-
-    def gate(self, name: str) -> str:
-        """Return the gate in the name of an intermediate, or ""."""
-        return self.form.gate(name)
+    layout: Layout = field(default_factory=Layout)
 
     def blocks(self, name: str, gradient: Array) -> Arrays:
         """Split a gradient in the layout by gate."""
         return self.layout.blocks(name, gradient)
-
-    def equation(self, name: str, gate: str = "") -> Equation:
-        """Return the equation of a name; empty if unknown."""
-        return self.form.equation(name, gate)
 
 
 def _seeing(gates: Sequence[str]) -> list[str]:

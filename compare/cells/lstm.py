@@ -84,17 +84,11 @@ PROJECTION: Equations = {
 
 def equations(options: Mapping[str, Any]) -> Equations:
     """Return the equations of a form. Those that DERIVATION.md does not cover have a formula and no number."""
-    changes = {
-        "output_tanh": (not options["output_tanh"], BARE_OUTPUT),
-        "proj_size": (options["proj_size"], PROJECTION),
-        "peepholes": (options["peepholes"], PEEPHOLES),
-        "coupled": (options["coupled"], COUPLED),
-        "both": (options["peepholes"] and options["coupled"], COUPLED_PEEPHOLES),
-    }
-    table = dict(EQUATIONS)
-    for differs, change in changes.values():
-        table |= change if differs else {}
-    return table
+    table = EQUATIONS | ({} if options["output_tanh"] else BARE_OUTPUT)
+    table |= PROJECTION if options["proj_size"] else {}
+    table |= PEEPHOLES if options["peepholes"] else {}
+    table |= COUPLED if options["coupled"] else {}
+    return table | (COUPLED_PEEPHOLES if options["peepholes"] and options["coupled"] else {})
 
 
 LSTM = Cell(

@@ -29,7 +29,7 @@ def meant(file: CellFile, says: Mapping[str, Any], derivation: Pair, seed: int) 
     """
     for where, key, value in _others(file):
         try:
-            other = CellFile.of({**says, where: {**says.get(where, {}), key: value}}, "")
+            other = CellFile({**says, where: {**says.get(where, {}), key: value}}, "")
             trial = other.trials("float64", seed)[0]
             got, right = derivation.solve(trial.problem, None).outputs, trial.reference().answer.outputs
         except Exception:  # the value does not go together with the others, or with the code

@@ -40,7 +40,7 @@ class OwnLayer:
     def __init__(self, path: Path, H: int, rng: np.random.Generator):
         module = load(path)
         self.passes = passes(module, path)
-        self.file = CellFile.of(vars(module), str(path))
+        self.file = CellFile(vars(module), str(path))
         if self.file.layout.biases in (0, "scalar"):
             raise ValueError(f"LAYOUT: biases: expected others than 0 and 'scalar' to train, in {path}")
         self.kernel, self.output_size, self.directions, self.dtype = self.file.form, H, 1, np.dtype("float64")

@@ -106,7 +106,7 @@ def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int =
     """Let the localiser find what is wrong with a system, on random weights and inputs."""
     problem = system.problem(np.random.default_rng(seed), T, B, D, H)
     trial = Trial(f"T = {T}, B = {B}, D = {D}, H = {H}", problem, partial(truth, system, problem), {"T": T, "B": B})
-    notation = LaidOut(system.form, system.layout)
+    notation = LaidOut(system.form.cell, system.form.options, system.layout)
     return diagnose(Subject(system.source, system, lambda dtype: [trial], notation, dtype="float64"))
 
 

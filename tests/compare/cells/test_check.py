@@ -8,6 +8,7 @@ from derived import write
 import manual
 import torch_impl
 from compare.cells.check import check_file, check_layer
+from compare.cells.layer import Layer, layer_problem
 
 
 @pytest.mark.slow
@@ -42,11 +43,42 @@ def test_a_layer_of_ours_stays_as_it_was():
 
 @pytest.mark.parametrize("lengths", [None, [3, 6, 2, 4]], ids=["full", "lengths"])
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}], ids=str)
-@pytest.mark.parametrize("kind, own", [("LSTM", {}), ("LSTM", {"proj_size": 2}), ("GRU", {}), ("RNN", {})], ids=str)
+@pytest.mark.parametrize(
+    "kind, own",
+    [("LSTM", {}), ("LSTM", {"proj_size": 2}), ("GRU", {}), ("GRU", {"reset_after": False}), ("RNN", {})],
+    ids=str,
+)
 @pytest.mark.slow
-def test_every_layer_of_ours_agrees_equation_by_equation(kind, own, options, lengths):
+def test_every_layer_of_ours_agrees_equation_by_equation_and_in_its_fast_kernels(kind, own, options, lengths):
     layer = getattr(manual, kind)(4, 5, **own, **options, rng=np.random.default_rng(0))
     twin = getattr(torch_impl, kind)(4, 5, **own, **options, dtype=torch.float64)
     report = check_layer(layer, twin, lengths)
     assert report.agrees
     assert max(one.errors.max() for one in report.fed_back) < 1e-13
+    assert [one.name for one in report.as_run if not report.notation.equation(one.name).formula] == []
+    states = [name for state in layer.state_sizes for name in (f"{state}_n", f"d_{state}_0")]
+    assert {found.name for found in report.fast} == {"output", "d_x", *states, *layer.parameters}
+    assert report.fast_error < 1e-14
+
+
+def test_a_fast_kernel_that_differs_is_noticed_in_what_it_returns_and_nothing_else(monkeypatch):
+    layer = manual.GRU(4, 5, rng=np.random.default_rng(0))
+    fast = layer.sweeps[0].fast
+    backward = fast.backward
+
+    def doubled(memory, d_output, d_state):
+        d_x, d_h_0, gradients = backward(memory, d_output, d_state)
+        return d_x, d_h_0, gradients | {"bias_hh": 2 * gradients["bias_hh"]}
+
+    monkeypatch.setattr(fast, "backward", doubled)
+    problem = layer_problem(layer, 6, 3, np.random.default_rng(1))
+    found = Layer(layer).fast_against_equations(problem, 1e-12)
+    assert [difference.name for difference in found if not difference.agrees] == ["bias_hh_l0"]
+
+
+def test_a_layer_whose_fast_kernel_differs_does_not_agree_though_its_equations_are_right(monkeypatch):
+    monkeypatch.setattr("manual.fast.rnn.add", lambda a, b, out: np.copyto(out, b))
+    checked = check_layer(manual.RNN(4, 5, rng=np.random.default_rng(0)), torch_impl.RNN(4, 5).double())
+    assert not checked.faults and not checked.agrees
+    assert "d_x" in checked.fast_faults and "output" not in checked.fast_faults
+    assert checked.fast_error > 1e-3

@@ -2,15 +2,7 @@ import re
 from itertools import product
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-
-import manual
-import torch_impl
 from compare.cells import CELLS, Form
-from compare.cells.layer import form_of, layer_problem
-from compare.checker.reference import Autograd, call_recurrent, of_module
 
 DERIVATION = Path(__file__).parent.parent.parent.parent / "manual" / "DERIVATION.md"
 
@@ -26,26 +18,6 @@ def test_every_number_is_derived():
     derived = set(re.findall(r"\\tag\{(\w+)\}", DERIVATION.read_text()))
     numbers = {n for form in every_form() for e in form.equations.values() for n in e.number.split(", ") if n}
     assert numbers <= derived
-
-
-LAYERS = {
-    "lstm": ("LSTM", {}),
-    "lstm projected": ("LSTM", {"proj_size": 2}),
-    "gru": ("GRU", {}),
-    "gru, reset before": ("GRU", {"reset_after": False}),
-    "rnn": ("RNN", {}),
-}
-
-
-@pytest.mark.parametrize("cell", LAYERS)
-def test_every_name_has_an_equation(cell):
-    kind, options = LAYERS[cell]
-    layer = getattr(manual, kind)(4, 5, bidirectional=True, **options, rng=np.random.default_rng(0))
-    twin = getattr(torch_impl, kind)(4, 5, bidirectional=True, **options, dtype=torch.float64)
-    problem = layer_problem(layer, 6, 3, np.random.default_rng(1))
-    right = Autograd(of_module(twin, call_recurrent()), problem).run()
-    names = {name for name, _ in right.record} | set(right.answer.tensors())
-    assert {name for name in names if not form_of(layer).equation(name).formula} == set()
 
 
 def test_a_parameter_of_one_gate_has_the_equation_of_all():
