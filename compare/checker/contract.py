@@ -96,7 +96,7 @@ def _answered(demand: Demand, differing: Differing) -> Breach | str:
         )
         wrong = f"{type(error).__name__}: {message}"
         refused = f"Refuses {demand.title}, with a clear error: {message}" if demand.refusable and clear else ""
-    plain = demand.function.called(Call())
+    plain = replace(demand.function, call=Call())
     if not wrong or (demand.function.call != plain.call and not _agrees(plain, demand.trial, differing)):
         return ""  # the second, since it is the values, not the call
     return refused or Breach(demand.kind, f"{demand.title}: {wrong}", demand.call, demand.fix)
@@ -116,24 +116,24 @@ def _strides(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
         call = f"{first}.backward({how})"
         yield Demand(
             "incoming strides", "an incoming gradient with other strides", call, fix,
-            function.called(Call(d_outputs=layout)), trial, True,
+            replace(function, call=Call(d_outputs=layout)), trial, True,
         )  # fmt: skip
     ones = {name: np.full_like(d, 0.75) for name, d in trial.problem.d_outputs.items()}
     yield Demand(
         "expanded incoming", "an incoming gradient that is expanded from one number, as sum gives it",
         f"{first}.sum().backward()", fix,
-        function.called(Call(d_outputs=expanded)), trial.having(d_outputs=ones), True,
+        replace(function, call=Call(d_outputs=expanded)), trial.having(d_outputs=ones), True,
     )  # fmt: skip
     for layout, how in ((transposed, "x.mT.contiguous().mT"), (stepped, "x[..., 1::2]")):
         yield Demand(
             "input strides", "inputs with other strides", f"f({how})", fix,
-            function.called(Call(inputs=layout)), trial, True,
+            replace(function, call=Call(inputs=layout)), trial, True,
         )  # fmt: skip
     arrays = trial.problem.inputs
     same = {n: np.repeat(a[:1], len(a), axis=0) if _is_array(a) else a for n, a in arrays.items()}
     yield Demand(
         "expanded input", "inputs that are expanded", "f(x[:1].expand_as(x))", fix,
-        function.called(Call(inputs=expanded)), trial.having(inputs=same), True,
+        replace(function, call=Call(inputs=expanded)), trial.having(inputs=same), True,
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _graph(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
         "second backward", "a second backward pass on the same graph",
         "torch.autograd.grad(y, x, d_y, retain_graph=True), twice",
         "write into no saved tensor, and take nothing off the context",
-        function.called(Call(twice=True)), trial,
+        replace(function, call=Call(twice=True)), trial,
     )  # fmt: skip
     with suppress(Exception):  # the reference does not take the values in another order
         other = trial.having(inputs=shuffled(trial.problem.inputs, np.random.default_rng(0)))
@@ -151,7 +151,7 @@ def _graph(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
         yield Demand(
             "another forward", "another forward pass before the backward pass",
             "y = f(x); f(other); y.backward(d_y)", "keep what backward needs on ctx, never on the class or in a buffer",
-            function.called(Call(between=other.problem)), trial,
+            replace(function, call=Call(between=other.problem)), trial,
         )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def _parts(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
         yield Demand(
             "one output", f"only {name} used", f"{name}.backward(d_{name})",
             "take None, or zeros, for the incoming gradients of outputs that are not used",
-            function.called(Call(only_output=name)), trial.having(d_outputs=d_outputs),
+            replace(function, call=Call(only_output=name)), trial.having(d_outputs=d_outputs),
         )  # fmt: skip
     if empty := trial.of_rows(0):
         yield Demand(
@@ -278,7 +278,7 @@ def _custom_operator(function: TorchFunction, trial: Trial) -> Iterator[Breach]:
     operator = getattr(function.function, "_opoverload", function.function)
     if not isinstance(operator, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
         return
-    values, keywords, _ = function.form.arguments([*function.arguments(trial.problem).values()])
+    values, keywords, _ = function.form.arguments([*function.arguments(trial.problem)[1].values()])
     results = torch.library.opcheck(operator, tuple(values), keywords, raise_exception=False)
     for test, result in results.items():
         if result != "SUCCESS":

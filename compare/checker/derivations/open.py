@@ -25,25 +25,17 @@ class Open(NDArrayOperatorsMixin):
     """A value that is not derived yet. Whatever is computed from it is not derived, either."""
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **options: Any) -> "Open":
-        """Return no value; an array that was to hold one holds the mark."""
-        for array in out:
+        for array in out:  # one that was to hold a value holds the mark
             np.copyto(array, MARK)
         return self
 
-    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> "Open":
-        """Return no value."""
-        return self
-
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        """Return the mark, for an array that is to hold the value."""
         return np.array(MARK, dtype)
 
     def __float__(self) -> float:
-        """Return the mark."""
         return float(MARK)
 
     def __getattr__(self, name: str) -> "Open":
-        """Return no value for ``.T`` and all methods."""
         if name.startswith("__"):
             raise AttributeError(name)
         return self
@@ -52,12 +44,10 @@ class Open(NDArrayOperatorsMixin):
         """Return no value."""
         return self
 
-    def __getitem__(self, index: Any) -> "Open":
-        """Return no value."""
-        return self
+    __array_function__ = __getitem__ = __call__
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Hold nothing."""
+        pass
 
     def __iter__(self) -> Any:
         """Return as many values as are unpacked.
@@ -71,17 +61,10 @@ class Open(NDArrayOperatorsMixin):
             raise NotDerivedError
         return iter([self] * count)
 
-    def __bool__(self) -> bool:
-        """Raise NotDerivedError."""
+    def _unknown(self) -> Any:
         raise NotDerivedError
 
-    def __len__(self) -> int:
-        """Raise NotDerivedError."""
-        raise NotDerivedError
-
-    def __index__(self) -> int:
-        """Raise NotDerivedError."""
-        raise NotDerivedError
+    __bool__ = __len__ = __index__ = _unknown
 
 
 OPEN = Open()
@@ -119,7 +102,7 @@ class Opening(ast.NodeTransformer):
     """
 
     def __init__(self, *spans: Span):
-        self.spans, self.places, self._inside = spans, 0, False
+        self.spans, self._inside = spans, False
 
     def visit(self, node: ast.AST) -> Any:
         """Put ``OPEN`` in the place of an expression that is to be set aside."""
@@ -136,10 +119,7 @@ class Opening(ast.NodeTransformer):
 
     def visit_Constant(self, node: ast.Constant) -> Any:
         """Replace ``...``."""
-        if node.value is not ... or not self._inside:
-            return node
-        self.places += 1
-        return self._open(node)
+        return self._open(node) if node.value is ... and self._inside else node
 
     def visit_Expr(self, node: ast.Expr) -> Any:
         """Return at a ``...`` that is a statement: what follows is not derived."""

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,7 @@ class Call:
     twice: bool = False
 
 
+@dataclass(frozen=True, eq=False)
 class TorchFunction:
     """A ``torch.autograd.Function``, or a function of tensors that applies one.
 
@@ -48,12 +49,10 @@ class TorchFunction:
         call: how it is called.
     """
 
-    def __init__(self, function: Any, like: list[Any], form: Form, call: Call | None = None):
-        self.function, self.like, self.form, self.call = function, like, form, call or Call()
-
-    def called(self, call: Call) -> "TorchFunction":
-        """Return the same function, called in another way."""
-        return TorchFunction(self.function, self.like, self.form, call)
+    function: Any
+    like: list[Any]
+    form: Form
+    call: Call = Call()
 
     def in_precision(self, dtype: str) -> "TorchFunction":
         """Return the same function on tensors of another precision."""
@@ -65,7 +64,7 @@ class TorchFunction:
             better = better.to_complex() if value.is_complex() else better
             return value.detach().to(better).requires_grad_(value.requires_grad)
 
-        return TorchFunction(self.function, [cast(value) for value in self.like], self.form, self.call)
+        return replace(self, like=[cast(value) for value in self.like])
 
     def precisions(self, problem: Problem) -> set[str]:
         """Return the precisions in which it computes anything."""
@@ -80,10 +79,7 @@ class TorchFunction:
         Raises:
             ValueError: the function does not return a tensor for each output. Its exceptions propagate.
         """
-        call, leaves = self.call, self._leaves(problem)
-        inputs = leaves | {n: copy.deepcopy(v) for n, v in problem.inputs.items() if n not in leaves}
-        inputs = {name: inputs[name] for name in problem.inputs}
-        given = self._given(inputs)
+        call, (leaves, given) = self.call, self.arguments(problem)
         wanted = {n: v for n, v in leaves.items() if v.requires_grad}
         misshapen: Arrays = {}
         with listening(probe or unheard), default_dtype(self.dtype):
@@ -99,7 +95,7 @@ class TorchFunction:
                 probe.restore()
             if call.between:
                 with listening(unheard):
-                    self.forward(call.between)
+                    self.applied(call.between)
             found = _backward(pairs, wanted, call.twice) | misshapen
         for name, like in zip(problem.inputs, self.like):
             if name in wanted and name not in found and (like.requires_grad or call.only_output):
@@ -109,7 +105,7 @@ class TorchFunction:
             for name, now in given.items()
             if isinstance(now, torch.Tensor)
             and not any(now is value for value in returned.values())  # declared by mark_dirty
-            and not _equal(now.detach(), inputs[name].detach())
+            and not torch.equal(now.detach().nan_to_num(), leaves[name].detach().nan_to_num())
         ]
         changed += [
             f"d_{name}" for name, d in incoming.items() if not torch.equal(d, tensor_like(problem.d_outputs[name], d))
@@ -139,41 +135,28 @@ class TorchFunction:
                 raise ValueError(f"function: {name}: expected a tensor, got {type(value).__name__}")
         return returned
 
-    def forward(self, problem: Problem) -> list[torch.Tensor]:
-        """Run the forward pass alone."""
-        return list(self._returned(self.arguments(problem), problem).values())
-
     def applied(self, problem: Problem) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Run the forward pass on fresh leaves; return these and what it returned, by name."""
-        leaves = self._leaves(problem)
-        given = self._given({name: leaves.get(name, value) for name, value in problem.inputs.items()})
+        leaves, given = self.arguments(problem)
         return leaves, self._returned(given, problem)
 
-    def arguments(self, problem: Problem) -> dict[str, Any]:
-        """Return fresh arguments of the function, by the names of their leaves."""
-        leaves = self._leaves(problem)
-        return self._given({name: leaves.get(name, value) for name, value in problem.inputs.items()})
+    def arguments(self, problem: Problem) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Return a fresh leaf for each tensor, and all arguments by the names of their leaves.
 
-    def _leaves(self, problem: Problem) -> dict[str, torch.Tensor]:
-        """Return a fresh tensor for each input that is one."""
-        leaves = {}
+        The tensors among these are copies, as the call lays them out: a function may write to these, but not to leaves.
+        """
+        leaves: dict[str, torch.Tensor] = {}
+        given: dict[str, Any] = {}
         for (name, value), like in zip(problem.inputs.items(), self.like, strict=True):
-            if isinstance(like, torch.Tensor):
-                leaves[name] = tensor_like(value, like)
-                if name in problem.differentiable:
-                    leaves[name].requires_grad_()
-        return leaves
-
-    def _given(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return copies of the leaves as the call lays them out: a function may write to these, but not to leaves."""
-        given = {}
-        for (name, value), like in zip(inputs.items(), self.like):
-            if isinstance(value, torch.Tensor):
-                layout = self.call.inputs or partial(_laid_out_like, like=like)
-                laid = layout(value.detach())
-                value = _Laid.apply(value, layout) if _overlaps(laid) else laid.copy_(value)  # type: ignore[no-untyped-call]
-            given[name] = value
-        return given
+            if not isinstance(like, torch.Tensor):
+                given[name] = copy.deepcopy(value)
+                continue
+            leaf = leaves[name] = tensor_like(value, like).requires_grad_(name in problem.differentiable)
+            layout = self.call.inputs or partial(_laid_out_like, like=like)
+            laid = layout(leaf.detach())
+            overlaps = any(step == 0 and size > 1 for size, step in zip(laid.shape, laid.stride()))
+            given[name] = _Laid.apply(leaf, layout) if overlaps else laid.copy_(leaf)  # type: ignore[no-untyped-call]
+        return leaves, given
 
 
 def is_continuous(value: Any) -> bool:
@@ -198,14 +181,6 @@ def _laid_out_like(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     base = value.new_zeros(like.storage_offset() + 1 + sum((size - 1) * step for size, step in steps))
     laid = base.as_strided(first.shape, like.stride(), like.storage_offset())
     return laid.copy_(first).expand(value.shape)
-
-
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.equal(one, other) or torch.equal(one.nan_to_num(), other.nan_to_num())
-
-
-def _overlaps(value: torch.Tensor) -> bool:
-    return any(step == 0 and size > 1 for size, step in zip(value.shape, value.stride()))
 
 
 class _Laid(torch.autograd.Function):
@@ -246,9 +221,8 @@ def _lenient(function: Any, names: list[str], given: Mapping[str, Any], misshape
         given: the tensors by name.
         misshapen: filled with the gradients of a wrong shape, by the name of the argument.
     """
-    shapes = {
-        name: getattr(value, "shape", ()) for name, value in given.items()
-    }  # the class outlives the call, and the tensors
+    # The class outlives the call, and the tensors.
+    shapes = {name: getattr(value, "shape", ()) for name, value in given.items()}
 
     def backward(ctx: Any, *d_outputs: Any) -> Any:
         returned = function.backward(ctx, *d_outputs)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from edits import edited
 from extras import needs_c
 from tiers import first_of_each
 
@@ -40,13 +41,9 @@ def checked(file, real="float"):
 
 
 @pytest.fixture
-def edited(tmp_path):
+def changed(tmp_path):
     def made(*changes):
-        text = PROGRAM.read_text()
-        for old, new in changes:
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        (tmp_path / "rms_norm.c").write_text(text)
+        (tmp_path / "rms_norm.c").write_text(edited(PROGRAM.read_text(), *changes))
         return tmp_path / "rms_norm.c"
 
     return made
@@ -59,9 +56,9 @@ def test_a_right_layer_is_accepted_in_its_own_precision():
 
 
 @pytest.mark.slow
-def test_in_double_precision_it_is_held_to_twelve_digits(edited, monkeypatch):
+def test_in_double_precision_it_is_held_to_twelve_digits(changed, monkeypatch):
     monkeypatch.setenv("CC", "cc -Dreal=double")
-    report = checked(edited(), "double")
+    report = checked(changed(), "double")
     assert report.agrees and report.dtype == "float64" and report.tolerance == 1e-12
 
 
@@ -79,8 +76,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize("old, new, name", first_of_each(lambda wrong: wrong[2], WRONG, pytest.mark.slow))
-def test_of_a_wrong_layer_the_quantity_is_named_and_the_line_of_its_probe(edited, old, new, name):
-    file = edited((old, new))
+def test_of_a_wrong_layer_the_quantity_is_named_and_the_line_of_its_probe(changed, old, new, name):
+    file = changed((old, new))
     report = checked(file)
     assert report.outcome == "disagree" and report.titles == [name]
     if name.endswith("rstd"):
@@ -89,27 +86,27 @@ def test_of_a_wrong_layer_the_quantity_is_named_and_the_line_of_its_probe(edited
         assert file.read_text().splitlines()[fault.line - 1].strip() == fault.code
 
 
-def test_what_is_never_written_is_not_zero_by_luck(edited):
-    report = checked(edited(("i < B * T * C", "i < B * T * C - 1")))
+def test_what_is_never_written_is_not_zero_by_luck(changed):
+    report = checked(changed(("i < B * T * C", "i < B * T * C - 1")))
     assert report.titles == ["output"] and "not finite" in str(report)
 
 
 @pytest.mark.parametrize("place", ["dinp[B * T * C] = 1", "dweight[-1] = 0"])
-def test_a_write_outside_an_array_is_named(edited, place):
-    file = edited(('    PROBE("d_rstd"', f'    {place};\n    PROBE("d_rstd"'))
+def test_a_write_outside_an_array_is_named(changed, place):
+    file = changed(('    PROBE("d_rstd"', f'    {place};\n    PROBE("d_rstd"'))
     with pytest.raises(ValueError, match=rf"rms_norm_backward: {place[:4]}\w*: wrote outside its \d+ numbers"):
         checked(file)
 
 
 @pytest.mark.slow
-def test_an_argument_that_is_written_to_is_said(edited):
-    file = edited(('    PROBE("rstd"', '    ((real *)inp)[0] = 0;\n    PROBE("rstd"'))
+def test_an_argument_that_is_written_to_is_said(changed):
+    file = changed(('    PROBE("rstd"', '    ((real *)inp)[0] = 0;\n    PROBE("rstd"'))
     assert checked(file).written == ("inp",)
 
 
-def test_a_name_that_the_reference_lacks_has_its_line(edited):
+def test_a_name_that_the_reference_lacks_has_its_line(changed):
     with pytest.raises(ValueError, match=r"rms_norm\.c:18: probe: expected one of .* got 'rsdt'; did you mean 'rstd'"):
-        checked(edited(('PROBE("rstd"', 'PROBE("rsdt"')))
+        checked(changed(('PROBE("rstd"', 'PROBE("rsdt"')))
 
 
 def test_sizes_come_from_shapes_and_what_is_not_known_is_an_argument(tmp_path):
@@ -135,12 +132,7 @@ def test_sizes_come_from_shapes_and_what_is_not_known_is_an_argument(tmp_path):
 @pytest.mark.parametrize(
     "file, name, arguments, words",
     [
-        (
-            "nowhere.so",
-            "f",
-            "float* x[n]",
-            "library: expected a shared library or a C file, got .*nowhere.so",
-        ),
+        ("nowhere.so", "f", "float* x[n]", "library: expected a shared library or a C file, got .*nowhere.so"),
         ("bad.so", "f", "float* x[n]", "library: expected a shared library that can be loaded, got .*bad.so"),
         ("bad.c", "f", "float* x[n]", "library: expected a C file that compiles, got .*bad.c: .*bad.c:1.*error"),
         ("good.c", "g", "float* x[n]", "name: expected a function that .*good.c has, got 'g'"),
@@ -157,11 +149,11 @@ def test_what_cannot_be_called_is_named(tmp_path, file, name, arguments, words):
         c_function(tmp_path / file, name, f"{arguments}, int n", writes="x")
 
 
-def test_without_a_compiler_the_message_names_it(edited, monkeypatch):
+def test_without_a_compiler_the_message_names_it(changed, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(ValueError, match=r"library: expected a C compiler, cc, gcc or clang, on the path to compile"):
-        c_function(edited(), "rms_norm_forward", FORWARD, writes="out rstd")
+        c_function(changed(), "rms_norm_forward", FORWARD, writes="out rstd")
 
 
 def test_an_array_may_lie_in_memory_as_it_likes():

@@ -5,6 +5,7 @@ from itertools import count, product
 
 import pytest
 import torch
+from functions import function_of
 from tiers import first_of_each
 
 from compare import check_function
@@ -41,17 +42,7 @@ def gradients(fault, x, w, d):
 
 
 def affine(fault):
-    class Affine(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x, w, b):
-            ctx.save_for_backward(x, w)
-            return exact(x, w, b)
-
-        @staticmethod
-        def backward(ctx, d):
-            return gradients(fault, *ctx.saved_tensors, d)
-
-    return Affine.apply
+    return function_of(exact, lambda x, w, b, d: gradients(fault, x, w, d)).apply
 
 
 def with_a_dict(fault):
@@ -144,19 +135,8 @@ def test_outputs_are_matched_by_their_keys_and_have_the_names_of_their_places():
 @pytest.mark.slow
 def test_a_gradient_that_is_not_conjugated_is_wrong():
     z, w = torch.randn(2, H, D, dtype=torch.complex64)
-
-    class Product(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, z, w):
-            ctx.save_for_backward(z, w)
-            return z * w
-
-        @staticmethod
-        def backward(ctx, d):
-            z, w = ctx.saved_tensors
-            return d * w, d * z.conj()
-
-    report = check_function(Product, torch.mul, z, w)
+    product = function_of(torch.mul, lambda z, w, d: (d * w, d * z.conj()))
+    report = check_function(product, lambda z, w: z * w, z, w)
     assert [fault.name for fault in report.faults] == ["d_z"]
 
 
