@@ -52,29 +52,19 @@ class Fault:
     @classmethod
     def of(cls, one: Compared, notation: Notation) -> "Fault":
         """Make a fault of a compared quantity."""
-        found = notation.equation(one.name)
-        place = one.places[one.worst] if one.places else None
-        if place:
-            linecache.checkcache(place.file)
-        code = linecache.getline(place.file, place.line).strip() if place else ""
-        problem = one.problem
-        if not problem and one.missing and one.agrees:
-            problem = f"not recorded at step{'s' if len(one.missing) > 1 else ''} {spans(one.missing)}"
+        missing = one.missing if one.agrees else ()
         return cls(
-            one.name,
-            one.gate,
-            one.label,
-            one.recorded,
-            one.wrong_steps() or (one.missing if one.agrees else ()),
-            one.wrong_rows(),
-            one.difference(),
-            one.where(),
-            problem,
-            found.number,
-            found.formula,
-            place.file if place else "",
-            place.line if place else 0,
-            code,
+            name=one.name,
+            gate=one.gate,
+            label=one.label,
+            recorded=one.recorded,
+            steps=one.wrong_steps() or missing,
+            rows=one.wrong_rows(),
+            worst=one.difference(),
+            where=one.where(),
+            problem=one.problem or ("not recorded at " + numbered("step", missing) if missing else ""),
+            **vars(notation.equation(one.name)),
+            **place_of(one),
             factor=_factor(one),
         )
 
@@ -168,6 +158,15 @@ class Fault:
         }
 
 
+def place_of(one: Compared) -> dict[str, Any]:
+    """Return file, line and code of the probe that recorded the worst part of a quantity; empty if none did."""
+    if not one.places:
+        return {"file": "", "line": 0, "code": ""}
+    place = one.places[one.worst]
+    linecache.checkcache(place.file)
+    return vars(place) | {"code": linecache.getline(place.file, place.line).strip()}
+
+
 def _factor(one: Compared) -> str:
     """Return the short number by which all that is right is multiplied, as in "-1"; "" if there is none."""
     if one.problem or not all(np.isfinite(a).all() and r.any() for a, r in zip(one.actual, one.right)):
@@ -181,12 +180,13 @@ def _factor(one: Compared) -> str:
     return next(fits, "")
 
 
-def spans(numbers: tuple[int, ...]) -> str:
-    """Write 0, 1, 2, 5 as "0-2, 5"."""
+def numbered(word: str, numbers: tuple[int, ...]) -> str:
+    """Write a word with numbers, 0, 1, 2, 5 as "steps 0-2, 5"; "" if there are none."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    spans = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return f"{word}{'s' * (len(numbers) > 1)} {spans}" if numbers else ""

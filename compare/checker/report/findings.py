@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+
 from compare.agreement import Difference
 from compare.checker.compare import Compared
 from compare.checker.contract import Breach
@@ -11,7 +13,6 @@ from compare.checker.derivations.misfit import Misfit
 from compare.checker.lines.wrong_line import WrongLine
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
-from compare.checker.report.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,27 @@ class Size:
     label: str
     agrees: bool
     raised: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Equations by number and name: those that are right, wrong and open, each in the order of computation.
+
+    ``misfits`` counts the lines whose operands do not fit together: what they would give is open, and counted as wrong.
+    """
+
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+    open: tuple[str, ...]
+    misfits: int
+
+    def __str__(self) -> str:
+        """Return it in words, as in "3 of 16 right, 1 wrong, 12 to go; next: (L9) d_c"."""
+        total = len(self.right) + len(self.wrong) + len(self.open)
+        wrong, to_go = len(self.wrong) + self.misfits, max(len(self.open) - self.misfits, 0)
+        words = [f"{len(self.right)} of {total} right", f"{wrong} wrong" if wrong else ""]
+        words += [f"{to_go} to go"] if to_go else []
+        return ", ".join(filter(None, words)) + (f"; next: {self.open[0]}" if to_go and not self.misfits else "")
 
 
 @dataclass(repr=False)
@@ -37,7 +59,6 @@ class Findings:
         fed_back: everything compared, with the reference fed back.
         located: quantities that are wrong although everything they are computed from is right.
         misplaced: probes that show a quantity other than the one they name.
-        gradients_right: whether all outputs and gradients agree as the code runs.
         unused: probes whose result the code does not use.
         changed: by name, the steps at which an array was modified in place after its probe.
         consequences: quantities that may differ only because of something not recorded or not fed back.
@@ -45,7 +66,6 @@ class Findings:
         unsteady: outputs and gradients that change when the derivation is called again.
         written: arguments that the derivation wrote to.
         left_out: gradients that were not derived.
-        gradients_compared: whether the derivation returned any gradient.
         broken: what a function whose gradients are right breaks of the contract with autograd.
         less_accurate: by name, by how much a quantity that is right is less accurate than autograd.
         aside: by name, how many elements took another side of a branch than the reference, or cannot be judged.
@@ -72,7 +92,6 @@ class Findings:
     fed_back: list[Compared]
     located: list[Fault] = field(default_factory=list)
     misplaced: list[Fault] = field(default_factory=list)
-    gradients_right: bool = True
     unused: list[str] = field(default_factory=list)
     changed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     consequences: list[str] = field(default_factory=list)
@@ -80,7 +99,6 @@ class Findings:
     unsteady: list[str] = field(default_factory=list)
     written: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    gradients_compared: bool = True
     broken: list[Breach] = field(default_factory=list)
     less_accurate: dict[str, float] = field(default_factory=dict)
     aside: dict[str, int] = field(default_factory=dict)
@@ -103,15 +121,38 @@ class Findings:
         return self.search() if wanted else []
 
     @property
+    def gradients_right(self) -> bool:
+        """Whether all outputs and gradients agree as the code runs."""
+        return all(one.agrees for one in self.as_run if not one.recorded)
+
+    @property
     def told(self) -> str:
         """What is told of a mistake: ``"solution"``, ``"hint"`` or ""."""
         return self.shown if self.open or self.learning else "solution"
 
     @property
     def progress(self) -> Progress:
-        """What is right, wrong and open."""
-        wrong = [fault.title for fault in [*self.located, *self.misplaced]]
-        return Progress.of(self.fed_back, wrong, self.open, self.notation, len(self.misfits))
+        """What is right, wrong and open of the backward pass, and of a forward pass that has open places.
+
+        Of a cell only equations that have a number count: the others follow from them.
+        """
+        titled, forward = self.notation.titled, {"value", "output"}
+        still = dict.fromkeys(titled(name, kind in ("value", "adjoint")) for name, kind in self.open.items())
+        wrong = dict.fromkeys(fault.title for fault in [*self.located, *self.misplaced])
+        right: dict[str, None] = {}
+        for one in self.fed_back:
+            title = titled(one.name, one.recorded)
+            if not one.agrees:
+                wrong[title] = None
+            elif one.kind not in forward or forward & {*self.open.values()}:
+                counts = self.notation.equation(one.name).number or not self.notation.cell_name
+                right |= {title: None} if counts else {}
+        return Progress(
+            tuple(title for title in right if title not in still and title not in wrong),
+            tuple(wrong),
+            tuple(title for title in still if title not in wrong),
+            len(self.misfits),
+        )
 
     @property
     def faults(self) -> list[Fault]:
@@ -194,6 +235,7 @@ class Findings:
     @property
     def kinds(self) -> list[str]:
         """The kinds of verdict: ``agree``, or what is wrong, the most specific first."""
+        gradients = [part for one in self.as_run if one.kind in ("d_input", "gradient") for part in one.actual]
         found = {
             "layout": self.question,
             "unsteady": self.unsteady,
@@ -206,7 +248,7 @@ class Findings:
             "arguments changed": self.writes,
             "fast kernels": self.fast_faults,
             "size": [size for size in self.sizes if not size.agrees],
-            "nothing compared": not (self.gradients_compared or self.open),
+            "nothing compared": not (self.open or any(map(np.size, gradients))),
             "not judged": self.undecided,
             "open": self.open,
         }

@@ -1,12 +1,12 @@
 """What was compared, as data for a page: each quantity as a grid of columns and units, for each row of the batch."""
 
-import linecache
 from typing import Any
 
 import numpy as np
 
 from compare.checker.compare import Compared
 from compare.checker.notation import Notation
+from compare.checker.report.fault import place_of
 from compare.checker.report.printable import SHOWN, finite
 from compare.checker.report.report import Report
 from manual.arrays import Array
@@ -35,7 +35,6 @@ def quantity(one: Compared, notation: Notation, shown: int = SHOWN) -> dict[str,
         shown: the largest number of rows and units.
     """
     found = notation.equation(one.name, one.gate)
-    place = one.places[one.worst] if one.places else None
     data: dict[str, Any] = {
         "name": one.name,
         "whole": one.name.removesuffix(f"_{one.gate}") if one.gate and not one.recorded else one.name,
@@ -50,9 +49,7 @@ def quantity(one: Compared, notation: Notation, shown: int = SHOWN) -> dict[str,
         "steps": list(one.steps[:STEPS]),
         "errors": [_rounded(error, FEW) for error in one.errors],
         "limit": float(one.limits.max()) if len(one.limits) else 0.0,
-        "file": place.file if place else "",
-        "line": place.line if place else 0,
-        "code": linecache.getline(place.file, place.line).strip() if place else "",
+        **place_of(one),
         "actual": [],
         "cut": False,
     }

@@ -1,5 +1,6 @@
 """The report of a check: its findings, to print, to draw and to read from a script."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,32 @@ from compare.checker.report.printable import finite
 #: The version of what ``Report.as_json`` returns; a key that is taken away or means something else makes a new one.
 VERSION = 1
 
+#: The width of a plain-text report, in columns.
+WIDTH = 120
+
 
 class Report(Findings):
     """What a check found, to print, to draw and to read from a script."""
 
     def __str__(self) -> str:
-        """Return the report as plain text."""
-        return wording.plain(self)
+        text = StringIO()
+        self.show(Console(file=text, width=WIDTH, color_system=None))
+        return text.getvalue().rstrip()
 
     def __repr__(self) -> str:
-        """Return the verdict on one line."""
         return f"<Report: {self.verdict().plain}>"
 
     def _repr_html_(self) -> str:
-        """Return the report for a notebook."""
-        return wording.html(self)
+        """Return the report for a notebook, with the colours of a terminal."""
+        console = Console(file=StringIO(), width=WIDTH, record=True)
+        self.show(console)
+        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
     @property
     def message(self) -> str:
-        """The report as plain text with the verdict first, for an assertion."""
-        return wording.message(self)
+        """The report as plain text with the verdict first: pytest shows the first line of an assertion's message."""
+        *findings, last = str(self).splitlines()
+        return "\n".join([last, *findings])
 
     def show(self, console: Console) -> None:
         """Print the findings and the verdict."""

@@ -1,41 +1,16 @@
 """Put a report into words: a paragraph for each finding, a table of errors, notes, and the verdict on one line."""
 
-from io import StringIO
-
 from rich.console import Console
 from rich.text import Text
 
 from compare.checker.report import table
-from compare.checker.report.fault import Fault, spans
+from compare.checker.report.fault import Fault, numbered
 from compare.checker.report.findings import Findings
 
 #: What is said where several quantities differ and the reference has no probes.
 NO_PROBES = "There are no probes, so these may follow from one error: add probes to the code and to the reference"
 
-#: The width of a plain-text report, in columns.
-WIDTH = 120
-
 RED, GREEN, YELLOW = table.RED, "bold green", "bold yellow"
-
-
-def plain(report: Findings) -> str:
-    """Return the report as plain text."""
-    text = StringIO()
-    show(report, Console(file=text, width=WIDTH, color_system=None))
-    return text.getvalue().rstrip()
-
-
-def html(report: Findings) -> str:
-    """Return the report as HTML, with the colours of a terminal."""
-    console = Console(file=StringIO(), width=WIDTH, record=True)
-    show(report, console)
-    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
-
-
-def message(report: Findings) -> str:
-    """Return the report with the verdict first, since pytest and JUnit show the first line of a message."""
-    *findings, last = plain(report).splitlines()
-    return "\n".join([last, *findings])
 
 
 def show(report: Findings, console: Console) -> None:
@@ -76,13 +51,14 @@ def _headlines(report: Findings) -> list[str]:
     """Return a few words on each kind of finding."""
     right = "the gradients are right; " if report.gradients_right else ""
     first = f"; add a probe for {report.unrecorded[0]!r}" if report.unrecorded else ""
+    unused = f"probe{'s' * (len(report.unused) > 1)} {', '.join(map(repr, report.unused))}"
     words = {
         "layout": report.question,
         "unsteady": f"not deterministic: two identical calls differ in {', '.join(report.unsteady)}",
         "changed": "; ".join(f"{name} was modified in place after its probe" for name in report.changed),
         "misfit": f"shapes do not fit: {', '.join(dict.fromkeys(f'line {one.line}' for one in report.misfits))}",
         "equation": f"wrong: {', '.join(report.titles)}",
-        "probe unused": f"the result of {_probes(report.unused)} is not used",
+        "probe unused": f"the result of {unused} is not used",
         "probe misplaced": right + "; ".join(map(_other_than_its_name, report.misplaced)),
         "not shown": f"cause unknown: no probe between cause and effects {', '.join(report.consequences)}{first}",
         "arguments changed": f"the derivation changed {', '.join(report.writes)}",
@@ -107,8 +83,20 @@ def _paragraphs(report: Findings) -> list[Text]:
                 "look for state kept between calls: a buffer, a sum that is not reset, a tape, a random generator",
             )
         ]
-    paragraphs = [_of_question(report)] if report.question else []
-    paragraphs += [_of_changed(name, steps) for name, steps in report.changed.items()]
+    paragraphs = []
+    if report.question:
+        more = {*report.kinds} - {"layout", "open"}
+        nothing = "with it nothing is wrong, and without it the outputs are"
+        paragraphs.append(_paragraph(report.question, "all that follows is found with it" if more else nothing))
+    paragraphs += [
+        _paragraph(
+            f"{name} was modified in place after its probe",
+            "something writes to the array later, so whatever else holds it, such as a tape, reads the new value",
+            "store a copy, or compute into a new array",
+            more=f", at {numbered('step', steps)}" if steps else "",
+        )
+        for name, steps in report.changed.items()
+    ]
     paragraphs += [
         _paragraph(f"line {one.line}", f"{one.file}:{one.line}: {one.code}", one.words) for one in report.misfits
     ]
@@ -133,7 +121,14 @@ def _paragraphs(report: Findings) -> list[Text]:
             )
         )
     if report.hidden and not report.unused:
-        paragraphs.append(_of_consequences(report))
+        first, *rest = report.unrecorded or [""]
+        then = f", then {', '.join(rest[:8])}" if rest else ""
+        explained = (
+            f"one error in a quantity without a probe would explain all of them; add probe({first!r}, …) first{then}"
+        )
+        in_place = "on right values each line is right: look at what is modified in place, such as a buffer on the tape"
+        unknown = f"cause unknown: no probe between cause and effects: {', '.join(report.consequences)}"
+        paragraphs.append(_paragraph(unknown, explained if first else in_place))
     paragraphs += [_paragraph(breach.title, breach.call, breach.fix) for breach in report.broken]
     if report.writes:
         paragraphs.append(
@@ -157,33 +152,6 @@ def _paragraph(title: str, *lines: str, more: str = "") -> Text:
     return text
 
 
-def _of_question(report: Findings) -> Text:
-    """Return what the file may mean; all other findings are with that."""
-    rest = {*report.kinds} - {"layout", "open"}
-    then = "all that follows is found with it" if rest else "with it nothing is wrong, and without it the outputs are"
-    return _paragraph(report.question, then)
-
-
-def _of_changed(name: str, steps: tuple[int, ...]) -> Text:
-    return _paragraph(
-        f"{name} was modified in place after its probe",
-        "something writes to the array later, so whatever else holds it, such as a tape, reads the new value",
-        "store a copy, or compute into a new array",
-        more=f", at {_steps(steps)}" if steps else "",
-    )
-
-
-def _of_consequences(report: Findings) -> Text:
-    first, *rest = report.unrecorded or [""]
-    more = f", then {', '.join(rest[:8])}" if rest else ""
-    return _paragraph(
-        f"cause unknown: no probe between cause and effects: {', '.join(report.consequences)}",
-        f"one error in a quantity without a probe would explain all of them; add probe({first!r}, …) first{more}"
-        if first
-        else "on right values each line is right: look at what is modified in place, such as a buffer on the tape",
-    )
-
-
 def _of_faults(faults: list[Fault]) -> list[Text]:
     """Return a paragraph for each fault: what and where it is, and its hint. Gates with the same text share one."""
     together: dict[tuple[str, str, str], list[Fault]] = {}
@@ -194,7 +162,7 @@ def _of_faults(faults: list[Fault]) -> list[Text]:
         fault = max(same, key=lambda fault: fault.worst.error)
         gates = [f.gate for f in same if f.gate]
         words = [f"gate{'s' if len(gates) > 1 else ''} {' '.join(gates)}"] if gates else []
-        words += [", ".join(filter(None, [_steps(fault.steps), _rows(fault.rows)]))]
+        words += [", ".join(filter(None, [numbered("step", fault.steps), numbered("row", fault.rows)]))]
         more = "".join(f"  {part}" for part in words if part)
         paragraphs.append(_paragraph(fault.title, _line(fault), *_details(fault), more=more))
     return paragraphs
@@ -284,15 +252,3 @@ def _next(report: Findings) -> list[str]:
     right = f": {names[0]} = {found.formula}" if report.told == "solution" else ""
     page = f"derivation.html#{found.number.partition(',')[0]}, written by lstm-by-hand page"
     return [f"Next, ({found.number}){right}: {page} --cell {cell}"]
-
-
-def _steps(steps: tuple[int, ...]) -> str:
-    return f"step{'s' if len(steps) > 1 else ''} {spans(steps)}" if steps else ""
-
-
-def _rows(rows: tuple[int, ...]) -> str:
-    return f"row{'s' if len(rows) > 1 else ''} {spans(rows)}" if rows else ""
-
-
-def _probes(names: list[str]) -> str:
-    return f"probe{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"

@@ -33,19 +33,12 @@ def test_new_with_a_reference_writes_both_files_and_says_how_to_check_them(tmp_p
     assert "def reference" in reference.read_text()
 
 
-def test_new_with_a_reference_writes_both_files_or_none(tmp_path, capsys):
-    (tmp_path / "mine_reference.py").write_text("mine")
-    assert main(["new", str(tmp_path / "mine.py"), "--reference"]) == 2
-    assert f"FILE: expected a new file, but {tmp_path / 'mine_reference.py'} exists" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["mine_reference.py"]
-
-
-def test_new_overwrites_nothing(tmp_path, capsys):
-    path = tmp_path / "mine.py"
-    path.write_text("mine")
-    assert main(["new", str(path)]) == 2
-    assert f"FILE: expected a new file, but {path} exists" in capsys.readouterr().err
-    assert path.read_text() == "mine"
+@pytest.mark.parametrize("name, options", [("mine.py", []), ("mine_reference.py", ["--reference"])])
+def test_new_overwrites_nothing_and_writes_both_files_or_none(name, options, tmp_path, capsys):
+    (tmp_path / name).write_text("mine")
+    assert main(["new", str(tmp_path / "mine.py"), *options]) == 2
+    assert f"FILE: expected a new file, but {tmp_path / name} exists" in capsys.readouterr().err
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
 
 
 @pytest.mark.slow
@@ -119,7 +112,5 @@ def test_a_file_that_is_not_python_and_one_with_a_function_of_torch_are_told_wha
     assert capsys.readouterr().err == f"python -m compare: FILE: expected a Python file, got {data}\n"
     path = tmp_path / "mine.py"
     path.write_text("import torch\nclass Mine(torch.autograd.Function): ...\n")
-    with pytest.raises(
-        ValueError, match=r"got the autograd\.Function Mine, for which there is compare\.assert_function"
-    ):
+    with pytest.raises(ValueError, match=r"the autograd\.Function Mine, for which there is compare\.assert_function"):
         check_file(path)

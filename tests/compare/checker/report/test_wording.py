@@ -39,21 +39,20 @@ def reference(w, x):
     return torch.stack(hs)
 
 
-@pytest.mark.slow
-def test_a_table_that_leaves_steps_out_says_so():
+def checked(steps):
     generator = np.random.default_rng(1)
     w, x = generator.standard_normal(1), generator.standard_normal((T, 3))
-    report = check_backward(forward, backward, reference, {"w": w, "x": x})
-    assert "Relative error by step (10 of 14 steps): as the code runs" in str(report)
-    report = check_backward(forward, backward, reference, {"w": w, "x": x[:10]})
-    assert "Relative error by step: as the code runs" in str(report)
+    return check_backward(forward, backward, reference, {"w": w, "x": x[:steps]})
+
+
+@pytest.mark.slow
+def test_a_table_that_leaves_steps_out_says_so():
+    assert "Relative error by step (10 of 14 steps): as the code runs" in str(checked(T))
+    assert "Relative error by step: as the code runs" in str(checked(10))
 
 
 def test_no_name_and_no_number_of_a_table_is_cut():
-    generator = np.random.default_rng(1)
-    report = check_backward(
-        forward, backward, reference, {"w": generator.standard_normal(1), "x": generator.standard_normal((T, 3))}
-    )
+    report = checked(T)
     for columns, tables in [(60, 2), (80, 2), (120, 2), (200, 1)]:
         text = StringIO()
         report.show(Console(file=text, width=columns, color_system=None))
@@ -68,10 +67,7 @@ def test_no_name_and_no_number_of_a_table_is_cut():
 
 @pytest.mark.slow
 def test_a_report_is_one_line_to_a_shell_a_table_to_a_notebook_and_begins_with_its_verdict_as_a_message():
-    generator = np.random.default_rng(1)
-    report = check_backward(
-        forward, backward, reference, {"w": generator.standard_normal(1), "x": generator.standard_normal((5, 3))}
-    )
+    report = checked(5)
     assert re.fullmatch(r"<Report: DISAGREE: forward: wrong: .*>", repr(report))
     assert "<pre>" in report._repr_html_() and "Relative error by step" in report._repr_html_()
     first, *rest = report.message.splitlines()
