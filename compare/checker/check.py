@@ -1,12 +1,13 @@
 """Check any derivation against a torch function or module that the user supplies."""
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ from compare.checker.recorder import as_float64
 from compare.checker.reference import default_dtype
 from compare.checker.report.report import Report
 from compare.checker.trials import Trials
+
+P = ParamSpec("P")
 
 #: What is said of a reference whose gradients are differences.
 TO = "The reference's gradients are differences of its values, good to {:.0e}: a smaller mistake does not show"
@@ -87,19 +90,6 @@ def check_backward(
         k,
         fast,
     )
-
-
-def assert_backward(
-    forward: Callable[..., Any], backward: Callable[..., Any], reference: Any, inputs: Any, **options: Any
-) -> None:
-    """Assert that a forward and a backward pass in NumPy agree with autograd. Arguments as for ``check_backward``.
-
-    Raises:
-        AssertionError: they do not agree; the message is the report, the verdict first.
-        ValueError: an argument or a returned value cannot be compared.
-    """
-    __tracebackhide__ = True
-    assert_agrees(check_backward(forward, backward, reference, inputs, **options))
 
 
 def check_function(
@@ -254,22 +244,28 @@ def _with_the_state_of(module: nn.Module | None, reference: Any) -> Any:
     return copy.deepcopy(reference).train(module.training)
 
 
-def assert_function(function: Any, reference: Any, *inputs: Any, **options: Any) -> None:
-    """Assert that a ``torch.autograd.Function`` agrees with autograd. Arguments as for ``check_function``.
+def asserting(check: Callable[P, Report]) -> Callable[P, None]:
+    """Return a function of the arguments of a check that raises an AssertionError, with the report, if it disagrees."""
+
+    def asserted(*inputs: P.args, **options: P.kwargs) -> None:
+        __tracebackhide__ = True
+        report = check(*inputs, **options)
+        if not report.agrees:
+            raise AssertionError(report.message)
+
+    asserted.__name__ = asserted.__qualname__ = check.__name__.replace("check", "assert")
+    asserted.__module__ = check.__module__
+    asserted.__signature__ = inspect.signature(check).replace(return_annotation=None)  # type: ignore[attr-defined]
+    asserted.__doc__ = f"""Assert that ``{check.__name__}`` agrees, whose arguments these are.
 
     Raises:
         AssertionError: it does not agree; the message is the report, the verdict first.
-        ValueError: the arguments cannot be compared.
+        ValueError: an argument or a returned value cannot be compared.
     """
-    __tracebackhide__ = True
-    assert_agrees(check_function(function, reference, *inputs, **options))
+    return asserted
 
 
-def assert_agrees(report: Report) -> None:
-    """Raise the report as an AssertionError unless it agrees."""
-    __tracebackhide__ = True
-    if not report.agrees:
-        raise AssertionError(report.message)
+assert_backward, assert_function = asserting(check_backward), asserting(check_function)
 
 
 def check_against(file: ModuleType | None, path: Path, where: Path, name: str, seed: int, fast: bool) -> Report:

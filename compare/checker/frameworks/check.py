@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.check import assert_agrees, check_callable, checked_by, drawn
+from compare.checker.check import asserting, check_callable, checked_by, drawn
 from compare.checker.derivations.form import argument_names, form_of
 from compare.checker.diagnose import K
 from compare.checker.frameworks.engines import Hips, Jax
@@ -70,23 +70,4 @@ def _check(
     )
 
 
-def assert_jax(function: Callable[..., Any], reference: Callable[..., Any], *inputs: Any, **options: Any) -> None:
-    """Assert that a function of JAX agrees with its reference. Arguments as for ``check_jax``.
-
-    Raises:
-        AssertionError: it does not agree; the message is the report, the verdict first.
-        ValueError: the arguments cannot be compared.
-    """
-    __tracebackhide__ = True
-    assert_agrees(check_jax(function, reference, *inputs, **options))
-
-
-def assert_hips(function: Callable[..., Any], reference: Callable[..., Any], *inputs: Any, **options: Any) -> None:
-    """Assert that a function of HIPS autograd agrees with its reference. Arguments as for ``check_hips``.
-
-    Raises:
-        AssertionError: it does not agree; the message is the report, the verdict first.
-        ValueError: the arguments cannot be compared.
-    """
-    __tracebackhide__ = True
-    assert_agrees(check_hips(function, reference, *inputs, **options))
+assert_jax, assert_hips = asserting(check_jax), asserting(check_hips)
