@@ -1,14 +1,17 @@
 """``check.html``: a derivation of one's own, each quantity right, wrong, or wrong only as a consequence."""
 
+import re
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from compare.cells import CELLS
 from compare.checker.report.printable import printable
 from compare.page import diagram
-from compare.page.equations import PARTS, at, cells, row_id, rows_of
-from compare.page.marked import marked
+from compare.page.equations import PARTS, SHARED, for_script, row_id, rows_of
 from compare.page.render import render
 from compare.page.sources import Line, formulas
 
@@ -25,9 +28,6 @@ LOW = 250
 
 #: The two runs, in words.
 MODES = {"as_run": "as the code runs", "fed_back": "with the reference fed back"}
-
-#: What the scripts need of a quantity.
-FOR_SCRIPT = ("whole", "id", "backward", "actual", "right", "difference", "steps", "errors")
 
 
 def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], path: Path) -> None:
@@ -50,13 +50,14 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
         row.id: max((judged[mode][one["label"]] for one in row.quantities), key=list(JUDGEMENTS).index) for row in rows
     }
     for one in rows:
-        one.lines = list(dict.fromkeys(_line(quantity) for quantity in one.quantities if quantity["code"]))
+        lines = (Line(Path(of["file"]).name, of["line"], of["code"]) for of in one.quantities if of["code"])
+        one.lines = list(dict.fromkeys(lines))
     cell = CELLS.get(quantities["cell"])
     drawn = diagram.of_cell(cell, as_run) if cell and cell.places else diagram.in_order(as_run)
     steps = sorted({step for one in as_run for step in one["steps"]})
     rows_shown = max((len(one["actual"]) for one in as_run), default=1)
     step, row = _place(faults, steps, rows_shown)
-    quantities_of = {one["label"]: _for_script(one) for one in as_run}
+    of_run, of_fed_back = ({one["label"]: for_script(one) for one in run} for run in (as_run, fed_back))
     render(
         "check.html",
         {
@@ -78,17 +79,11 @@ def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], pa
             "row_count": rows_shown,
             "row": row,
             "low": LOW,
-            "parts": PARTS,
-            "cells": cells,
-            "at": at,
+            **SHARED,
         },
         {
-            "quantities": quantities_of,
-            "fed_back": {
-                one["label"]: _for_script(one)
-                for one in fed_back
-                if _for_script(one) != quantities_of.get(one["label"])
-            },
+            "quantities": of_run,
+            "fed_back": {label: one for label, one in of_fed_back.items() if one != of_run.get(label)},
             "judged": judged,
             "judgements": JUDGEMENTS,
             "modes": MODES,
@@ -144,9 +139,14 @@ def _place(faults: list[dict[str, Any]], steps: list[int], rows: int) -> tuple[i
     return min(step, steps[-1] if steps else 0), min(row, rows - 1)
 
 
-def _line(one: Mapping[str, Any]) -> Line:
-    return Line(Path(one["file"]).name, one["line"], one["code"])
-
-
-def _for_script(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: one[key] for key in FOR_SCRIPT if key in one}
+def marked(old: str, new: str) -> tuple[Markup, Markup]:
+    """Return both lines as HTML, where what only one of them has is in a ``mark`` element, word by word."""
+    words_of = re.compile(r"\w+|\s+|\*\*|[^\w\s]")
+    ours, theirs = words_of.findall(old), words_of.findall(new)
+    before: list[Markup] = []
+    after: list[Markup] = []
+    for kind, a, b, c, d in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        for side, words in ((before, ours[a:b]), (after, theirs[c:d])):
+            text = "".join(words)
+            side.append(Markup("<mark>{}</mark>").format(text) if kind != "equal" and text else Markup.escape(text))
+    return Markup("").join(before), Markup("").join(after)

@@ -16,7 +16,7 @@ from compare.cells.layer import form_of
 from compare.checker.derivations.problem import Problem
 from compare.checker.report.quantities import quantity
 from compare.page import diagram
-from compare.page.equations import PARTS, Row, at, cells, rows_of
+from compare.page.equations import SHARED, Row, for_script, rows_of
 from compare.page.render import render
 from compare.page.sources import ROOT, formulas, lines
 from manual.arrays import Array
@@ -76,9 +76,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
             "sums": table,
             "row": len(SUMS) - 1,
             "step": STEP,
-            "parts": PARTS,
-            "cells": cells,
-            "at": at,
+            **SHARED,
             "diagram": diagram.of_cell(form.cell, everything) if form.cell.places else diagram.in_order(everything),
             "by_label": {one["label"]: one for one in everything},
             "right": right,
@@ -89,7 +87,7 @@ def write(model: manual.Model, origin: str, path: Path) -> None:
             "tolerance": max(one["limit"] for row in rows for one in row.quantities),
             "error": max(float(row.error) for row in rows),
         },
-        {"quantities": {one["label"]: _for_script(one) for one in everything}, "sums": table, "steps": BITS},
+        {"quantities": {one["label"]: for_script(one) for one in everything}, "sums": table, "steps": BITS},
         path,
     )
 
@@ -157,10 +155,6 @@ def _input(x: Array) -> dict[str, Any]:
         **{"name": "x", "whole": "x", "label": "x", "kind": "input", "backward": False, "id": "", "equation": ""},
         **{"actual": values, "steps": list(range(len(x))), "errors": [], "formula": ""},
     }
-
-
-def _for_script(one: dict[str, Any]) -> dict[str, Any]:
-    return {key: one[key] for key in ("whole", "id", "backward", "actual", "steps", "errors")}
 
 
 def _sum(name: str, sums: Sums, logits: Array, row: int) -> dict[str, Any]:

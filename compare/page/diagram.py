@@ -29,15 +29,10 @@ APART, SPREAD = 2.5, 11
 
 @dataclass
 class Strip:
-    """One quantity in a node: its name and label, where it links to, its formula, and its place."""
+    """One quantity in a node, and how many numbers of it are drawn at a step."""
 
-    name: str
-    label: str
-    href: str
-    backward: bool
+    quantity: Mapping[str, Any]
     count: int
-    formula: str
-    y: float = 0
 
 
 @dataclass
@@ -75,6 +70,7 @@ class Diagram:
     height: float = 0
     node_width: int = WIDTH
     strip_height: int = STRIP
+    padding: int = PADDING
     label_width: int = LABEL
 
 
@@ -128,8 +124,7 @@ def in_order(quantities: list[dict[str, Any]]) -> Diagram:
 
 def node_of(name: str) -> str:
     """Return the node of a quantity: an adjoint and a pre-activation share that of the value."""
-    value = name.removeprefix("d_")
-    return value.removeprefix("z_")
+    return name.removeprefix("d_").removeprefix("z_")
 
 
 def _nodes(quantities: list[dict[str, Any]]) -> list[Node]:
@@ -140,21 +135,17 @@ def _nodes(quantities: list[dict[str, Any]]) -> list[Node]:
         if one["whole"] not in seen:
             seen.add(one["whole"])
             groups.setdefault(PARAMETERS if one["kind"] == "gradient" else node_of(one["name"]), []).append(one)
-    nodes = []
-    for name, group in groups.items():
-        group.sort(key=lambda one: one["backward"])
-        node = Node(name, [_strip(one) for one in group])
-        for k, strip in enumerate(node.strips):
-            strip.y = PADDING + k * STRIP
-        nodes.append(node)
-    return nodes
+    return [
+        Node(name, [_strip(one) for one in sorted(group, key=lambda one: one["backward"])])
+        for name, group in groups.items()
+    ]
 
 
 def _strip(one: Mapping[str, Any]) -> Strip:
     count = len(one["actual"][0][0]) if one["actual"] and one["kind"] != "gradient" else 0
     if not one["steps"] and count:
         count = min(count * len(one["actual"][0]), SHOWN)
-    return Strip(one["whole"], one["label"], one["id"], one["backward"], count, one["formula"])
+    return Strip(one, count)
 
 
 def _named(node: Node) -> set[str]:
@@ -164,8 +155,8 @@ def _named(node: Node) -> set[str]:
     return {
         node_of(name)
         for strip in node.strips
-        if not strip.backward
-        for name in re.findall(r"\b[a-z]\w*", strip.formula)
+        if not strip.quantity["backward"]
+        for name in re.findall(r"\b[a-z]\w*", strip.quantity["formula"])
     }
 
 

@@ -14,6 +14,9 @@ from compare.page.sources import Formula, Line
 #: What every row shows of a quantity that agrees, and of one that does not.
 PARTS = {"actual": "value", "right": "reference", "difference": "difference"}
 
+#: What the scripts need of a quantity.
+FOR_SCRIPT = ("whole", "id", "backward", "actual", "right", "difference", "steps", "errors")
+
 
 @dataclass
 class Row:
@@ -63,35 +66,26 @@ def row_id(one: Mapping[str, Any]) -> str:
     return one["equation"] or re.sub(r"[^\w.-]+", "-", one["name"])
 
 
-def scale(one: Mapping[str, Any], row: int, part: str = "actual") -> float:
-    """Return the magnitude that is drawn in full colour: the largest of the reference, or of the differences."""
-    grid = one.get("right", one["actual"]) if part == "actual" or part == "right" else one[part]
-    numbers = [abs(v) for column in _row(grid, row) for v in column if not isinstance(v, str)]
-    return max(numbers, default=0.0) or 1.0
-
-
 def cells(one: Mapping[str, Any], row: int, part: str = "actual") -> list[list[tuple[float | str, float]]]:
-    """Return what a strip shows: by unit and column the number, and its share of the scale, from -1 to 1.
+    """Return what a strip shows: by unit and column the number, and its share of the largest magnitude, from -1 to 1.
 
-    Gradients differ by orders of magnitude from step to step, so their share is the cube root.
+    That is the largest of the reference, or of the differences. Gradients differ by orders of magnitude from step to
+    step, so their share is the cube root. What is no number has the share 1.
     """
-    largest = scale(one, row, part)
-    units = zip(*_row(one[part], row))
+
+    def columns(part: str) -> list[list[float | str]]:
+        """Return the columns of the row; where rows are not apart, there is one for all."""
+        grid: list[list[list[float | str]]] = one[part]
+        return grid[row if row < len(grid) else 0]
+
+    scale = "right" if part == "actual" and "right" in one else part
+    largest = max((abs(v) for column in columns(scale) for v in column if not isinstance(v, str)), default=0.0) or 1.0
     power = 1 / 3 if one["backward"] else 1.0
-    return [[(v, _share(v, largest, power)) for v in unit] for unit in units]
 
+    def share(value: float | str) -> float:
+        return 1.0 if isinstance(value, str) else math.copysign(min(abs(value) / largest, 1.0) ** power, value)
 
-def _share(value: float | str, largest: float, power: float) -> float:
-    """Return a number's share of the scale; 1 for what is no number."""
-    if isinstance(value, str):
-        return 1.0
-    return math.copysign(min(abs(value) / largest, 1.0) ** power, value)
-
-
-def _row(grid: list[Any], row: int) -> list[list[float | str]]:
-    """Return the columns of a row of the batch; where rows are not apart, there is one for all."""
-    shown: list[list[float | str]] = grid[row if row < len(grid) else 0]
-    return shown
+    return [[(value, share(value)) for value in unit] for unit in zip(*columns(part))]
 
 
 def at(one: Mapping[str, Any], row: int, step: int) -> list[tuple[float | str, float]]:
@@ -100,3 +94,12 @@ def at(one: Mapping[str, Any], row: int, step: int) -> list[tuple[float | str, f
     if not one["steps"]:
         return [cell for column in columns for cell in column][:SHOWN]
     return list(columns[one["steps"].index(step)]) if step in one["steps"] else []
+
+
+def for_script(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the scripts need of a quantity."""
+    return {key: one[key] for key in FOR_SCRIPT if key in one}
+
+
+#: What the templates of rows call.
+SHARED = {"parts": PARTS, "cells": cells, "at": at}

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from derived import write
+from derived import THREE_MISTAKES, write
 from playwright.sync_api import sync_playwright
 
 import compare
@@ -16,18 +16,11 @@ from compare.cli import main
 
 FIGURES = Path(compare.__file__).parent / "figures"
 
-#: The mistakes of the README's my_lstm.py.
-MISTAKES = [
-    ("d_c_prev + d_h * o", "d_h * o"),
-    ("d_f * f * (1 - f)", "d_f"),
-    ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"),
-]
-
 
 def make() -> None:
     """Write the pages of a fixed run and of a fixed file, open them, and take a picture of each."""
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name), sync_playwright() as playwright:
-        write(Path("my_lstm.py"), "lstm", *MISTAKES)
+        write(Path("my_lstm.py"), "lstm", *THREE_MISTAKES)
         main(["page"])
         main(["check", "my_lstm.py", "--out", "."])
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from derived import write
+from derived import THREE_MISTAKES, write
 
 from compare.cells.check import check_file
 from compare.checker.report.quantities import displayed
@@ -12,12 +12,6 @@ from compare.cli import main
 from compare.page import check
 
 ZOO = Path(__file__).parent.parent / "checker" / "zoo" / "files"
-
-THREE_FAULTS = [
-    ("d_c_prev + d_h * o", "d_h * o"),
-    ("d_f * f * (1 - f)", "d_f"),
-    ("+= x.T @ d_z[gate]", "= x.T @ d_z[gate]"),
-]
 
 
 def page_of(folder: Path, file: Path, reference=None) -> Path:
@@ -29,7 +23,7 @@ def page_of(folder: Path, file: Path, reference=None) -> Path:
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     folder = tmp_path_factory.mktemp("three")
-    return page_of(folder, write(folder / "my_lstm.py", "lstm", *THREE_FAULTS))
+    return page_of(folder, write(folder / "my_lstm.py", "lstm", *THREE_MISTAKES))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +41,7 @@ def names(page, judgement):
 
 
 @pytest.mark.slow
-def test_the_switch_shows_exactly_the_three_faults(three, open_page):
+def test_the_switch_shows_exactly_the_three_faults_and_the_broken_arrows(three, open_page):
     page = open_page(three)
     assert sorted(names(page, "wrong")) == ["d_c", "d_z_f", "weight_ih"]
     assert names(page, "consequence") == []
@@ -56,19 +50,11 @@ def test_the_switch_shows_exactly_the_three_faults(three, open_page):
     assert {"d_i", "d_x", "weight_hh", "bias"} <= {*names(page, "consequence")}
     assert {"z_i", "i", "c", "h"} <= {*names(page, "right")}
     page.click("button[data-mode='fed_back']")
-    assert page.locator(".row[data-judgement='wrong']").evaluate_all("all => all.map((a) => a.id)") == [
-        "L9",
-        "L11",
-        "L17",
-    ]
+    wrong = page.locator(".row[data-judgement='wrong']").evaluate_all("all => all.map((a) => a.id)")
+    assert wrong == ["L9", "L11", "L17"]
     assert page.locator(".row[data-judgement='consequence']").count() == 0
     page.click("button[data-mode='as_run']")
     assert "d_x" in names(page, "consequence")
-
-
-@pytest.mark.slow
-def test_the_arrow_to_a_wrong_gradient_is_broken(three, open_page):
-    page = open_page(three)
     page.click("button[data-mode='fed_back']")
     broken = page.locator(".edge[data-judgement='wrong']").evaluate_all("all => all.map((a) => a.dataset.edge)")
     assert sorted(broken) == ["c h", "f c"]
@@ -98,13 +84,15 @@ def relative_error(text):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scripts", [True, False])
-def test_it_opens_on_the_run_that_its_text_is_of(three, open_page, scripts):
+def test_it_opens_on_the_run_that_its_text_is_of_and_can_be_read_without_a_script(three, open_page, scripts):
     page = open_page(three, scripts=scripts)
     for number in ("L9", "L11", "L17"):
         row = page.locator(f"#{number}")
         said, measured = (relative_error(row.locator(part).first.inner_text()) for part in (".fault", ".error"))
         assert said == pytest.approx(measured, rel=0.06)
         assert "with the reference fed back" in row.locator(".error").inner_text()
+    assert page.locator(".fault").count() == 3
+    assert 'probe("d_z_f", t, d_f)' in page.locator("#L11").inner_text()
 
 
 @pytest.mark.slow
@@ -204,7 +192,7 @@ def reference(p, x):
 
 @pytest.mark.slow
 def test_value_reference_and_difference_are_those_of_the_report(three, open_page, tmp_path):
-    report = check_file(write(tmp_path / "my_lstm.py", "lstm", *THREE_FAULTS))
+    report = check_file(write(tmp_path / "my_lstm.py", "lstm", *THREE_MISTAKES))
     page = open_page(three, "#L11")
     for mode, run in (("as_run", report.as_run), ("fed_back", report.fed_back)):
         page.click(f"button[data-mode='{mode}']")
@@ -274,13 +262,6 @@ def test_a_derivation_called_script_stays_text(tmp_path, open_page):
     assert page.locator("h1").inner_text() == f"{name}.py disagrees"
     assert '"<script>alert(2)</script>"' in page.locator("#R4 .faulty").inner_text()
     assert page.locator("script").count() == 3
-
-
-@pytest.mark.slow
-def test_without_a_script_faults_and_lines_can_be_read(three, open_page):
-    page = open_page(three, scripts=False)
-    assert page.locator(".fault").count() == 3
-    assert 'probe("d_z_f", t, d_f)' in page.locator("#L11").inner_text()
 
 
 @pytest.mark.slow

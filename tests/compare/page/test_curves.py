@@ -111,16 +111,12 @@ def test_another_run_is_laid_over_it(run, written, open_page, tmp_path):
     assert tab.locator("path.other").count() == 0
 
 
-def test_the_wheel_alone_scrolls_the_page(run, written, open_page):
+def test_the_wheel_alone_scrolls_the_page_and_a_drag_that_begins_elsewhere_does_not_zoom(run, written, open_page):
     tab = open_page(written(lengthened(run, 100)) / "run.html")
     tab.locator(".plot svg").first.hover()
     tab.mouse.wheel(0, 200)
     tab.wait_for_function("window.scrollY > 0")
     assert steps_on_axis(tab) == [0, 20, 40, 60, 80, 100]
-
-
-def test_a_drag_that_begins_elsewhere_does_not_zoom(run, written, open_page):
-    tab = open_page(written(lengthened(run, 100)) / "run.html")
     tab.locator("h1").hover()
     tab.mouse.down()
     tab.locator(".plot svg").first.hover()

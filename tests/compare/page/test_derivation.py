@@ -11,35 +11,25 @@ from compare.binary_addition import Sums, digits
 from compare.page import derivation
 from compare.page.sources import lines
 
-#: The equations of each form: all numbers between two, and what comes in their place.
+#: Each form with the numbers of its equations.
 LAYERS = {
-    "lstm": (manual.LSTM, {}, {f"L{n}" for n in range(1, 21)}),
-    "projection": (manual.LSTM, {"proj_size": 3}, {f"L{n}" for n in range(1, 24)}),
-    "peepholes": (
-        manual.LSTM,
-        {"peepholes": True},
-        {f"L{n}" for n in range(1, 32)} - {"L2", "L3", "L5", "L9", "L14", "L21", "L22", "L23"},
-    ),
-    "coupled": (
-        manual.LSTM,
-        {"coupled": True},
-        {f"L{n}" for n in range(1, 21)} - {"L3", "L10", "L11"} | {"L32", "L33"},
-    ),
-    "both": (
-        manual.LSTM,
-        {"peepholes": True, "coupled": True},
-        {f"L{n}" for n in (1, 4, 6, 7, 8, 12, 13, 15, 16, 17, 18, 19, 20, 24, 26, 27, 29, 31, 32, 33, 34)},
-    ),
-    "gru": (manual.GRU, {}, {f"G{n}" for n in range(1, 19)}),
-    "gru, reset before": (
-        manual.GRU,
-        {"reset_after": False},
-        {f"G{n}" for n in range(1, 26)} - {"G4", "G5", "G11", "G12", "G13", "G16", "G18"},
-    ),
-    "rnn": (manual.RNN, {}, {f"R{n}" for n in range(1, 11)}),
-    "rnn, relu": (manual.RNN, {"nonlinearity": "relu"}, {f"R{n}" for n in range(1, 11)}),
-    "rnn, sigmoid": (manual.RNN, {"nonlinearity": "sigmoid"}, {f"R{n}" for n in range(1, 11)}),
+    "lstm": (manual.LSTM, {}, "L1-20"),
+    "projection": (manual.LSTM, {"proj_size": 3}, "L1-23"),
+    "peepholes": (manual.LSTM, {"peepholes": True}, "L1 L4 L6-8 L10-13 L15-20 L24-31"),
+    "coupled": (manual.LSTM, {"coupled": True}, "L1-2 L4-9 L12-20 L32-33"),
+    "both": (manual.LSTM, {"peepholes": True, "coupled": True}, "L1 L4 L6-8 L12-13 L15-20 L24 L26-27 L29 L31-34"),
+    "gru": (manual.GRU, {}, "G1-18"),
+    "gru, reset before": (manual.GRU, {"reset_after": False}, "G1-3 G6-10 G14-15 G17 G19-25"),
+    "rnn": (manual.RNN, {}, "R1-10"),
+    "rnn, relu": (manual.RNN, {"nonlinearity": "relu"}, "R1-10"),
+    "rnn, sigmoid": (manual.RNN, {"nonlinearity": "sigmoid"}, "R1-10"),
 }
+
+
+def numbers(form: str) -> set[str]:
+    """Return the numbers of a form's equations."""
+    runs = [(run[0], *map(int, run[1:].split("-"))) for run in LAYERS[form][2].split()]
+    return {f"{letter}{n}" for letter, *ends in runs for n in range(ends[0], ends[-1] + 1)}
 
 
 def network(kind: type, **options) -> manual.Model:
@@ -73,7 +63,7 @@ def test_every_equation_of_a_form_has_a_row_with_formula_code_value_and_error(fo
     text = page_of(form).read_text()
     assert len(text) < 1e6
     rows = re.findall(r'<article class="row (\w+)" id="(\w+)">(.*?)</article>', text, re.DOTALL)
-    assert sorted(number for _, number, _ in rows) == sorted(LAYERS[form][2])
+    assert sorted(number for _, number, _ in rows) == sorted(numbers(form))
     for way, number, row in rows:
         assert row.count('<div class="formula wide"><math') == 1, number
         files = re.findall(r"<dt>(\w+)/\w+.py:\d+</dt>", row)
@@ -83,21 +73,16 @@ def test_every_equation_of_a_form_has_a_row_with_formula_code_value_and_error(fo
         assert 0 <= error < 1e-12
 
 
-def test_a_number_without_a_line_is_an_error_and_leaves_no_page(tmp_path, monkeypatch):
-    monkeypatch.setattr(derivation, "lines", lambda path: {n: l for n, l in lines(path).items() if n != "L14"})
-    with pytest.raises(ValueError, match=r"^\(L14\): expected a line in manual/lstm"):
-        derivation.write(network(manual.LSTM), "", tmp_path / "derivation.html")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_equation_that_only_the_torch_side_lacks_is_an_error(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number, file", [("L14", "manual/lstm.py"), ("L6", "torch_impl/lstm.py")])
+def test_a_number_without_a_line_is_an_error_and_leaves_no_page(number, file, tmp_path, monkeypatch):
     monkeypatch.setattr(
         derivation,
         "lines",
-        lambda path: {n: l for n, l in lines(path).items() if "torch" not in str(path) or n != "L6"},
+        lambda path: {n: l for n, l in lines(path).items() if not (path.match(file) and n == number)},
     )
-    with pytest.raises(ValueError, match=r"^\(L6\): expected a line in torch_impl/lstm.py, got none"):
+    with pytest.raises(ValueError, match=rf"^\({number}\): expected a line in {file}, got none"):
         derivation.write(network(manual.LSTM), "", tmp_path / "derivation.html")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_of_a_stack_the_first_layer_is_shown(tmp_path):
@@ -171,30 +156,23 @@ def test_the_table_of_a_sum_has_its_bits_and_the_unit_that_follows_the_carry(pag
 @pytest.mark.slow
 def test_a_name_selects_its_equation_and_an_equation_its_name(page_of, open_page):
     page = open_page(page_of("lstm"))
-    page.click(".named[data-label='d_c']")
-    page.wait_for_selector("#L9.selected")
-    assert page.evaluate("location.hash") == "#L9"
-    assert page.locator(".row.selected").get_attribute("id") == "L9"
-    assert page.locator(".named[aria-current='true']").evaluate_all("all => all.map((a) => a.dataset.label)") == ["d_c"]
-    page.click("#L7 h2 a")
-    page.wait_for_selector("#L7.selected")
-    assert page.locator(".row.selected").get_attribute("id") == "L7"
-    assert page.locator(".named[aria-current='true']").evaluate_all("all => all.map((a) => a.dataset.label)") == ["h"]
-    page.click("#L17 h2 a")
-    page.wait_for_selector("#L17.selected")
-    assert page.locator(".named[aria-current='true'] text").all_text_contents() == ["weight_ih"]
+    for clicked, number, name in (
+        (".named[data-label='d_c']", "L9", "d_c"),
+        ("#L7 h2 a", "L7", "h"),
+        ("#L17 h2 a", "L17", "weight_ih"),
+    ):
+        page.click(clicked)
+        page.wait_for_selector(f"#{number}.selected")
+        assert page.evaluate("location.hash") == f"#{number}"
+        assert page.locator(".row.selected").get_attribute("id") == number
+        assert page.locator(".named[aria-current='true'] text").all_text_contents() == [name]
 
 
 @pytest.mark.slow
-def test_an_address_with_a_number_opens_its_equation(page_of, open_page):
-    page = open_page(page_of("lstm"), "#L11")
-    assert page.locator(".row.selected").get_attribute("id") == "L11"
-    assert page.locator("#L11 .numbers td").count() == 6
-
-
-@pytest.mark.slow
-def test_the_address_has_sum_and_step(page_of, open_page):
+def test_the_address_has_equation_sum_and_step(page_of, open_page):
     page = open_page(page_of("gru"), "#G9")
+    assert page.locator(".row.selected").get_attribute("id") == "G9"
+    assert page.locator("#G9 .numbers td").count() == 6
     page.click("button[data-row='0']")
     page.click("button[data-step='6']")
     shown = page.locator("#G9 .numbers").inner_text()

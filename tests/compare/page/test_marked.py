@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from compare.page.marked import marked
+from compare.page.check import marked
 
 
 def unmarked(side) -> str:
