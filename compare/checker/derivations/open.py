@@ -105,9 +105,14 @@ class Opening(ast.NodeTransformer):
         self.spans, self._inside = spans, False
 
     def visit(self, node: ast.AST) -> Any:
-        """Put ``OPEN`` in the place of an expression that is to be set aside."""
+        """Put ``OPEN`` in the place of an expression, or of what is assigned or added, that is to be set aside."""
         if isinstance(node, ast.BinOp | ast.Call) and Span.of(node) in self.spans:
             return self._open(node)
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            written = [node, *(node.targets if isinstance(node, ast.Assign) else ())]
+            if any(Span.of(one) in self.spans for one in written):
+                node.value = self._open(node.value)
+                return node
         return super().visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
@@ -127,19 +132,15 @@ class Opening(ast.NodeTransformer):
             return ast.copy_location(ast.Return(self.visit(node.value)), node)
         return self.generic_visit(node)
 
-    def visit_Return(self, node: ast.Return) -> Any:
-        """Replace each ``...`` of several values."""
-        return self._several(node)
+    def visit_Return(self, node: Any) -> Any:
+        """Replace each ``...`` of several values that are returned, or assigned to as many names."""
+        to_several = isinstance(node, ast.Return) or isinstance(node.targets[0], ast.Tuple)
+        if to_several and isinstance(node.value, ast.Tuple):
+            node.value.elts = [self.visit(one) for one in node.value.elts]
+            return node
+        return self.generic_visit(node)
 
-    def visit_Assign(self, node: ast.Assign) -> Any:
-        """Replace each ``...`` of several values, and what is assigned at a span."""
-        return self._set_aside(node) or (
-            self._several(node) if isinstance(node.targets[0], ast.Tuple) else self.generic_visit(node)
-        )
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
-        """Replace what is added at a span."""
-        return self._set_aside(node) or self.generic_visit(node)
+    visit_Assign = visit_Return  # noqa: N815
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         """Leave the index as it is."""
@@ -155,22 +156,6 @@ class Opening(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         """Leave a comparison as it is."""
-        return node
-
-    visit_Lambda = visit_ClassDef = ast.NodeTransformer.generic_visit  # noqa: N815
-
-    def _several(self, node: Any) -> Any:
-        if isinstance(node.value, ast.Tuple):
-            node.value.elts = [self.visit(one) for one in node.value.elts]
-            return node
-        return self.generic_visit(node)
-
-    def _set_aside(self, node: Any) -> Any:
-        """Return the statement with nothing derived on its right, if it, or a part that it writes to, is at a span."""
-        written = [node, *getattr(node, "targets", ())]
-        if not any(Span.of(one) in self.spans for one in written):
-            return None
-        node.value = self._open(node.value)
         return node
 
     def _open(self, node: ast.AST) -> ast.Name:

@@ -70,7 +70,11 @@ class Pair:
             if probe:
                 probe.restore()
             returned = call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
-        d_inputs, gradients, left_out, still_open = self.gradients(returned, problem)
+        d_inputs, gradients = self._gradients(returned, problem)
+        wanted = {name: d_inputs.get(name) for name in problem.differentiable}
+        left_out = [f"d_{name}" for name, d in wanted.items() if d is None]
+        left_out += [f"d_{n}" for n, d in d_inputs.items() if d is not None and isinstance(problem.inputs[n], float)]
+        left_out += [name for name, d in gradients.items() if d is None]
         changed = [
             prefix + name
             for then, (prefix, now) in zip(before, given)
@@ -78,11 +82,15 @@ class Pair:
             if isinstance(array, np.ndarray)
             and not np.array_equal(array, then[name], equal_nan=array.dtype.kind == "f")
         ]
-        still_open = (*(name for name in named if name not in answered), *still_open)
-        return Answer(answered, d_inputs, gradients, left_out, tuple(changed), still_open)
+        still_open = [name for name in named if name not in answered]
+        still_open += [f"d_{name}" for name, d in wanted.items() if is_open(d)]
+        still_open += [name for name, d in gradients.items() if is_open(d)]
+        return Answer(
+            answered, _derived(wanted), _derived(gradients), tuple(left_out), tuple(changed), tuple(still_open)
+        )
 
-    def gradients(self, returned: Any, problem: Problem) -> tuple[Arrays, Arrays, tuple[str, ...], tuple[str, ...]]:
-        """Return the gradients of inputs and parameters, and the names of those that are left out and still open."""
+    def _gradients(self, returned: Any, problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the gradients of inputs and of parameters by name, None where one was not derived."""
         gradients: Any = {}
         if isinstance(returned, Open):
             returned = [OPEN] * (len(problem.inputs) + bool(self.nested))
@@ -100,20 +108,7 @@ class Pair:
                 d_inputs.pop()
         names = problem.differentiable if len(d_inputs) == len(problem.differentiable) else list(problem.inputs)
         more = "and the gradients" if self.nested else ""
-        named = _named("backward", d_inputs, names, more, "d_")
-        flattened = flat(gradients)
-        left_out = [f"d_{name}" for name in problem.differentiable if named.get(name) is None]
-        left_out += [f"d_{n}" for n, d in named.items() if d is not None and isinstance(problem.inputs[n], float)]
-        left_out += [name for name, value in flattened.items() if value is None]
-        returned = {f"d_{name}": named.get(name) for name in problem.differentiable} | flattened
-        still_open = tuple(name for name, value in returned.items() if is_open(value))
-        there = {name for name, value in returned.items() if value is not None and name not in still_open}
-        return (
-            {name: _array(named[name]) for name in problem.differentiable if f"d_{name}" in there},
-            {name: _array(value) for name, value in flattened.items() if name in there},
-            tuple(left_out),
-            still_open,
-        )
+        return _named("backward", d_inputs, names, more, "d_"), flat(gradients)
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -134,6 +129,11 @@ def nested_as(form: Mapping[str, Any], prefix: str = "") -> Callable[[Mapping[st
         }
 
     return build
+
+
+def _derived(values: Mapping[str, Any]) -> Arrays:
+    """Return copies of what was derived."""
+    return {name: _array(value) for name, value in values.items() if value is not None and not is_open(value)}
 
 
 def _array(value: Any) -> Array:

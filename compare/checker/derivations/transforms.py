@@ -146,14 +146,12 @@ def _kept(function: Any, key: Any) -> list[str]:
         except Exception:  # there is no source, or other text in its place
             return [f"{function.__name__}: {key if isinstance(key, str) else f'saved tensor {key}'}"]
         for node in ast.walk(tree):
-            name = ""
-            if not isinstance(node, ast.Call | ast.Attribute):
-                continue
-            if isinstance(node, ast.Call):
-                saves = ast.unparse(node.func).endswith(".save_for_backward") and isinstance(key, int)
-                name = ast.unparse(node.args[key]) if saves and key < len(node.args) else ""
-            elif isinstance(node.ctx, ast.Store) and ast.unparse(node) == key:
-                name = key
-            if name:
-                return [f"{inspect.getsourcefile(method)}:{first + node.lineno - 1}: {name}"]
+            match node:
+                case ast.Call(func=ast.Attribute(attr="save_for_backward"), args=kept) if key in range(len(kept)):
+                    name = ast.unparse(kept[key])
+                case ast.Attribute(ctx=ast.Store()) if ast.unparse(node) == key:
+                    name = key
+                case _:
+                    continue
+            return [f"{inspect.getsourcefile(method)}:{first + node.lineno - 1}: {name}"]
     return []
