@@ -13,7 +13,7 @@ from compare.cells.layout import Layout
 from compare.commands import AGREE, DISAGREE
 from compare.commands.output import console, to_whoever_reads
 from compare.commands.runs import running
-from compare.page import answer
+from compare.page.render import render
 from compare.published.gradient_check import LIMIT, check
 from compare.published.recipe_training import CHANGEABLE, FromRecipe, changed
 from compare.published.recipes import RECIPES, Recipe
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     if options.page:
         if options.page.exists() and not options.force:
             raise ValueError(f"page: expected a new file, but {options.page} exists; --force replaces it")
-        answer.write(options.page)
+        render("answer.html", {}, {}, options.page)
         print(f"Written to {options.page}")
         return AGREE
     given = {name: getattr(options, name) for name in CHANGEABLE if name in options}

@@ -8,7 +8,7 @@ import pytest
 import manual
 from compare.binary_addition import all_sums
 from compare.cli import main
-from compare.page import answer
+from compare.page.render import render
 from compare.published.departing_layer import DepartingLSTM
 from compare.published.systems import SYSTEMS
 from manual.activations import sigmoid
@@ -25,11 +25,12 @@ SWITCH_OF = {
 
 @pytest.fixture
 def page(open_page, tmp_path):
-    answer.write(tmp_path / "answer.html")
+    render("answer.html", {}, {}, tmp_path / "answer.html")
     return open_page(tmp_path / "answer.html")
 
 
-SUBSETS = [(), *((name,) for name, *_ in answer.MISTAKES), tuple(name for name, *_ in answer.MISTAKES)]
+SWITCHES = tuple(dict.fromkeys(SWITCH_OF.values()))
+SUBSETS = [(), *((name,) for name in SWITCHES), SWITCHES]
 
 
 @pytest.mark.parametrize("on", SUBSETS, ids=lambda on: " ".join(on) or "true")
@@ -101,10 +102,9 @@ def test_it_learns_with_the_true_gradient_and_draws_that(page):
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_overlaps(open_page, tmp_path, overlapping, width):
-    answer.write(tmp_path / "answer.html")
-    assert (
-        overlapping(open_page(tmp_path / "answer.html", width=width), ".answer button, .answer label, .answer td") == []
-    )
+    render("answer.html", {}, {}, tmp_path / "answer.html")
+    page = open_page(tmp_path / "answer.html", width=width)
+    assert overlapping(page, ".answer button, .answer label, .answer td") == []
 
 
 def test_the_command_writes_it_and_replaces_it_only_by_force(tmp_path, capsys):
