@@ -45,16 +45,10 @@ def check_layer(layer: Recurrent, twin: nn.Module, lengths: list[int] | None = N
         lengths: the number of steps in each row, at most T, if they differ.
         seed: the seed of weights and arguments.
     """
-    form = form_of(layer)
     layer, twin = copy.deepcopy(layer), copy.deepcopy(twin).eval()
     problem = layer_problem(layer, T, len(lengths) if lengths else B, np.random.default_rng(seed))
-
-    trial, derivation, tolerance = (
-        _trial(layer, twin, problem, lengths),
-        Layer(layer, lengths),
-        TOLERANCES[layer.dtype.name],
-    )
-    name = f"manual.{type(layer).__name__}"
+    trial, derivation = _trial(layer, twin, problem, lengths), Layer(layer, lengths)
+    name, form, tolerance = f"manual.{type(layer).__name__}", form_of(layer), TOLERANCES[layer.dtype.name]
     report = diagnose(Subject(name, derivation, lambda dtype: [trial], form, dtype="float64", tolerance=tolerance))
     report.fast = derivation.fast_against_equations(problem, tolerance)
     return report
@@ -124,9 +118,8 @@ def check_file(
         try:
             forward, backward = passes(module, path)
             if reference is None:
-                report = _check_cell(
-                    path, Pair(forward, backward, Parameters, str(path)), vars(module), cell, seed, fast
-                )
+                pair = Pair(forward, backward, Parameters, str(path))
+                report = _check_cell(path, pair, vars(module), cell, seed, fast)
             else:
                 module.forward, module.backward = forward, backward  # type: ignore[attr-defined]
                 report = check_against(module, path, Path(reference[0]), reference[1], seed, fast)
@@ -150,13 +143,12 @@ def passes(module: ModuleType, path: Path) -> tuple[Callable[..., Any], Callable
     Raises:
         ValueError: it has none.
     """
-    own = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
-    classes = [one for one in own if hasattr(one, "forward") and hasattr(one, "backward")]
-    if len(classes) == 1 and not hasattr(module, "forward") and not issubclass(classes[0], autograd.Function):
-        return as_functions(classes[0])
-    of_torch = [
-        kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, autograd.Function)
-    ]
+    classes = [one for one in vars(module).values() if isinstance(one, type)]
+    of_torch = [one for one in classes if issubclass(one, autograd.Function)]
+    own = [one for one in classes if one.__module__ == module.__name__]
+    own = [one for one in own if hasattr(one, "forward") and hasattr(one, "backward")]
+    if len(own) == 1 and not hasattr(module, "forward") and own[0] not in of_torch:
+        return as_functions(own[0])
     instead = "the autograd.Function {.__name__}, for which there is compare.assert_function" if of_torch else "none"
     for function in ("forward", "backward"):
         if not callable(getattr(module, function, None)):
