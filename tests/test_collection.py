@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 SMALL = ROOT / "tests/compare/test_bounds.py"  # its conftest.py imports `compare`, and its folder is named so, too
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("folder", [ROOT, SMALL.parent, Path("/")], ids=["checkout", "folder of tests", "other"])
 def test_without_the_working_folder_in_the_search_path(folder):
     """As the script ``pytest`` does it, which editors start; ``python -m pytest`` has the folder there."""

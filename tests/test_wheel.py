@@ -70,7 +70,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_wheel_has_every_file_and_its_program_and_commands_run(tmp_path):
     """All in one test, so that no two processes build the wheel."""
     site = installed(tmp_path)

@@ -38,6 +38,7 @@ def test_the_verdict_does_not_depend_on_the_surroundings(tmp_path):
     assert (tmp_path / "run[/1]" / "summary.json").is_file()
 
 
+@pytest.mark.exhaustive
 def test_a_closed_pipe_changes_neither_the_verdict_nor_the_files(tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
@@ -47,6 +48,7 @@ def test_a_closed_pipe_changes_neither_the_verdict_nor_the_files(tmp_path):
     assert (tmp_path / "run" / "summary.json").is_file()
 
 
+@pytest.mark.exhaustive
 def test_closed_streams_change_neither_the_verdict_nor_the_files(tmp_path):
     closed = " ".join(command(*SMALL, "--out", "run")) + " <&- >&- 2>&-"
     assert subprocess.run(closed, cwd=tmp_path, shell=True).returncode == 0
@@ -59,6 +61,7 @@ def wait_for(path, is_running):
         time.sleep(0.05)
 
 
+@pytest.mark.exhaustive
 def test_a_signal_leaves_an_interrupted_result(tmp_path):
     arguments = [*SMALL, "--steps", "1000000", "--checkpoint-every", "1", "--out", "run"]
     running = subprocess.Popen(command(*arguments), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -70,6 +73,7 @@ def test_a_signal_leaves_an_interrupted_result(tmp_path):
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["verdict"] == "interrupted"
 
 
+@pytest.mark.exhaustive
 def test_a_killed_run_does_not_look_finished_and_ends_with_the_same_bits_when_resumed(tmp_path, monkeypatch, preloaded):
     monkeypatch.chdir(tmp_path)
     arguments = ["train", *SMALL, "--steps", "100", "--quiet"]

@@ -152,7 +152,7 @@ def test_a_process_without_a_gpu_of_its_own_is_refused(monkeypatch):
         own_device("cuda")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_averaged_gradient_of_two_processes_is_that_of_the_whole_batch(tmp_path, request):
     options = ["--steps", "5", "--batch-size", "6", "--hidden-size", "5", "--out", "run"]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "compare", *options]
