@@ -117,25 +117,28 @@ class Autograd:
             answer: what the function returns, with its gradient.
         """
         problem, rng = self.problem, np.random.default_rng(0)
-        gradients = answer.gradients | {name: answer.d_inputs[name] for name in problem.differentiable}
-        values = problem.parameters | {name: problem.inputs[name] for name in problem.differentiable}
-        ways = {n: rng.normal(size=a.shape) * max(1.0, np.abs(a).max(initial=0)) for n, a in values.items()}
+        differentiable = {name: problem.inputs[name] for name in problem.differentiable}
+
+        def ways(arrays: Arrays) -> Arrays:
+            return {n: rng.normal(size=a.shape) * max(1.0, np.abs(a).max(initial=0)) for n, a in arrays.items()}
+
+        parameter_ways, input_ways = ways(problem.parameters), ways(differentiable)
 
         def summed(outputs: Arrays) -> float:
             return sum(float((outputs[name] * d).sum()) for name, d in problem.d_outputs.items())
 
         def moved(step: float) -> float:
-            def at(arrays: Mapping[str, Any]) -> dict[str, Any]:
+            def at(arrays: Mapping[str, Any], ways: Arrays) -> dict[str, Any]:
                 return {n: np.asarray(a + step * ways[n]) if n in ways else a for n, a in arrays.items()}
 
-            other = Autograd(
-                self.function, replace(problem, parameters=at(problem.parameters), inputs=at(problem.inputs))
-            )
+            parameters, inputs = at(problem.parameters, parameter_ways), at(problem.inputs, input_ways)
+            other = Autograd(self.function, replace(problem, parameters=parameters, inputs=inputs))
             return summed(other.outputs(tuple(problem.d_outputs)))
 
         low, middle, high = moved(-STEP), summed(answer.outputs), moved(STEP)
         before, after, slope = (middle - low) / STEP, (high - middle) / STEP, (high - low) / STEP / 2
-        terms = [gradients[n] * way for n, way in ways.items()]
+        terms = [answer.gradients[n] * way for n, way in parameter_ways.items()]
+        terms += [answer.d_inputs[n] * way for n, way in input_ways.items()]
         size = float(np.sqrt(sum((term**2).sum() for term in terms))) + abs(slope)
         if not np.isfinite(size) or abs(before - after) > SMOOTH * size:  # a kink
             return True

@@ -43,6 +43,27 @@ def test_a_gradient_of_ctc_loss_is_no_derivative_either():
     assert "not the derivative of its output" in str(check_function(loss, loss, logp))
 
 
+@pytest.mark.parametrize("factor", [1, 2])
+def test_an_input_and_a_parameter_may_share_a_name(factor):
+    def forward(p, w, k):
+        return p["w"] * w + p["k"][k], (w, k)
+
+    def backward(p, tape, d_y):
+        w, k = tape
+        d_k = np.zeros_like(p["k"])
+        d_k[k] += d_y.sum()
+        return d_y * p["w"], None, {"w": factor * d_y * w, "k": d_k}
+
+    def reference(p, w, k):
+        return p["w"] * w + p["k"][k]
+
+    parameters = {"w": X[0], "k": X[1]}
+    report = check_backward(forward, backward, reference, {"w": X[2], "k": 2}, parameters=parameters)
+    assert report.agrees is (factor == 1)
+    assert report.titles == ["w"] * (factor == 2)
+    assert "not the derivative" not in str(report)
+
+
 def test_a_plain_number_among_the_inputs_is_said_to_be_left_out():
     report = check_backward(
         lambda x, b: (b * x * x, (x, b)),
