@@ -19,10 +19,7 @@ FILLED = {
         ('probe("d_z_g", t, ...)', 'probe("d_z_g", t, d_g * (1 - g * g))'),
         ('probe("d_z_o", t, ...)', 'probe("d_z_o", t, d_o * o * (1 - o))'),
         ('probe("d_c_prev", t, ...)', 'probe("d_c_prev", t, d_c * f)'),
-        (
-            'probe("d_h_prev", t, ...)',
-            'probe("d_h_prev", t, sum(d_z[k] @ p[f"weight_hh_{k}"].T for k in "ifgo"))',
-        ),
+        ('probe("d_h_prev", t, ...)', 'probe("d_h_prev", t, sum(d_z[k] @ p[f"weight_hh_{k}"].T for k in "ifgo"))'),
         ("d_x[t] = ...", 'd_x[t] = sum(d_z[k] @ p[f"weight_ih_{k}"].T for k in "ifgo")'),
         ('[f"weight_ih_{gate}"] += ...', '[f"weight_ih_{gate}"] += x.T @ d_z[gate]'),
         ('[f"weight_hh_{gate}"] += ...', '[f"weight_hh_{gate}"] += h_prev.T @ d_z[gate]'),

@@ -1,8 +1,6 @@
 """Faults of the fast kernels, at least a dozen for each cell: mistakes typical of large operations on shared memory."""
 
-from typing import Any
-
-from catalogue.fault import FastFault
+from catalogue.fault import fast_faults
 
 LOAD = "memory.load(x, state, weights"
 CARRY = "copyto(s.next_h_prev, s.h)"
@@ -29,17 +27,7 @@ def _sums(name: str, instead: str) -> str:
     return f'{SUMS} | {{"{name}": {instead}}}'
 
 
-def _lstm(title: str, old: str, new: str, *wrong: str, trains: bool = True) -> FastFault:
-    return FastFault(title, "fast/lstm.py", old, new, wrong, "lstm", trains=trains)
-
-
-def _gru(title: str, old: str, new: str, *wrong: str, **options: Any) -> FastFault:
-    return FastFault(title, "fast/gru.py", old, new, wrong, "gru", options)
-
-
-def _rnn(title: str, old: str, new: str, *wrong: str, trains: bool = True) -> FastFault:
-    return FastFault(title, "fast/rnn.py", old, new, wrong, "rnn", trains=trains)
-
+_lstm, _gru, _rnn = (fast_faults(cell, f"fast/{cell}.py") for cell in ("lstm", "gru", "rnn"))
 
 LSTM_BACKWARD = ("d_x", "d_h_0", "d_c_0", *WEIGHTS)
 LSTM_ALL = ("output", "h_n", "c_n", *LSTM_BACKWARD)
@@ -79,12 +67,7 @@ LSTM = [
         _sums("weight_ih", 'np.einsum("gbh,bk->ghk", memory.d_z[:, -1], memory.x[-1]).reshape(4 * H, -1)'),
         "weight_ih",
     ),
-    _lstm(
-        "recurrent weights with h of this step",
-        SUMS,
-        _sums("weight_hh", WITH_THIS_H),
-        "weight_hh",
-    ),
+    _lstm("recurrent weights with h of this step", SUMS, _sums("weight_hh", WITH_THIS_H), "weight_hh"),
     _lstm("a bias is not summed over time", SUMS, _sums("bias_ih", LAST_BIAS), "bias_ih"),
     _lstm(
         "each gate's bias takes another's gradient",
@@ -99,13 +82,7 @@ LSTM = [
         *LSTM_BACKWARD,
         trains=False,
     ),
-    _lstm(
-        "the gradient of x is doubled",
-        "memory.d_x(), (d_h",
-        "2 * memory.d_x(), (d_h",
-        "d_x",
-        trains=False,
-    ),
+    _lstm("the gradient of x is doubled", "memory.d_x(), (d_h", "2 * memory.d_x(), (d_h", "d_x", trains=False),
     _lstm(
         "the gradient of c_0 is not returned",
         "(d_h, d_c), gradients",
@@ -132,12 +109,7 @@ GRU = [
     ),
     _gru("tanh' is left out", "product_by_tanh(h_by_n, s.d_q, s.n, h_by_n)", "copyto(h_by_n, s.d_q)", *BACKWARD),
     _gru("= for += in d_h", D_H, "copyto(d_h, d_output[t])", *BACKWARD),
-    _gru(
-        "the reset gate is left out of d_q",
-        "multiply(s.d_z_n, s.r, s.d_q)",
-        "copyto(s.d_q, s.d_z_n)",
-        *BACKWARD,
-    ),
+    _gru("the reset gate is left out of d_q", "multiply(s.d_z_n, s.r, s.d_q)", "copyto(s.d_q, s.d_z_n)", *BACKWARD),
     _gru("the direct path to h_prev is dropped", "multiply(d_h, s.z, d_h)", "copyto(d_h, 0)", *BACKWARD),
     _gru(
         "the candidate's recurrent weights see d_z_n",
@@ -153,13 +125,7 @@ GRU = [
         *ALL,
         reset_after=False,
     ),
-    _gru(
-        "the reset gate is left out of d_h_prev",
-        "add(d_h, by_r, d_h)",
-        "pass",
-        *BACKWARD,
-        reset_after=False,
-    ),
+    _gru("the reset gate is left out of d_h_prev", "add(d_h, by_r, d_h)", "pass", *BACKWARD, reset_after=False),
 ]
 
 RNN = [
@@ -178,18 +144,7 @@ RNN = [
         "copyto(d_h, s.d_z @ to_h_prev.plain.T)",
         *BACKWARD,
     ),
-    _rnn(
-        "recurrent weights with h of this step",
-        SUMS,
-        _sums("weight_hh", WITH_THIS_H),
-        "weight_hh",
-    ),
+    _rnn("recurrent weights with h of this step", SUMS, _sums("weight_hh", WITH_THIS_H), "weight_hh"),
     _rnn("a bias is not summed over time", SUMS, _sums("bias_hh", LAST_BIAS), "bias_hh"),
-    _rnn(
-        "the gradient of x is doubled",
-        "memory.d_x(), (d_h",
-        "2 * memory.d_x(), (d_h",
-        "d_x",
-        trains=False,
-    ),
+    _rnn("the gradient of x is doubled", "memory.d_x(), (d_h", "2 * memory.d_x(), (d_h", "d_x", trains=False),
 ]

@@ -90,3 +90,12 @@ def equation_faults(cell: str, **usual: Any) -> Callable[..., EquationFault]:
         )
 
     return fault
+
+
+def fast_faults(cell: str, file: str, engine: str = "numpy") -> Callable[..., FastFault]:
+    """Return a function that makes faults in a fast kernel from title, old, new, the wrong names and options."""
+
+    def fault(title: str, old: str, new: str, *wrong: str, trains: bool = True, **options: Any) -> FastFault:
+        return FastFault(title, file, old, new, wrong, cell, options, trains, engine)
+
+    return fault

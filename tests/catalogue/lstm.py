@@ -31,12 +31,7 @@ LSTM: list[EquationFault] = [
         "h_prev @ W_hh.T + np.hstack([np.split(b_hh, 4)[k] for k in (1, 1, 2, 3)])",
         "z_i",
     ),
-    _lstm(
-        "the recurrent matrix is transposed",
-        FROM_H,
-        "h_prev @ np.hstack(np.split(W_hh, 4)) + b_hh",
-        *Z,
-    ),
+    _lstm("the recurrent matrix is transposed", FROM_H, "h_prev @ np.hstack(np.split(W_hh, 4)) + b_hh", *Z),
     _lstm("the input is read one step late", "z = x_t @", "z = tape.x[max(t - 1, 0)] @", *Z),
     _lstm(
         "the initial cell state is ignored",
@@ -56,12 +51,7 @@ LSTM: list[EquationFault] = [
     # the sums over uses
     _lstm("the output's gradient is left out", L8, "d_h_prev", "d_h"),
     _lstm("= for += in d_h", L8, "d_output[t]", "d_h"),
-    _lstm(
-        "= for += in d_c",
-        L9,
-        "d_m * o * (1 - np.tanh(c) ** 2)",
-        "d_c",
-    ),
+    _lstm("= for += in d_c", L9, "d_m * o * (1 - np.tanh(c) ** 2)", "d_c"),
     _lstm(
         "the gradient of c_n is ignored",
         "d_h_prev, d_c_prev = d_state",
@@ -70,18 +60,8 @@ LSTM: list[EquationFault] = [
         steps=(5,),
     ),
     _lstm("tanh' is left out of d_c", L9, "d_c_prev + d_m * o", "d_c"),
-    _lstm(
-        "tanh' is taken at the cell state",
-        L9,
-        "d_c_prev + d_m * o * (1 - c**2)",
-        "d_c",
-    ),
-    _lstm(
-        "the output gate is left out of d_c",
-        L9,
-        "d_c_prev + d_m * (1 - np.tanh(c) ** 2)",
-        "d_c",
-    ),
+    _lstm("tanh' is taken at the cell state", L9, "d_c_prev + d_m * o * (1 - c**2)", "d_c"),
+    _lstm("the output gate is left out of d_c", L9, "d_c_prev + d_m * (1 - np.tanh(c) ** 2)", "d_c"),
     # the adjoints of the pre-activations
     _lstm("σ' is left out of the input gate", L10, "d_c * g", "d_z_i"),
     _lstm("σ' is left out of the forget gate", L11, "d_c * c_prev", "d_z_f"),
@@ -113,12 +93,7 @@ LSTM: list[EquationFault] = [
         "d_z @ np.vstack([W.T for W in np.split(W_hh, 4)])",
         "d_h_prev",
     ),
-    _lstm(
-        "one gate is missing from the hidden carry",
-        L15,
-        f"{WITHOUT_I} @ W_hh",
-        "d_h_prev",
-    ),
+    _lstm("one gate is missing from the hidden carry", L15, f"{WITHOUT_I} @ W_hh", "d_h_prev"),
     _lstm("one gate is missing from d_x", "d_z @ W_ih", f"{WITHOUT_I} @ W_ih", "d_x"),
     # the sums over steps and rows
     _lstm(
@@ -128,24 +103,9 @@ LSTM: list[EquationFault] = [
         "weight_ih",
     ),
     _lstm("recurrent weights with h of this step", L18, "d_z.T @ m", "weight_hh"),
-    _lstm(
-        "recurrent weights times the weight's own σ'",
-        L18,
-        f"{L18} * W_hh * (1 - W_hh)",
-        "weight_hh",
-    ),
-    _lstm(
-        "the recurrent gradient is transposed",
-        L18,
-        f"np.vstack([W.T for W in np.split({L18}, 4)])",
-        "weight_hh",
-    ),
-    _lstm(
-        "a bias is not summed over time",
-        L19,
-        f"{L19} * (t == len(tape.x) - 1)",
-        "bias_ih",
-    ),
+    _lstm("recurrent weights times the weight's own σ'", L18, f"{L18} * W_hh * (1 - W_hh)", "weight_hh"),
+    _lstm("the recurrent gradient is transposed", L18, f"np.vstack([W.T for W in np.split({L18}, 4)])", "weight_hh"),
+    _lstm("a bias is not summed over time", L19, f"{L19} * (t == len(tape.x) - 1)", "bias_ih"),
     _lstm("a bias is summed over one row only", L19, "d_b_ih += d_z[0]", "bias_ih"),
     _lstm("a bias is averaged", L20, "d_b_hh += d_z.mean(axis=0) / len(tape.x)", "bias_hh"),
     _lstm(

@@ -1,6 +1,7 @@
 """Faults of the LSTM with peepholes and with coupled gates, in what these do not share with the usual LSTM."""
 
-from catalogue.fault import EquationFault, FastFault, equation_faults
+from catalogue.fast import LSTM_ALL, LSTM_BACKWARD
+from catalogue.fault import EquationFault, FastFault, equation_faults, fast_faults
 
 L27 = " + d_z_o * p_o"
 L28 = "d_c * f + d_z_i * p_i + d_z_f * p_f"
@@ -36,19 +37,12 @@ TEXT: list[EquationFault] = [
     _both("the input gate's peephole is left out of the carry", L34, "d_c * f)", "d_c_prev"),
 ]
 
-BACKWARD = ("d_x", "d_h_0", "d_c_0", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
-ALL = ("output", "h_n", "c_n", *BACKWARD)
-
-
 #: What a wrong cell or adjoint of it reaches.
-ALL_SEEN, BACKWARD_SEEN = (*ALL, "weight_ch"), (*BACKWARD, "weight_ch")
+ALL_SEEN, BACKWARD_SEEN = (*LSTM_ALL, "weight_ch"), (*LSTM_BACKWARD, "weight_ch")
 
+_fast = fast_faults("lstm", "fast/lstm_variants.py")
 
-def _fast(title: str, old: str, new: str, *wrong: str, **options: bool) -> FastFault:
-    return FastFault(title, "fast/lstm_variants.py", old, new, wrong, "lstm", options)
-
-
-FAST = [
+FAST: list[FastFault] = [
     _fast("the output gate sees the old cell", "[-1], s.c, s.m)", "[-1], s.c_prev, s.m)", *ALL_SEEN, peepholes=True),
     _fast(
         "the new cell's peephole has no gradient",
@@ -71,6 +65,8 @@ FAST = [
         "weight_ch",
         peepholes=True,
     ),
-    _fast("f is taken before i is activated", "subtract(1, s.i, s.f)", "subtract(1, s.g, s.f)", *ALL, coupled=True),
-    _fast("f has no derivative", "subtract(c_by_i, c_by_f, c_by_i)", "pass", *BACKWARD, coupled=True),
+    _fast(
+        "f is taken before i is activated", "subtract(1, s.i, s.f)", "subtract(1, s.g, s.f)", *LSTM_ALL, coupled=True
+    ),
+    _fast("f has no derivative", "subtract(c_by_i, c_by_f, c_by_i)", "pass", *LSTM_BACKWARD, coupled=True),
 ]

@@ -8,6 +8,7 @@ READOUT = ("readout.weight", "readout.bias")
 RECURRENT = tuple(f"recurrent.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
 ALL = (*RECURRENT, *READOUT)
 
+MSE = ("--loss", "mse")
 MOMENTUM = ("--optimizer", "sgd", "--momentum", "0.9")
 
 
@@ -21,91 +22,56 @@ def _buffers(kind: str) -> tuple[str, ...]:
 
 PARAMETERS = tuple(f"parameter {name}" for name in ALL)
 
+
+def _readout(title: str, old: str, new: str, *names: str) -> TrainingFault:
+    return TrainingFault(title, "linear.py", old, new, _gradients(names))
+
+
+def _loss(title: str, old: str, new: str, wrong: tuple[str, ...], *options: str) -> TrainingFault:
+    return TrainingFault(title, "losses.py", old, new, wrong, options)
+
+
+def _optimiser(title: str, old: str, new: str, *wrong: str, options: tuple[str, ...] = ()) -> TrainingFault:
+    return TrainingFault(title, "optimizers.py", old, new, (*wrong, *PARAMETERS), options)
+
+
 TRAINING = [
-    # readout
-    TrainingFault(
-        "the readout's bias does not learn",
-        "linear.py",
-        '"bias": rows.sum(axis=0)',
-        '"bias": 0 * rows.sum(axis=0)',
-        _gradients(["readout.bias"]),
-    ),
-    TrainingFault(
+    _readout("the readout's bias does not learn", '"bias": rows.sum', '"bias": 0 * rows.sum', "readout.bias"),
+    _readout(
         "the readout's weights from the last step only",
-        "linear.py",
         "rows.T @ h.reshape(-1, H)",
         "d_y[-1].T @ h[-1]",
-        _gradients(["readout.weight"]),
+        "readout.weight",
     ),
-    TrainingFault(
-        "the readout's gradient of h has the wrong sign",
-        "linear.py",
-        "return d_y @ weight",
-        "return -d_y @ weight",
-        _gradients(RECURRENT),
+    _readout(
+        "the readout's gradient of h has the wrong sign", "return d_y @ weight", "return -d_y @ weight", *RECURRENT
     ),
-    # losses
-    TrainingFault(
-        "the loss's gradient is not averaged",
-        "losses.py",
-        "- y * s_of_minus_z) / z.size",
-        "- y * s_of_minus_z)",
-        _gradients(ALL),
+    _loss("the loss's gradient is not averaged", "s_of_minus_z) / z.size", "s_of_minus_z)", _gradients(ALL)),
+    _loss("the loss is summed", "np.mean(np.maximum(z, 0)", "np.sum(np.maximum(z, 0)", ("loss loss",)),
+    _loss("the squared error's σ' is left out", " * sigmoid_derivative(s)", "", _gradients(ALL), *MSE),
+    _loss("the squared error's 2 is left out", "2 * (s - y)", "(s - y)", _gradients(ALL), *MSE),
+    _optimiser("Adam's mean is not corrected", " / (1 - beta1**self.steps)", ""),
+    _optimiser("Adam's square is not corrected", " / correction", ""),
+    _optimiser("Adam's epsilon is left out", " + eps)", ")"),
+    _optimiser(
+        "Adam's mean decays at the wrong rate", "mean += (1 - beta1)", "mean += (1 - beta2)", *_buffers("exp_avg")
     ),
-    TrainingFault(
-        "the loss is summed", "losses.py", "np.mean(np.maximum(z, 0)", "np.sum(np.maximum(z, 0)", ("loss loss",)
-    ),
-    TrainingFault(
-        "the squared error's σ' is left out",
-        "losses.py",
-        " * sigmoid_derivative(s)",
-        "",
-        _gradients(ALL),
-        ("--loss", "mse"),
-    ),
-    TrainingFault(
-        "the squared error's 2 is left out", "losses.py", "2 * (s - y)", "(s - y)", _gradients(ALL), ("--loss", "mse")
-    ),
-    # optimisers
-    TrainingFault("Adam's mean is not corrected", "optimizers.py", " / (1 - beta1**self.steps)", "", PARAMETERS),
-    TrainingFault("Adam's square is not corrected", "optimizers.py", " / correction", "", PARAMETERS),
-    TrainingFault("Adam's epsilon is left out", "optimizers.py", " + eps)", ")", PARAMETERS),
-    TrainingFault(
-        "Adam's mean decays at the wrong rate",
-        "optimizers.py",
-        "mean += (1 - beta1)",
-        "mean += (1 - beta2)",
-        (*_buffers("exp_avg"), *PARAMETERS),
-    ),
-    TrainingFault(
-        "Adam's square decays at the wrong rate",
-        "optimizers.py",
-        "square *= beta2",
-        "square *= beta1",
-        (*_buffers("exp_avg_sq"), *PARAMETERS),
-    ),
-    TrainingFault(
+    _optimiser("Adam's square decays at the wrong rate", "square *= beta2", "square *= beta1", *_buffers("exp_avg_sq")),
+    _optimiser(
         "the weights do not decay",
-        "optimizers.py",
         "+ self.weight_decay * parameter",
         "",
-        (*_buffers("momentum_buffer"), *PARAMETERS),
-        MOMENTUM,
+        *_buffers("momentum_buffer"),
+        options=MOMENTUM,
     ),
-    TrainingFault(
+    _optimiser(
         "the momentum is damped",
-        "optimizers.py",
         "velocity += gradient",
         "velocity += (1 - self.momentum) * gradient",
-        (*_buffers("momentum_buffer"), *PARAMETERS),
-        MOMENTUM,
+        *_buffers("momentum_buffer"),
+        options=MOMENTUM,
     ),
-    TrainingFault(
-        "Nesterov looks ahead too far",
-        "optimizers.py",
-        "+ self.momentum * velocity",
-        "+ velocity",
-        PARAMETERS,
-        (*MOMENTUM, "--nesterov"),
+    _optimiser(
+        "Nesterov looks ahead too far", "+ self.momentum * velocity", "+ velocity", options=(*MOMENTUM, "--nesterov")
     ),
 ]

@@ -59,10 +59,7 @@ class MultiHeadAttention(Specimen):
     """Two heads with biases: the true gradient of the keys' bias is zero."""
 
     inputs = {"x": (B, S, E)}
-    options = {
-        "axes": "B",
-        "parameters": {f"{w}{name}": (E, E) if w == "W" else (E,) for name in "qkvo" for w in "Wb"},
-    }
+    options = {"axes": "B", "parameters": {f"{w}{name}": (E, E) if w == "W" else (E,) for name in "qkvo" for w in "Wb"}}
 
     @staticmethod
     def forward(p, x):

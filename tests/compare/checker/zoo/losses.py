@@ -125,10 +125,7 @@ class TripletLoss(Specimen):
 class VariationalAutoencoder(Specimen):
     """Noise is handed in; a squared error and the divergence from a normal distribution."""
 
-    inputs = {
-        "x": (B, D),
-        "noise": lambda rng: rng.normal(size=(B, 2)),
-    }
+    inputs = {"x": (B, D), "noise": lambda rng: rng.normal(size=(B, 2))}
     options = {"axes": "B", "parameters": {"mean": (D, 2), "log_var": (D, 2), "decoder": (2, D)}}
 
     @staticmethod
