@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.binary_addition import Sums, all_sums, batches, carry_chains, digits, random_sums
+from compare.binary_addition import Sums, all_sums, batches, carry_chains, digits, random_sums, sums_to_count
 
 
 def column(number: int, bits: int) -> np.ndarray:
@@ -37,18 +37,11 @@ def test_digits_are_the_lowest_bits_least_significant_first(values, bits):
     assert numbers(digits(np.array(values), bits)) == [value % 2**bits for value in values]
 
 
-def test_every_problem_of_8_bits_is_there_once_and_right():
-    sums = all_sums(8)
-    assert sums.total.shape == (8, 16384)
-    pairs = list(zip(numbers(sums.a), numbers(sums.b), strict=True))
-    assert sorted(pairs) == [(a, b) for a in range(128) for b in range(128)]
-    assert numbers(sums.total) == [a + b for a, b in pairs]
-
-
-@pytest.mark.parametrize("bits", [2, 3, 5])
-def test_every_problem_of_other_lengths_is_there_once_and_right(bits):
+@pytest.mark.parametrize("bits", [2, 3, 5, 8])
+def test_every_problem_is_there_once_and_right(bits):
     sums = all_sums(bits)
-    assert len(set(zip(numbers(sums.a), numbers(sums.b)))) == 4 ** (bits - 1) == sums.a.shape[1]
+    half = range(2 ** (bits - 1))
+    assert sorted(zip(numbers(sums.a), numbers(sums.b))) == [(a, b) for a in half for b in half]
     assert_sums_are_right(sums)
 
 
@@ -68,43 +61,37 @@ def test_random_sums_reach_every_pair_about_equally_often(rng):
 
 
 @pytest.mark.parametrize("bits", [2, 8, 64, 1024])
-def test_carry_chains_are_right(bits):
-    assert_sums_are_right(carry_chains(bits))
-
-
-def test_carry_chains_are_all_different():
-    sums = carry_chains(64)
-    assert len(set(zip(numbers(sums.a), numbers(sums.b)))) == sums.a.shape[1] == 7
-
-
-@pytest.mark.parametrize("bits", [8, 64, 1024])
-def test_carry_chains_have_a_carry_that_runs_the_whole_length_from_either_side(bits):
+def test_carry_chains_are_right_and_run_the_whole_length_from_either_side(bits):
     sums = carry_chains(bits)
+    assert_sums_are_right(sums)
     pairs = list(zip(numbers(sums.a), numbers(sums.b)))
     full = 2 ** (bits - 1) - 1
     assert (full, 1) in pairs and (1, full) in pairs
     assert numbers(sums.total)[pairs.index((full, 1))] == full + 1
 
 
-def test_carry_chains_have_carries_everywhere_nowhere_and_in_between():
+def test_carry_chains_are_all_different_with_carries_everywhere_nowhere_and_in_between():
     sums = carry_chains(64)
+    assert len(set(zip(numbers(sums.a), numbers(sums.b)))) == sums.a.shape[1] == 7
     carries = ((sums.a ^ sums.b ^ sums.total) == 1).sum(axis=0)
     assert {0, 63} < set(carries.tolist())
     assert any(15 < count < 63 for count in carries)
 
 
-def test_inputs_are_a_and_b_side_by_side(rng):
-    sums = random_sums(rng, 5, 3)
-    x = sums.inputs("float32")
-    assert x.shape == (5, 3, 2) and x.dtype == np.float32
-    np.testing.assert_array_equal(x[:, :, 0], sums.a)
-    np.testing.assert_array_equal(x[:, :, 1], sums.b)
+@pytest.mark.parametrize("bits, count", [(5, 256), (8, 16_384), (9, 20 + 7), (64, 20 + 7)])
+def test_a_network_is_judged_by_all_short_sums_and_by_a_sample_of_long_ones_with_the_hardest(rng, bits, count):
+    sums = sums_to_count(rng, bits, 20)
+    assert sums.total.shape == (bits, count)
+    assert_sums_are_right(sums)
+    assert (2 ** (bits - 1) - 1, 1) in zip(numbers(sums.a), numbers(sums.b))
 
 
-def test_targets_are_the_bits_of_the_sum(rng):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_inputs_are_a_and_b_side_by_side_and_targets_the_bits_of_the_sum(rng, dtype):
     sums = random_sums(rng, 5, 3)
-    y = sums.targets("float64")
-    assert y.shape == (5, 3, 1) and y.dtype == np.float64
+    x, y = sums.inputs(dtype), sums.targets(dtype)
+    assert x.shape == (5, 3, 2) and y.shape == (5, 3, 1) and x.dtype == y.dtype == dtype
+    np.testing.assert_array_equal(x, np.stack([sums.a, sums.b], axis=2))
     np.testing.assert_array_equal(y[:, :, 0], sums.total)
 
 
@@ -139,14 +126,9 @@ def test_batches_are_problems_of_the_asked_for_shape_and_right():
         assert_sums_are_right(Sums(whole[0][:, :, 0], whole[0][:, :, 1], whole[1][:, :, 0]))
 
 
-def test_the_same_seed_makes_the_same_batches_and_another_seed_others():
-    def bits(seed: int) -> list[bytes]:
-        return [x.tobytes() + y.tobytes() for x, y in batches(np.random.default_rng(seed), 6, 5, 4, "float64")]
+def test_the_same_seed_makes_the_same_batches_another_others_and_a_shorter_run_the_first_of_them():
+    def bits(seed: int, steps: int = 4) -> list[bytes]:
+        return [x.tobytes() + y.tobytes() for x, y in batches(np.random.default_rng(seed), 6, 5, steps, "float64")]
 
-    assert bits(3) == bits(3)
+    assert bits(3) == bits(3) == bits(3, 7)[:4]
     assert len(set(bits(3) + bits(4))) == 8
-
-
-def test_a_longer_run_begins_with_the_batches_of_a_shorter_one():
-    long, short = (list(batches(np.random.default_rng(3), 6, 5, steps, "float64")) for steps in (7, 4))
-    np.testing.assert_equal(long[:4], short)

@@ -8,51 +8,32 @@ import pytest
 from compare.files import PREFIX, filling, replacing
 
 
-def test_the_file_appears_with_what_was_written_and_nothing_else_is_left(tmp_path):
-    with replacing(tmp_path / "file") as temporary:
-        temporary.write_text("new")
-    assert (tmp_path / "file").read_text() == "new"
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+def contents(folder) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
 
 
-def test_until_the_block_ends_the_old_content_stays(tmp_path):
+def test_the_new_file_takes_the_place_of_the_old_one_when_the_block_ends(tmp_path):
     path = tmp_path / "file"
-    path.write_text("old")
-    with replacing(path) as temporary:
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new"
+    for before, now in ((None, "old"), ("old", "new")):
+        with replacing(path) as temporary:
+            temporary.write_text(now)
+            assert temporary.parent == tmp_path and temporary.name != "file"  # so that the rename is atomic
+            inode = temporary.stat().st_ino
+            assert (path.read_text() if path.exists() else None) == before
+        assert contents(tmp_path) == {"file": now} and path.stat().st_ino == inode
 
 
-def test_an_error_in_the_block_leaves_the_old_file_and_no_other(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(RuntimeError, match="half way"), replacing(path) as temporary:
-        temporary.write_text("ne")
-        raise RuntimeError("half way")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_error_in_the_block_creates_no_file(tmp_path):
-    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "file") as temporary:
-        temporary.write_text("ne")
-        raise KeyboardInterrupt
-    assert not list(tmp_path.iterdir())
-
-
-def test_an_error_before_anything_is_written_is_the_one_that_is_raised(tmp_path):
-    with pytest.raises(RuntimeError, match="at once"), replacing(tmp_path / "file"):
-        raise RuntimeError("at once")
-
-
-def test_the_temporary_file_is_in_the_same_folder_so_that_the_rename_is_atomic(tmp_path):
-    with replacing(tmp_path / "file") as temporary:
-        temporary.write_text("new")
-        assert temporary.parent == tmp_path
-        assert temporary.name != "file"
-        inode = temporary.stat().st_ino
-    assert (tmp_path / "file").stat().st_ino == inode
+@pytest.mark.parametrize("old", [{}, {"file": "old"}])
+@pytest.mark.parametrize("written", ["", "ne"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_in_the_block_is_raised_and_leaves_what_was_there(tmp_path, old, written, error):
+    for name, text in old.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(error, match="half way"), replacing(tmp_path / "file") as temporary:
+        if written:
+            temporary.write_text(written)
+        raise error("half way")
+    assert contents(tmp_path) == old
 
 
 def test_missing_folders_are_made(tmp_path):
@@ -79,10 +60,6 @@ def test_the_permissions_are_those_of_any_new_file(tmp_path):
     assert modes[0] == modes[1]
 
 
-def contents(folder) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir()}
-
-
 def test_a_new_folder_appears_at_the_end_as_a_whole(tmp_path):
     folder = tmp_path / "a" / "b"
     with filling(folder, "summary", "weights") as temporary:
@@ -91,13 +68,6 @@ def test_a_new_folder_appears_at_the_end_as_a_whole(tmp_path):
         assert not folder.exists() and temporary.parent == folder.parent
     assert contents(folder) == {"weights": "new", "summary": "new"}
     assert [path.name for path in folder.parent.iterdir()] == ["b"]
-
-
-def test_a_new_folder_does_not_appear_if_filling_fails(tmp_path):
-    with pytest.raises(OSError), filling(tmp_path / "new", "summary") as temporary:
-        (temporary / "summary").write_text("new")
-        raise OSError
-    assert not list(tmp_path.iterdir())
 
 
 def test_an_existing_folder_is_filled_at_the_end_and_stale_files_go_but_no_others(tmp_path):
@@ -111,12 +81,17 @@ def test_an_existing_folder_is_filled_at_the_end_and_stale_files_go_but_no_other
     assert contents(tmp_path) == {"weights": "new", "summary": "new", "mine": "old"}
 
 
-def test_an_existing_folder_stays_as_it_is_if_filling_fails(tmp_path):
-    (tmp_path / "summary").write_text("old")
-    with pytest.raises(RuntimeError), filling(tmp_path, "summary", "weights") as temporary:
-        (temporary / "weights").write_text("new")
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_folder_stays_as_it_is_if_filling_fails(tmp_path, existing):
+    folder = tmp_path / "folder"
+    if existing:
+        folder.mkdir()
+        (folder / "summary").write_text("old")
+    with pytest.raises(RuntimeError), filling(folder, "summary", "weights") as temporary:
+        (temporary / "summary").write_text("new")
         raise RuntimeError
-    assert contents(tmp_path) == {"summary": "old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"] * existing
+    assert not existing or contents(folder) == {"summary": "old"}
 
 
 def test_the_file_that_marks_an_existing_folder_as_complete_goes_first_and_comes_last(tmp_path, monkeypatch):

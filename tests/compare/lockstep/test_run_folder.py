@@ -44,47 +44,32 @@ def spoil(run, **groups: float) -> None:
         run.lockstep.worst["nn.LSTM", f"{group} readout.bias"] = Finding("nn.LSTM", group, found, (1,), 2)
 
 
-def test_the_folder_holds_six_files_and_nothing_else(run, tmp_path, undrawn):
-    run_folder.write(run, tmp_path / "new" / "folder")
-    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == FILES
-
-
 def test_the_summary_of_an_agreement(run, tmp_path, undrawn):
-    summary = written(run, tmp_path)
+    folder = tmp_path / "new" / "folder"
+    summary, settings = written(run, folder), asdict(run.settings)
+    assert {path.name for path in folder.iterdir()} == FILES
     assert summary["verdict"] == "agree"
-    assert summary["disagreements"] == [] and summary["failures"] == []
-    assert summary["tolerance"] == 1e-12
-
-
-def test_the_summary_has_the_verdict_in_words_and_the_title(run, tmp_path, undrawn):
-    summary = written(run, tmp_path)
     assert summary["sentence"].startswith("AGREE: 4 steps in float64, 42 intermediates and gradients individually, ")
     assert summary["title"] == "LSTM, 5 bits, float64"
-
-
-def test_the_summary_repeats_the_settings(run, tmp_path, undrawn):
-    summary = written(run, tmp_path)
-    assert {name: summary[name] for name in asdict(run.settings)} == asdict(run.settings)
+    assert {name: summary[name] for name in settings} == settings
     assert (summary["dtype"], summary["seed"], summary["steps"]) == ("float64", 1, 4)
+    assert summary["versions"] == {name: version(name) for name in ("numpy", "torch")}
+    assert summary["disagreements"] == [] and summary["failures"] == []
+    assert summary["tolerance"] == 1e-12
+    assert list(summary["worst"]) == ["output", "loss", "gradient", "parameter", "optimizer"]
 
 
-def test_the_summary_has_the_versions(run, tmp_path, undrawn):
-    versions = written(run, tmp_path)["versions"]
-    assert (versions["numpy"], versions["torch"]) == (version("numpy"), version("torch"))
-
-
-def test_the_summary_has_the_worst_error_of_each_group(run, tmp_path, undrawn):
-    spoil(run, optimizer=0.7e-12)
-    worst = written(run, tmp_path)["worst"]
-    assert worst == {group: run.lockstep.worst_of(group) for group in GROUPS}
-    assert list(worst) == ["output", "loss", "gradient", "parameter", "optimizer"]
-    assert worst["optimizer"] == 0.7e-12
-
-
-def test_the_summary_has_the_worst_line_of_each_tensor(run, tmp_path, undrawn):
-    spoil(run, gradient=2e-12)
-    tensors = written(run, tmp_path)["tensors"]
-    assert len(tensors) == 26
+def test_the_summary_of_a_disagreement_has_the_worst_of_each_group_and_tensor(run, tmp_path, undrawn):
+    spoil(run, gradient=2e-12, parameter=0.9e-12, optimizer=0.7e-12)
+    summary = written(run, tmp_path)
+    assert summary["verdict"] == "disagree"
+    assert summary["disagreements"] == [
+        {"against": "nn.LSTM", "compared": "gradient", "tensor": "readout.bias", "error": 2e-12}
+    ]
+    assert summary["worst"] == {group: run.lockstep.worst_of(group) for group in GROUPS}
+    assert summary["worst"]["optimizer"] == 0.7e-12
+    tensors = summary["tensors"]
+    assert len(tensors) == 27  # the optimiser's has a name of its own
     assert {entry["compared"] for entry in tensors} == set(GROUPS)
     (entry,) = [entry for entry in tensors if (entry["compared"], entry["tensor"]) == ("gradient", "readout.bias")]
     assert (entry["error"], entry["against"], entry["step"], entry["position"]) == (2e-12, "nn.LSTM", 2, "output 0")
@@ -114,32 +99,11 @@ def test_the_summary_has_the_bits_of_the_examples_most_significant_first(run, tm
         assert example["predicted"] == "".join(str(int(logit > 0)) for logit in logits[::-1, row, 0])
 
 
-def test_the_summary_has_the_last_drift(run, tmp_path, undrawn):
-    run.lockstep.steps[-1] = replace(run.lockstep.steps[-1], drift=4.4e-7)
-    assert written(run, tmp_path)["drift"] == 4.4e-7
-
-
-def test_the_summary_names_what_disagrees(run, tmp_path, undrawn):
-    spoil(run, gradient=2e-12, parameter=0.9e-12)
-    summary = written(run, tmp_path)
-    assert summary["verdict"] == "disagree"
-    assert summary["disagreements"] == [
-        {"against": "nn.LSTM", "compared": "gradient", "tensor": "readout.bias", "error": 2e-12}
-    ]
-
-
-def test_the_summary_names_failures__that_are_no_differences(run, tmp_path, undrawn):
-    run.lockstep.failures.append("manual: the gradient of readout.bias has vanished")
-    summary = written(run, tmp_path)
-    assert summary["verdict"] == "disagree"
-    assert summary["failures"] == ["manual: the gradient of readout.bias has vanished"]
-
-
 def test_numbers_that_are_not_finite_are_strings_in_the_summary(run, tmp_path, undrawn):
     spoil(run, gradient=np.inf)
     run.lockstep.steps[-1] = replace(run.lockstep.steps[-1], drift=np.nan)
     summary = written(run, tmp_path)
-    assert summary["worst"]["gradient"] == "Infinity" and summary["drift"] == "NaN"
+    assert summary["worst"]["gradient"] == "Infinity" and summary["drift"] == "NaN"  # the last
     assert summary["disagreements"][0]["error"] == "Infinity"
 
 
@@ -173,17 +137,12 @@ def test_the_figure_is_a_png(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_a_run_of_errors_that_no_log_axis_can_show_is_drawn_without_a_warning(run, tmp_path, value):
-    errors = dict.fromkeys(GROUPS, value)
-    run.lockstep.steps[:] = [replace(step, errors=errors, drift=value) for step in run.lockstep.steps]
-    run_folder.write(run, tmp_path)
-    assert (tmp_path / "agreement.png").stat().st_size > 1000
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_losses_that_no_log_axis_can_show_are_drawn_without_a_warning(run, tmp_path, value):
-    run.lockstep.steps[:] = [replace(step, loss_manual=value, loss_autograd=value) for step in run.lockstep.steps]
+@pytest.mark.parametrize("what", ["errors", "losses"])
+def test_what_no_log_axis_can_show_is_drawn_without_a_warning(run, tmp_path, value, what):
+    changed = {"loss_manual": value, "loss_autograd": value}
+    if what == "errors":
+        changed = {"errors": dict.fromkeys(GROUPS, value), "drift": value}
+    run.lockstep.steps[:] = [replace(step, **changed) for step in run.lockstep.steps]
     run_folder.write(run, tmp_path)
     assert (tmp_path / "agreement.png").stat().st_size > 1000
 
@@ -193,7 +152,7 @@ def test_a_second_run_takes_the_place_of_the_first(run, tmp_path, undrawn):
     run.lockstep.steps.pop()
     run.lockstep.failures.append("manual: dead")
     summary = written(run, tmp_path)
-    assert summary["verdict"] == "disagree" and len(rows(tmp_path)) == 3
+    assert summary["verdict"] == "disagree" and summary["failures"] == ["manual: dead"] and len(rows(tmp_path)) == 3
     assert {path.name for path in tmp_path.iterdir()} == FILES - {"derivation.html"}
 
 

@@ -41,24 +41,16 @@ def test_a_run_yields_a_loss_logits_and_a_gradient_for_each_parameter(trainer, b
     assert all(array.dtype == np.float64 for array in (loss, logits, *gradients.values()))
 
 
-def test_a_run_changes_no_parameter_and_no_buffer(trainer, batch):
-    trainer.update(trainer.run(*batch).gradients)
-    parameters, buffers = copied(trainer.parameters), copied(trainer.buffers)
-    trainer.run(*batch)
-    assert same(trainer.parameters, parameters) and same(trainer.buffers, buffers)
-
-
-def test_gradients_of_two_runs_do_not_add_up(trainer, batch):
-    first = copied(trainer.run(*batch).gradients)
-    assert same(trainer.run(*batch).gradients, first)
-
-
-def test_a_later_run_leaves_the_gradients_of_an_earlier_one_alone(trainer, batch):
+def test_a_run_changes_nothing_and_its_gradients_neither_add_up_nor_change_later(trainer, batch):
     x, y = batch
-    gradients = trainer.run(x, y).gradients
-    before = copied(gradients)
+    trainer.update(trainer.run(x, y).gradients)
+    parameters, buffers = copied(trainer.parameters), copied(trainer.buffers)
+    first = trainer.run(x, y)
+    loss, logits, gradients = first.loss.copy(), first.logits.copy(), copied(first.gradients)
     trainer.run(-x, 1 - y)
-    assert same(gradients, before)
+    assert first.loss == loss and np.array_equal(first.logits, logits) and same(first.gradients, gradients)
+    assert same(trainer.run(x, y).gradients, gradients)
+    assert same(trainer.parameters, parameters) and same(trainer.buffers, buffers)
 
 
 def test_logits_are_those_of_a_run(trainer, batch):
@@ -66,21 +58,14 @@ def test_logits_are_those_of_a_run(trainer, batch):
     np.testing.assert_array_equal(trainer.logits(x), trainer.run(x, y).logits)
 
 
-def test_an_update_uses_the_gradients_it_is_given(trainer, batch):
+def test_an_update_uses_the_gradients_it_is_given_and_parameters_show_what_it_made_of_them(trainer, batch):
     gradients = trainer.run(*batch).gradients
-    before = copied(trainer.parameters)
+    parameters, before = trainer.parameters, copied(trainer.parameters)
     given = {name: np.zeros_like(array) for name, array in gradients.items()}
     given["recurrent.bias_hh_l0"] = gradients["recurrent.bias_hh_l0"]
-    trainer.update(given)
-    assert [name for name in NAMES if not np.array_equal(trainer.parameters[name], before[name])] == [
-        "recurrent.bias_hh_l0"
-    ]
-
-
-def test_parameters_show_what_an_update_made_of_them(trainer, batch):
-    parameters, before = trainer.parameters, copied(trainer.parameters)
-    trainer.update(trainer.run(*batch).gradients)
-    assert not any(np.array_equal(parameters[name], before[name]) for name in NAMES)
+    for of, moved in ((given, ["recurrent.bias_hh_l0"]), (gradients, NAMES)):
+        trainer.update(of)
+        assert [name for name in NAMES if not np.array_equal(parameters[name], before[name])] == moved
 
 
 @pytest.mark.parametrize("optimizer, options", [("Adam", {}), ("SGD", {"momentum": 0.9, "nesterov": True})])
@@ -100,13 +85,10 @@ def test_both_sides_yield_the_same_after_the_torch_side_has_followed(manual_trai
     ours, theirs = manual_trainer(loss=loss), torch_trainer(loss=loss)
     theirs.follow(ours)
     one, other = ours.run(*batch), theirs.run(*batch)
+    assert one.loss != manual_trainer(loss="mse" if loss == "bce" else "bce").run(*batch).loss
     pairs = [({"loss": one.loss, "logits": one.logits} | one.gradients)]
     pairs.append({"loss": other.loss, "logits": other.logits} | other.gradients)
     assert all(found.agrees for found in compare(*pairs, 1e-12))
-
-
-def test_the_losses_differ_from_each_other(manual_trainer, batch):
-    assert manual_trainer(loss="bce").run(*batch).loss != manual_trainer(loss="mse").run(*batch).loss
 
 
 @pytest.mark.parametrize(
@@ -121,34 +103,17 @@ def test_both_sides_keep_buffers_of_the_same_names(manual_trainer, torch_trainer
     assert ours.buffers.keys() == theirs.buffers.keys() == {f"{kind} of {name}" for kind in kinds for name in NAMES}
 
 
-def test_the_torch_side_keeps_no_buffers_before_its_first_step(torch_trainer):
-    assert torch_trainer().buffers == {}
-
-
-def test_following_takes_over_parameters_and_buffers_bit_for_bit(manual_trainer, torch_trainer, batch):
+def test_following_takes_over_parameters_and_buffers_bit_for_bit_once(manual_trainer, torch_trainer, batch):
     leader, follower = manual_trainer(seed=1), torch_trainer()
+    assert follower.buffers == {}  # before its first step
     for trainer in (leader, follower):
         trainer.update(trainer.run(*batch).gradients)
     assert not same(follower.parameters, leader.parameters) and not same(follower.buffers, leader.buffers)
     follower.follow(leader)
     assert same(follower.parameters, leader.parameters) and same(follower.buffers, leader.buffers)
-
-
-def test_following_reaches_the_module_and_its_optimiser_themselves(manual_trainer, torch_trainer, batch):
-    leader, follower = manual_trainer(seed=1), torch_trainer()
-    for trainer in (leader, follower):
-        trainer.update(trainer.run(*batch).gradients)
-    follower.follow(leader)
-    bias = follower.module.readout.bias
+    bias = follower.module.readout.bias  # the module and its optimiser themselves
     assert bias.item() == leader.parameters["readout.bias"].item()
     assert follower.optimizer.state[bias]["exp_avg"].item() == leader.buffers["exp_avg of readout.bias"].item()
-
-
-def test_a_follower_does_not_change_with_its_leader_afterwards(manual_trainer, torch_trainer, batch):
-    leader, follower = manual_trainer(seed=1), torch_trainer()
-    for trainer in (leader, follower):
-        trainer.update(trainer.run(*batch).gradients)
-    follower.follow(leader)
     parameters, buffers = copied(follower.parameters), copied(follower.buffers)
     leader.update(leader.run(*batch).gradients)
     assert same(follower.parameters, parameters) and same(follower.buffers, buffers)
@@ -158,14 +123,6 @@ def test_a_parameter_that_autograd_does_not_reach_has_no_gradient(torch_trainer,
     trainer = torch_trainer()
     trainer.module.readout.bias.requires_grad_(False)
     assert list(trainer.run(*batch).gradients) == NAMES[:-1]
-
-
-def test_what_the_manual_side_yields_is_not_written_over_by_its_next_run(manual_trainer, batch):
-    trainer = manual_trainer()
-    first = trainer.run(*batch)
-    loss, logits, gradients = first.loss.copy(), first.logits.copy(), copied(first.gradients)
-    trainer.run(-batch[0], batch[1])
-    assert first.loss == loss and np.array_equal(first.logits, logits) and same(first.gradients, gradients)
 
 
 @pytest.mark.parametrize("side", ["manual", "torch"])
