@@ -55,57 +55,39 @@ def test_settings_that_the_optimiser_or_the_machine_cannot_do_are_named(monkeypa
             configure(engine="compiled")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_the_smallest_run_there_is_agrees(dtype):
-    assert train(Adding(Settings(hidden_size=1, bits=2, steps=1, batch_size=1, dtype=dtype))).lockstep.agrees
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("loss", ["bce", "mse"])
+@pytest.mark.parametrize("change", [{}, {"loss": "mse"}, {"hidden_size": 1, "bits": 2, "steps": 1, "batch_size": 1}])
 @pytest.mark.slow
-def test_both_losses_agree_in_both_precisions(dtype, loss):
-    run = train(Adding(replace(SMALL, dtype=dtype, loss=loss)))
-    assert run.lockstep.agrees
-    assert run.lockstep.tolerance == {"float64": 1e-12, "float32": 1e-5}[dtype]
-    assert {str(array.dtype) for array in run.lockstep.manual.parameters.values()} == {dtype}
-    assert {str(array.dtype) for array in run.lockstep.autograd.parameters.values()} == {dtype}
+def test_both_losses_agree_in_both_precisions_which_are_really_worked_in(dtype, change):
+    lockstep = train(Adding(replace(SMALL, dtype=dtype, **change))).lockstep
+    assert lockstep.agrees
+    assert lockstep.tolerance == {"float64": 1e-12, "float32": 1e-5}[dtype]
+    for side in (lockstep.manual, lockstep.autograd):
+        assert {str(array.dtype) for array in side.parameters.values()} == {dtype}
+    error = lockstep.worst_of("gradient")
+    assert error < 1e-14 if dtype == "float64" else error > 1e-9
 
 
-@pytest.mark.slow
-def test_single_precision_is_really_worked_in():
-    errors = {
-        dtype: train(Adding(replace(SMALL, dtype=dtype))).lockstep.worst_of("gradient")
-        for dtype in ("float64", "float32")
-    }
-    assert errors["float64"] < 1e-14 and errors["float32"] > 1e-9
-
-
-@pytest.mark.parametrize("momentum, nesterov", [(0.0, False), (0.8, False), (0.8, True)])
-def test_descent_is_set_up_as_the_settings_say_on_every_side(momentum, nesterov):
-    settings = replace(
-        SMALL, optimizer="sgd", learning_rate=0.7, momentum=momentum, nesterov=nesterov, weight_decay=0.01
-    )
-    lockstep = Adding(settings).set_up()
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "sgd", "momentum": 0.0, "nesterov": False},
+        {"optimizer": "sgd", "momentum": 0.8, "nesterov": False},
+        {"optimizer": "sgd", "momentum": 0.8, "nesterov": True},
+        {"optimizer": "adam"},
+    ],
+)
+def test_the_optimiser_is_set_up_as_the_settings_say_on_every_side(options):
+    lockstep = Adding(replace(SMALL, learning_rate=0.7, weight_decay=0.01, **options)).set_up()
+    kind, *names = options
+    name = "SGD" if options[kind] == "sgd" else "Adam"
+    expected = {"lr": 0.7, "weight_decay": 0.01} | {name: options[name] for name in names}
     ours = lockstep.manual.optimizer
-    assert isinstance(ours, manual.SGD)
-    assert (ours.lr, ours.momentum, ours.nesterov, ours.weight_decay) == (0.7, momentum, nesterov, 0.01)
+    assert isinstance(ours, getattr(manual, name)) and {n: getattr(ours, n) for n in expected} == expected
     for side in (*lockstep.opponents.values(), lockstep.autograd):
-        assert isinstance(side.optimizer, torch.optim.SGD)
+        assert isinstance(side.optimizer, getattr(torch.optim, name))
         (group,) = side.optimizer.param_groups
-        options = group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]
-        assert options == (0.7, momentum, nesterov, 0.01)
-
-
-@pytest.mark.slow
-def test_adam_is_set_up_as_the_settings_say_on_every_side():
-    lockstep = train(Adding(replace(SMALL, learning_rate=0.7, weight_decay=0.01))).lockstep
-    assert isinstance(lockstep.manual.optimizer, manual.Adam)
-    assert (lockstep.manual.optimizer.lr, lockstep.manual.optimizer.weight_decay) == (0.7, 0.01)
-    for side in (*lockstep.opponents.values(), lockstep.autograd):
-        assert isinstance(side.optimizer, torch.optim.Adam)
-        (group,) = side.optimizer.param_groups
-        assert (group["lr"], group["weight_decay"]) == (0.7, 0.01)
+        assert {n: group[n] for n in expected} == expected
 
 
 def test_equations_that_raise_are_a_failure_that_names_them_and_nothing_is_checked(monkeypatch):
@@ -152,18 +134,13 @@ def test_the_opponents_are_the_written_out_layer_and_torchs_own(run):
 
 
 @pytest.mark.slow
-def test_no_two_sides_share_an_array():
-    lockstep = train(Adding(SMALL)).lockstep
+def test_no_two_sides_share_an_array_and_each_step_is_reported_once_and_in_order():
+    reported = []
+    lockstep = train(Adding(SMALL), reported.append).lockstep
+    assert reported == lockstep.steps and len(reported) == 3
     sides = [lockstep.manual, *lockstep.opponents.values(), lockstep.autograd]
     places = [array.ctypes.data for side in sides for array in side.parameters.values()]
     assert len(set(places)) == len(places) == 4 * 6
-
-
-@pytest.mark.slow
-def test_each_step_is_reported_once_and_in_order():
-    reported = []
-    run = train(Adding(SMALL), reported.append)
-    assert reported == run.lockstep.steps and len(reported) == 3
 
 
 @pytest.mark.slow
@@ -186,26 +163,15 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_state_of_torchs_own_gene
     assert not set(outcome(replace(SMALL, seed=1))) & set(first)
 
 
-def test_all_short_sums_are_evaluated(run):
-    trained = run.correct_sums[0]
-    assert (trained.bits, trained.count) == (5, 256)
-
-
-@pytest.mark.slow
-def test_all_16384_sums_of_8_bits_are_evaluated():
-    trained = train(Adding(replace(SMALL, bits=8))).correct_sums[0]
-    assert (trained.bits, trained.count) == (8, 16384)
-
-
-@pytest.mark.slow
-def test_longer_sums_are_sampled_with_the_hardest_among_them():
-    trained = train(Adding(replace(SMALL, bits=9))).correct_sums[0]
-    assert (trained.bits, trained.count) == (9, 16384 + 7)
-
-
 def test_sums_of_64_and_1024_bits_are_evaluated_after_the_trained_length(run):
-    assert [sums.bits for sums in run.correct_sums] == [5, 64, 1024]
-    assert [sums.count for sums in run.correct_sums] == [256, 1007, 107]
+    assert [(sums.bits, sums.count) for sums in run.correct_sums] == [(5, 256), (64, 1007), (1024, 107)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits, count", [(8, 16_384), (9, 16_384 + 7)])
+def test_of_the_trained_length_all_short_sums_are_evaluated_and_many_long_ones(bits, count):
+    trained = train(Adding(replace(SMALL, bits=bits))).correct_sums[0]
+    assert (trained.bits, trained.count) == (bits, count)
 
 
 @pytest.mark.slow
@@ -223,11 +189,15 @@ def test_a_run_that_learns_nothing_is_dead():
     assert len(train(Adding(replace(SMALL, learning_rate=0.0))).lockstep.failures) == 2
 
 
-def test_accuracies_are_those_of_the_finished_models(run):
+def test_accuracies_and_examples_are_those_of_the_finished_models(run):
     sums, lockstep = all_sums(5), run.lockstep
     x = sums.inputs("float64")
     assert run.correct_sums[0].manual == sums.share_correct(lockstep.manual.logits(x))
     assert run.correct_sums[0].autograd == sums.share_correct(lockstep.autograd.logits(x))
+    sums, logits = run.examples
+    assert sums.total.shape == (5, 3)
+    np.testing.assert_array_equal(logits, lockstep.manual.logits(sums.inputs("float64")))
+    assert run.gates == ("i", "f", "g", "o")
 
 
 @pytest.mark.slow
@@ -238,16 +208,6 @@ def test_a_trained_model_adds_and_an_untrained_one_does_not():
     assert untrained.correct_sums[0].manual < 0.5 and untrained.correct_sums[0].autograd < 0.5
     assert trained.lockstep.agrees
     assert trained.lockstep.steps[-1].loss_manual < 0.3 * trained.lockstep.steps[0].loss_manual
-
-
-def test_examples_are_a_few_sums_of_the_trained_length_with_the_manual_sides_answer(run):
-    sums, logits = run.examples
-    assert sums.total.shape == (5, 3)
-    np.testing.assert_array_equal(logits, run.lockstep.manual.logits(sums.inputs("float64")))
-
-
-def test_the_gates_are_the_kernels(run):
-    assert run.gates == ("i", "f", "g", "o")
 
 
 @pytest.mark.exhaustive
