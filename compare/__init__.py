@@ -23,21 +23,14 @@ if TYPE_CHECKING:
     from compare.checker.frameworks.check import assert_hips, assert_jax, check_hips, check_jax
     from compare.checker.probe import probe
 
-#: The module of each public function, imported on first use because most import torch.
-_PLACES = {
-    "assert_backward": "checker.check",
-    "assert_function": "checker.check",
-    "assert_hips": "checker.frameworks.check",
-    "assert_jax": "checker.frameworks.check",
-    "c_function": "checker.derivations.c_function",
-    "check_backward": "checker.check",
-    "check_file": "cells.check",
-    "check_function": "checker.check",
-    "check_hips": "checker.frameworks.check",
-    "check_jax": "checker.frameworks.check",
-    "complex_step": "checker.derivations.differences",
-    "differences": "checker.derivations.differences",
-    "probe": "checker.probe",
+#: The public functions of each module, which is imported on first use because most import torch.
+_FUNCTIONS = {
+    "cells.check": ("check_file",),
+    "checker.check": ("assert_backward", "assert_function", "check_backward", "check_function"),
+    "checker.derivations.c_function": ("c_function",),
+    "checker.derivations.differences": ("complex_step", "differences"),
+    "checker.frameworks.check": ("assert_hips", "assert_jax", "check_hips", "check_jax"),
+    "checker.probe": ("probe",),
 }
 
 __all__ = [
@@ -64,8 +57,9 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     """Import a public function."""
-    if name not in _PLACES:
+    module = next((module for module, names in _FUNCTIONS.items() if name in names), None)
+    if not module:
         nearest = "".join(f", did you mean {match!r}?" for match in get_close_matches(name, __all__, n=1))
         message = f"module 'compare' has no attribute {name!r}{nearest}"
         raise AttributeError(message, name=name, obj=None)  # of no object, or Python suggests the same once more
-    return getattr(import_module(f"compare.{_PLACES[name]}"), name)
+    return getattr(import_module(f"compare.{module}"), name)

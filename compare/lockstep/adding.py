@@ -43,46 +43,40 @@ class Adding(Experiment):
 
     def set_up(self) -> Lockstep:
         """Build the manual side, its opponents, and the independent side."""
-        settings = self.settings
+        settings, rng = self.settings, self.weights
         device = own_device(settings.device)
         if settings.device == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        rng = self.weights
-        options = _options(settings) | {"rng": rng, "engine": settings.engine}
         with by_hand("building the network"):
-            recurrent = CELLS[settings.cell].of(manual)(2, settings.hidden_size, **options)
+            recurrent = self.layer(manual, dtype=settings.dtype, rng=rng, engine=settings.engine)
             model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
-            leader = ManualTrainer(model, _optimizer(settings, manual, model.parameters), settings.loss)
+            leader = ManualTrainer(model, self.optimizer(manual, model.parameters), settings.loss)
         if settings.against == "jax":
             from compare.lockstep.sides.jax_side import STEPS, JaxTrainer
 
-            _check_cell(settings, STEPS)
+            self._check_cell(STEPS)
             jax, independent = (JaxTrainer(settings, model.parameters) for _ in range(2))
             return Lockstep(leader, {"jax": jax}, independent)
 
         if settings.against == "keras":
             from compare.lockstep.sides.keras_side import KerasTrainer, frozen
 
-            _check_cell(settings, LAYOUTS["keras"])
+            self._check_cell(LAYOUTS["keras"])
             held = {name: model.parameters[name] for name in frozen(settings, model.parameters)}
             for array in held.values():
                 array[...] = 0
             learning = {name: array for name, array in model.parameters.items() if name not in held}
-            leader = ManualTrainer(model, _optimizer(settings, manual, learning), settings.loss)
+            leader = ManualTrainer(model, self.optimizer(manual, learning), settings.loss)
             return Lockstep(leader, {"keras": KerasTrainer(settings, leader)}, KerasTrainer(settings, leader))
 
         kind: type[TorchTrainer] = TorchTrainer
         if dist.is_initialized():
             check_batch_size(settings.batch_size)
             kind = DistributedTrainer
-
-        def torch_side(package: Any) -> TorchTrainer:
-            return _torch_side(settings, package, kind, device)
-
-        opponents, name = {"autograd": torch_side(torch_impl)}, CELLS[settings.cell].class_name
+        opponents, name = {"autograd": self.torch_side(torch_impl, kind, device)}, CELLS[settings.cell].class_name
         if hasattr(torch.nn, name):
-            opponents[f"nn.{name}"] = torch_side(torch.nn)
-        return Lockstep(leader, opponents, torch_side(torch_impl))
+            opponents[f"nn.{name}"] = self.torch_side(torch.nn, kind, device)
+        return Lockstep(leader, opponents, self.torch_side(torch_impl, kind, device))
 
     def batches(self) -> Iterator[tuple[Array, Array]]:
         """Yield a batch of random sums for each step."""
@@ -91,7 +85,7 @@ class Adding(Experiment):
 
     def twin(self) -> nn.Module:
         """Build the recurrent layers in ``torch_impl``."""
-        return _recurrent(self.settings, torch_impl)
+        return self.layer(torch_impl, dtype=getattr(torch, self.settings.dtype))
 
     def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
         """Compare on sums and batches that were not trained on, and count the sums of three lengths that are right."""
@@ -106,47 +100,34 @@ class Adding(Experiment):
 
     def other_batches(self, lockstep: Lockstep) -> None:
         """Compare on batches of other forms."""
-        twin = _torch_side(self.settings, torch_impl)
-        compare_other_batches(lockstep, twin, self.settings.bits, np.random.default_rng(self.settings.seed))
+        rng = np.random.default_rng(self.settings.seed)
+        compare_other_batches(lockstep, self.torch_side(torch_impl), self.settings.bits, rng)
+
+    def layer(self, package: Any, **options: Any) -> Any:
+        """Build the recurrent layers of ``manual``, ``torch_impl`` or ``torch.nn``."""
+        settings = self.settings
+        options |= {"num_layers": settings.layers, "bidirectional": settings.bidirectional}
+        return CELLS[settings.cell].of(package)(2, settings.hidden_size, **options)
+
+    def torch_side(self, package: Any, kind: type[TorchTrainer] = TorchTrainer, device: str = "cpu") -> TorchTrainer:
+        """Build the network of ``torch_impl`` or ``torch.nn`` with its optimiser."""
+        settings, dtype = self.settings, getattr(torch, self.settings.dtype)
+        readout = nn.Linear(settings.hidden_size * (1 + settings.bidirectional), 1, dtype=dtype)
+        module = torch_impl.Model(self.layer(package, dtype=dtype), readout).to(device)
+        return kind(module, self.optimizer(torch.optim, module.parameters()), settings.loss)
 
     def optimizer(self, package: Any, parameters: Any) -> Any:
-        """Build an optimiser of ``manual`` or ``torch.optim``."""
-        return _optimizer(self.settings, package, parameters)
+        """Build an optimiser of ``manual`` or ``torch.optim``, which take the same arguments."""
+        settings = self.settings
+        options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+        if settings.optimizer == "sgd":
+            return package.SGD(parameters, momentum=settings.momentum, nesterov=settings.nesterov, **options)
+        if package is manual:
+            options["engine"] = settings.engine
+        return package.Adam(parameters, **options)
 
-
-def _check_cell(settings: Settings, known: Collection[str]) -> None:
-    """Check that the framework to compare with has the cell."""
-    if settings.cell not in known:
-        raise ValueError(f"against: expected torch with cell {settings.cell}, got {settings.against}")
-
-
-def _torch_side(
-    settings: Settings, package: Any, kind: type[TorchTrainer] = TorchTrainer, device: str = "cpu"
-) -> TorchTrainer:
-    """Build the network of ``torch_impl`` or ``torch.nn`` with its optimiser."""
-    recurrent = _recurrent(settings, package)
-    width = settings.hidden_size * (1 + settings.bidirectional)
-    module = torch_impl.Model(recurrent, nn.Linear(width, 1, dtype=getattr(torch, settings.dtype))).to(device)
-    return kind(module, _optimizer(settings, torch.optim, module.parameters()), settings.loss)
-
-
-def _recurrent(settings: Settings, package: Any) -> nn.Module:
-    """Build the recurrent layers of ``torch_impl`` or ``torch.nn``."""
-    options = _options(settings) | {"dtype": getattr(torch, settings.dtype)}
-    layer: nn.Module = CELLS[settings.cell].of(package)(2, settings.hidden_size, **options)
-    return layer
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    """Return the options of the recurrent layers."""
-    return {"num_layers": settings.layers, "bidirectional": settings.bidirectional, "dtype": settings.dtype}
-
-
-def _optimizer(settings: Settings, package: Any, parameters: Any) -> Any:
-    """Build an optimiser of ``manual`` or ``torch.optim``, which take the same arguments."""
-    options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    if settings.optimizer == "sgd":
-        return package.SGD(parameters, momentum=settings.momentum, nesterov=settings.nesterov, **options)
-    if package is manual:
-        options["engine"] = settings.engine
-    return package.Adam(parameters, **options)
+    def _check_cell(self, known: Collection[str]) -> None:
+        """Check that the framework to compare with has the cell."""
+        settings = self.settings
+        if settings.cell not in known:
+            raise ValueError(f"against: expected torch with cell {settings.cell}, got {settings.against}")

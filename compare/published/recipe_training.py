@@ -1,7 +1,7 @@
 """A recipe as an experiment: both sides from the write-up's start, with its loss, problems and print-outs."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -131,22 +131,33 @@ class FromRecipe(Experiment):
         A second bias, which no write-up has, is zero and does not learn: with it, each bias would move twice as far.
         """
         recipe = self.settings
-        start, readout = recipe.draw(self.weights)
-        scalar = _is_scalar(recipe)
+        start, w_out = recipe.draw(self.weights)
+        # A gate's bias is one number, and stays one.
+        scalar = recipe.layout.biases == "scalar" and row_for_one_number.name not in recipe.gradient
         objective = loss(recipe.loss, recipe.loss_scale)
 
         def learns(name: str) -> bool:
             return not name.startswith("recurrent.bias_hh")
 
         with by_hand("building the network"):
-            model = _model(recipe, start, readout)
+            rng = np.random.default_rng(0)  # for parameters that are overwritten at once
+            kind = CELLS[recipe.cell].of(manual)
+            if recipe.gradient:
+                kind = partial(DepartingLSTM, tuple(DEPARTURES[name] for name in recipe.gradient))
+            recurrent = self.layer(kind, rng=rng, engine=recipe.engine)
+            for name, array in recurrent.parameters.items():
+                array[...] = start[name.removesuffix("_l0")]
+            readout = manual.Linear(recipe.hidden_size, 1, bias=False, rng=rng) if recipe.readout else NoReadout()
+            for array in readout.parameters.values():
+                array[...] = w_out
+            model = (ScalarBiasModel if scalar else manual.Model)(recurrent, readout)
             learning = {name: array for name, array in model.parameters.items() if learns(name)}
             leader = ManualTrainer(model, manual.SGD(learning, lr=recipe.learning_rate), objective)
 
         def torch_side(package: Any) -> TorchTrainer:
-            layer = _torch_layer(recipe, package)
             linear = nn.Linear(recipe.hidden_size, 1, bias=False, dtype=torch.float64)
             readout: Any = linear if recipe.readout else nn.Identity()
+            layer = self.layer(CELLS[recipe.cell].of(package), dtype=torch.float64)
             module: nn.Module = (ScalarBiasModule if scalar else torch_impl.Model)(layer, readout)
             parameters = [parameter for name, parameter in module.named_parameters() if learns(name)]
             return TorchTrainer(module, torch.optim.SGD(parameters, lr=recipe.learning_rate), objective)
@@ -155,6 +166,11 @@ class FromRecipe(Experiment):
         package: Any = torch_impl if recipe.options or scalar else torch.nn
         name = "autograd" if package is torch_impl else f"nn.{CELLS[recipe.cell].class_name}"
         return Lockstep(leader, {name: torch_side(package)}, torch_side(package))
+
+    def layer(self, kind: Callable[..., Any], **options: Any) -> Any:
+        """Make a layer of the recipe's sizes and options."""
+        recipe = self.settings
+        return kind(recipe.task.inputs, recipe.hidden_size, bias=recipe.layout.biases != 0, **recipe.options, **options)
 
     def opening(self) -> list[str]:
         """Return what the author prints before the training."""
@@ -182,7 +198,7 @@ class FromRecipe(Experiment):
 
     def twin(self) -> nn.Module:
         """Build the layer in ``torch_impl``."""
-        return _torch_layer(self.settings, torch_impl)
+        return self.layer(CELLS[self.settings.cell].of(torch_impl), dtype=torch.float64)
 
     def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
         """Compare the logits of sums of the trained length, and count those that are right, if the recipe adds."""
@@ -191,40 +207,3 @@ class FromRecipe(Experiment):
             return [], None
         lockstep.compare_logits(f"logits of {task.bits:,} bits", task.counted.inputs(np.float64))
         return add_up(lockstep, [task.counted], task.problems(np.random.default_rng(self.settings.seed), 3))
-
-
-def _model(recipe: Recipe, start: dict[str, Array], readout: Array) -> manual.Model:
-    """Build the manual side's network with the weights that it starts from."""
-    placeholder = np.random.default_rng(0)  # for parameters that are overwritten at once
-    kind = CELLS[recipe.cell].of(manual)
-    if recipe.gradient:
-        kind = partial(DepartingLSTM, tuple(DEPARTURES[name] for name in recipe.gradient))
-    recurrent = kind(
-        recipe.task.inputs,
-        recipe.hidden_size,
-        bias=recipe.layout.biases != 0,
-        rng=placeholder,
-        engine=recipe.engine,
-        **recipe.options,
-    )
-    for name, array in recurrent.parameters.items():
-        array[...] = start[name.removesuffix("_l0")]
-    if not recipe.readout:
-        return manual.Model(recurrent, NoReadout())
-    linear = manual.Linear(recipe.hidden_size, 1, bias=False, rng=placeholder)
-    linear.parameters["weight"][...] = readout
-    return (ScalarBiasModel if _is_scalar(recipe) else manual.Model)(recurrent, linear)
-
-
-def _is_scalar(recipe: Recipe) -> bool:
-    """Return whether a gate's bias is one number, and stays one."""
-    return recipe.layout.biases == "scalar" and row_for_one_number.name not in recipe.gradient
-
-
-def _torch_layer(recipe: Recipe, package: Any) -> nn.Module:
-    """Make PyTorch's own layer, or the twin."""
-    bias = recipe.layout.biases != 0
-    layer: nn.Module = CELLS[recipe.cell].of(package)(
-        recipe.task.inputs, recipe.hidden_size, bias=bias, dtype=torch.float64, **recipe.options
-    )
-    return layer
