@@ -1,23 +1,18 @@
 """Kill training runs with SIGKILL at random places, resume them, and compare what they leave with undisturbed runs.
 
-Run as ``python tests/soak/resume.py --kills 50``; it is no part of the tests. The exit status is 0 if every run ended
-with the same bits and none looked finished before it was.
+A run must end with the same bits, and not look finished before it is.
 """
 
-import argparse
 import contextlib
 import json
 import os
 import random
 import signal
-import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")})
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from reporter import Failed, soak  # isort: skip - it prepares the search path
 
 from compare.cli import main
 from compare.commands import train as _imported_before_the_forks  # noqa: F401
@@ -33,7 +28,37 @@ RUNS = [
 ]
 
 
-def start(*arguments: str) -> int:
+def trial(seed: int) -> str:
+    """Train undisturbed, and with kills until a process ends by itself."""
+    rng = random.Random(seed)
+    arguments, every = [*RUNS[seed % len(RUNS)], "--seed", str(rng.randrange(1000))], str(rng.randint(1, 40))
+    with TemporaryDirectory() as place:
+        folder, whole = Path(place) / "run", Path(place) / "whole"
+        begin = time.perf_counter()
+        os.waitpid(_start(*arguments, "--out", str(whole)), 0)
+        seconds, places = time.perf_counter() - begin, list[str]()
+        # It may be killed after its last step.
+        while (folder / "checkpoint.safetensors").exists() or not (folder / "summary.json").exists():
+            resumes = (folder / "checkpoint.safetensors").exists()
+            how = ["--resume", str(folder)] if resumes else ["--out", str(folder), "--checkpoint-every", every]
+            child = _start(*arguments, *how)
+            time.sleep((0.4 + 0.2 * len(places)) * rng.random() * seconds)  # ever later, to end on a busy machine too
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if status:
+                raise Failed(f"{arguments} ended with {os.waitstatus_to_exitcode(status)}")
+            if ended:
+                break
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            if (folder / "summary.json").exists():
+                _results(folder)  # complete, if it is there
+            places.append("a checkpoint" if (folder / "checkpoint.safetensors").exists() else "none")
+        if _results(folder) != _results(whole):
+            raise Failed(f"other bits after kills with {places}, --checkpoint-every {every}: {arguments}")
+    return f"same bits after {len(places)} kills, {places.count('a checkpoint')} of them with a checkpoint"
+
+
+def _start(*arguments: str) -> int:
     """Start the command in a process of its own, silently; return its number."""
     child = os.fork()
     if child:
@@ -42,7 +67,7 @@ def start(*arguments: str) -> int:
         os._exit(main(["train", *arguments, "--quiet"]))
 
 
-def results(folder: Path) -> dict[str, object]:
+def _results(folder: Path) -> dict[str, object]:
     """Return everything that a run leaves, apart from times, and of figures and pages only the names."""
     summary = json.loads((folder / "summary.json").read_text())
     del summary["seconds_per_step"]
@@ -50,60 +75,5 @@ def results(folder: Path) -> dict[str, object]:
     return contents | {"summary.json": summary}
 
 
-def disturbed(folder: Path, arguments: list[str], every: int, seconds: float, draw: Callable[[], float]) -> list[str]:
-    """Train with kills until a process ends by itself; return where it was killed each time.
-
-    Args:
-        folder: the folder of the run.
-        arguments: the options of the run.
-        every: the steps from one checkpoint to the next.
-        seconds: how long the run takes undisturbed.
-        draw: draws a random number below 1.
-    """
-    places: list[str] = []
-    while True:
-        has_checkpoint = (folder / "checkpoint.safetensors").exists()
-        if (folder / "summary.json").exists() and not has_checkpoint:
-            return places  # it was killed after its last step
-        how = ["--resume", str(folder)] if has_checkpoint else ["--out", str(folder), "--checkpoint-every", str(every)]
-        child = start(*arguments, *how)
-        time.sleep((0.4 + 0.2 * len(places)) * draw() * seconds)  # ever later, so that it ends on a busy machine too
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            if status:
-                raise RuntimeError(f"{arguments} ended with {os.waitstatus_to_exitcode(status)}")
-            return places
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        if (folder / "summary.json").exists():
-            json.loads((folder / "summary.json").read_text())  # complete, if it is there
-            (folder / "weights.safetensors").read_bytes()
-        places.append("with a checkpoint" if (folder / "checkpoint.safetensors").exists() else "without one")
-
-
-def soak(kills: int, seed: int) -> bool:
-    """Return whether all runs end as undisturbed ones."""
-    rng, count, runs, wrong, resumed = random.Random(seed), 0, 0, 0, 0
-    while count < kills:
-        arguments = [*RUNS[runs % len(RUNS)], "--seed", str(rng.randrange(1000))]
-        every = rng.randint(1, 40)
-        with tempfile.TemporaryDirectory() as place:
-            begin = time.perf_counter()
-            os.waitpid(start(*arguments, "--out", f"{place}/whole"), 0)
-            seconds = time.perf_counter() - begin
-            places = disturbed(Path(place) / "run", arguments, every, seconds, rng.random)
-            same = results(Path(place) / "run") == results(Path(place) / "whole")
-        count, runs, wrong = count + len(places), runs + 1, wrong + (not same)
-        resumed += places.count("with a checkpoint")
-        verdict = "same bits" if same else "OTHER BITS"
-        print(f"{verdict} after {len(places)} kills, --checkpoint-every {every}:", *arguments, flush=True)
-    print(f"seed {seed}: {count} kills in {runs} runs, {resumed} with a checkpoint to resume; {wrong} runs differ")
-    return not wrong
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    sys.exit(not soak(options.kills, options.seed))
+    soak(trial, seconds=600)
