@@ -1,67 +1,13 @@
-from functools import partial
-
 import numpy as np
 import pytest
-from tiers import first
 
-from compare import check_backward
 from compare.published.kernels import mlstm
-
-CHANGES = {
-    "M1": ("logaddexp(0, -f)", "logaddexp(0, f)", "a"),
-    "M2": (" - a[:, None, :]", "", "l"),
-    "M4": (" - m[:, :, None]", "", "w"),
-    "M5": (" / np.sqrt(D)", " / D", "s"),
-    "M6": ("w * s", "w + s", "c"),
-    "M7": ("c.sum(axis=2)", "c.sum(axis=1)", "r"),
-    "M8": ("np.exp(-m)", "1", "n"),
-    "M9": (" / n[:, :, None]", "", "h"),
-    "M10": ("d_h / n", "d_h", "d_v"),
-    "M11": ("-(d_h", "(d_h", "d_n"),
-    "M12": ("np.sign(r) * ", "", "d_r"),
-    "M13": (" + d_r[:, :, None]", "", "d_c"),
-    "M14": (" * w", "", "d_s"),
-    "M15": (" / np.sqrt(D)", "", "d_q"),
-    "M16": ("d_s.swapaxes(1, 2)", "d_s", "d_k"),
-    "M17": ("d_c * c", "d_c * w", "d_l"),
-    "M18": ("axis=1", "axis=2", "d_i"),
-    "M19": ("d_l.sum(axis=2) - ", "-", "d_a"),
-    "M20": ("sigmoid(-f)", "sigmoid(f)", "d_f"),
-}
-
-
-@pytest.mark.parametrize("equation", first(6, CHANGES))
-@pytest.mark.slow
-def test_a_change_of_an_equation_is_named(equation, changed):
-    old, new, name = CHANGES[equation]
-    report = changed("mlstm", equation, old, new)
-    assert [fault.name for fault in report.faults] == [name], report
-
-
-@pytest.mark.slow
-def test_equation_m3(changed):
-    """No gradient depends on m, so another m is a misplaced probe and no wrong equation."""
-    report = changed("mlstm", "M3", "l.max(axis=2)", "l[:, :, 0]")
-    assert report.kinds[0] == "probe misplaced"
-    assert report.misplaced[0].name == "m"
-    assert report.gradients_right
-
-
-def check(**options):
-    backward = partial(mlstm.backward, **options)
-    return check_backward(mlstm.forward, backward, mlstm.autograd, mlstm.INPUTS, axes="B")
-
-
-def test_it_agrees_with_autograd_at_all_sizes():
-    report = check()
-    assert report.agrees, report
-    assert len(report.sizes) == len(mlstm.INPUTS) + 3
-    assert len(report.as_run) == 21
+from compare.published.kernels.findings import check
 
 
 @pytest.mark.slow
 def test_of_the_published_backward_pass_one_equation_is_wrong():
-    report = check(normaliser=False)
+    report = check(mlstm, "mlstm as published", normaliser=False)
     assert [fault.name for fault in report.faults] == ["d_c"]
     assert "# (M13)" in report.faults[0].code
     wrong = {one.label for one in report.as_run if not one.agrees}
