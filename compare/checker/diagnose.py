@@ -12,18 +12,19 @@ from compare.checker.contract import breaches
 from compare.checker.derivations.exercised import Exercised
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
-from compare.checker.derivations.problem import Answer, Derivation
+from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction
 from compare.checker.expected import Expected
 from compare.checker.expected.digits import eps
 from compare.checker.lines.wrong_line import WrongLine
 from compare.checker.localise import Located, locate
 from compare.checker.notation import Notation
+from compare.checker.recorder import Recorder
 from compare.checker.report.fault import Fault
 from compare.checker.report.findings import Size
 from compare.checker.report.report import Report
 from compare.checker.report.wording import NO_PROBES
-from compare.checker.run import Run, Runner
+from compare.checker.run import Ran, Run, Runner
 from compare.checker.trials import Trial
 
 #: Below double precision, the permitted error as a multiple of autograd's own error in the same precision.
@@ -145,11 +146,11 @@ def _with_assignments(subject: Subject, folder: Folder, before: Report) -> Repor
 
 def _judged(subject: Subject) -> Report:
     """Check a derivation in its precision."""
-    dtype, earlier = (subject.dtype, None) if subject.dtype else _dtype(subject)
+    dtype, ran = (subject.dtype, None) if subject.dtype else _dtype(subject)
     exact = _more_exactly(subject, dtype) if subject.dtype not in (None, "float64") else None
     if exact and not exact.agrees:
         return exact
-    report = _diagnose(subject, dtype, proven=exact is not None, earlier=earlier)
+    report = _diagnose(subject, dtype, proven=exact is not None, ran=ran)
     if exact:
         report.left_out, report.not_judged = exact.left_out, exact.not_judged
     if report.agrees and isinstance(subject.derivation, TorchFunction) and subject.contract:
@@ -198,18 +199,18 @@ def _more_exactly(subject: Subject, dtype: str) -> Report | None:
     return report
 
 
-def _diagnose(subject: Subject, dtype: str, proven: bool = False, earlier: Answer | None = None) -> Report:
+def _diagnose(subject: Subject, dtype: str, proven: bool = False, ran: Ran | None = None) -> Report:
     """Check a derivation in one precision.
 
     Args:
         subject: what is checked.
         dtype: the precision.
         proven: whether it agrees in double precision.
-        earlier: the answer of an earlier run on the first trial, if there was one.
+        ran: the run on the first trial, if there was one.
     """
     trials = iter(subject.trials(dtype))
     first = _runner(subject, next(trials), dtype, proven)
-    run = first.attempt()
+    run = first.attempt(ran=ran)
     report = _report(subject, first, locate(first, run))
     if subject.fast:
         report.notes.append("Only the first size and draw is checked (fast)")
@@ -218,7 +219,7 @@ def _diagnose(subject: Subject, dtype: str, proven: bool = False, earlier: Answe
             continue
         _try(report, subject, _runner(subject, other, dtype, proven))
         del other  # before the next is drawn
-    if run and (unsteady := first.unsteady(run, earlier)):
+    if run and (unsteady := first.unsteady(run)):
         report.take_over(_report(subject, first, Located(run, run)))
         report.unsteady = unsteady
     return report
@@ -233,22 +234,23 @@ def _check_standard(subject: Subject) -> None:
             raise ValueError(f"{name}: expected a number above 0, got {value!r}")
 
 
-def _dtype(subject: Subject) -> tuple[str, Answer | None]:
-    """Return the highest precision in what the derivation returns for double-precision arguments, with its answer.
+def _dtype(subject: Subject) -> tuple[str, Ran | None]:
+    """Return the highest precision in what the derivation returns for double-precision arguments, with that run.
 
-    A mixture is noted. The answer is None in another precision than the arguments'.
+    A mixture is noted. The run is None if it is in another precision than the arguments.
     """
     trial = next(iter(subject.trials("float64")))
     try:
-        answer = subject.derivation.solve(trial.problem, None)
-    except Exception:  # the recorded run reports it better
+        recorder = Recorder(trial.reference().record)
+        ran = recorder, subject.derivation.solve(trial.problem, recorder)
+    except Exception:  # the run that is reported does it better
         return "float64", None
-    found = {name: str(array.dtype) for name, array in answer.tensors().items()}
+    found = {name: str(array.dtype) for name, array in ran[1].tensors().items()}
     kinds = [dtype for dtype in ("float64", *LOWER) if dtype in found.values()] or ["float64"]
     for lower in kinds[1:]:
         names = ", ".join(name for name, dtype in found.items() if dtype == lower)
         subject.notes.append(f"Returned in {lower}, unlike the rest: {names}")
-    return kinds[0], answer if kinds[0] == "float64" else None
+    return kinds[0], ran if kinds[0] == "float64" else None
 
 
 def _runner(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Runner:

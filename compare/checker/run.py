@@ -22,6 +22,9 @@ from compare.checker.recorder import Key, Recorder, why_not_comparable
 from compare.checker.trials import Trial
 from manual.arrays import Array
 
+#: What probes recorded in a run, and what it returned.
+Ran = tuple[Recorder, Answer]
+
 
 @dataclass(frozen=True)
 class Run:
@@ -79,6 +82,7 @@ class Runner:
         free: Collection[str] | None = None,
         restored: Collection[str] = (),
         instead: Mapping[Key, Array] = MappingProxyType({}),
+        ran: Ran | None = None,
     ) -> Run:
         """Run the derivation with the reference fed back.
 
@@ -86,6 +90,7 @@ class Runner:
             free: the names that are not fed back; None for all.
             restored: the names whose arrays are restored if they were modified after their probes.
             instead: values fed back instead of the reference's, by key, to trace their effect.
+            ran: the run itself, if the code as it is has run already.
         """
 
         def feedback(key: Key, expected: Array) -> Array | None:
@@ -93,7 +98,7 @@ class Runner:
                 return None
             return instead.get(key, expected)
 
-        def solved(derivation: Derivation, problem: Problem) -> tuple[Recorder, Answer]:
+        def ran_on(derivation: Derivation, problem: Problem) -> Ran:
             record, fed = self.expected.right.record, None if free is None else feedback
             recorder = Recorder(record, fed, self.ascending, self.skipped, restored)
             return recorder, derivation.solve(problem, recorder)
@@ -104,13 +109,13 @@ class Runner:
         def in_single() -> list[Compared] | None:
             with suppress(Exception):  # it has no other precision
                 single = self.derivation.in_precision("float32")  # type: ignore[attr-defined]
-                return compared_now(*solved(single, self.trial.problem))
+                return compared_now(*ran_on(single, self.trial.problem))
             return None
 
         def on_others(seed: int) -> list[Compared] | None:
             with suppress(Exception):  # it takes no such values
                 problem = self.trial.problem.perturbed(seed, 4 * eps("float64"))
-                return compared_now(*solved(self.derivation, problem))
+                return compared_now(*ran_on(self.derivation, problem))
             return None
 
         def moved(seed: int, units: int) -> list[Compared] | None:
@@ -119,7 +124,7 @@ class Runner:
                 size = units * eps(self.expected.dtype)
                 problem = self.trial.problem.in_precision("float64").perturbed(seed, abs(size))
                 with Perturbation(seed, size):
-                    ran = solved(exact, problem)
+                    ran = ran_on(exact, problem)
                 return compared_now(*ran)
             return None
 
@@ -129,11 +134,11 @@ class Runner:
                     problem = self.trial.problem
                     if isinstance(self.derivation, Pair):
                         problem = problem.mapped(partial(Moving.of, by=by))
-                    ran = solved(self.derivation, problem)
+                    ran = ran_on(self.derivation, problem)
                 return compared_now(*ran)
             return None
 
-        recorder, answer = solved(self.derivation, self.trial.problem)
+        recorder, answer = ran or ran_on(self.derivation, self.trial.problem)
         compared = compared_now(recorder, answer)
         if not self.expected.measured and not all(one.agrees for one in compared):
             self.expected.measure()  # as slow as several runs, and not needed where all agrees
@@ -187,23 +192,16 @@ class Runner:
                 best = other, other.run(), again
         return best
 
-    def unsteady(self, before: Run, earlier: Answer | None = None) -> list[str]:
-        """Return the outputs and gradients that change when the code is run again, after runs on other values.
-
-        They are compared with an ``earlier`` answer as well, if there is one.
-        """
-        again = self.derivation.solve(self.trial.problem, Recorder(self.expected.right.record))
-        found = [self._changed(before, after) for after in (again, earlier) if after]
-        return list(dict.fromkeys(name for names in found for name in names))
-
-    @staticmethod
-    def _changed(before: Run, after: Answer) -> list[str]:
-        """Return the outputs and gradients that differ from those of a run by more than passes."""
+    def unsteady(self, before: Run) -> list[str]:
+        """Return the outputs and gradients that change when the code is run again, after runs on other values."""
+        after = self.derivation.solve(self.trial.problem, Recorder(self.expected.right.record))
         found: list[str] = []
         for one in before.compared:
             if one.recorded or one.name in {*found, *after.open} or one.name not in before.answer.tensors():
                 continue
             array, other = before.answer.tensors()[one.name], after.tensors().get(one.name)
+            if other is not None and np.array_equal(other, array):
+                continue
             if other is None or other.shape != array.shape:
                 found.append(one.name)
                 continue

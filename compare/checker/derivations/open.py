@@ -76,6 +76,8 @@ def is_open(value: Any) -> bool:
         return any(map(is_open, value))
     if not (isinstance(value, np.ndarray | np.floating | float) and np.asarray(value).dtype.kind == "f"):
         return isinstance(value, Open)
+    if not np.isnan(np.max(value, initial=-np.inf)):  # as most arrays, large ones among them
+        return False
     bits = np.atleast_1d(np.abs(np.asarray(value, np.float64))).view(np.uint64)
     return bool((bits == MARK.view(np.uint64)).any())
 

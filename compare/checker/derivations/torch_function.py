@@ -105,10 +105,10 @@ class TorchFunction:
             for name, now in given.items()
             if isinstance(now, torch.Tensor)
             and not any(now is value for value in returned.values())  # declared by mark_dirty
-            and not torch.equal(now.detach().nan_to_num(), leaves[name].detach().nan_to_num())
+            and not _equal(now.detach(), leaves[name].detach())
         ]
         changed += [
-            f"d_{name}" for name, d in incoming.items() if not torch.equal(d, tensor_like(problem.d_outputs[name], d))
+            f"d_{name}" for name, d in incoming.items() if not torch.equal(d, _shared(problem.d_outputs[name], d))
         ]
         left_out = [f"d_{name}" for name in problem.differentiable if name not in found]
         return Answer(outputs, found, {}, tuple(left_out), tuple(changed))
@@ -151,7 +151,7 @@ class TorchFunction:
             if not isinstance(like, torch.Tensor):
                 given[name] = copy.deepcopy(value)
                 continue
-            leaf = leaves[name] = tensor_like(value, like).requires_grad_(name in problem.differentiable)
+            leaf = leaves[name] = _shared(value, like).requires_grad_(name in problem.differentiable)
             layout = self.call.inputs or partial(_laid_out_like, like=like)
             laid = layout(leaf.detach())
             overlaps = any(step == 0 and size > 1 for size, step in zip(laid.shape, laid.stride()))
@@ -166,7 +166,12 @@ def is_continuous(value: Any) -> bool:
 
 def tensor_like(value: Array, like: torch.Tensor) -> torch.Tensor:
     """Return an array as a new tensor of the dtype and on the device of another; complex numbers from their parts."""
-    tensor = torch.tensor(value)
+    return _shared(np.array(value), like)
+
+
+def _shared(value: Array, like: torch.Tensor) -> torch.Tensor:
+    """Return an array as a tensor like another, in its own memory where it can be."""
+    tensor = torch.as_tensor(value)
     return (as_complex(tensor) if like.is_complex() else tensor).to(dtype=like.dtype, device=like.device)
 
 
@@ -181,6 +186,10 @@ def _laid_out_like(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     base = value.new_zeros(like.storage_offset() + 1 + sum((size - 1) * step for size, step in steps))
     laid = base.as_strided(first.shape, like.stride(), like.storage_offset())
     return laid.copy_(first).expand(value.shape)
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.equal(one, other) or torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 class _Laid(torch.autograd.Function):

@@ -180,8 +180,8 @@ def test_code_and_reference_run_as_often_as_the_guide_says():
         assert ("Only the first size and draw is checked" in str(report)) == options.get("fast", False)
         return len(report.sizes), runs["code"], runs["reference"]
 
-    assert counts() == (4, 7, 10)
-    assert counts(fast=True) == (1, 4, 4)
+    assert counts() == (4, 6, 10)
+    assert counts(fast=True) == (1, 3, 4)
     assert counts(dtype="float64") == (4, 6, 10)
 
 
