@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from forms import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import relative_error
@@ -17,6 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import manual
 import torch_impl
+from manual.arrays import as_state, state_parts
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 CELLS = {
@@ -42,6 +44,7 @@ class Trial:
     unbatched: bool = False
     masked: bool = False
     dtype: str = "float64"
+    own: dict[str, Any] = field(default_factory=dict)  # what only the hand-derived layer takes
 
     def __post_init__(self):
         self.kind, own = CELLS[self.cell]
@@ -49,7 +52,7 @@ class Trial:
         rng = np.random.default_rng(sum(self.shape))
         options = {**own, **self.options}
         self.build = lambda package, **more: getattr(package, self.kind)(D, H, **options, **more)
-        self.layer = self.build(manual, dtype=self.dtype, rng=rng)
+        self.layer = self.build(manual, dtype=self.dtype, rng=rng, **self.own)
 
         def normal(*axes: tuple[str, int]) -> np.ndarray:
             kept = [size for letter, size in axes if letter != "B" or not self.unbatched]
@@ -65,15 +68,12 @@ class Trial:
         self.state, self.d_state = ([normal(*axes) for axes in states] for _ in range(2))
         self.masks = self.layer.draw_masks(T, B, rng) if self.masked else None
 
-    def by_hand(self) -> dict[str, np.ndarray]:
-        def packed(arrays):
-            return tuple(arrays) if len(arrays) > 1 else arrays[0]
+    def by_hand(self, probe=None, **options) -> dict[str, np.ndarray]:
+        return run(self.layer, self, probe, **self.called_with, **options)
 
-        output, state, tape = self.layer.forward(
-            self.x, packed(self.state), lengths=self.lengths, masks=self.masks, training=self.masked
-        )
-        d_x, d_initial, gradients = self.layer.backward(tape, self.d_output, packed(self.d_state))
-        return self.named(output, state, d_x, d_initial) | gradients
+    @property
+    def called_with(self) -> dict[str, Any]:
+        return {"lengths": self.lengths, "masks": self.masks, "training": self.masked}
 
     def by_autograd(self, package) -> dict[str, np.ndarray]:
         module = self.build(package, dtype=getattr(torch, self.dtype)).train(self.masked)
@@ -81,7 +81,7 @@ class Trial:
         module.load_state_dict({name: torch.tensor(array) for name, array in self.layer.parameters.items()})
         x = torch.tensor(self.x, requires_grad=True)
         state = tuple(torch.tensor(s, requires_grad=True) for s in self.state)
-        hx = state if len(state) > 1 else state[0]
+        hx = as_state(state)
         if package is torch.nn and self.lengths:
             first = bool(self.options.get("batch_first"))
             sequences = pack_padded_sequence(x, torch.tensor(self.lengths), first, enforce_sorted=False)
@@ -92,21 +92,12 @@ class Trial:
         else:
             masks = None if self.masks is None else torch.tensor(self.masks)
             output, last = module(x, hx, lengths=self.lengths, masks=masks)
-        outputs = [output, *(last if isinstance(last, tuple) else (last,))]
-        torch.autograd.backward(outputs, [torch.tensor(d) for d in (self.d_output, *self.d_state)])
-        results = self.named(output, last, x.grad, tuple(s.grad for s in state))
+        lasts, names = state_parts(last), list(self.layer.state_sizes)
+        torch.autograd.backward([output, *lasts], [torch.tensor(d) for d in (self.d_output, *self.d_state)])
+        results = {"output": output, "d_x": x.grad} | {f"{n}_n": part for n, part in zip(names, lasts, strict=True)}
+        results |= {f"d_{n}_0": part.grad for n, part in zip(names, state, strict=True)}
         results |= {name: parameter.grad for name, parameter in module.named_parameters()}
         return {name: tensor.detach().numpy() for name, tensor in results.items()}
-
-    def named(self, output, state, d_x, d_initial) -> dict[str, Any]:
-        states = state if isinstance(state, tuple) else (state,)
-        d_initials = d_initial if isinstance(d_initial, tuple) else (d_initial,)
-        names = list(self.layer.state_sizes)
-        return (
-            {"output": output, "d_x": d_x}
-            | {f"{name}_n": part for name, part in zip(names, states, strict=True)}
-            | {f"d_{name}_0": part for name, part in zip(names, d_initials, strict=True)}
-        )
 
     def assert_agrees(self, least_scale: float = 0.0):
         """Errors are relative to each tensor's largest element, or to ``least_scale`` where that is larger."""

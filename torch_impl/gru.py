@@ -10,24 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from torch_impl.tensors import Cell
 
-class GRUCell:
+
+class GRUCell(Cell):
     """The forward equations of one step; the weights come with each call.
 
     Args:
         reset_after: whether the reset gate acts after the matrix product, as in PyTorch, or before it.
     """
 
+    gates = 3
+
     def __init__(self, reset_after: bool = True):
         self.reset_after = reset_after
-
-    def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each weight by name, for input size D and hidden size H."""
-        return {"weight_ih": (3 * H, D), "weight_hh": (3 * H, H), "bias_ih": (3 * H,), "bias_hh": (3 * H,)}
-
-    def state_sizes(self, H: int) -> dict[str, int]:
-        """Return the size of each state by name, the output first."""
-        return {"h": H}
 
     def step(
         self,

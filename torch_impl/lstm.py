@@ -10,22 +10,25 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from torch_impl.tensors import Cell
 
-class LSTMCell:
+
+class LSTMCell(Cell):
     """The forward equations of one step; the weights come with each call.
 
     Args:
         proj_size: P, the size that h is projected to; 0 for no projection.
     """
 
+    gates = 4
+
     def __init__(self, proj_size: int = 0):
         self.proj_size = proj_size
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight by name, for input size D and hidden size H."""
-        P = self.proj_size or H
-        shapes = {"weight_ih": (4 * H, D), "weight_hh": (4 * H, P), "bias_ih": (4 * H,), "bias_hh": (4 * H,)}
-        return shapes | ({"weight_hr": (P, H)} if self.proj_size else {})
+        P, shapes = self.proj_size, super().parameter_shapes(D, H)
+        return shapes | ({"weight_hh": (4 * H, P), "weight_hr": (P, H)} if P else {})
 
     def state_sizes(self, H: int) -> dict[str, int]:
         """Return the size of each state by name, the output first."""

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from torch_impl.tensors import Cell
 
-class LSTMVariantCell:
+
+class LSTMVariantCell(Cell):
     """The forward equations of one step; the weights come with each call.
 
     Args:
@@ -20,15 +22,13 @@ class LSTMVariantCell:
     """
 
     def __init__(self, peepholes: bool = False, coupled: bool = False):
-        self.peepholes, self.coupled = peepholes, coupled
+        self.peepholes, self.coupled, self.gates = peepholes, coupled, 3 if coupled else 4
 
     def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each weight by name, for input size D and hidden size H."""
-        G = 3 if self.coupled else 4
-        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (G * H, D), "weight_hh": (G * H, H)}
-        if self.peepholes:
-            shapes["weight_ch"] = ((G - 1) * H,)
-        return shapes | {"bias_ih": (G * H,), "bias_hh": (G * H,)}
+        W_ih, W_hh, *biases = super().parameter_shapes(D, H).items()
+        peepholes = {"weight_ch": ((self.gates - 1) * H,)} if self.peepholes else {}
+        return dict([W_ih, W_hh]) | peepholes | dict(biases)
 
     def state_sizes(self, H: int) -> dict[str, int]:
         """Return the size of each state by name, the output first."""
@@ -46,7 +46,7 @@ class LSTMVariantCell:
         W_ih, W_hh = weights["weight_ih"], weights["weight_hh"]
         b_ih, b_hh = weights["bias_ih"], weights["bias_hh"]
         z = linear(x, W_ih, b_ih) + linear(h_prev, W_hh, b_hh)  # (L1) (B, G H)
-        z_i, *z_f, z_g, z_o = z.chunk(3 if self.coupled else 4, dim=1)
+        z_i, *z_f, z_g, z_o = z.chunk(self.gates, dim=1)
         if self.peepholes:
             p_i, *p_f, p_o = weights["weight_ch"].chunk(2 if self.coupled else 3)
             z_i = z_i + p_i * c_prev

@@ -4,8 +4,8 @@
 simply keeps its state. The two methods check each other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,29 +14,10 @@ from torch_impl.gru import GRUCell
 from torch_impl.lstm import LSTMCell
 from torch_impl.lstm_variants import LSTMVariantCell
 from torch_impl.rnn import RNNCell
-from torch_impl.tensors import Probe, as_state, check_tensor, state_parts
+from torch_impl.tensors import Cell, Probe, as_state, check_tensor, state_parts
 
 #: ``(h, c)`` for an LSTM, ``h`` alone for the other cells.
 State = Tensor | tuple[Tensor, ...]
-
-
-class Cell(Protocol):
-    """The equations of one time step, as in ``lstm.py``, ``gru.py`` and ``rnn.py``."""
-
-    def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each weight by name, for input size D and hidden size H."""
-
-    def state_sizes(self, H: int) -> dict[str, int]:
-        """Return the size of each state by name, the output first."""
-
-    def step(
-        self,
-        x: Tensor,
-        state: tuple[Tensor, ...],
-        weights: Mapping[str, Any],
-        probe: Callable[[str, Tensor], Tensor],
-    ) -> tuple[Tensor, ...]:
-        """Return the state after the step, from x (B, D) and the state before it."""
 
 
 class Recurrent(nn.Module):

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from torch_impl.tensors import Cell
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -17,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class RNNCell:
+class RNNCell(Cell):
     """The forward equations of one step; the weights come with each call.
 
     Args:
@@ -31,14 +33,6 @@ class RNNCell:
         if nonlinearity not in ACTIVATIONS:
             raise ValueError(f"nonlinearity: expected one of {', '.join(ACTIVATIONS)}, got {nonlinearity!r}")
         self.activation = ACTIVATIONS[nonlinearity]
-
-    def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each weight by name, for input size D and hidden size H."""
-        return {"weight_ih": (H, D), "weight_hh": (H, H), "bias_ih": (H,), "bias_hh": (H,)}
-
-    def state_sizes(self, H: int) -> dict[str, int]:
-        """Return the size of each state by name, the output first."""
-        return {"h": H}
 
     def step(
         self,

@@ -1,6 +1,6 @@
 """Types and argument checks shared by this package."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -8,6 +8,31 @@ from torch import Tensor
 
 #: Called as ``probe(name, t, value)`` at each named intermediate; the computation goes on with what it returns.
 Probe = Callable[[str, int, Tensor], Tensor]
+
+
+class Cell:
+    """The equations of one time step, as in ``lstm.py``, ``gru.py`` and ``rnn.py``."""
+
+    gates = 1  #: blocks of rows of the weights
+
+    def parameter_shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each weight by name, for input size D and hidden size H."""
+        rows = self.gates * H
+        return {"weight_ih": (rows, D), "weight_hh": (rows, H), "bias_ih": (rows,), "bias_hh": (rows,)}
+
+    def state_sizes(self, H: int) -> dict[str, int]:
+        """Return the size of each state by name, the output first."""
+        return {"h": H}
+
+    def step(
+        self,
+        x: Tensor,
+        state: tuple[Tensor, ...],
+        weights: Mapping[str, Any],
+        probe: Callable[[str, Tensor], Tensor],
+    ) -> tuple[Tensor, ...]:
+        """Return the state after the step, from x (B, D) and the state before it."""
+        raise NotImplementedError
 
 
 def state_parts(state: Any) -> tuple[Any, ...]:

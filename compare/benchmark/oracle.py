@@ -1,7 +1,7 @@
-"""The layers' forward equations once more, for arrays of any dtype, and their derivatives by complex steps.
+"""The layers' forward equations as HIPS autograd and JAX run them, and their derivatives by complex steps.
 
 Nothing here is shared with ``manual``, whose long double results it confirms: a wrong equation there would otherwise
-be taken for the truth. Equation numbers are those of ``manual/DERIVATION.md``.
+be taken for the truth.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from compare.benchmark.contenders.functional import input_products, step
 from manual.arrays import Array
 
 #: The step. Nothing is subtracted in a complex step, so it can be as small as one likes.
@@ -33,23 +34,13 @@ def check_cell(cell: str) -> None:
 
 def forward(cell: str, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> list[Array]:
     """Return the output (T, B, H) and the final state, (1, B, H) each, of one layer in one direction."""
-    W_ih, W_hh, b_ih, b_hh = (weights[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-    x, h, *c = inputs["x"], inputs["h_0"][0], *(state[0] for name, state in inputs.items() if name == "c_0")
-    output = []
-    for x_t in x:
-        from_x, from_h = x_t @ W_ih.T + b_ih, h @ W_hh.T + b_hh
-        if cell == "lstm":
-            i, f, g, o = np.split(from_x + from_h, 4, axis=1)  # (L1)
-            c = [c[0] / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))]  # (L2) to (L4), (L6)
-            h = np.tanh(c[0]) / (1 + np.exp(-o))  # (L5), (L7)
-        elif cell == "gru":
-            (x_r, x_z, x_n), (h_r, h_z, h_n) = np.split(from_x, 3, axis=1), np.split(from_h, 3, axis=1)
-            n = np.tanh(x_n + h_n / (1 + np.exp(-x_r - h_r)))  # (G1), (G2), (G4) to (G6)
-            h = n + (h - n) / (1 + np.exp(-x_z - h_z))  # (G3), (G7)
-        else:
-            h = np.tanh(from_x + from_h)  # (R1), (R2)
-        output.append(h)
-    return [np.stack(output), h[None], *(state[None] for state in c)]
+    of_layer = {name.removesuffix("_l0"): array for name, array in weights.items()}
+    x, *initial = inputs.values()
+    state, output = tuple(part[0] for part in initial), []
+    for from_x in input_products(np, cell.upper(), of_layer, x):
+        state = step(np, cell.upper(), of_layer, from_x, state)
+        output.append(state[0])
+    return [np.stack(output), *(part[None] for part in state)]
 
 
 def unconfirmed(cell: str, problem: Any, truth: Any) -> list[str]:

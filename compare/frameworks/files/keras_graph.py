@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.frameworks.files.chain import Chain
 from compare.frameworks.files.keras_layer import KINDS, cells_of, check_layer
-from compare.frameworks.files.stage import Labels, Marked, Stage
+from compare.frameworks.files.stage import Labels, Layer, Marked
 
 #: The layers and operations that move elements and change none, and those that do nothing but in training.
 MOVES = frozenset(
@@ -45,7 +45,7 @@ class Graph:
     def __init__(self, model: Any, source: str, part: str, sizes: tuple[int, int]):
         self.part, self.sizes, self.chain = part, sizes, Chain(source)
         self.values: dict[int, Any] = {}  # by the identity of Keras's symbolic tensors
-        self.layers: list[tuple[Any, Stage, Labels]] = []  # nodes, with the outputs (T, B, K * H)
+        self.layers: list[Layer] = []
         self.nodes: list[Any] = []
         self.feeds: list[Labels] = []
         for tensor in model.inputs:

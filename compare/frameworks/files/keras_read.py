@@ -12,6 +12,7 @@ from compare.frameworks.files.keras_graph import Graph, title_of
 from compare.frameworks.files.keras_layer import KINDS
 from compare.frameworks.files.keras_write import import_keras
 from compare.frameworks.files.reading import Proof, Reading, compared
+from compare.frameworks.files.stage import chained
 from compare.frameworks.network import Network
 
 #: The sizes of B and T at which a model is followed where it leaves them free.
@@ -90,9 +91,7 @@ def as_network(model: Any, source: str, part: str = "", prove: bool = False) -> 
     return Reading(network, proof, assumed, left_out)
 
 
-def _followed(
-    model: Any, source: str, part: str, sizes: tuple[int, int]
-) -> tuple[Graph, Network, Any, tuple[str, ...]]:
+def _followed(model: Any, source: str, part: str, sizes: tuple[int, int]) -> Found:
     """Follow a model at one size."""
     graph = Graph(model, source, part, sizes)
     if not graph.layers:
@@ -105,15 +104,12 @@ def _followed(
 
 def _part(graph: Graph, model: Any) -> Found:
     """Return the network of the recurrent layers that are chained to the part, and a model of these alone."""
-    chained = [layer for layer in graph.layers if layer[0].operation.name == graph.part][:1]
-    if not chained:
+    named = [layer for layer in graph.layers if layer[0].operation.name == graph.part]
+    if not named:
         names = ", ".join(node.operation.name for node, _, _ in graph.layers)
         raise ValueError(f"{graph.chain.source}: part: expected a recurrent layer, of {names}, got {graph.part!r}")
-    while before := [layer for layer in graph.layers if layer[1] is chained[0][1].source]:
-        chained.insert(0, before[0])
-    while len(following := [layer for layer in graph.layers if layer[1].source is chained[-1][1]]) == 1:
-        chained.append(following[0])
-    first, last = chained[0][0].input_tensors[0], chained[-1][0].outputs[0]
+    chain = chained(graph.layers, named[0])
+    first, last = chain[0][0].input_tensors[0], chain[-1][0].outputs[0]
     network = graph.chain.finish({"Y": graph.labels(last)})
     graph.feeds = [graph.chain.walked[0].labels]
     before_it, inside = _ancestors(graph.nodes, [first]), _ancestors(graph.nodes, [last])

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from compare.frameworks.files.chain import Chain
 from compare.frameworks.files.onnx_layer import ACTIVATIONS, INPUTS, read_layer
-from compare.frameworks.files.stage import Labels, Marked, Stage
+from compare.frameworks.files.stage import Labels, Layer, Marked
 from manual.arrays import Array
 
 #: The operators that are recurrent layers.
@@ -58,7 +58,7 @@ class Graph:
         if not part:
             self.given = needed(self.given, [value.name for value in model.graph.output])
         self.values: dict[str, Array | Marked] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        self.layers: list[tuple[onnx.NodeProto, Stage, Labels]] = []  # with the outputs (T, B, K * H)
+        self.layers: list[Layer] = []
         self.feeds = self._inputs(sizes[batch_axis])
         for node in self.given:
             self._run(node)

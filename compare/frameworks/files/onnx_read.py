@@ -15,11 +15,14 @@ from compare.converter import verify
 from compare.frameworks.files.onnx_graph import RECURRENT, Graph, inside, needed, title_of
 from compare.frameworks.files.onnx_write import CHECKSUM, initializers
 from compare.frameworks.files.reading import Proof, Reading, compared
-from compare.frameworks.files.stage import Marked
+from compare.frameworks.files.stage import Marked, chained
 from compare.frameworks.network import Network
 
 #: The sizes at which a model is followed where it leaves them free. No constant of the model can pass for both.
 SIZES = (5, 3), (4, 7)
+
+#: How a network was found, the network, a model that computes the same, and what was left out.
+Found = tuple[Graph, Network, onnx.ModelProto, tuple[str, ...]]
 
 
 def read(path: Path, part: str = "", prove: bool = True, large: bool = False) -> Reading:
@@ -78,9 +81,7 @@ def as_network(model: onnx.ModelProto, source: str, part: str = "", prove: bool 
     return Reading(network, proof, left_out=left_out)
 
 
-def _followed(
-    model: onnx.ModelProto, source: str, part: str, sizes: tuple[int, int]
-) -> tuple[Graph, Network, onnx.ModelProto, tuple[str, ...]]:
+def _followed(model: onnx.ModelProto, source: str, part: str, sizes: tuple[int, int]) -> Found:
     """Follow a model; where it leaves the sizes of a state free, as one whose batch is the second axis or the first."""
     try:
         graph = Graph(model, source, part, sizes)
@@ -102,20 +103,14 @@ def _whole(graph: Graph) -> Network:
     return graph.chain.finish({value.name: graph.labels(value.name) for value in graph.model.graph.output})
 
 
-def _part(graph: Graph) -> tuple[Graph, Network, onnx.ModelProto, tuple[str, ...]]:
+def _part(graph: Graph) -> Found:
     """Return the network of the recurrent layers that are chained to the part, and a model of these alone."""
-    named = [
-        k for k, (node, _, _) in enumerate(graph.layers) if graph.part in (node.name, title_of(node), *node.output)
-    ]
+    named = [layer for layer in graph.layers if graph.part in (layer[0].name, title_of(layer[0]), *layer[0].output)]
     if not named:
         names = ", ".join(node.name or node.output[0] for node, _, _ in graph.layers) or "none"
         raise ValueError(f"{graph.chain.source}: part: expected a recurrent operator, of {names}, got {graph.part!r}")
-    chained = [graph.layers[named[-1]]]  # two branches of an If may have the same names
-    while before := [layer for layer in graph.layers if layer[1] is chained[0][1].source]:
-        chained.insert(0, before[0])
-    while len(following := [layer for layer in graph.layers if layer[1].source is chained[-1][1]]) == 1:
-        chained.append(following[0])
-    (first, _, _), (last, _, outputs) = chained[0], chained[-1]
+    chain = chained(graph.layers, named[-1])  # two branches of an If may have the same names
+    (first, _, _), (last, _, outputs) = chain[0], chain[-1]
     network = graph.chain.finish({"Y": outputs})
     T, B, width = outputs.shape
     K = len(network.layers[0])
@@ -125,18 +120,18 @@ def _part(graph: Graph) -> tuple[Graph, Network, onnx.ModelProto, tuple[str, ...
     before_it = [node for node in needed(graph.nodes, [first.input[0]]) if node in moving]
     within = needed(graph.nodes, [name for name in last.output if name])
     rest = [node for node in moving if node not in before_it and node not in within]
-    given = [name for node, _, _ in chained for name in node.input[4:7] if isinstance(graph.values.get(name), Marked)]
+    given = [name for node, _, _ in chain for name in node.input[4:7] if isinstance(graph.values.get(name), Marked)]
     left_out = [f"before: {title_of(node)}" for node in before_it] + [
         f"after or beside: {title_of(node)}" for node in rest
     ]
     left_out += [f"a state or lengths that the caller gives: {name}" for name in dict.fromkeys(given) if name]
-    return graph, network, _cut(graph, [node for node, _, _ in chained]), tuple(left_out)
+    return graph, network, _cut(graph, [node for node, _, _ in chain]), tuple(left_out)
 
 
-def _cut(graph: Graph, chained: list[onnx.NodeProto]) -> onnx.ModelProto:
+def _cut(graph: Graph, chain: list[onnx.NodeProto]) -> onnx.ModelProto:
     """Return a model of a chain of recurrent operators alone, from X to Y, from an initial state of zeros."""
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.nodes]
-    layers = [next(copy for node, copy in zip(graph.nodes, copies) if node is layer) for layer in chained]
+    layers = [next(copy for node, copy in zip(graph.nodes, copies) if node is layer) for layer in chain]
     for node in layers:
         for place in range(4, min(7, len(node.input))):
             node.input[place] = ""

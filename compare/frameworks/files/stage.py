@@ -47,6 +47,10 @@ class Stage:
         return np.stack([last[k][k] for k in range(len(self.directions))])
 
 
+#: What a framework has for a recurrent layer, its stage, and the labels of its outputs, (T, B, directions * H).
+Layer = tuple[Any, Stage, Labels]
+
+
 class Marked:
     """A value that depends on the input of the model: its labels, or None if something computed it."""
 
@@ -60,3 +64,13 @@ def walk(last: Stage) -> list[Stage]:
     while stages[0].source:
         stages.insert(0, stages[0].source)
     return stages
+
+
+def chained(layers: list[Layer], one: Layer) -> list[Layer]:
+    """Return the recurrent layers that form one chain with a layer, from the first to the last."""
+    chain = [one]
+    while before := [layer for layer in layers if layer[1] is chain[0][1].source]:
+        chain.insert(0, before[0])
+    while len(following := [layer for layer in layers if layer[1].source is chain[-1][1]]) == 1:
+        chain.append(following[0])
+    return chain
