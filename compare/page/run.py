@@ -68,18 +68,13 @@ def write(
     counted = summary.get("curves", {}).get("sums right", [])
     if counted:
         values["sums_right"] = _held(steps[shown], counted)
+    shares = {"Share of sums with every bit correct, counted now and then": ["sums_right"]} if counted else {}
+    errors = "Worst relative error of each group"
+    titles = {**shares, "Loss": losses, errors: groups, "Drift of an independent autograd run": ["drift"]}
     plots = [
-        _plot("Loss", x, {name: values[name] for name in losses}),
-        _plot("Worst relative error of each group", x, {name: values[name] for name in groups}, summary["tolerance"]),
-        _plot("Drift of an independent autograd run", x, {"drift": values["drift"]}),
+        _plot(title, x, {name: values[name] for name in its}, summary["tolerance"] if title == errors else None)
+        for title, its in titles.items()
     ]
-    if counted:
-        plots.insert(
-            0,
-            _plot(
-                "Share of sums with every bit correct, counted now and then", x, {"sums_right": values["sums_right"]}
-            ),
-        )
     word, judgement = VERDICTS[summary["verdict"]]
     explanation, *reasons = summary["sentence"].removeprefix(word).split("; ", -1 if word == "DISAGREE" else 0)
     page = {

@@ -80,15 +80,3 @@ def test_blocks_are_the_gates_own(columns, stacked):
 def test_gates_of_another_cell_are_refused(gates):
     with pytest.raises(ValueError, match=f"gates: expected 'i f g o' in any order, got '{gates}'"):
         Layout(gates=gates).check_gates(GATES)
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"joined": "x"}, "joined: expected one of '', 'xh', .*, got 'x'"),
-        ({"biases": 3}, "biases: expected one of 0, 1, 2, 'scalar', 'stacked', 'candidate', got 3"),
-    ],
-)
-def test_an_unknown_form_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        Layout(**options)

@@ -30,13 +30,9 @@ IGO = [('"ifgo"', '"igo"')]
 
 
 @pytest.mark.slow
-def test_peepholes_agree(tmp_path):
-    assert checked(tmp_path, *PEEPHOLES).agrees
-
-
-@pytest.mark.slow
-def test_coupled_gates_agree(tmp_path):
-    assert checked(tmp_path, *COUPLED, every=IGO).agrees
+@pytest.mark.parametrize("variant, every", [(PEEPHOLES, ()), (COUPLED, IGO)], ids=["peepholes", "coupled"])
+def test_a_right_variant_agrees(variant, every, tmp_path):
+    assert checked(tmp_path, *variant, every=every).agrees
 
 
 STACKED = """
