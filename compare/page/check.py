@@ -117,13 +117,12 @@ def _merged(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _fault(fault: dict[str, Any], as_run: list[dict[str, Any]]) -> dict[str, Any]:
     """Add the row it stands in, where its line is, and the line beside the right one, if that is known."""
-    repair = fault.get("repair", "")
+    code, repair = fault["code"], fault["repair"]
     return fault | {
         "id": next((row_id(one) for one in as_run if one["label"] == fault["label"]), ""),
         "place": f"{Path(fault['file']).name}:{fault['line']}",
-        "repair": repair,
-        "sides": marked(fault["code"], repair) if repair else (fault["code"], fault["formula"]),
-        "alternatives": [_fault(other, as_run) for other in fault.get("alternatives", ())],
+        "sides": marked(code, repair) if repair else (code, fault["formula"]),
+        "alternatives": [_fault(other, as_run) for other in fault["alternatives"]],
     }
 
 
