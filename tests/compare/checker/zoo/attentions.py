@@ -1,4 +1,4 @@
-"""Attention: masked, with several heads, in tiles, and without a softmax."""
+"""Attention: with several heads, in tiles, and with scores from a network."""
 
 import numpy as np
 import torch
@@ -12,47 +12,6 @@ B, S, E, H = 2, 5, 6, 3
 def softmax(s):
     e = np.exp(s - s.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
-
-
-def causal(size):
-    return np.tril(np.ones((size, size), bool))
-
-
-class MaskedAttention(Specimen):
-    """Queries, keys and values under a causal mask."""
-
-    inputs = {"q": (S, E), "k": (S, E), "v": (S, H)}
-
-    @staticmethod
-    def forward(q, k, v):
-        s = probe("s", np.where(causal(len(q)), q @ k.T / np.sqrt(E), -np.inf))
-        p = probe("p", softmax(s))
-        return p @ v, (q, k, v, p)
-
-    @staticmethod
-    def backward(tape, d_o):
-        q, k, v, p = tape
-        d_v = p.T @ d_o
-        d_p = probe("d_p", d_o @ v.T)
-        d_s = probe("d_s", p * (d_p - (d_p * p).sum(axis=1, keepdims=True)))
-        d_s = d_s / np.sqrt(E)
-        return d_s @ k, d_s.T @ q, d_v
-
-    @staticmethod
-    def reference(q, k, v):
-        mask = torch.ones(len(q), len(q), dtype=torch.bool).tril()
-        s = probe("s", (q @ k.T / E**0.5).masked_fill(~mask, -torch.inf))
-        return probe("p", torch.softmax(s, dim=1)) @ v
-
-    faults = (
-        (" - (d_p * p).sum(axis=1, keepdims=True)", "", "d_s"),
-        ("d_s.T @ q", "d_s @ q", "d_k"),
-        ("d_s = d_s / np.sqrt(E)", "d_s = d_s / E", "d_q d_k"),
-        ("p.T @ d_o", "p @ d_o", "d_v"),
-        ("d_o @ v.T)", "d_o @ v.T * (np.arange(S) > 0))", "d_p"),
-        ("(d_p * p).sum(axis=1, keepdims=True)", "(d_p * p).sum(axis=0, keepdims=True)", "d_s"),
-        ("causal(len(q))", "causal(len(q)).T", "s"),
-    )
 
 
 class MultiHeadAttention(Specimen):
@@ -159,62 +118,6 @@ class FlashAttention(Specimen):
         ("d_v[tile] = p.T @ d_o", "d_v[tile] = p.T @ o", "d_v"),
         ("o * scale[:, None] + p @", "o + p @", "o"),
         ("m + np.log(l))", "np.log(l))", "d_s d_v"),
-    )
-
-
-class LinearAttention(Specimen):
-    """A state of outer products: read at each step, without a softmax, normalised by a running sum."""
-
-    inputs = {"q": (S, E), "k": (S, E), "v": (S, H)}
-    options = {"axes": "T"}
-
-    @staticmethod
-    def forward(q, k, v):
-        q, k = probe("phi_q", np.exp(q)), probe("phi_k", np.exp(k))
-        state, total, o, tape = np.zeros((E, H)), np.zeros(E), np.zeros((S, H)), []
-        for t in range(S):
-            state = probe("state", state + np.outer(k[t], v[t]))
-            total = probe("total", total + k[t])
-            o[t] = q[t] @ state / (q[t] @ total)
-            tape.append((state, total))
-        return o, (q, k, v, o, tape)
-
-    @staticmethod
-    def backward(tape, d_o):
-        q, k, v, o, steps = tape
-        d_phi_q, d_phi_k, d_v = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
-        d_state, d_total = np.zeros((E, H)), np.zeros(E)
-        for t in reversed(range(S)):
-            state, total = steps[t]
-            norm = q[t] @ total
-            d_norm = -(d_o[t] @ o[t]) / norm
-            d_phi_q[t] = state @ d_o[t] / norm + d_norm * total
-            d_state = probe("d_state", d_state + np.outer(q[t], d_o[t]) / norm)
-            d_total = probe("d_total", d_total + d_norm * q[t])
-            d_phi_k[t] = d_state @ v[t] + d_total
-            d_v[t] = k[t] @ d_state
-        d_phi_q, d_phi_k = probe("d_phi_q", d_phi_q), probe("d_phi_k", d_phi_k)
-        return d_phi_q * q, d_phi_k * k, d_v
-
-    @staticmethod
-    def reference(q, k, v):
-        q, k = probe("phi_q", q.exp()), probe("phi_k", k.exp())
-        state, total, o = q.new_zeros(E, H), q.new_zeros(E), []
-        for t in range(S):
-            state = probe("state", state + torch.outer(k[t], v[t]))
-            total = probe("total", total + k[t])
-            o.append(q[t] @ state / (q[t] @ total))
-        return torch.stack(o)
-
-    faults = (
-        (" + d_norm * total", "", "d_phi_q"),
-        (" @ v[t] + d_total", " @ v[t]", "d_phi_k"),
-        ("d_state + np.outer", "np.outer", "d_state"),
-        ("-(d_o[t] @ o[t]) / norm", "-(d_o[t] @ o[t]) / norm**2", "d_phi_q d_total"),
-        ("k[t] @ d_state", "q[t] @ d_state", "d_v"),
-        ("d_total + d_norm * q[t]", "d_total - d_norm * q[t]", "d_total"),
-        ("d_phi_k * k", "d_phi_k", "d_k"),
-        ("np.outer(q[t], d_o[t]) / norm", "np.outer(q[t], o[t]) / norm", "d_state"),
     )
 
 

@@ -63,44 +63,6 @@ class LeakyIntegrator(TorchSpecimen):
     )
 
 
-class LayerNorm32(TorchSpecimen):
-    """Layer norm in single precision."""
-
-    inputs = (normal(B, D, dtype=torch.float32), normal(D, dtype=torch.float32), normal(D, dtype=torch.float32))
-    options = {"axes": "B"}
-
-    class function(torch.autograd.Function):  # noqa: N801
-        @staticmethod
-        def forward(ctx, x, gamma, beta):
-            rstd = (x.var(dim=1, keepdim=True, unbiased=False) + 1e-5).rsqrt()
-            n = probe("n", (x - x.mean(dim=1, keepdim=True)) * rstd)
-            ctx.save_for_backward(n, rstd, gamma)
-            return n * gamma + beta
-
-        @staticmethod
-        def backward(ctx, d_y):
-            n, rstd, gamma = ctx.saved_tensors
-            d_n = probe("d_n", d_y * gamma)
-            d_x = d_n - d_n.mean(dim=1, keepdim=True) - n * (d_n * n).mean(dim=1, keepdim=True)
-            return d_x * rstd, (d_y * n).sum(dim=0), d_y.sum(dim=0)
-
-    @staticmethod
-    def reference(x, gamma, beta):
-        centred = x - x.mean(dim=1, keepdim=True)
-        n = probe("n", centred * (centred.square().mean(dim=1, keepdim=True) + 1e-5).rsqrt())
-        return n * gamma + beta
-
-    faults = (
-        (" - n * (d_n * n).mean(dim=1, keepdim=True)", "", "d_x"),
-        ("d_x * rstd,", "d_x,", "d_x"),
-        ("d_y * gamma)", "d_y)", "d_n"),
-        ("(d_y * n).sum(dim=0)", "(d_n * n).sum(dim=0)", "d_gamma"),
-        ("d_y.sum(dim=0)", "d_y.mean(dim=0)", "d_beta"),
-        ("d_y.sum(dim=0)", "d_y[1:].sum(dim=0)", "d_beta"),
-        ("unbiased=False", "unbiased=True", "n d_x"),
-    )
-
-
 class SwiGLU16(TorchSpecimen):
     """The gate of SwiGLU in bfloat16, computed in single precision inside."""
 

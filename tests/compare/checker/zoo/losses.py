@@ -9,42 +9,6 @@ from zoo.specimen import Specimen
 B, K, D = 5, 4, 3
 
 
-class SoftmaxCrossEntropy(Specimen):
-    inputs = {"x": (B, D), "W": (D, K), "b": (K,), "target": lambda rng: rng.integers(0, K, B)}
-    options = {"axes": "B"}
-
-    @staticmethod
-    def forward(x, W, b, target):
-        y = probe("y", x @ W + b)
-        e = np.exp(y - y.max(axis=1, keepdims=True))
-        p = e / e.sum(axis=1, keepdims=True)
-        loss = y.max(axis=1) + np.log(e.sum(axis=1)) - y[range(len(y)), target]
-        return loss.mean(), (x, W, target, p)
-
-    @staticmethod
-    def backward(tape, d_loss):
-        x, W, target, p = tape
-        d_y = p.copy()
-        d_y[range(len(p)), target] -= 1
-        d_y = probe("d_y", d_y * d_loss / len(p))
-        return d_y @ W.T, x.T @ d_y, d_y.sum(axis=0)
-
-    @staticmethod
-    def reference(x, W, b, target):
-        return torch.nn.functional.cross_entropy(probe("y", x @ W + b), target)
-
-    faults = (
-        ("target] -= 1", "target] = 1", "d_y"),
-        ("d_y * d_loss / len(p)", "d_y * d_loss", "d_y"),
-        ("d_y * d_loss / len(p)", "d_y / len(p)", "d_y"),
-        ("d_y @ W.T", "d_y @ W.T * (1 + 1e-6)", "d_x"),
-        ("d_y.sum(axis=0)", "d_y[0]", "d_b"),
-        ("d_y[range(len(p)), target]", "d_y[:, target]", "d_y"),
-        ("x.T @ d_y", "x.T @ (d_y - d_y[0])", "d_W"),
-        ("loss.mean()", "loss.sum()", "output"),
-    )
-
-
 class GaussianNLL(Specimen):
     """With a variance that is handed in, and positive."""
 
@@ -202,35 +166,4 @@ class LogisticRegression(Specimen):
         ("np.outer(d_z, w)", "np.outer(d_nll, w)", "d_x"),
         ("(1 / (1 + np.exp(-z)) - y)", "(1 / (1 + np.exp(z)) - y)", "d_z"),
         ("- z * y + ", "- z * (1 - y) + ", "nll"),
-    )
-
-
-class Huber(Specimen):
-    """Squared near zero, linear beyond."""
-
-    inputs = {"prediction": (B, D), "target": (B, D)}
-    options = {"axes": "B"}
-
-    @staticmethod
-    def forward(prediction, target):
-        e = probe("e", prediction - target)
-        return np.where(np.abs(e) < 1, 0.5 * e**2, np.abs(e) - 0.5).sum(), e
-
-    @staticmethod
-    def backward(e, d_loss):
-        d_e = probe("d_e", d_loss * np.where(np.abs(e) < 1, e, np.sign(e)))
-        return d_e, -d_e
-
-    @staticmethod
-    def reference(prediction, target):
-        e = probe("e", prediction - target)
-        return torch.where(e.abs() < 1, 0.5 * e.square(), e.abs() - 0.5).sum()
-
-    faults = (
-        ("np.sign(e)", "1.0", "d_e"),
-        ("np.where(np.abs(e) < 1, e,", "np.where(np.abs(e) < 1, 2 * e,", "d_e"),
-        ("np.where(np.abs(e) < 1, e, np.sign(e))", "np.clip(e, -0.5, 0.5)", "d_e"),
-        ("-d_e", "d_e", "d_target"),
-        ("d_loss * np.where", "np.where", "d_e"),
-        ("np.abs(e) - 0.5", "np.abs(e)", "output"),
     )

@@ -1,4 +1,4 @@
-"""LSTMs as tutorials and library kernels write them, with layer norm, with a multiplicative state."""
+"""LSTMs as tutorials and library kernels write them, and with layer norm."""
 
 import numpy as np
 import torch
@@ -216,69 +216,4 @@ class LayerNormLSTM(Specimen):
         ("d_xh[:, D:], d_c * f", "d_xh[:, :H], d_c * f", "d_h d_h_0"),
         ("d_hs[t] + d_h)", "d_h + (t + 1 < len(tape) or 1) * d_hs[-1])", "d_h"),
         ("(axis=1, keepdims=True)) * rstd", "(keepdims=True)) * rstd", "n"),
-    )
-
-
-class MultiplicativeLSTM(Specimen):
-    """The hidden state is multiplied by a projection of the input before the gates see it."""
-
-    inputs = {"x": (T, B, D), "Wmx": (D, H), "Wmh": (H, H), "Wx": (D, 4 * H), "Wm": (H, 4 * H)}
-    options = {"axes": "T B"}
-
-    @staticmethod
-    def forward(x, Wmx, Wmh, Wx, Wm):
-        h, c, tape, hs = np.zeros((B, H)), np.zeros((B, H)), [], []
-        for x_t in x:
-            m = probe("m", (x_t @ Wmx) * (h @ Wmh))
-            z = probe("z", x_t @ Wx + m @ Wm)
-            i, f, o, g = sigmoid(z[:, :H]), sigmoid(z[:, H : 2 * H]), sigmoid(z[:, 2 * H : 3 * H]), z[:, 3 * H :]
-            tape.append([x_t, h, m, i, f, o, g, c])
-            c = probe("c", f * c + i * g)
-            h = probe("h", np.tanh(c * o))
-            tape[-1] += [c, h]
-            hs.append(h)
-        return np.stack(hs), (tape, Wmx, Wmh, Wx, Wm)
-
-    @staticmethod
-    def backward(tape, d_hs):
-        steps, Wmx, Wmh, Wx, Wm = tape
-        d_Wmx, d_Wmh, d_Wx, d_Wm = (np.zeros_like(W) for W in (Wmx, Wmh, Wx, Wm))
-        d_x, d_h, d_c = np.empty((len(steps), B, D)), np.zeros((B, H)), np.zeros((B, H))
-        for t, (x, h_prev, m, i, f, o, g, c_prev, c, h) in reversed(list(enumerate(steps))):
-            d_h = probe("d_h", d_h + d_hs[t])
-            d_co = d_h * (1 - h**2)
-            d_c = probe("d_c", d_c + d_co * o)
-            d_i, d_f, d_o, d_g = d_c * g, d_c * c_prev, d_co * c, d_c * i
-            d_z = probe("d_z", np.hstack([d_i * i * (1 - i), d_f * f * (1 - f), d_o * o * (1 - o), d_g]))
-            d_m = probe("d_m", d_z @ Wm.T)
-            d_mx, d_mh = d_m * (h_prev @ Wmh), d_m * (x @ Wmx)
-            d_Wx += x.T @ d_z
-            d_Wm += m.T @ d_z
-            d_Wmx += x.T @ d_mx
-            d_Wmh += h_prev.T @ d_mh
-            d_x[t] = d_z @ Wx.T + d_mx @ Wmx.T
-            d_h, d_c = d_mh @ Wmh.T, d_c * f
-        return d_x, d_Wmx, d_Wmh, d_Wx, d_Wm
-
-    @staticmethod
-    def reference(x, Wmx, Wmh, Wx, Wm):
-        h = c = x.new_zeros(B, H)
-        hs = []
-        for x_t in x:
-            m = probe("m", (x_t @ Wmx) * (h @ Wmh))
-            i, f, o, g = probe("z", x_t @ Wx + m @ Wm).chunk(4, dim=1)
-            c = probe("c", torch.sigmoid(f) * c + torch.sigmoid(i) * g)
-            h = probe("h", torch.tanh(c * torch.sigmoid(o)))
-            hs.append(h)
-        return torch.stack(hs)
-
-    faults = (
-        ("d_z @ Wx.T + d_mx @ Wmx.T", "d_z @ Wx.T", "d_x"),
-        ("d_mh @ Wmh.T", "d_m @ Wmh.T", "d_h"),
-        ("d_co = d_h * (1 - h**2)", "d_co = d_h * (1 - np.tanh(h) ** 2)", "d_c d_z"),
-        ("d_m * (h_prev @ Wmh)", "d_m * (h @ Wmh)", "d_x d_Wmx"),
-        ("d_Wmh += h_prev.T @ d_mh", "d_Wmh += d_mh.T @ h_prev", "d_Wmh"),
-        ("d_Wm += m.T @ d_z", "d_Wm += h_prev.T @ d_z", "d_Wm"),
-        ("d_o * o * (1 - o), d_g", "d_o * o * (1 - o), d_g * (1 - g * g)", "d_z"),
-        ("d_z @ Wm.T", "-d_z @ Wm.T", "d_m"),
     )

@@ -89,38 +89,6 @@ class BatchNormAfterLinear(Specimen):
     )
 
 
-class RMSNorm(Specimen):
-    inputs = {"x": (B, 3, H), "weight": (H,)}
-    options = {"axes": "B"}
-
-    @staticmethod
-    def forward(x, weight):
-        r = probe("r", 1 / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6))
-        return x * r * weight, (x, r, weight)
-
-    @staticmethod
-    def backward(tape, d_y):
-        x, r, weight = tape
-        d_weight = (d_y * x * r).sum(axis=(0, 1))
-        d_r = probe("d_r", (d_y * weight * x).sum(-1, keepdims=True))
-        return d_y * weight * r - d_r * r**3 * x / H, d_weight
-
-    @staticmethod
-    def reference(x, weight):
-        r = probe("r", torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6))
-        return x * r * weight
-
-    faults = (
-        (" - d_r * r**3 * x / H", "", "d_x"),
-        ("r**3 * x / H", "r**3 * x", "d_x"),
-        ("d_y * weight * r - d_r", "d_y * r - d_r", "d_x"),
-        ("(d_y * x * r).sum(axis=(0, 1))", "(d_y * x * r).sum(axis=0)[-1]", "d_weight"),
-        ("(d_y * weight * x)", "(d_y * x)", "d_r"),
-        ("(d_y * x * r)", "(d_y * x)", "d_weight"),
-        ("(x * x).mean", "(x * x).sum", "r"),
-    )
-
-
 class GroupNorm(Specimen):
     inputs = {"x": (B, C, 4), "gamma": (C,), "beta": (C,)}
     options = {"axes": "B"}

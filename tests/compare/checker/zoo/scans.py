@@ -6,66 +6,7 @@ import torch
 from compare import probe
 from zoo.specimen import Specimen
 
-T, B, D, N = 5, 3, 4, 2
-
-
-class SelectiveScan(Specimen):
-    """A state space whose step size, input and output maps depend on the input."""
-
-    inputs = {"x": (T, D), "delta": (T, D), "A": (D, N), "Bm": (T, N), "C": (T, N), "skip": (D,)}
-    options = {"axes": "T"}
-
-    @staticmethod
-    def forward(x, delta, A, Bm, C, skip):
-        step = probe("step", np.logaddexp(0, delta))
-        decay = probe("decay", np.exp(-np.exp(A) * step[:, :, None]))
-        h, hs, y = np.zeros((D, N)), [np.zeros((D, N))], skip * x
-        for t in range(T):
-            h = probe("h", decay[t] * h + (step[t] * x[t])[:, None] * Bm[t])
-            hs.append(h)
-            y[t] += h @ C[t]
-        return y, (x, delta, A, Bm, C, skip, step, decay, np.stack(hs))
-
-    @staticmethod
-    def backward(tape, d_y):
-        x, delta, A, Bm, C, skip, step, decay, hs = tape
-        d_h, d_C = np.zeros((D, N)), np.einsum("td,tdn->tn", d_y, hs[1:])
-        d_decay, d_step, d_B, d_x = np.empty_like(decay), np.empty_like(step), np.empty_like(Bm), skip * d_y
-        for t in reversed(range(T)):
-            d_h = probe("d_h", d_h + np.outer(d_y[t], C[t]))
-            d_decay[t] = d_h * hs[t]
-            d_B[t] = (step[t] * x[t]) @ d_h
-            d_u = d_h @ Bm[t]
-            d_x[t] += d_u * step[t]
-            d_step[t] = d_u * x[t]
-            d_h = d_h * decay[t]
-        d_decay = probe("d_decay", d_decay)
-        d_rate = -d_decay * decay
-        d_step = probe("d_step", d_step + (d_rate * np.exp(A)).sum(axis=2))
-        d_A = (d_rate * step[:, :, None]).sum(axis=0) * np.exp(A)
-        return d_x, d_step / (1 + np.exp(-delta)), d_A, d_B, d_C, (d_y * x).sum(axis=0)
-
-    @staticmethod
-    def reference(x, delta, A, Bm, C, skip):
-        step = probe("step", torch.nn.functional.softplus(delta))
-        decay = probe("decay", torch.exp(-A.exp() * step[:, :, None]))
-        h, y = x.new_zeros(D, N), []
-        for t in range(T):
-            h = probe("h", decay[t] * h + (step[t] * x[t])[:, None] * Bm[t])
-            y.append(h @ C[t] + skip * x[t])
-        return torch.stack(y)
-
-    faults = (
-        (" + (d_rate * np.exp(A)).sum(axis=2)", "", "d_step"),
-        ("d_h * hs[t]", "d_h * hs[t + 1]", "d_decay"),
-        ("d_h = d_h * decay[t]", "d_h = d_h * decay[t - 1]", "d_h"),
-        (" * np.exp(A)\n", "\n", "d_A"),
-        ("skip * d_y", "0 * d_y", "d_x"),
-        ("d_step / (1 + np.exp(-delta))", "d_step", "d_delta"),
-        ("d_y, hs[1:]", "d_y, hs[:-1]", "d_C"),
-        ("d_u * step[t]", "d_u * delta[t]", "d_x"),
-        ("(d_y * x).sum(axis=0)", "(d_y * x).sum(axis=0) / T", "d_skip"),
-    )
+T, B, D = 5, 3, 4
 
 
 class CumulativeSums(Specimen):
@@ -282,50 +223,4 @@ class BlankOrLabel(Specimen):
         ("-d_loss / (a", "-1 / (a", "d_a"),
         ("np.add.at(d_y[0], labels[:2], d_a[:2])", "np.add.at(d_y[0], labels[:1], d_a[:1])", "d_y"),
         ("a[:-2] * skip[2:]", "a[:-2]", "a d_y"),
-    )
-
-
-class DiscountedReturns(Specimen):
-    """Rewards added up from the end, with a discount of their own at each step."""
-
-    inputs = {"reward": (T, B), "logit": (T, B), "value": (T, B)}
-    options = {"axes": "T B", "outputs": ("advantage",)}
-
-    @staticmethod
-    def forward(reward, logit, value):
-        gamma = probe("gamma", 1 / (1 + np.exp(-logit)))
-        R, returns = np.zeros(B), np.zeros((T + 1, B))
-        for t in reversed(range(T)):
-            R = returns[t] = probe("R", reward[t] + gamma[t] * R, t=t)
-        return returns[:-1] - value, (gamma, returns)
-
-    @staticmethod
-    def backward(tape, d_advantage):
-        gamma, returns = tape
-        d_gamma, d_reward, d_R = np.zeros_like(gamma), np.zeros_like(gamma), np.zeros(B)
-        for t in range(T):
-            d_R = probe("d_R", d_R + d_advantage[t], t=t)
-            d_reward[t] = d_R
-            d_gamma[t] = d_R * returns[t + 1]
-            d_R = d_R * gamma[t]
-        d_gamma = probe("d_gamma", d_gamma)
-        return d_reward, d_gamma * gamma * (1 - gamma), -d_advantage
-
-    @staticmethod
-    def reference(reward, logit, value):
-        gamma = probe("gamma", torch.sigmoid(logit))
-        R, returns = reward.new_zeros(B), []
-        for t in reversed(range(T)):
-            R = probe("R", reward[t] + gamma[t] * R, t=t)
-            returns.insert(0, R)
-        return torch.stack(returns) - value
-
-    faults = (
-        ("d_R = d_R * gamma[t]", "d_R = d_R * gamma[0]", "d_R"),
-        ("d_R + d_advantage[t]", "d_advantage[t]", "d_R"),
-        ("d_R * returns[t + 1]", "d_R * returns[t]", "d_gamma"),
-        ("-d_advantage", "d_advantage", "d_value"),
-        ("d_gamma * gamma * (1 - gamma)", "d_gamma", "d_logit"),
-        ("d_reward[t] = d_R\n", "d_reward[t] = d_advantage[t]\n", "d_reward"),
-        ("reward[t] + gamma[t] * R", "reward[t] + gamma[t - 1] * R", "R"),
     )
