@@ -40,13 +40,6 @@ def test_a_page_with_the_weights_of_a_recipe(recipe, tmp_path):
     assert "trained for 3 steps of 1 sum" in (tmp_path / "page.html").read_text()
 
 
-@pytest.mark.parametrize("summary", ["", "[]", '"x"', '{"name": 3}'])
-def test_a_folder_that_is_no_run_is_named(tmp_path, capsys, summary):
-    (tmp_path / "summary.json").write_text(summary)
-    assert main(["page", "--weights", str(tmp_path), "--out", str(tmp_path / "page.html")]) == 2
-    assert capsys.readouterr().err == f"python -m compare: weights: expected the folder of a run, got {tmp_path}\n"
-
-
 def test_a_file_is_replaced_only_on_request(tmp_path, capsys):
     file = tmp_path / "derivation.html"
     file.write_text("mine")

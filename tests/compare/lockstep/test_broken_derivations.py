@@ -103,24 +103,17 @@ def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_oth
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", {fault.cell: fault for fault in COMPILED if not fault.options}.values(), ids=title)
-def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no_others(
-    fault, tmp_path, monkeypatch, uncompiled
+@pytest.mark.parametrize(
+    "fault, rows",
+    [*((fault, "4") for fault in {f.cell: f for f in COMPILED if not f.options}.values()), *((f, "90") for f in FUSED)],
+    ids=lambda value: value if isinstance(value, str) else title(value),
+)
+def test_a_fault_of_a_compiled_kernel_or_a_fused_pass_is_listed_in_the_tensors_it_touches_and_no_others(
+    fault, rows, tmp_path, monkeypatch, uncompiled
 ):
     with broken(fault):
-        code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell, "--engine", "compiled")
-    assert code == 1
-    assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", FUSED, ids=title)
-def test_a_fault_of_a_fused_pass_is_listed_in_the_tensors_it_touches_and_no_others(
-    fault, tmp_path, monkeypatch, uncompiled
-):
-    many_units = ["--cell", fault.cell, "--engine", "compiled", "--batch-size", "90"]
-    with broken(fault):
-        code, written = summary(tmp_path, monkeypatch, *many_units)
+        options = ["--cell", fault.cell, "--engine", "compiled", "--batch-size", rows]
+        code, written = summary(tmp_path, monkeypatch, *options)
     assert code == 1
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
 

@@ -1,12 +1,6 @@
-import numpy as np
 import pytest
 
-from compare.lockstep.adding import Adding
 from compare.lockstep.other_batches import compare_other_batches
-from compare.lockstep.settings import Settings
-from compare.lockstep.training import train
-from manual.fast.lstm import FastLSTM
-from manual.fast.products import FromGates
 from manual.linear import Linear
 
 
@@ -46,14 +40,3 @@ def test_a_fault_in_batches_of_one_form_only_is_found(finished, rng, monkeypatch
         [title, " readout.weight"],
         [title, " readout.bias"],
     ]
-
-
-@pytest.mark.parametrize("kind, method", [(FastLSTM, "forward"), (FromGates, "load")])
-def test_a_manual_side_that_raises_ends_in_a_verdict(monkeypatch, kind, method):
-    def fail(*arguments):
-        raise ValueError("axis 3 is out of bounds")
-
-    monkeypatch.setattr(kind, method, fail)
-    run = train(Adding(Settings(hidden_size=3, bits=4, steps=3, batch_size=6)))
-    assert not run.agrees and np.isnan(run.lockstep.steps[0].loss_manual)
-    assert run.lockstep.failures == ["manual: forward and backward raised ValueError: axis 3 is out of bounds"]
