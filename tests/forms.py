@@ -89,6 +89,16 @@ def draw(layer, T, B, seed=0):
     )
 
 
+def changed(given, change):
+    """The same arguments, each array changed."""
+    return SimpleNamespace(
+        x=change(given.x),
+        state=tuple(map(change, given.state)),
+        d_output=change(given.d_output),
+        d_state=tuple(map(change, given.d_state)),
+    )
+
+
 def forward(layer, given, **options):
     """What forward hands out, by name, and the tape."""
     output, last, tape = layer.forward(given.x, as_state(given.state), **options)

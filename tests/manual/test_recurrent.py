@@ -1,11 +1,10 @@
 """Properties that any correct recurrent layer has, whatever its equations."""
 
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from forms import assert_close, assert_same_bits, build, draw, run
+from forms import assert_close, assert_same_bits, build, changed, draw, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import relative_error
@@ -57,18 +56,7 @@ def test_rows_are_independent(shape):
     T, B, D, H = shape
     lstm = build(D, H)
     batch = draw(lstm, T, B)
-    rows = [
-        run(
-            lstm,
-            SimpleNamespace(
-                x=batch.x[:, b : b + 1],
-                state=tuple(s[:, b : b + 1] for s in batch.state),
-                d_output=batch.d_output[:, b : b + 1],
-                d_state=tuple(d[:, b : b + 1] for d in batch.d_state),
-            ),
-        )
-        for b in range(B)
-    ]
+    rows = [run(lstm, changed(batch, lambda array, b=b: array[:, b : b + 1])) for b in range(B)]
     together = {
         name: sum(row[name] for row in rows)
         if name in lstm.parameters
@@ -95,12 +83,7 @@ def test_permuting_the_hidden_units_permutes_everything(shape, random):
         return {n: rows(a)[:, order] if n.startswith("weight_hh") else rows(a) for n, a in arrays.items()}
 
     permuted.parameters = parameters(lstm.parameters)
-    moved = SimpleNamespace(
-        x=batch.x,
-        state=tuple(s[:, :, order] for s in batch.state),
-        d_output=batch.d_output[:, :, order],
-        d_state=tuple(d[:, :, order] for d in batch.d_state),
-    )
+    moved = changed(batch, lambda array: array if array is batch.x else array[:, :, order])
     plain = run(lstm, batch)
     expected = {n: a if n == "d_x" else a[:, :, order] for n, a in plain.items() if n not in lstm.parameters}
     expected |= parameters({n: plain[n] for n in lstm.parameters})
@@ -150,14 +133,8 @@ def test_the_layout_in_memory_does_not_matter(layout):
     lstm = build(2, 5)
     plain = draw(lstm, 4, 3)
     expected = run(lstm, plain)
-    odd = SimpleNamespace(
-        x=layout(plain.x),
-        state=tuple(map(layout, plain.state)),
-        d_output=layout(plain.d_output),
-        d_state=tuple(map(layout, plain.d_state)),
-    )
     lstm.parameters = {name: layout(array) for name, array in lstm.parameters.items()}
-    assert_close(run(lstm, odd), expected, 1e-15)
+    assert_close(run(lstm, changed(plain, layout)), expected, 1e-15)
 
 
 def test_read_only_arguments_are_taken_and_nothing_is_changed():
@@ -210,13 +187,7 @@ def test_any_inexact_dtype_runs_and_is_kept(dtype):
     lstm, reference = build(2, 5, dtype=dtype), build(2, 5)
     reference.parameters = {name: array.real.astype(float) for name, array in lstm.parameters.items()}
     given = draw(reference, 4, 3)
-    cast = SimpleNamespace(
-        x=given.x.astype(dtype),
-        state=tuple(s.astype(dtype) for s in given.state),
-        d_output=given.d_output.astype(dtype),
-        d_state=tuple(d.astype(dtype) for d in given.d_state),
-    )
-    results = run(lstm, cast)
+    results = run(lstm, changed(given, lambda array: array.astype(dtype)))
     assert all(array.dtype == dtype for array in results.values())
     assert_close(results, run(reference, given), 1e-6 if dtype == np.float32 else 1e-14)
 

@@ -23,14 +23,13 @@ import derived
 import numpy as np
 import torch
 from mutation import mutants
+from networks import network_of
 
-import manual
 from compare.cells.check import check_file
 from compare.checker.derivations.file import load
 from compare.cli import main
 from compare.commands.runs import running
 from compare.frameworks import files
-from compare.frameworks.forms import FORMS
 from compare.frameworks.network import Network
 
 #: Returns the bytes of a file, damaged.
@@ -60,7 +59,7 @@ def trial(seed: int) -> str:
 def _weights(rng: random.Random, folder: Path) -> str:
     """Damage a file of weights, and convert it."""
     ending, framework, guarded = rng.choice(KINDS)
-    network = _network(rng)
+    network = network_of("lstm", 2, rng.choice([1, 2]), dtype=rng.choice(["float32", "float64"]), lacking=True)
     path, out = folder / f"weights{ending}", folder / "out.npz"
     in_child(lambda: files.write(path, framework, network), seconds=60)
     whole = path.read_bytes()
@@ -85,18 +84,6 @@ def _weights(rng: random.Random, folder: Path) -> str:
     if np.isfinite(difference) and (difference == 0 or not guarded or damage is _replaced):
         return "weights as written" if difference == 0 else "weights as the damaged file says"
     raise Failed(f"{title}: read, but the numbers differ by {difference}")
-
-
-def _network(rng: random.Random) -> Network:
-    """Draw a network that every framework can hold."""
-    seed, directions = rng.randrange(1000), rng.choice([1, 2])
-    numbers = np.random.default_rng(seed)
-    dtype = rng.choice(["float32", "float64"])
-    layer = FORMS["lstm"].layer(manual, 3, 5, num_layers=2, bidirectional=directions == 2, dtype=dtype, rng=numbers)
-    for name, array in layer.parameters.items():
-        if name.startswith("bias_hh"):
-            array[...] = 0  # most frameworks have one bias
-    return Network.of(manual.Model(layer, manual.Linear(5 * directions, 4, dtype=dtype, rng=numbers)))
 
 
 def _difference(actual: Network, expected: Network) -> float:

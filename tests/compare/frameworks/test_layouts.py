@@ -1,11 +1,9 @@
 from dataclasses import replace
-from itertools import permutations
 
 import numpy as np
 import pytest
 
 import manual
-from compare.agreement import compare as compare_arrays
 from compare.cells.layout import Layout
 from compare.frameworks.forms import FORMS
 from compare.frameworks.layouts import LAYOUTS
@@ -76,30 +74,6 @@ def test_two_biases_are_added_where_there_is_one(framework, form):
     assert np.abs(total - expected).max() < 1e-15
     if form == "gru":  # whose candidate has a second bias that is not redundant
         assert bits({"n": again["bias_hh"][-H:]}) == bits({"n": parameters["bias_hh"][-H:]})
-
-
-def output_of(form, parameters):
-    layer = FORMS[form].layer(manual, D, H, rng=np.random.default_rng(0))
-    for name, array in parameters.items():
-        layer.parameters[f"{name}_l0"][...] = array
-    return {"output": layer.forward(np.random.default_rng(3).normal(size=(4, 2, D)))[0]}
-
-
-STACKED = [(fw, form) for fw, form in PAIRS if " " in LAYOUTS[fw][form].gates and fw != "linen"]
-STACKED = [(fw, form) for fw, form in STACKED if form != "lstm, peepholes" or fw == "onnx"]  # else one array a peephole
-
-
-@pytest.mark.parametrize("framework, form", STACKED)
-def test_each_wrong_reading_of_the_gates_is_noticed(framework, form):
-    layout = LAYOUTS[framework][form]
-    parameters = draw(form)
-    if layout.lacking:
-        parameters["bias_hh"][-H:] = 0
-    weights, right = layout.weights(parameters), output_of(form, parameters)
-    for order in permutations(layout.gates.split()):
-        read = replace(layout, gates=" ".join(order)).parameters(weights)
-        (difference,) = compare_arrays(output_of(form, read), right, 1e-12)
-        assert difference.agrees == (" ".join(order) == layout.gates), order
 
 
 def test_the_gradient_of_a_sum_is_that_of_each_bias():

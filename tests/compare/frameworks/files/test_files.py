@@ -1,5 +1,8 @@
 import json
+import re
+from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -52,19 +55,50 @@ MODELS = [(".onnx", "onnx"), (".keras", "keras"), (".weights.h5", "keras"), (".m
 MODULES = {"onnx": "onnx", "keras": "keras", "linen": "flax"}
 
 
+#: How a network ends that only a model can say.
+EDGES = [{"batch_first": True, "activation": "softmax"}, {"batch_first": True, "final": True}]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ending, framework", MODELS)
 @pytest.mark.parametrize(
     "directions, readout, dtype", [(1, True, "float32"), (2, True, "float64"), (2, False, "float32")]
 )
-def test_models_come_back_bit_for_bit(tmp_path, ending, framework, directions, readout, dtype):
+def test_models_come_back_bit_for_bit_and_are_proved(tmp_path, ending, framework, directions, readout, dtype):
     pytest.importorskip(MODULES[framework])
+    tells_all, path = ending in (".onnx", ".keras"), tmp_path / f"model{ending}"
     for form in LAYOUTS[framework]:
-        if form in ("rnn, relu", "rnn, sigmoid") and ending not in (".onnx", ".keras"):
+        if form in ("rnn, relu", "rnn, sigmoid") and not tells_all:
             continue
-        network = network_of(form, 3, directions, readout, dtype, lacking=framework != "onnx")
-        files.write(tmp_path / f"model{ending}", framework, network, prove=False)
-        assert bits(files.read(tmp_path / f"model{ending}", framework, prove=False).network) == bits(network)
+        for edges in ({}, *(EDGES if tells_all else ())):
+            if edges.get("activation") and not readout:
+                continue
+            network = network_of(form, 2, directions, readout, dtype, lacking=framework != "onnx", **edges)
+            proof = files.write(path, framework, network, prove=tells_all).proof
+            again = files.read(path, framework, prove=False).network
+            assert bits(again) == bits(network)
+            if tells_all:
+                assert again.title.removesuffix(", batch first") == network.title.removesuffix(", batch first")
+            if tells_all and (framework == "keras" or find_spec("onnxruntime")):
+                assert proof.error < 1e-5
+
+
+@pytest.mark.parametrize(
+    "ending, framework, theirs",
+    [(".onnx", "onnx", "ONNX Runtime"), (".keras", "keras", "Keras"), (".pt", "torch", "torch.nn")],
+)
+def test_a_reader_that_is_wrong_is_caught_by_the_proof(tmp_path, monkeypatch, ending, framework, theirs):
+    pytest.importorskip({"onnx": "onnxruntime"}.get(framework, framework))
+    path = tmp_path / f"model{ending}"
+    if framework == "torch":
+        torch.save(torch.nn.LSTM(3, 5).state_dict(), path)
+    else:
+        files.write(path, framework, network_of("lstm", lacking=True, batch_first=True), prove=False)
+    wrong = replace(LAYOUTS[framework]["lstm"], gates="i f o g")
+    monkeypatch.setitem(LAYOUTS[framework], "lstm", wrong)
+    with pytest.raises(ValueError, match=rf"expected the outputs of {re.escape(theirs)}.*, got others: off by"):
+        files.read(path, framework)
+    assert files.read(path, framework, prove=False).proof.words == "left out, as asked"
 
 
 @pytest.mark.parametrize("ending, framework", MODELS)

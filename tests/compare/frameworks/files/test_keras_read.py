@@ -6,7 +6,6 @@ from networks import bits, network_of
 
 from compare.frameworks import files
 from compare.frameworks.files import keras_read, keras_write
-from compare.frameworks.layouts import LAYOUTS
 
 pytest.importorskip("keras")
 keras = keras_write.import_keras()
@@ -169,25 +168,6 @@ def test_a_part_is_read_alone_and_what_is_left_out_is_listed():
     assert kinds == ["before: Conv1D", "after or beside: BatchNormalization", "after or beside: Dense"]
     with pytest.raises(ValueError, match="part: expected a recurrent layer, of a, got 'b'"):
         keras_read.as_network(model, "m", "b")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", LAYOUTS["keras"])
-def test_what_is_written_is_proved(tmp_path, form):
-    for edges in ({"activation": "tanh"}, {"final": True}):
-        network = network_of(form, directions=2, lacking=True, batch_first=True, dtype="float32", **edges)
-        assert files.write(tmp_path / "m.keras", "keras", network).proof.error < 1e-5
-        again = files.read(tmp_path / "m.keras", "keras").network
-        assert bits(again) == bits(network) and again.title == network.title
-
-
-def test_a_reader_that_is_wrong_is_caught_by_the_proof(monkeypatch):
-    from dataclasses import replace
-
-    model = model_of(lambda x: K.LSTM(5, **ALL)(x))
-    monkeypatch.setitem(LAYOUTS["keras"], "lstm", replace(LAYOUTS["keras"]["lstm"], gates="i f o g"))
-    with pytest.raises(ValueError, match=r"expected the outputs of Keras on .*, got others: off by"):
-        keras_read.as_network(model, "m", prove=True)
 
 
 def test_keras_loads_the_weights_of_its_own_sequential_model(tmp_path):

@@ -45,37 +45,35 @@ def ends_joined(m, x):
     return m["b"](torch.cat([h[-2], h[-1]], dim=1))
 
 
+ONE = {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}
+
 #: What a user's module computes, its modules, and the words that describe it here.
 EXPORTED = {
-    "lstm": (plain, {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}, "lstm, 1 layer from 3 to 5, readout to 4"),
+    "lstm": (plain, ONE, "lstm, 1 layer from 3 to 5, readout to 4"),
     "gru, both directions": (
         plain,
         {"a": nn.GRU(D, H, 2, **BOTH), "b": nn.Linear(2 * H, O)},
-        "both directions, 2 layers",
+        "both directions, 2 layer",
     ),
     "rnn without biases": (plain, {"a": nn.RNN(D, H, bias=False), "b": nn.Linear(H, O, bias=False)}, "rnn, 1 layer"),
-    "relu": (plain, {"a": nn.RNN(D, H, nonlinearity="relu"), "b": nn.Linear(H, O)}, "rnn, relu, 1 layer"),
-    "batch first": (
-        plain,
-        {"a": nn.LSTM(D, H, 2, batch_first=True), "b": nn.Linear(H, O)},
-        "readout to 4, batch first",
-    ),
-    "sigmoid": (lambda m, x: plain(m, x).sigmoid(), {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}, "4 with sigmoid"),
-    "softmax": (lambda m, x: plain(m, x).softmax(-1), {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}, "4 with softmax"),
-    "relu after it": (lambda m, x: plain(m, x).relu(), {"a": nn.GRU(D, H), "b": nn.Linear(H, O)}, "4 with relu"),
+    "relu": (plain, ONE | {"a": nn.RNN(D, H, nonlinearity="relu")}, "rnn, relu, 1 layer"),
+    "batch first": (plain, ONE | {"a": nn.LSTM(D, H, 2, batch_first=True)}, "readout to 4, batch first"),
+    "sigmoid": (lambda m, x: plain(m, x).sigmoid(), ONE, "4 with sigmoid"),
+    "softmax": (lambda m, x: plain(m, x).softmax(-1), ONE, "4 with softmax"),
+    "relu after it": (lambda m, x: plain(m, x).relu(), ONE | {"a": nn.GRU(D, H)}, "4 with relu"),
     "last step": (
         lambda m, x: m["b"](m["a"](x)[0][:, -1]),
-        {"a": nn.LSTM(D, H, batch_first=True), "b": nn.Linear(H, O)},
+        ONE | {"a": nn.LSTM(D, H, batch_first=True)},
         "4, of the final state alone, batch first",
     ),
     "final states": (
         ends_joined,
         {"a": nn.LSTM(D, H, 2, **BOTH), "b": nn.Linear(2 * H, O)},
-        "4, of the final state alone",
+        "4, of the final state al",
     ),
     "dropout": (
         lambda m, x: m["b"](m["c"](m["a"](x)[0])),
-        {"a": nn.LSTM(D, H, 2, dropout=0.5), "b": nn.Linear(H, O), "c": nn.Dropout()},
+        ONE | {"a": nn.LSTM(D, H, 2, dropout=0.5), "c": nn.Dropout()},
         "lstm, 2 layers from 3 to 5, readout to 4",
     ),
     "two operators for two directions": (
@@ -105,66 +103,44 @@ def test_a_model_that_torch_exported_has_its_outputs(tmp_path, name, free):
 
 SQUARE = {"a": nn.LSTM(H, H), "c": nn.LSTM(H, H)}
 LINEAR = SQUARE | {"b": nn.Linear(H, H)}
+TURNED = {"a": nn.LSTM(H, H, **BOTH), "b": nn.Linear(2 * H, H)}
+
+
+def of(m, x):
+    return m["a"](x)[0]
+
 
 #: What a user's module computes, its modules, and the words of the error.
 REFUSED = {
-    "side by side": (lambda m, x: torch.cat([m["a"](x)[0], m["c"](x)[0]], -1), SQUARE, "got other elements of LSTM"),
-    "a sum of two": (lambda m, x: m["a"](x)[0] + m["c"](x)[0], SQUARE, r"Add /Add, after LSTM .* and LSTM"),
-    "decoder": (
-        lambda m, x: m["c"](x, m["a"](x)[1])[0],
-        SQUARE,
-        "expected a caller's initial state, got elements of LSTM",
-    ),
-    "residual": (lambda m, x: x + m["a"](x)[0], SQUARE, r"Add /Add, after LSTM .*binary addition"),
-    "tanh between": (lambda m, x: m["c"](m["a"](x)[0].tanh())[0], SQUARE, "Tanh /Tanh: expected tanh of the logits"),
-    "linear between": (
-        lambda m, x: m["c"](m["b"](m["a"](x)[0]))[0],
-        LINEAR,
-        "expected to read the input or a recurrent",
-    ),
-    "linear before": (
-        lambda m, x: m["a"](m["b"](x))[0],
-        LINEAR,
-        "MatMul .* a recurrent layer to read the input, got a product",
-    ),
-    "factor before": (lambda m, x: m["a"](2 * x)[0], SQUARE, r"Mul /Mul, before LSTM .*binary multiplication"),
-    "factor after": (lambda m, x: 2 * m["b"](m["a"](x)[0]), LINEAR, "Mul /Mul, after Add"),
-    "flipped": (lambda m, x: m["a"](x.flip(0))[0].flip(0), SQUARE, "got backwards alone"),
-    "flipped output": (lambda m, x: m["a"](x)[0].flip(0), SQUARE, "got other elements of LSTM"),
-    "other order of units": (lambda m, x: m["b"](m["a"](x)[0].flip(-1)), LINEAR, "got others of its elements"),
-    "part of the units": (lambda m, x: m["a"](x)[0][..., 1:], SQUARE, "got other elements of LSTM"),
-    "T and B exchanged": (
-        lambda m, x: m["a"](x)[0].transpose(0, 1),
-        SQUARE,
-        "expected T and B in the order of the input",
-    ),
+    "side by side": (lambda m, x: torch.cat([of(m, x), m["c"](x)[0]], -1), SQUARE, "got other elements of LSTM"),
+    "a sum of two": (lambda m, x: of(m, x) + m["c"](x)[0], SQUARE, r"Add /Add, after LSTM .* and LSTM"),
+    "decoder": (lambda m, x: m["c"](x, m["a"](x)[1])[0], SQUARE, "a caller's initial state, got elements of LSTM"),
+    "residual": (lambda m, x: x + of(m, x), SQUARE, r"Add /Add, after LSTM .*binary addition"),
+    "tanh between": (lambda m, x: m["c"](of(m, x).tanh())[0], SQUARE, "Tanh /Tanh: expected tanh of the logits"),
+    "linear between": (lambda m, x: m["c"](plain(m, x))[0], LINEAR, "expected to read the input or a recurrent"),
+    "linear before": (lambda m, x: of(m, m["b"](x)), LINEAR, "MatMul .* layer to read the input, got a product"),
+    "factor before": (lambda m, x: of(m, 2 * x), SQUARE, r"Mul /Mul, before LSTM .*binary multiplication"),
+    "factor after": (lambda m, x: 2 * plain(m, x), LINEAR, "Mul /Mul, after Add"),
+    "flipped": (lambda m, x: of(m, x.flip(0)).flip(0), SQUARE, "got backwards alone"),
+    "flipped output": (lambda m, x: of(m, x).flip(0), SQUARE, "got other elements of LSTM"),
+    "other order of units": (lambda m, x: m["b"](of(m, x).flip(-1)), LINEAR, "got others of its elements"),
+    "part of the units": (lambda m, x: of(m, x)[..., 1:], SQUARE, "got other elements of LSTM"),
+    "T and B exchanged": (lambda m, x: of(m, x).transpose(0, 1), SQUARE, "expected T and B in the order of the input"),
     "layer over the batch": (
-        lambda m, x: m["c"](m["a"](x)[0].transpose(0, 1))[0],
+        lambda m, x: m["c"](of(m, x).transpose(0, 1))[0],
         SQUARE,
         r"expected all of LSTM .* in another order",
     ),
-    "two readouts": (lambda m, x: m["b"](m["b"](m["a"](x)[0])), LINEAR, "expected one readout, got another"),
-    "two outputs": (
-        lambda m, x: (m["a"](x)[0], m["b"](m["a"](x)[0])),
-        LINEAR,
-        "output .*: expected final states besides",
-    ),
-    "softmax over time": (
-        lambda m, x: m["b"](m["a"](x)[0]).softmax(0),
-        LINEAR,
-        "Softmax .*over the logits of one step",
-    ),
-    "clamp": (lambda m, x: m["b"](m["a"](x)[0]).clamp(0, 1), LINEAR, "Clip /Clip, after"),
+    "two readouts": (lambda m, x: m["b"](plain(m, x)), LINEAR, "expected one readout, got another"),
+    "two outputs": (lambda m, x: (of(m, x), plain(m, x)), LINEAR, "output .*: expected final states besides"),
+    "softmax over time": (lambda m, x: plain(m, x).softmax(0), LINEAR, "Softmax .*over the logits of one step"),
+    "clamp": (lambda m, x: plain(m, x).clamp(0, 1), LINEAR, "Clip /Clip, after"),
     "last step of both": (
-        lambda m, x: m["b"](m["a"](x)[0][-1]),
-        {"a": nn.LSTM(H, H, **BOTH), "b": nn.Linear(2 * H, O)},
+        lambda m, x: m["b"](of(m, x)[-1]),
+        TURNED,
         "at the last step, at which the backward direction has read one element",
     ),
-    "forms": (
-        lambda m, x: m["c"](m["a"](x)[0])[0],
-        {"a": nn.LSTM(H, H), "c": nn.GRU(H, H)},
-        "of one form, got lstm; gru",
-    ),
+    "forms": (lambda m, x: m["c"](of(m, x))[0], SQUARE | {"c": nn.GRU(H, H)}, "of one form, got lstm; gru"),
     "the input": (lambda m, x: x.transpose(0, 1), {}, "expected an LSTM, GRU or RNN operator of ONNX, got none"),
 }
 

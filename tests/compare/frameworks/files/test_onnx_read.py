@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from networks import bits, network_of
+from networks import network_of
 
-from compare.frameworks import files
 from compare.frameworks.layouts import LAYOUTS
 
 onnx = pytest.importorskip("onnx")
@@ -191,32 +190,6 @@ def test_a_recurrent_operator_inside_another_is_found_and_said(kind):
         model.graph.input.pop()
         model.graph.initializer.append(numpy_helper.from_array(np.array(True), "flag"))
         assert as_network(model, "m", prove=True).network.title == "lstm, 1 layer from 3 to 5"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", LAYOUTS["onnx"])
-@pytest.mark.parametrize(
-    "edges", [{}, {"batch_first": True, "activation": "softmax"}, {"final": True, "batch_first": True}]
-)
-def test_what_is_written_is_read_bit_for_bit_and_proved(tmp_path, form, edges):
-    pytest.importorskip("onnxruntime")
-    for readout in (True, False) if edges.get("activation") is None else (True,):
-        network = network_of(form, directions=2, readout=readout, **edges)
-        assert files.write(tmp_path / "m.onnx", "onnx", network).proof.error < 1e-5
-        again = files.read(tmp_path / "m.onnx", "onnx").network
-        assert bits(again) == bits(network) and again.title == network.title
-
-
-def test_a_reader_that_is_wrong_is_caught_by_the_proof(tmp_path, monkeypatch):
-    pytest.importorskip("onnxruntime")
-    from dataclasses import replace
-
-    files.write(tmp_path / "m.onnx", "onnx", network_of("lstm"))
-    wrong = replace(LAYOUTS["onnx"]["lstm"], gates="i f o g")
-    monkeypatch.setitem(LAYOUTS["onnx"], "lstm", wrong)
-    with pytest.raises(ValueError, match="logits: expected the outputs of ONNX Runtime, got others: off by"):
-        files.load(tmp_path / "m.onnx")
-    assert files.read(tmp_path / "m.onnx", "onnx", prove=False).proof.words == "left out, as asked"
 
 
 ATTRIBUTES = {
