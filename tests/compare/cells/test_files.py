@@ -32,6 +32,7 @@ def test_all_that_differs_is_listed_where_the_code_takes_no_arrays_but_its_own(t
     assert {"(L8) d_h", "(L11) d_z_f", "(L17) weight_ih"} <= {*report.titles}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_starter_is_short_and_says_what_is_missing(cell):
     assert len((STARTERS / f"{cell}.py").read_text().splitlines()) < 80
@@ -93,6 +94,7 @@ def test_three_independent_mistakes_are_named_and_nothing_else(tmp_path):
     assert all((one.errors > 1e-3).all() for one in gradients)
 
 
+@pytest.mark.slow
 def test_mended_it_agrees(tmp_path):
     assert check_file(write(tmp_path / "mine.py", "lstm", REORDERED)).agrees
 

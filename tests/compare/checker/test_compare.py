@@ -84,6 +84,7 @@ def test_an_intermediate_of_a_wrong_shape_is_a_finding():
     assert report.faults[0].problem == "shape (3, 1), expected (3, 4)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["np.nan", "np.inf"])
 def test_a_number_that_is_not_finite_is_a_finding(value):
     report = check_memory(("d_c * c_prev)", f"d_c * c_prev * np.where(c_prev > 0, 1, {value}))"))

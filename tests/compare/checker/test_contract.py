@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiers import rarely
 from torch.autograd import gradcheck
 
 from compare import check_function, checker
@@ -176,7 +177,7 @@ def test_a_function_that_meets_all_demands_agrees(dtype):
         (NeedsRows, ["no rows"]),
     ],
 )
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float64, *rarely(torch.bfloat16, mark=pytest.mark.slow)])
 def test_each_part_of_the_contract_has_its_kind_its_call_and_its_remedy(broken, kinds, dtype):
     report = check_function(broken, reference, *inputs(dtype))
     assert [kind for kind in report.kinds if kind not in kinds] == []
@@ -235,6 +236,7 @@ def test_the_table_in_the_guide_has_a_row_for_each():
     assert [*table()] == [*ROWS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row, function", ROWS.items())
 def test_what_gradcheck_and_this_check_see(row, function):
     arguments = inputs()[: 1 if function is Hidden else 2]

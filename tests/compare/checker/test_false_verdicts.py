@@ -12,6 +12,7 @@ FEW = ["AboveTheMean", "SaturatedAttention", "NaiveCrossEntropy", "CrossEntropyO
 DTYPES = ["float64", "float32", "bfloat16", "float16"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, dtype", [*zip(FEW, cycle(DTYPES))])
 def test_a_right_derivation_agrees(name, dtype):
     report = CASES[name].check_function(1, dtype=dtype)

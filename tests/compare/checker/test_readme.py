@@ -21,6 +21,7 @@ def report(tmp_path_factory):
     return report
 
 
+@pytest.mark.slow
 def test_every_key_of_the_report_as_json(report):
     found = report.as_json()
     assert len(found) > 15

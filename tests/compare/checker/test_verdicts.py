@@ -71,6 +71,7 @@ def test_an_array_that_is_changed_after_it_was_shown_is_named_and_no_adjoint_bla
     assert "c was modified in place after its probe, at steps 0-3" in str(report)
 
 
+@pytest.mark.slow
 def test_a_change_of_what_was_not_shown_is_seen_where_it_is_used():
     """The initial cell is changed, too, and no probe shows it."""
     report = check_memory(
@@ -303,6 +304,7 @@ def test_an_input_that_the_derivation_changes_is_named():
 # An error that drowns in the answer.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor, titles, kind", [(1e4, ["s"], "equation"), (1e5, [], "probe misplaced")])
 def test_an_error_that_rounding_hides_in_the_answer_is_an_equation_s_if_a_larger_one_would_show(factor, titles, kind):
     report = check_backward(

@@ -2,22 +2,27 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from compare.lockstep import run_folder
+
+if TYPE_CHECKING:  # starting a browser takes the import, collecting the tests does not
+    from playwright.sync_api import Browser, Page
 
 #: The rules of accessibility, which npm installs.
 AXE = Path(__file__).parents[3] / ".ci" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> "Iterator[Browser]":
     """Chromium; where there is none, tests are skipped, unless REQUIRE_BROWSER is set."""
     path = shutil.which("chromium")
     if path is None and not os.environ.get("REQUIRE_BROWSER"):
         pytest.skip("no program called chromium is installed; the pages are tested in it")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path)
         yield started
@@ -25,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser) -> Iterator[Callable[..., Page]]:
+def open_page(browser) -> "Iterator[Callable[..., Page]]":
     """Open a file in a tab of its own. At the end nothing may have been requested or reported as an error."""
     contexts, problems = [], []
 
@@ -52,8 +57,8 @@ def open_page(browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
-def overlapping() -> Callable[[Page, str], list[str]]:
-    def overlapping(page: Page, selector: str) -> list[str]:
+def overlapping() -> "Callable[[Page, str], list[str]]":
+    def overlapping(page: "Page", selector: str) -> list[str]:
         """Return the pairs of elements that overlap, and what is wider than the window."""
         return page.evaluate(
             """(selector) => {

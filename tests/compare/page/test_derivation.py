@@ -85,6 +85,7 @@ def test_a_number_without_a_line_is_an_error_and_leaves_no_page(number, file, tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_of_a_stack_the_first_layer_is_shown(tmp_path):
     model = network(manual.LSTM, num_layers=2, bidirectional=True)
     derivation.write(model, "", tmp_path / "derivation.html")

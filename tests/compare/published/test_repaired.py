@@ -58,6 +58,7 @@ def arrays(printed):
     return found
 
 
+@pytest.mark.slow
 @in_octave
 @pytest.mark.parametrize("program", ADDERS)
 def test_the_gradient_of_an_adder_is_autograds_and_its_forward_pass_ours(program):

@@ -7,7 +7,6 @@ import pytest
 import torch
 from edits import edited
 from extras import needs_c
-from tiers import first_of_each
 
 from compare import c_function, check_backward, probe
 
@@ -75,7 +74,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("old, new, name", first_of_each(lambda wrong: wrong[2], WRONG, pytest.mark.slow))
+@pytest.mark.slow
+@pytest.mark.parametrize("old, new, name", WRONG)
 def test_of_a_wrong_layer_the_quantity_is_named_and_the_line_of_its_probe(changed, old, new, name):
     file = changed((old, new))
     report = checked(file)

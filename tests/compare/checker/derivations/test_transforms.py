@@ -111,6 +111,7 @@ class RoundTrip(Right):
         return computed(torch.from_numpy(a.detach().numpy()), b, d_y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong, names, kept",
     [

@@ -212,6 +212,7 @@ def check_softplus(times, function=check_backward):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [check_backward, check_function])
 @pytest.mark.parametrize("times", [0.0, -1.0, 2.0])
 def test_a_row_that_is_tiny_beside_another_hides_no_error(function, times):

@@ -51,6 +51,7 @@ def test_a_table_that_leaves_steps_out_says_so():
     assert "Relative error by step: as the code runs" in str(checked(10))
 
 
+@pytest.mark.slow
 def test_no_name_and_no_number_of_a_table_is_cut():
     report = checked(T)
     for columns, tables in [(60, 2), (80, 2), (120, 2), (200, 1)]:

@@ -28,6 +28,7 @@ def forward(engine, x, probe=None):
     return engine.call("forward", probe is not None, 2, [x], probe=probe)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     [
