@@ -120,6 +120,17 @@ def lstm_backward(trace: LSTMTrace, d_output: Array, probe: Probe | None = None)
     return parameter_gradients(trace, d_z)
 
 
+def deltas(trace: LSTMTrace, t: int, d_h: Array, d_c: Array, probe: Probe) -> Array:
+    """Show the probe d_z (…, B, 4H) of step t, from its d_h and d_c (…, B, H); most write-ups have this part right."""
+    by_gate = {
+        "d_z_i": d_c * trace.g[t] * sigmoid_derivative(trace.i[t]),
+        "d_z_f": d_c * trace.c_prev[t] * sigmoid_derivative(trace.f[t]),
+        "d_z_g": d_c * trace.i[t] * tanh_derivative(trace.g[t]),
+        "d_z_o": d_h * np.tanh(trace.c[t]) * sigmoid_derivative(trace.o[t]),
+    }
+    return np.concatenate([probe(name, t, d) for name, d in by_gate.items()], axis=-1)
+
+
 def rnn_forward(
     weights: Weights, x: Array, probe: Probe | None = None, state: tuple[Array, ...] | None = None
 ) -> Trace:

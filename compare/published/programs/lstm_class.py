@@ -21,8 +21,7 @@ so x says nothing about y: the best answer is 0, and both gradients find it.
 
 import numpy as np
 
-from compare.published.gate_deltas import deltas
-from compare.published.networks import Gradients, LSTMTrace, parameter_gradients
+from compare.published.networks import Gradients, LSTMTrace, deltas, parameter_gradients
 from manual.activations import sigmoid_derivative, tanh_derivative
 from manual.arrays import Array, Probe, unprobed
 

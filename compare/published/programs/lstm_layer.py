@@ -27,8 +27,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from compare.published.gate_deltas import deltas
-from compare.published.networks import Gradients, LSTMTrace, gate_blocks, parameter_gradients
+from compare.published.networks import Gradients, LSTMTrace, deltas, gate_blocks, parameter_gradients
 from manual.activations import tanh_derivative
 from manual.arrays import Array, Probe, unprobed
 

@@ -19,8 +19,7 @@ The gradient of the readout is right, and the loss is the cross-entropy summed o
 
 import numpy as np
 
-from compare.published.gate_deltas import deltas
-from compare.published.networks import Gradients, LSTMTrace, parameter_gradients
+from compare.published.networks import Gradients, LSTMTrace, deltas, parameter_gradients
 from manual.activations import tanh_derivative
 from manual.arrays import Array, Probe, unprobed
 
