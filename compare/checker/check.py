@@ -26,7 +26,7 @@ from compare.checker.diagnose import K, Subject, diagnose
 from compare.checker.recorder import as_float64
 from compare.checker.reference import default_dtype
 from compare.checker.report.report import Report
-from compare.checker.trials import Trials
+from compare.checker.trials import Trial, Trials
 
 P = ParamSpec("P")
 
@@ -169,10 +169,11 @@ def check_function(
     trials = Trials(form.flat(reference), draws, None, outputs, axes, seed, frozenset(tensors.keys() - asked))
     checked = TorchFunction(function, like, form)
     report = checked_by(subject, checked, trials, dtype, tolerance, k, fast)
-    report.notes += not_compared(checked, next(trials("float64")), function, reference)
+    first = next(trials("float64"))
+    report.notes += not_compared(checked, first.small, function, reference)
     if not report.agrees:
         return report
-    second = _second_order(checked, trials, draws[0], report.left_out)
+    second = _second_order(checked, trials, first.small if order == 1 else first, draws[0], report.left_out)
     if order == 1:
         said = f"not checked: {second.refusal}" if second.refusal else "claimed, and not checked: order=2 checks them"
         report.notes.append(f"Second derivatives are {said}")
@@ -199,13 +200,16 @@ class _Second(NamedTuple):
 
 @torch.enable_grad()  # the user's file may have disabled it
 def _second_order(
-    function: TorchFunction, trials: Trials, draws: Mapping[str, Any], left_out: Sequence[str]
+    function: TorchFunction, trials: Trials, trial: Trial, draws: Mapping[str, Any], left_out: Sequence[str]
 ) -> _Second:
     """Return how the backward pass of a function is checked, as a function of its arguments and incoming gradients."""
-    problem = next(trials("float64")).problem
+    problem = trial.problem
     names, wanted = list(problem.inputs), [n for n in problem.differentiable if f"d_{n}" not in left_out]
     outputs = {f"d_{name}": d for name, d in problem.d_outputs.items()}
-    like = [as_real(v).detach() if isinstance(v, torch.Tensor) else v for v in function.like]
+    like = [
+        as_real(v).detach()[tuple(map(slice, np.shape(value)))] if isinstance(v, torch.Tensor) else v
+        for value, v in zip(problem.inputs.values(), function.like)
+    ]
     like += [torch.tensor(d, dtype=function.dtype) for d in outputs.values()]
     moving = {*wanted, *outputs}
     like = [v.requires_grad_() if name in moving else v for name, v in zip([*names, *outputs], like)]

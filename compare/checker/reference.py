@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from compare.checker.derivations.exercised import sides_in
 from compare.checker.derivations.form import named
 from compare.checker.derivations.problem import Answer, Arrays, Problem
+from compare.checker.derivations.transforms import nodes
 from compare.checker.probe import listening
 from compare.checker.recorder import Record, as_float64, unheard
 from compare.checker.tensor_recorder import TensorRecorder
@@ -201,18 +202,6 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
-
-
-def nodes(outputs: Iterable[Any]) -> list[Any]:
-    """Return all nodes of the graph of some outputs."""
-    found: dict[Any, None] = {}
-    ahead = [value.grad_fn for value in outputs if isinstance(value, Tensor)]
-    while ahead:
-        node = ahead.pop()
-        if node is not None and node not in found:
-            found[node] = None
-            ahead += [before for before, _ in node.next_functions]
-    return [*found]
 
 
 def leaves(outputs: Iterable[Any]) -> list[Tensor]:

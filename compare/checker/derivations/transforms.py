@@ -44,7 +44,7 @@ def refused(backward: Flat, given: Sequence[Any]) -> str:
         found = backward(*given).values()
     except RuntimeError as error:
         return str(error).partition("\n")[0]
-    once = any(node.name().endswith("::Error") for node in _nodes(found))
+    once = any(node.name().endswith("::Error") for node in nodes(found))
     return "its backward pass is once_differentiable" if once else ""
 
 
@@ -76,7 +76,7 @@ def jvp_of(flat: Flat, count: int, moving: Sequence[int], own: bool) -> Flat:
         def outputs(*moved: Tensor) -> tuple[Tensor, ...]:
             returned = flat(*(dict(enumerate(leaves)) | dict(zip(moving, moved))).values())
             names[:] = returned
-            if any(node.name() == "_BridgeBackward" for node in _nodes(returned.values())):
+            if any(node.name() == "_BridgeBackward" for node in nodes(returned.values())):
                 raise ValueError("its gradients cannot be differentiated")
             return tuple(returned.values())
 
@@ -110,7 +110,7 @@ def constants(returned: Iterable[Tensor], arguments: Iterable[Any]) -> list[str]
     """Return where Functions keep tensors that are constants to autograd, since forward computed them, in words."""
     known = {v.data_ptr() for v in arguments if isinstance(v, Tensor)}
     found = []
-    for node in _nodes(returned):
+    for node in nodes(returned):
         if not isinstance(node, BackwardCFunction):
             continue
         kept: dict[Any, Any] = {f"ctx.{name}": value for name, value in vars(node).items()}
@@ -125,10 +125,10 @@ def constants(returned: Iterable[Tensor], arguments: Iterable[Any]) -> list[str]
     ]
 
 
-def _nodes(returned: Iterable[Tensor]) -> Iterator[Any]:
+def nodes(returned: Iterable[Any]) -> Iterator[Any]:
     """Yield the nodes in the graph of some tensors."""
     seen: set[Any] = set()
-    open_ones: list[Any] = [value.grad_fn for value in returned]
+    open_ones: list[Any] = [value.grad_fn for value in returned if isinstance(value, Tensor)]
     while open_ones:
         node = open_ones.pop()
         if node is not None and node not in seen:
