@@ -25,14 +25,8 @@ BRANCHES: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 #: Where code is not the user's: Python, its packages, and this project.
-OTHERS = tuple(
-    f"{place}/"
-    for place in (
-        sys.prefix,
-        sys.base_prefix,
-        *(Path(__file__).parents[3] / name for name in ("compare", "manual", "torch_impl")),
-    )
-)
+ROOT = Path(__file__).parents[3]
+OTHERS = ("<", sys.prefix, sys.base_prefix, *(f"{ROOT}/{name}/" for name in ("compare", "manual", "torch_impl")))
 
 
 class Exercised:
@@ -57,7 +51,7 @@ class Exercised:
 
     def _trace(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
         code = frame.f_code
-        if code.co_filename.startswith(("<", *OTHERS)):
+        if code.co_filename.startswith(OTHERS):
             return None
         lines = self.lines.setdefault(code, {code.co_firstlineno})  # of which there is no event
 
