@@ -95,9 +95,7 @@ def lockstep(manual_trainer, torch_trainer) -> Callable[..., Lockstep]:
 
 @pytest.fixture(scope="session")
 def finished_run() -> Run:
-    run = train(Adding(Settings(hidden_size=3, bits=5, steps=4, batch_size=6, seed=1)))
-    run.lockstep.manual.tape = None  # which is not copied
-    return run
+    return train(Adding(Settings(hidden_size=3, bits=5, steps=4, batch_size=6, seed=1)))
 
 
 @pytest.fixture
