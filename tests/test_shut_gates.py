@@ -85,7 +85,7 @@ def test_shut_gates_are_as_precise_as_torch_s(cell, dtype):
     assert ratio(cell, dtype, bias=-20, scale=1, seeds=5) < 2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
 def test_errors_are_at_most_twice_torch_s(cell, dtype):

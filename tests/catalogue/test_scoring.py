@@ -73,10 +73,10 @@ def test_what_changes_nothing_is_not_caught(fault):
     assert scored.found == ()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "expected", [{"wrong": ("d_z_i",)}, {"wrong": ("d_z_g", "d_c")}, {"steps": (2,)}, {"rows": (1,)}]
 )
-@pytest.mark.slow
 def test_anything_else_named_is_not_named_rightly(fault, expected):
     scored = score(replace(fault, **expected))
     assert scored.caught

@@ -26,6 +26,7 @@ def command(*arguments):
     return [sys.executable, "-m", "compare", *arguments]
 
 
+@pytest.mark.exhaustive
 def test_the_verdict_does_not_depend_on_the_surroundings(tmp_path):
     for name in ("manual", "numpy", "random", "torch_impl", "json"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")

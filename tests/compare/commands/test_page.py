@@ -1,7 +1,6 @@
 """``page`` as a user runs it."""
 
 import pytest
-from tiers import first
 
 from compare.cli import main
 
@@ -32,8 +31,8 @@ def test_a_page_with_the_weights_of_a_run(tmp_path):
     assert "trained for 3 steps of 64 sums" in (tmp_path / "page.html").read_text()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", first(1, ["scalar-bias-lstm", "matlab-rnn"]))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("recipe", ["scalar-bias-lstm", "matlab-rnn"])
 def test_a_page_with_the_weights_of_a_recipe(recipe, tmp_path):
     assert main(["train", "--recipe", recipe, "--steps", "3", "--quiet", "--out", str(tmp_path / "run")]) == 0
     assert main(["page", "--weights", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")]) == 0

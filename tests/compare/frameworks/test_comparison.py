@@ -130,7 +130,7 @@ def test_frameworks_run_in_processes_of_their_own_and_one_that_fails_takes_no_ot
     assert found.versions["torch"].keys() == {"torch"}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_process_that_ends_is_started_anew(tmp_path):
     worker = Worker("torch", tmp_path / "log")
     assert "step" in worker.ask(CASE, tmp_path / "a.npz")

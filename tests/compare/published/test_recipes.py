@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from extras import needs_numba
-from tiers import first, first_of_each
+from tiers import first_of_each
 
 from compare.cells import CELLS
 from compare.cli import main
@@ -171,8 +171,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", first(1, ["no-bias-lstm", "scalar-bias-lstm", "trask-rnn", "lstm-layer", "gru-layer"]))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", ["no-bias-lstm", "scalar-bias-lstm", "trask-rnn", "lstm-layer", "gru-layer"])
 def test_a_recipe_can_be_trained(name, folder, capsys):
     assert main(["train", "--recipe", name, "--steps", "2", "--seed", "2", "--out", str(folder)]) == 0
     assert "AGREE: 2 steps in float64" in capsys.readouterr().out

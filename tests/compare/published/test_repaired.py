@@ -88,8 +88,8 @@ def test_the_gradient_of_an_adder_is_autograds_and_its_forward_pass_ours(program
     assert np.array_equal(d, p[:, 0] > 0.5)
 
 
+@pytest.mark.exhaustive
 @in_octave
-@pytest.mark.slow
 @pytest.mark.parametrize("program", ADDERS)
 def test_an_adder_learns_to_add(program):
     printed = octave(f"[w, e, last] = {program}(2000); show(struct('e', e))")
@@ -129,8 +129,8 @@ def test_the_gradient_of_the_class_is_autograds():
     assert found["loss"][0].item() == pytest.approx(0.5 * ((h - y) ** 2).sum() / 6, rel=1e-12)
 
 
+@pytest.mark.exhaustive
 @in_octave
-@pytest.mark.slow
 def test_the_class_learns_one_matrix_of_targets():
     code = """lstm = LSTM(4, 5, 0.05); W = randn(5, 4) * 0.1; X = randn(4, 7, 20); Y = zeros(5, 7, 20);
     for s = 1:20; Y(:, :, s) = W * X(:, :, s); end; show(struct('l', lstm.train(X, Y, 60)))"""

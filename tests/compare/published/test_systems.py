@@ -84,7 +84,7 @@ def test_what_is_dormant_in_the_class_wakes_up_with_a_gradient_of_the_last_c(rng
         assert apart(departing(system, problem, rest, d_c_n).gradients, published) > 1e-3, departure.words
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_localiser_finds_every_place_where_a_departure_shows_and_no_other(name):
     checked = check_system(SYSTEMS[name], seed=1)

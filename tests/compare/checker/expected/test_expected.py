@@ -50,7 +50,7 @@ def test_a_small_number_where_the_gradient_is_truly_zero_is_a_fault():
 # Sizes and values.
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_carry_that_is_cut_after_eight_steps_shows_where_there_are_more(tmp_path):
     path = write(
         tmp_path / "mine.py",
