@@ -61,7 +61,7 @@ def _weights(rng: random.Random, folder: Path) -> str:
     ending, framework, guarded = rng.choice(KINDS)
     network = network_of("lstm", 2, rng.choice([1, 2]), dtype=rng.choice(["float32", "float64"]), lacking=True)
     path, out = folder / f"weights{ending}", folder / "out.npz"
-    in_child(lambda: files.write(path, framework, network), seconds=60)
+    in_child(lambda: str(files.write(path, framework, network)), seconds=60)
     whole = path.read_bytes()
     damage = rng.choice(DAMAGES)
     path.write_bytes(damage(rng, whole))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-import manual
 from compare.cells.layout import Arrays
 from compare.frameworks.case import LayerCase
 from compare.frameworks.files.reading import Proof, compared
@@ -58,10 +57,7 @@ def proof_of(source: str, framework: str, network: Network, layers: list[list[Ar
         state = [np.zeros((len(own), B, sizes[name]), np.float32) for name in case.states]
         output, *_ = call(leaves, *(_tensor(chosen.engine, array) for array in (theirs, *state)))
         theirs = np.asarray(output.detach() if hasattr(output, "detach") else output)
-    model = single.model()
-    layer = model.recurrent if isinstance(model, manual.Model) else model
-    ours = layer.forward(x.swapaxes(0, 1) if network.batch_first else x, training=False)[0]
-    ours = ours.swapaxes(0, 1) if network.batch_first else ours
+    ours = replace(single, readout={}, batch_first=False).model().forward(x, training=False)[0]
     return compared(source, chosen.title, {"output": ours}, {"output": theirs})
 
 

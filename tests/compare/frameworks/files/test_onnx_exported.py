@@ -45,16 +45,12 @@ def ends_joined(m, x):
     return m["b"](torch.cat([h[-2], h[-1]], dim=1))
 
 
-ONE = {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}
+ONE, WIDE = {"a": nn.LSTM(D, H), "b": nn.Linear(H, O)}, nn.Linear(2 * H, O)
 
 #: What a user's module computes, its modules, and the words that describe it here.
 EXPORTED = {
     "lstm": (plain, ONE, "lstm, 1 layer from 3 to 5, readout to 4"),
-    "gru, both directions": (
-        plain,
-        {"a": nn.GRU(D, H, 2, **BOTH), "b": nn.Linear(2 * H, O)},
-        "both directions, 2 layer",
-    ),
+    "gru, both directions": (plain, {"a": nn.GRU(D, H, 2, **BOTH), "b": WIDE}, "both directions, 2 layers"),
     "rnn without biases": (plain, {"a": nn.RNN(D, H, bias=False), "b": nn.Linear(H, O, bias=False)}, "rnn, 1 layer"),
     "relu": (plain, ONE | {"a": nn.RNN(D, H, nonlinearity="relu")}, "rnn, relu, 1 layer"),
     "batch first": (plain, ONE | {"a": nn.LSTM(D, H, 2, batch_first=True)}, "readout to 4, batch first"),
@@ -66,11 +62,7 @@ EXPORTED = {
         ONE | {"a": nn.LSTM(D, H, batch_first=True)},
         "4, of the final state alone, batch first",
     ),
-    "final states": (
-        ends_joined,
-        {"a": nn.LSTM(D, H, 2, **BOTH), "b": nn.Linear(2 * H, O)},
-        "4, of the final state al",
-    ),
+    "final states": (ends_joined, {"a": nn.LSTM(D, H, 2, **BOTH), "b": WIDE}, "4, of the final state alone"),
     "dropout": (
         lambda m, x: m["b"](m["c"](m["a"](x)[0])),
         ONE | {"a": nn.LSTM(D, H, 2, dropout=0.5), "c": nn.Dropout()},
@@ -78,7 +70,7 @@ EXPORTED = {
     ),
     "two operators for two directions": (
         lambda m, x: m["b"](torch.cat([m["a"](x)[0], m["c"](x.flip(0))[0].flip(0)], -1)),
-        {"a": nn.LSTM(D, H), "b": nn.Linear(2 * H, O), "c": nn.LSTM(D, H)},
+        {"a": nn.LSTM(D, H), "b": WIDE, "c": nn.LSTM(D, H)},
         "lstm, both directions, 1 layer",
     ),
     "no readout": (lambda m, x: m["a"](x)[0], {"a": nn.GRU(D, H, 2)}, "gru, 2 layers from 3 to 5"),
@@ -114,11 +106,19 @@ def of(m, x):
 REFUSED = {
     "side by side": (lambda m, x: torch.cat([of(m, x), m["c"](x)[0]], -1), SQUARE, "got other elements of LSTM"),
     "a sum of two": (lambda m, x: of(m, x) + m["c"](x)[0], SQUARE, r"Add /Add, after LSTM .* and LSTM"),
-    "decoder": (lambda m, x: m["c"](x, m["a"](x)[1])[0], SQUARE, "a caller's initial state, got elements of LSTM"),
+    "decoder": (
+        lambda m, x: m["c"](x, m["a"](x)[1])[0],
+        SQUARE,
+        "expected a caller's initial state, got elements of LSTM",
+    ),
     "residual": (lambda m, x: x + of(m, x), SQUARE, r"Add /Add, after LSTM .*binary addition"),
     "tanh between": (lambda m, x: m["c"](of(m, x).tanh())[0], SQUARE, "Tanh /Tanh: expected tanh of the logits"),
     "linear between": (lambda m, x: m["c"](plain(m, x))[0], LINEAR, "expected to read the input or a recurrent"),
-    "linear before": (lambda m, x: of(m, m["b"](x)), LINEAR, "MatMul .* layer to read the input, got a product"),
+    "linear before": (
+        lambda m, x: of(m, m["b"](x)),
+        LINEAR,
+        "MatMul .* a recurrent layer to read the input, got a product",
+    ),
     "factor before": (lambda m, x: of(m, 2 * x), SQUARE, r"Mul /Mul, before LSTM .*binary multiplication"),
     "factor after": (lambda m, x: 2 * plain(m, x), LINEAR, "Mul /Mul, after Add"),
     "flipped": (lambda m, x: of(m, x.flip(0)).flip(0), SQUARE, "got backwards alone"),
