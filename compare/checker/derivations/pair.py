@@ -70,7 +70,7 @@ class Pair:
             if probe:
                 probe.restore()
             returned = call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
-        d_inputs, gradients = self._gradients(returned, problem)
+        d_inputs, gradients = self.gradients(returned, problem)
         wanted = {name: d_inputs.get(name) for name in problem.differentiable}
         left_out = [f"d_{name}" for name, d in wanted.items() if d is None]
         left_out += [f"d_{n}" for n, d in d_inputs.items() if d is not None and isinstance(problem.inputs[n], float)]
@@ -86,10 +86,10 @@ class Pair:
         still_open += [f"d_{name}" for name, d in wanted.items() if is_open(d)]
         still_open += [name for name, d in gradients.items() if is_open(d)]
         return Answer(
-            answered, _derived(wanted), _derived(gradients), tuple(left_out), tuple(changed), tuple(still_open)
+            answered, derived(wanted), derived(gradients), tuple(left_out), tuple(changed), tuple(still_open)
         )
 
-    def _gradients(self, returned: Any, problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+    def gradients(self, returned: Any, problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the gradients of inputs and of parameters by name, None where one was not derived."""
         gradients: Any = {}
         if isinstance(returned, Open):
@@ -131,7 +131,7 @@ def nested_as(form: Mapping[str, Any], prefix: str = "") -> Callable[[Mapping[st
     return build
 
 
-def _derived(values: Mapping[str, Any]) -> Arrays:
+def derived(values: Mapping[str, Any]) -> Arrays:
     """Return copies of what was derived."""
     return {name: _array(value) for name, value in values.items() if value is not None and not is_open(value)}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.derivations.pair import flat
+from compare.checker.derivations.pair import derived, flat
 from compare.checker.derivations.problem import Answer
 from compare.checker.lines.program import Edits, Program
 from compare.checker.lines.trace import traced
@@ -186,8 +186,8 @@ class Case:
             made = [given(one) for one in inputs]
             run.incoming = [tape.ids(one).copy() for one in made[-len(problem.d_outputs) :]]
             returned = self.pair.backward(*made, **options)
-            answer = self.pair.gradients(_with_ids(returned, tape), problem)
-            run.returned = {f"d_{name}": ids for name, ids in answer[0].items()} | answer[1]
+            d_inputs, gradients = self.pair.gradients(_with_ids(returned, tape), problem)
+            run.returned = derived({f"d_{name}": d_inputs.get(name) for name in problem.differentiable} | gradients)
             return returned
 
         watched = type(self.pair)(forward, backward, self.pair.nested)
