@@ -85,9 +85,7 @@ class Pair:
         still_open = [name for name in named if name not in answered]
         still_open += [f"d_{name}" for name, d in wanted.items() if is_open(d)]
         still_open += [name for name, d in gradients.items() if is_open(d)]
-        return Answer(
-            answered, derived(wanted), derived(gradients), tuple(left_out), tuple(changed), tuple(still_open)
-        )
+        return Answer(answered, derived(wanted), derived(gradients), tuple(left_out), tuple(changed), tuple(still_open))
 
     def gradients(self, returned: Any, problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the gradients of inputs and of parameters by name, None where one was not derived."""
