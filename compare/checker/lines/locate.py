@@ -115,11 +115,13 @@ class Locator:
             return Suspect(statement, events[:1], wrong, True) if _is_opaque(statement.node) else None
         if not 0 < len(active) <= MOST:
             return None
+        everything = frozenset().union(*reached) == wrong
         if any(event.depends for event in active) or not any(one.any() for one in active[0].value):
-            return self._followed(statement, active)
+            found = self._followed(statement, active)
+            elsewhere = not found.whole and everything and _has_a_place(statement.node)
+            return Suspect(statement, active, wrong, True) if elsewhere else found
         # What does not depend on the incoming gradients is no part of what is linear in these.
-        doubtful = not self.recognised(active[0].value) and frozenset().union(*reached) == wrong
-        return Suspect(statement, active, wrong, True) if doubtful else None
+        return Suspect(statement, active, wrong, True) if everything and not self.recognised(active[0].value) else None
 
     def _followed(self, statement: Statement, events: list[Event]) -> Suspect:
         """Return what other values of a statement could do."""
@@ -158,16 +160,16 @@ class Locator:
 
     def _is_apt(self, suspect: Suspect) -> bool:
         """Whether values of a right run in the place of those of a statement make everything right."""
-        live = self._live(suspect.events) if suspect.followed else []
         if suspect.needed is not None:
             values = [value for its in suspect.needed for value in its]
-            return any(value.any() for value in values) and self.recognised(values)
-        if len(live) != 1:
-            return False
-        ((value, ids),) = live
-        changes = self._known.known.values(value.shape).reshape(-1, value.size) - value.ravel()
-        off = changes @ self._rows[:, ids.ravel()].T - self._missing
-        return bool((np.abs(off).max(1, initial=0) <= POSSIBLE).any())
+            if any(value.any() for value in values) and self.recognised(values):
+                return True
+        for value, ids in self._live(suspect.events) if suspect.followed else ():
+            changes = self._known.known.values(value.shape).reshape(-1, value.size) - value.ravel()
+            off = np.abs(changes @ self._rows[:, ids.ravel()].T - self._missing)
+            if (off.max(1, initial=0) <= POSSIBLE).any():
+                return True
+        return False
 
     def _live(self, events: list[Event]) -> list[tuple[Array, Array]]:
         """Return the values that gradients depend on, with their ids."""

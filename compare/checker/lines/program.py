@@ -103,6 +103,18 @@ class Program:
         self.statements = [one for source in sources for one in source.statements if one.outermost in live]
         self.by_number = {statement.number: statement for statement in self.statements}
 
+    @property
+    def numbers(self) -> set[int]:
+        """The whole numbers that its functions hold, in globals, closures and as constants from 4 on."""
+        found: set[Any] = set()
+        for function in self.functions:
+            cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
+            found |= {one for one in cells if type(one) is int}
+            known = (function.__globals__.get(name) for name in _names(function.__code__))
+            found |= {one for one in known if type(one) is int}
+            found |= {one for one in function.__code__.co_consts if type(one) is int and one > 3}
+        return found
+
     def _place(self, function: FunctionType) -> Place | None:
         """Return where a function's code is; None if its source is not what runs."""
         code = function.__code__

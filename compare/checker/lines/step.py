@@ -90,18 +90,18 @@ class Step:
         levels = [lambda level=level: self._edited(*level) for level in zip((0.0, *LEVELS), LEVELS)]
         whole = [one for one in self.located if one.whole]
         some = [one for one in self.located if one.mends and not one.whole]
-        telling = [one for one in whole if one.telling]
+        backward = [one for one in whole if not one.events[0].forward]
         dear = (self._looked_up, levels[2], self._with_headers, self._with_terms, levels[3])
         stages: list[tuple[list[Suspect], Any]] = [
             (self.locator.likely, (*levels[:2], *dear)),
             (whole, levels[:2]),
-            ([] if self.locator.likely else telling, dear),
+            ([] if self.locator.likely else backward, dear),
             (some, (*levels[:2], self._looked_up)),
             ([one for one in self.located if not one.mends], levels[:2]),
         ]
         if thorough:
             late = (levels[2], self._with_terms, levels[3])
-            vague = self.locator.likely or [one for one in whole if not one.telling]
+            vague = self.locator.likely or [one for one in whole if one.events[0].forward]
             stages = [(some, (self._with_lines, *late)), (vague, (*late, self._blind))]
         for self.suspects, tried in stages:
             self.known_benches = [(self.benches.of(one.statement, one.events), one.events) for one in self.suspects]

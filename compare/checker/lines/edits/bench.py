@@ -31,6 +31,9 @@ RENAMED = 1.2
 #: What it costs to write somewhere else.
 TARGET = 1.1
 
+#: What it costs more if an operand is no name or part of something with a name.
+COMPOUND = 0.3
+
 #: The values of an expression at the occurrences that are looked at.
 Values = list[Any]
 
@@ -197,11 +200,14 @@ class Bench:
         self, node: ast.expr, values: Values, forms: dict[str, float], others: list[Any], low: float, most: float
     ) -> Iterator[Candidate]:
         for form, cost in forms.items():
-            if not low < cost <= most or ("np." in form and not self.np):
+            if cost > most or cost + COMPOUND <= low or ("np." in form and not self.np):
                 continue
             code = _form(form)[1]
             elementwise = not any(sign in form for sign in "@[.T")
             for leaf in others:
+                total = cost if leaf is None or isinstance(leaf.node, OPERANDS) else cost + COMPOUND
+                if not low < total <= most:
+                    continue
                 if leaf and elementwise and not _fits(leaf.values[0], values[0], forms is grammar.INSTEAD):
                     continue
                 if leaf and isinstance(leaf.values[0], int) and form not in grammar.OF_WHOLE_NUMBERS:
@@ -216,9 +222,8 @@ class Bench:
                     continue
                 found = self.with_node(node, made)
                 if found is not None:
-                    extra = 0.0 if leaf is None or isinstance(leaf.node, OPERANDS) else 0.1
                     operands |= {"np": ast.Name(self.np, ast.Load())}
-                    yield Candidate(self.statement, cost + extra, node, form, operands, found)
+                    yield Candidate(self.statement, total, node, form, operands, found)
 
     def _structures(self, node: ast.expr, low: float, most: float) -> Iterator[Candidate]:
         """Yield edits of the structure of an expression."""
@@ -255,14 +260,9 @@ class Bench:
         target: Any = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and not isinstance(node.targets[0], ast.Tuple):
             yield self._as(node, node.targets[0], "n + f", ast.AugAssign(target, ast.Add(), node.value))
-        if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript) and len(node.targets) == 1:
-            for new in indices(target):
-                made = ast.Assign([new], node.value)
-                yield Candidate(self.statement, TARGET, None, "", {}, None, ast.copy_location(made, node))
-        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
-            for new in indices(node.target):
-                added = ast.AugAssign(new, node.op, node.value)
-                yield Candidate(self.statement, TARGET, None, "", {}, None, ast.copy_location(added, node))
+        place = node.target if isinstance(node, ast.AugAssign) else target
+        for new in indices(place) if isinstance(place, ast.Subscript) else ():
+            yield Candidate(self.statement, TARGET, None, "", {}, None, replaced(node, place, new))
         if isinstance(node, ast.AugAssign):
             yield self._as(node, node.target, "n - f", ast.Assign([node.target], node.value))
             if isinstance(node.op, ast.Add | ast.Sub):

@@ -90,6 +90,10 @@ def _calls(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
         yield 1.1, node.args[0]
     if len(node.args) == 2:
         yield 1.1, ast.Call(func, node.args[::-1], node.keywords)
+    if isinstance(func, ast.Name) and func.id == "len":
+        yield 1.1, ast.Attribute(node.args[0], "size", ast.Load())
+        for axis in (1, -1):
+            yield 1.1, ast.parse(f"{ast.unparse(node.args[0])}.shape[{axis}]", mode="eval").body
     if isinstance(func, ast.Name) and func.id == "range":
         if len(node.args) == 2:
             yield 1.0, ast.Call(func, node.args[1:], [])
@@ -164,6 +168,8 @@ def _shifted(part: ast.expr) -> Iterator[ast.expr]:
         yield ast.BinOp(part.left, ast.Sub() if isinstance(part.op, ast.Add) else ast.Add(), part.right)
     elif isinstance(part, ast.UnaryOp):
         yield part.operand
+    elif isinstance(part, ast.Subscript):
+        yield from indices(part)
     elif isinstance(part, ast.Name | ast.Call | ast.Attribute):
         yield ast.BinOp(part, ast.Sub(), ast.Constant(1))
         yield ast.BinOp(part, ast.Add(), ast.Constant(1))

@@ -20,6 +20,9 @@ from manual.arrays import Array
 #: How near the predicted and the needed change of a gradient are to be, relative to its terms.
 EXACT = 1e-6
 
+#: What is no larger, relative to the other gradients, is nothing but rounding: as that of a shift before a softmax.
+SMALL = 1e-5
+
 #: The most random sums of gradients that are looked at together, and the most derivatives of them.
 ROWS, LARGEST = 300, 20_000_000
 
@@ -64,10 +67,11 @@ class Sensitivity:
         counts = sizes if sizes.sum() <= room else np.maximum(1, sizes * room // sizes.sum())
         owner = np.repeat(np.arange(len(sizes)), counts)
         seeds, missing = [], np.zeros(len(owner))
+        least = SMALL * float(np.median([np.abs(self.right[name]).max(initial=0) for name in self.names] or [0]))
         for j, name in enumerate(self.names):
             own, right = owner == j, self.right[name]
             lack = right - run.tensors[name]
-            scale = max(np.abs(right).max(initial=0), np.abs(lack).max(initial=0), 1e-9)
+            scale = max(np.abs(right).max(initial=0), np.abs(lack).max(initial=0), least, 1e-9)
             weights = np.zeros((len(owner), *right.shape))
             weights[own] = rng.normal(size=(counts[j], *right.shape)) / scale
             seeds.append((run.returned[name], weights))
@@ -224,9 +228,8 @@ def _weighed(run: Run, right: dict[str, Array], known: Known, corner: bool = Fal
     weights = run.tape.adjoints(seeds) if names else np.zeros((0, run.tape.count))
     for value in [*right.values(), *(value for event in run.events if event.forward for value in event.value)]:
         known.add(value)
-    return Sensitivity(
-        run, names, missing, weights, np.maximum(scales, 1e-9), frozenset(wrong), corner, known, right=right
-    )
+    scales = np.maximum(scales, max(SMALL * float(np.median(scales)) if names else 0.0, 1e-9))
+    return Sensitivity(run, names, missing, weights, scales, frozenset(wrong), corner, known, right=right)
 
 
 def _wrong(found: dict[str, Array], right: dict[str, Array]) -> set[str]:

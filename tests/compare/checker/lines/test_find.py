@@ -220,3 +220,54 @@ def test_a_factor_with_a_name_comes_before_a_number(k, edit, says, tmp_path):
     trials = Trials(lambda x, w: torch.tanh(x @ w / 2), {"x": (3, 4), "w": (4, 5)}, None, None, "", 0)
     (wrong,) = wrong_lines(Pair(forward, backward, None), [*trials("float64")], seconds=60)
     assert says in {change.words for change in wrong.changes}
+
+
+#: A root mean square by the number of features, whose gradient is not divided by it.
+BY_FEATURES = """\
+def forward(x):
+    d = x.shape[-1]
+    r = ((x**2).sum(-1) / d + 1e-6) ** -0.5
+    return x * r[:, None], (x, r)
+
+def backward(tape, dn):
+    x, r = tape
+    d = x.shape[-1]
+    dr = (dn * x).sum(-1)
+    dms = -0.5 * r**3 * dr
+    return dn * r[:, None] + 2 * dms[:, None] * x
+"""
+
+
+@pytest.mark.slow
+def test_a_number_is_no_size_by_chance(tmp_path):
+    """With four features 0.5**3 in the place of 0.5 makes everything right, too."""
+    module = written(BY_FEATURES, tmp_path)
+    trials = Trials(lambda x: x * (x.pow(2).mean(-1, keepdim=True) + 1e-6).rsqrt(), {"x": (3, 4)}, None, None, "", 0)
+    (wrong,) = wrong_lines(Pair(module.forward, module.backward, None), [*trials("float64")], seconds=60)
+    assert {change.words for change in wrong.changes} == {"the division by d is missing"}
+
+
+#: A function that computes in single precision whatever it is given.
+CASTING = """\
+import torch
+
+class Squared(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return (x.float() ** 2 * w.float()).to(torch.float32)
+
+    @staticmethod
+    def backward(ctx, d_y):
+        x, w = (one.float() for one in ctx.saved_tensors)
+        return d_y * x * w, (d_y * x**2).sum(0)
+"""
+
+
+@pytest.mark.slow
+def test_a_cast_to_a_lower_precision_is_no_mistake(tmp_path):
+    module = written(CASTING, tmp_path)
+    x, w = torch.randn(4, 3), torch.randn(3)
+    (fault,) = check_function(module.Squared, lambda x, w: x**2 * w, x, w).faults
+    assert fault.line == 12
+    assert fault.repair.startswith("return 2 * ")
