@@ -19,6 +19,7 @@ def test_a_right_derivation_agrees(name, dtype):
     assert report.agrees, str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor, outcome", [(1.25, "disagree"), (1, "agree")])
 def test_a_mistake_in_low_precision_alone_is_no_rounding(factor, outcome):
     """In double precision all is right, and the digits that float32 loses are told apart from the factor."""

@@ -29,6 +29,7 @@ def test_every_key_of_the_report_as_json(report):
     assert [key for key in found["faults"][0] if f"`{key}`" not in README] == []
 
 
+@pytest.mark.slow
 def test_every_kind_of_finding(report):
     assert len(report.kinds) == 7
     assert [kind for kind in report.kinds if f"| `{kind}` |" not in README] == []

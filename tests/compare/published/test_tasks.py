@@ -144,6 +144,7 @@ def test_the_check_is_of_the_published_sequence():
     assert x[:, 0].tolist() == [[1, 2, 3], [2, 3, 4]] and y.shape == (2, 1, 2)
 
 
+@pytest.mark.slow
 def test_the_check_prints_every_parameter_at_the_first_step_only():
     recipe = RECIPES["lstm-layer"]
     trainer = (experiment := FromRecipe(recipe)).set_up().manual
