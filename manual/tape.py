@@ -1,5 +1,6 @@
 """The tape of a stack of recurrent layers: what its backward pass needs of the forward pass."""
 
+import os
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -10,13 +11,24 @@ from manual.layout import Layout
 
 @dataclass
 class StackTape:
-    """What backward needs of the forward pass of a stack."""
+    """What backward needs of the forward pass of a stack. It can't be copied: its arrays are views of one memory."""
 
     layer: str  #: the layer's ``repr``
     layout: Layout
     masks: Array | None  #: (layers - 1, T, B, directions * P), rows in the schedule's order
     sweeps: list[list[Any]]  #: the tapes of each sweep; none once a later run has taken over their memory
-    lock: Any = field(default_factory=Lock, repr=False, compare=False)  #: held by what works in the tapes' memory
+    locks: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)  #: by process
+
+    @property
+    def lock(self) -> Any:
+        """The lock that is held by what works in the tapes' memory.
+
+        Each process has its own: the threads of its parent are not in a child process, and release nothing there.
+        """
+        return self.locks.setdefault(os.getpid(), Lock())
+
+    def __reduce__(self) -> Any:
+        raise TypeError("tape: it can't be copied or pickled; call forward again")
 
     @classmethod
     def check(cls, argument: str, tape: object, layer: str) -> "StackTape":
@@ -35,6 +47,5 @@ class StackTape:
     def take_over(self) -> list[list[Any]]:
         """Return the tapes of each sweep, for a later run to overwrite; this tape is then no longer valid."""
         with self.lock:
-            sweeps = self.sweeps.copy()
-            self.sweeps.clear()  # for copies as well, whose memory is the same
+            sweeps, self.sweeps = self.sweeps, []
         return sweeps
