@@ -73,7 +73,7 @@ class Locator:
         Before it, what computes a value of a right run is right, unless another would make everything right.
         """
         found: list[Suspect] = []
-        for one in self.suspects if not self.blindly else ():
+        for one in sorted(self.suspects, key=lambda one: one.events[0].order) if not self.blindly else ():
             if one.whole and not one.events[0].forward:
                 right, apt = self._is_right(one), self._is_apt(one)
                 if apt or not right:

@@ -37,7 +37,8 @@ class Event:
 
     ``variables`` are those before it, with copies of their arrays, and ``ids`` the ids of these, by name. ``value``
     holds the arrays that it computes and ``value_ids`` their ids. ``forward`` says in which pass it was, ``depends``
-    whether these may depend on the incoming gradients.
+    whether these may depend on the incoming gradients. ``order`` is that in which values were there: what a function
+    computes comes before the statement that calls it.
     """
 
     statement: int
@@ -49,6 +50,7 @@ class Event:
     value: list[Array] = field(default_factory=list)
     value_ids: list[Array] = field(default_factory=list)
     depends: bool = True
+    order: int = 0
 
 
 class Recorder:
@@ -65,6 +67,7 @@ class Recorder:
         self._ids, self._alone = ids, alone
         self._counts: dict[int, int] = {}
         self._open: dict[int, Event] = {}
+        self._seen = 0
 
     def before(self, statement: int, variables: dict[str, Any], scope: dict[str, Any]) -> None:
         """See the variables before a statement."""
@@ -77,6 +80,8 @@ class Recorder:
             elif type(value) is dict and len(value) <= MOST:
                 named = {f"{name}[{key!r}]": one for key, one in value.items() if isinstance(one, Traced)}
                 event.ids |= {text: np.array(self._ids(one)) for text, one in named.items()}
+        self._seen += 1
+        event.order = self._seen
         self.events.append(event)
         self._open[statement] = event
 
@@ -86,6 +91,8 @@ class Recorder:
             value = mapped(self._alone, value)
         event = self._open.get(statement)
         if event:
+            self._seen += 1
+            event.order = self._seen
             found = leaves(value)
             event.value = [numbers(one) for one in found]
             event.value_ids = [np.array(self._ids(one)) for one in found]
