@@ -18,7 +18,7 @@ from compare.cells.layout import LaidOut
 from compare.cells.otherwise import meant
 from compare.checker.check import check_against
 from compare.checker.compare import Compared
-from compare.checker.derivations.file import load
+from compare.checker.derivations.file import file_and_name, load
 from compare.checker.derivations.misfit import Misfit, misfit
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.open import Span
@@ -79,7 +79,7 @@ def _trial(layer: Recurrent, twin: nn.Module, problem: Problem, lengths: list[in
 
 def check_file(
     path: Path | str,
-    reference: tuple[Path | str, str] | None = None,
+    reference: tuple[Path | str, str] | str | None = None,
     seed: int = 0,
     cell: str | None = None,
     fast: bool = False,
@@ -95,7 +95,8 @@ def check_file(
 
     Args:
         path: the file or folder.
-        reference: file and name of the torch module or function to check it against; the cell if None.
+        reference: file and name of the torch module or function to check it against, as a pair or as ``FILE:NAME``;
+            the cell if None.
         seed: the seed of weights and arguments.
         cell: the cell; the file's CELL if None.
         fast: whether the first size and draw is enough.
@@ -107,6 +108,8 @@ def check_file(
             needed and not installed, or a MATLAB file raises an error. Exceptions raised by other code propagate.
     """
     path = Path(path)
+    if isinstance(reference, str):
+        reference = file_and_name(reference)
     if path.is_dir():
         if reference is not None:
             return check_against(None, path, Path(reference[0]), reference[1], seed, fast)

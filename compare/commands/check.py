@@ -9,6 +9,7 @@ from typing import Any
 
 from compare.bounds import check_at_least
 from compare.cells import CELLS
+from compare.checker.derivations.file import file_and_name
 from compare.checker.lines.fix import fixed
 from compare.checker.process import check_within
 from compare.commands import AGREE, DISAGREE, UNDECIDED
@@ -85,10 +86,7 @@ def run(options: argparse.Namespace) -> int:
         _require_file("FILE", options.file)
     reference = None
     if options.reference is not None:
-        file, colon, name = options.reference.rpartition(":")
-        if not (file and colon and name):
-            raise ValueError(f"reference: expected FILE:NAME, got {options.reference}")
-        reference = Path(file), name
+        reference = file_and_name(options.reference)
         _require_file("reference", reference[0])
     if options.watch:
         watch(lambda: _once(options, reference), [options.file, *(reference or ())[:1]])

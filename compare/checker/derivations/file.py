@@ -8,6 +8,18 @@ from types import ModuleType
 from compare.checker.derivations.open import NAME, OPEN, Opening, Span
 
 
+def file_and_name(reference: str) -> tuple[Path, str]:
+    """Return the file and the name in it that ``FILE:NAME`` says.
+
+    Raises:
+        ValueError: it says no file or no name.
+    """
+    file, _, name = reference.rpartition(":")
+    if not (file and name):
+        raise ValueError(f"reference: expected FILE:NAME, got {reference}")
+    return Path(file), name
+
+
 def load(path: Path, *aside: Span) -> ModuleType:
     """Run a user's file, in which each value that is written as ``...`` is one that is not derived yet.
 

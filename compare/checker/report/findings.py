@@ -256,6 +256,8 @@ class Findings:
         kinds += dict.fromkeys(breach.kind for breach in self.broken)
         if self.unsteady:
             kinds = [kind for kind in kinds if kind in ("unsteady", "arguments changed")]
+        if len(kinds) > 1 and not any(size.agrees for size in self.sizes):
+            kinds = [kind for kind in kinds if kind != "size"]
         return kinds or ["agree"]
 
     @property

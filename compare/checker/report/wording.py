@@ -181,10 +181,12 @@ def _of_lines(faults: list[Fault]) -> list[Text]:
 
 
 def _diff(fault: Fault) -> list[str]:
-    """Return the statement and its repair as lines of a diff."""
+    """Return the statement and its repair as lines of a diff, indented from where the statement begins."""
     if not fault.repair:
         return []
-    return [*(f"- {line}" for line in fault.code.splitlines()), *(f"+ {line}" for line in fault.repair.splitlines())]
+    indent = " " * fault.span[1]
+    sides = {"-": fault.code, "+": fault.repair}
+    return [f"{sign} {line.removeprefix(indent)}" for sign, text in sides.items() for line in text.splitlines()]
 
 
 def _line(fault: Fault) -> str:
@@ -195,7 +197,10 @@ def _line(fault: Fault) -> str:
 def _details(fault: Fault) -> list[str]:
     """Return the formula of a fault, its worst element, and its hint."""
     worst, at = fault.worst, f" at {fault.where}" if fault.where else ""
-    got = f"got {worst.actual:.6g}, expected {worst.reference:.6g}{at}; relative error {worst.error:.1e}"
+    apart = (n for n in range(6, 18) if f"{worst.actual:.{n}g}" != f"{worst.reference:.{n}g}")
+    digits = next(apart, 6)
+    values = f"got {worst.actual:.{digits}g}, expected {worst.reference:.{digits}g}"
+    got = f"{values}{at}; relative error {worst.error:.1e}"
     return [
         f"should be {fault.formula}" if fault.formula else "",
         fault.problem or got,

@@ -112,7 +112,9 @@ def reference(p, x):
     report = check_file(path, (path, "reference"))
     assert report.titles == ["the gradients of all parameters: 1/3 times the right ones, as a mean of 3 is"]
     path.write_text(path.read_text().replace(" / len(x)", ""))
-    assert check_file(path, (path, "reference")).agrees
+    assert check_file(path, f"{path}:reference").agrees
+    with pytest.raises(ValueError, match=r"^reference: expected FILE:NAME, got mine\.py$"):
+        check_file(path, "mine.py")
 
 
 @pytest.mark.slow

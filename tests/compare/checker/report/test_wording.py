@@ -7,6 +7,7 @@ import torch
 from rich.console import Console
 
 from compare import check_backward, probe
+from compare.checker.lines.wrong_line import Change, WrongLine
 
 T = 14
 
@@ -73,3 +74,26 @@ def test_a_report_is_one_line_to_a_shell_a_table_to_a_notebook_and_begins_with_i
     assert "<pre>" in report._repr_html_() and "Relative error by step" in report._repr_html_()
     first, *rest = report.message.splitlines()
     assert first == report.verdict().plain and [*rest, first] == str(report).splitlines()
+
+
+def test_a_missing_line_is_shown_with_the_next_as_deep_as_it_is():
+    report = check_backward(lambda x: (x, 0), lambda tape, d: 2 * d, lambda x: x + 0, {"x": (2, 3)})
+    change = Change("mine.py", (7, 8, 7, 20), "", "d_x[t] = d_z", "d = w * d_z\n        d_x[t] = d_z", "missing")
+    report.wrong_lines = [WrongLine((change,))]
+    assert "\n    - d_x[t] = d_z\n    + d = w * d_z\n    + d_x[t] = d_z\n" in str(report)
+
+
+def test_values_that_differ_are_printed_with_as_many_digits_as_show_it():
+    inputs = {"x": np.full((2, 3), 1.42111)}
+    report = check_backward(lambda x: (x, 0), lambda tape, d: d * (1 + 1e-9), lambda x: x + 0, inputs)
+    (got, expected), *_ = re.findall(r"got (\S+), expected (\S+?)[; ]", str(report))
+    assert got != expected and float(got) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("most, kinds", [(2, ["equation", "size"]), (9, ["equation"])])
+def test_a_size_is_a_kind_of_verdict_only_if_another_agrees(most, kinds):
+    def backward(x, d):
+        return d * (2 if len(x) <= most else 1)
+
+    report = check_backward(lambda x: (x, x), backward, lambda x: x + 0, [{"x": (2, 3)}, {"x": (5, 3)}])
+    assert report.kinds == kinds
