@@ -85,7 +85,7 @@ def test_a_tape_whose_memory_a_later_run_has_overwritten_is_refused():
 def test_a_tape_is_not_copied(copied):
     layer = build(D, H)
     _, tape = forward(layer, draw(layer, T, B))
-    with pytest.raises(TypeError, match="^tape: it can't be copied or pickled; call forward again$"):
+    with pytest.raises(TypeError, match=r"^tape: it can't be copied or pickled; call forward again$"):
         copied(tape)
 
 
