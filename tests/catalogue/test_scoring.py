@@ -96,6 +96,7 @@ def test_a_text_that_is_not_there_is_named(fault):
         score(replace(fault, old="no such line"))
 
 
+@pytest.mark.slow
 def test_the_real_package_is_left_alone(fault):
     before = manual.LSTM
     score(fault)

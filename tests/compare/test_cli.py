@@ -46,6 +46,7 @@ def test_agreement_is_0_with_results_below_runs_and_no_progress_bar_without_a_te
     assert (folder / "summary.json").is_file()
 
 
+@pytest.mark.slow
 def test_disagreement_is_1(capsys):
     assert status(*SMALL, "--learning-rate", "0") == 1
     assert "DISAGREE" in capsys.readouterr().out

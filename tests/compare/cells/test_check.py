@@ -23,6 +23,7 @@ def test_an_intermediate_is_labelled_by_its_name_and_a_block_of_a_gradient_also_
     assert {"i_l0", "d_z_i_l0"} <= of_layer
 
 
+@pytest.mark.slow
 def test_an_intermediate_of_any_layer_and_direction_belongs_to_its_gate():
     options = {"num_layers": 2, "bidirectional": True}
     layer = manual.GRU(4, 5, **options, rng=np.random.default_rng(0))
@@ -32,6 +33,7 @@ def test_an_intermediate_of_any_layer_and_direction_belongs_to_its_gate():
     assert gates["h_l1_reverse"] == ""
 
 
+@pytest.mark.slow
 def test_a_layer_of_ours_stays_as_it_was():
     layer = manual.GRU(4, 5, rng=np.random.default_rng(0))
     twin = torch_impl.GRU(4, 5, dtype=torch.float64)

@@ -151,6 +151,7 @@ def backward(p, tape, d_output, d_h):
 """
 
 
+@pytest.mark.slow
 def test_a_gru_as_in_tutorials_agrees(tmp_path):
     (tmp_path / "mine.py").write_text(TUTORIAL_GRU)
     report = check_file(tmp_path / "mine.py")

@@ -239,6 +239,7 @@ def test_the_page_has_each_of_its_equations_with_its_lines(tmp_path):
     assert Path(__file__).name in text
 
 
+@pytest.mark.slow
 def test_its_weights_go_to_torch_and_its_layer_into_a_model_of_torch():
     hand, twin, x = layer(), TorchMINGRU(3, 5, dtype=torch.float64), torch.randn(4, 2, 3, dtype=torch.float64)
     converter.to_torch(hand, twin)

@@ -131,6 +131,7 @@ def test_inputs_of_a_size_are_checked_at_one_and_past_a_power_of_two():
     assert check_backward(square, square_backward, torch.square, lambda rng, n: {"x": rng.normal(size=(n, 3))}).agrees
 
 
+@pytest.mark.slow
 def test_a_function_is_checked_with_further_lists_of_arguments():
     class Square(torch.autograd.Function):
         @staticmethod

@@ -60,6 +60,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, change, stop):
     assert results(resumed, tmp_path / "resumed") == results(train(Adding(settings)), tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_disagreements_and_numbers_that_are_not_finite_survive(tmp_path):
     settings = replace(SMALL, optimizer="sgd", learning_rate=1e200)
     train(Adding(settings), stop_after(2), Checkpoint(tmp_path, 100, {}))

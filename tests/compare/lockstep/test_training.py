@@ -185,6 +185,7 @@ def test_each_side_is_credited_with_its_own_answers(monkeypatch):
         assert sums.manual < 0.5 and sums.autograd == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_learns_nothing_is_dead():
     assert len(train(Adding(replace(SMALL, learning_rate=0.0))).lockstep.failures) == 2
 

@@ -33,6 +33,7 @@ SWITCHES = tuple(dict.fromkeys(SWITCH_OF.values()))
 SUBSETS = [(), *((name,) for name in SWITCHES), SWITCHES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", SUBSETS, ids=lambda on: " ".join(on) or "true")
 def test_its_gradient_is_that_of_manual_with_the_same_departures(page, on):
     H, T = 5, 8

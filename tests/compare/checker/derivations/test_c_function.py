@@ -86,6 +86,7 @@ def test_of_a_wrong_layer_the_quantity_is_named_and_the_line_of_its_probe(change
         assert file.read_text().splitlines()[fault.line - 1].strip() == fault.code
 
 
+@pytest.mark.slow
 def test_what_is_never_written_is_not_zero_by_luck(changed):
     report = checked(changed(("i < B * T * C", "i < B * T * C - 1")))
     assert report.titles == ["output"] and "not finite" in str(report)

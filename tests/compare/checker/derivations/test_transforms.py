@@ -132,6 +132,7 @@ def test_a_wrong_second_derivative_is_named_with_what_is_kept(wrong, names, kept
     assert [name for _, name in said] == ([kept] if kept else [])
 
 
+@pytest.mark.slow
 def test_what_has_no_second_derivative_says_so():
     class Once(Right):
         backward = torch.autograd.function.once_differentiable(Right.backward)

@@ -92,6 +92,7 @@ def test_equation_m3(changed):
     assert report.gradients_right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kernel, compared", [("attention", 9), ("layer_norm", 12), ("mlstm", 21), ("selective_scan", 15)]
 )

@@ -68,6 +68,7 @@ def test_of_a_wrong_lstm_the_equation_is_named(changed, file, old, new, name):
         assert new in fault.code
 
 
+@pytest.mark.slow
 def test_an_error_of_a_file_is_named_with_its_line(changed):
     folder = changed("lstm", "backward.m", ("sum(d_z, 2)", "sum(d_z, 2)'"), ("p.weight_ih' *", "p.weight_ih *"))
     with pytest.raises(
@@ -103,6 +104,7 @@ def test_a_file_that_never_ends_is_ended_with_its_octave(changed, tmp_path):
     raise AssertionError("Octave goes on")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layout, words",
     [
