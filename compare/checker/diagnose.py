@@ -256,7 +256,7 @@ def _dtype(subject: Subject) -> tuple[str, Ran | None]:
 def _runner(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Runner:
     expected = _expected(subject, trial, dtype, proven)
     if Exercised.active:
-        Exercised.active.note(trial.problem.inputs, expected.right.sides)
+        Exercised.active.note(trial.problem, expected.right.sides)
     return Runner(subject.derivation, trial, expected, subject.notation)
 
 

@@ -1,4 +1,4 @@
-"""What no run of a check exercises: a statement of the user's code, a side of a branch, an index that repeats."""
+"""What no run of a check exercises: a statement of the user's code, a side of a branch, other values than given."""
 
 import ast
 import linecache
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from compare.checker import probe
+from compare.checker.derivations.problem import Problem
 
 #: By the node of torch's graph, what has two sides, and which elements take the first.
 BRANCHES: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -38,6 +39,7 @@ class Exercised:
         self.lines: dict[CodeType, set[int]] = {}
         self.sides: dict[str, set[bool]] = {}
         self.repeats: dict[str, bool] = {}
+        self.values: dict[str, set[float]] = {}
 
     @contextmanager
     def collecting(self) -> Iterator["Exercised"]:
@@ -61,12 +63,17 @@ class Exercised:
 
         return at
 
-    def note(self, inputs: Mapping[str, Any], sides: Mapping[str, set[bool]]) -> None:
-        """Collect which sides the branches of a reference take, and which inputs hold a whole number twice."""
+    def note(self, problem: Problem, sides: Mapping[str, set[bool]]) -> None:
+        """Collect which sides the branches of a reference take, and which values the arguments hold."""
         for name, taken in sides.items():
             self.sides.setdefault(name, set()).update(taken)
-        for name, value in inputs.items():
-            if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size > 1:
+        for name, value in {**problem.inputs, **problem.parameters}.items():
+            array = np.asarray(value) if isinstance(value, np.ndarray | float) else np.empty(0)
+            if array.dtype.kind == "f" and array.size:
+                low, high = float(array.min()), float(array.max())
+                telling = array.size == 1 and low not in (0, 1)  # what lacks such a factor or term differs
+                self.values.setdefault(name, set()).update((low, np.nan if telling else high))
+            elif array.dtype.kind in "iu" and array.size > 1:
                 self.repeats[name] = self.repeats.get(name, False) or len(np.unique(value)) < value.size
 
     def missed(self) -> list[str]:
@@ -76,7 +83,8 @@ class Exercised:
             if lines := sorted(self._missed_in(file)):
                 found.append(f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))} of {Path(file).name}")
         found += [f"one side of {name} in the reference" for name, sides in self.sides.items() if len(sides) < 2]
-        return found + [f"a number that occurs twice in {name}" for name, twice in self.repeats.items() if not twice]
+        found += [f"a number that occurs twice in {name}" for name, twice in self.repeats.items() if not twice]
+        return found + [f"{name}: all values are {max(v):g}" for name, v in self.values.items() if len(v) == 1]
 
     def _missed_in(self, file: str) -> Iterator[int]:
         """Yield the first line of each block that no call of what was called ran, unless it ends in an error."""

@@ -273,6 +273,30 @@ def test_what_no_draw_exercised_is_said():
     assert check_backward(square, square_backward, torch.square, {"x": X}).not_exercised == []
 
 
+@pytest.mark.parametrize(
+    "gamma, said",
+    [
+        (np.ones(3), ["gamma: all values are 1"]),
+        (1.0, ["gamma: all values are 1"]),
+        (np.array(0.0), ["gamma: all values are 0"]),
+        (np.array(0.7), []),
+        (0.7, []),
+        (lambda rng: rng.normal(size=3), []),
+        (np.array([1.0, 2.0, 2.0]), []),
+    ],
+)
+def test_a_value_that_would_hide_what_is_missing_is_said(gamma, said):
+    def scaled(x, gamma):
+        return x * gamma, (x, gamma)
+
+    def scaled_backward(tape, d):
+        x, gamma = tape
+        return d * gamma, (d * x if np.ndim(gamma) else (d * x).sum())
+
+    report = check_backward(scaled, scaled_backward, lambda x, gamma: x * gamma, {"x": (3,), "gamma": gamma})
+    assert report.agrees and report.not_exercised == said
+
+
 def test_a_debugger_that_follows_the_lines_is_left_alone():
     def check():
         return check_backward(square, square_backward, torch.square, {"x": X})
