@@ -17,12 +17,13 @@ from compare.checker import arguments
 from compare.checker.contract import not_compared
 from compare.checker.derivations.file import load
 from compare.checker.derivations.form import argument_names, as_real, form_of
+from compare.checker.derivations.misfit import misfit
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Derivation
 from compare.checker.derivations.torch_function import TorchFunction, is_continuous
 from compare.checker.derivations.transforms import backward_of, constants, refused
-from compare.checker.diagnose import K, Subject, diagnose
+from compare.checker.diagnose import K, Subject, diagnose, unfit
 from compare.checker.recorder import as_float64
 from compare.checker.reference import default_dtype
 from compare.checker.report.report import Report
@@ -77,19 +78,19 @@ def check_backward(
         name: names the derivation in messages; the name of ``forward`` by default.
 
     Raises:
-        ValueError: an argument or a returned value cannot be compared. Exceptions raised by the functions propagate.
+        ValueError: an argument or a returned value cannot be compared. Exceptions raised by the functions propagate,
+            except where the shapes of a line's operands do not fit, which is a finding.
     """
     check_callable(forward=forward, backward=backward, reference=reference)
     trials = Trials(reference, inputs, parameters, outputs, axes, seed)
-    return checked_by(
-        name or getattr(forward, "__name__", "derivation"),
-        Pair(forward, backward, trials.nested, name),
-        trials,
-        dtype or _dtype_of(inputs),
-        tolerance,
-        k,
-        fast,
-    )
+    pair, subject = Pair(forward, backward, trials.nested, name), name or getattr(forward, "__name__", "derivation")
+    dtype = dtype or _dtype_of(inputs)
+    try:
+        return checked_by(subject, pair, trials, dtype, tolerance, k, fast)
+    except ValueError as error:
+        if (found := misfit(error)) is None:
+            raise
+    return unfit(Subject(subject, pair, trials, dtype=dtype, tolerance=tolerance, k=k), found)
 
 
 def check_function(

@@ -10,6 +10,7 @@ import numpy as np
 from compare.checker.compare import Compared
 from compare.checker.contract import breaches
 from compare.checker.derivations.exercised import Exercised
+from compare.checker.derivations.misfit import Misfit
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Derivation
@@ -95,6 +96,17 @@ def diagnose(subject: Subject) -> Report:
         report.search = cache(lambda: _wrong_lines(derivation, [*trials("float64")], agrees))
     if isinstance(derivation, Folder) and (report.hidden or any(not fault.file for fault in report.located)):
         return _with_assignments(subject, derivation, report)
+    return report
+
+
+def unfit(subject: Subject, found: Misfit) -> Report:
+    """Report a derivation that a line stops whose operands do not fit: its gradients count as not derived."""
+    trial = next(iter(subject.trials("float64")))
+    right = _expected(subject, trial, subject.dtype or "float64", proven=False)
+    report = Report(subject.name, subject.notation, right.dtype, right.tolerance, right.k, as_run=[], fed_back=[])
+    report.open = {f"d_{name}": "d_input" for name in right.right.answer.d_inputs}
+    report.open |= dict.fromkeys(right.right.answer.gradients, "gradient")
+    report.sizes, report.misfits = [Size(trial.label, False, found.words)], [found]
     return report
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import linecache
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from compare.checker.derivations.exercised import OTHERS
 from compare.checker.derivations.open import Span
+from compare.checker.derivations.pair import Pair
+
+#: What NumPy says of shapes, rather than of values.
+OF_SHAPES = re.compile("shape|dimension|broadcast|aligned|subscripts")
 
 
 @dataclass(frozen=True)
@@ -25,21 +31,35 @@ class Misfit:
     words: str
 
 
-def misfit(error: BaseException, path: Path) -> Misfit | None:
-    """Return the line of a user's file in which shapes do not fit; None if an error is another one."""
-    trace, last, raised_by = error.__traceback__, None, ""
+def misfit(error: BaseException, path: Path | None = None) -> Misfit | None:
+    """Return the line of a user's in which shapes do not fit; None if an error is another one.
+
+    Args:
+        error: what was raised.
+        path: the file of the line; any that one of the passes of a ``Pair`` runs if None.
+    """
+    trace, last, raised_by, in_pass = error.__traceback__, None, "", False
     while trace:
-        raised_by = trace.tb_frame.f_code.co_filename
-        last = trace if raised_by == str(path) else last
+        code = trace.tb_frame.f_code
+        raised_by, in_pass = code.co_filename, in_pass or code is Pair.solve.__code__
+        theirs = raised_by == str(path) if path else in_pass and not raised_by.startswith(OTHERS)
+        last = trace if theirs else last
         trace = trace.tb_next
     if last is None or not isinstance(error, ValueError) or Path(raised_by).is_relative_to(Path(__file__).parents[2]):
         return None
+    if not OF_SHAPES.search(str(error)):
+        return None
+    path = Path(last.tb_frame.f_code.co_filename)
     position = next(islice(last.tb_frame.f_code.co_positions(), last.tb_lasti // 2, None))
     line, last_line, column, end = (0 if one is None else one for one in position)
     span = Span(line, column, last_line, end)
     linecache.checkcache(str(path))
     lines = linecache.getlines(str(path))
-    for node, operands in _operations(ast.parse("".join(lines))):
+    try:
+        tree = ast.parse("".join(lines))
+    except SyntaxError:  # for instance of a notebook's magic
+        return None
+    for node, operands in _operations(tree):
         if Span.of(node) == span:
             shapes = {ast.unparse(one): _shape(one, last.tb_frame) for one in operands}
             of_arrays = [f"{text} is {shape}" for text, shape in shapes.items() if shape]
