@@ -29,25 +29,25 @@ if TYPE_CHECKING:  # the process that waits need not import torch
 #: Checks a file against a reference, the file and name of one, or against its cell if None, with a seed.
 Check = Callable[[Path, tuple[Path, str] | None, int], "Report"]
 
+#: Draws a report, as files in an empty folder.
+Draw = Callable[["Report", Path], None]
+
 #: The largest result that is read, in bytes. One with 64 steps of everything has about a million.
 LARGEST_RESULT = 1 << 28
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The result of a check: ``Report.as_json``, the report as text and as a PNG figure.
-
-    The figure is empty unless the derivation disagrees. ``quantities`` are those of ``quantities.displayed``.
-    """
+    """The result of a check: ``Report.as_json``, the report as text, and the files that are drawn of it, by name."""
 
     found: dict[str, Any]
     text: str
-    figure: bytes
-    quantities: dict[str, Any]
+    drawn: dict[str, bytes]
 
 
 def check_within(
     check: Check,
+    draw: Draw,
     seconds: float,
     memory: float,
     path: Path,
@@ -59,8 +59,9 @@ def check_within(
     """Run a check of a file with limits on time, in seconds, and memory, in GiB.
 
     The file runs in a process group of its own, which is killed when this call returns or when the calling process
-    dies, even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled here. ``quiet``
-    redirects what the file prints to standard error. The text is rendered for ``console``, or as plain text if None.
+    dies, even by SIGKILL. The result comes back as JSON; nothing from that process is unpickled here. The report is
+    drawn there, too. ``quiet`` redirects what the file prints to standard error. The text is rendered for ``console``,
+    or as plain text if None.
 
     Raises:
         ValueError: the check exceeded the time limit or raised. The message then names the line of the user's file, and
@@ -69,7 +70,7 @@ def check_within(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     look = (console.width, console.color_system if console.is_terminal else None) if console else (120, None)
-    run, mark = partial(_check, check, memory, path, reference, seed, quiet, look), secrets.token_bytes(16)
+    run, mark = partial(_check, check, draw, memory, path, reference, seed, quiet, look), secrets.token_bytes(16)
     process = context.Process(target=_run, args=(theirs, run, mark))
     process.start()
     theirs.close()
@@ -87,8 +88,8 @@ def check_within(
         process.join()
     if "error" in outcome:
         raise ValueError(outcome["error"])
-    figure = base64.b64decode(outcome["figure"])
-    return Checked(outcome["found"], outcome["text"], figure, outcome["quantities"])
+    drawn = {name: base64.b64decode(content) for name, content in outcome["drawn"].items()}
+    return Checked(outcome["found"], outcome["text"], drawn)
 
 
 def _received(connection: Connection, ended: int, mark: bytes, seconds: float) -> bytes:
@@ -131,6 +132,7 @@ def _run(connection: Connection, check: Callable[[], dict[str, Any]], mark: byte
 
 def _check(
     check: Check,
+    draw: Draw,
     memory: float,
     path: Path,
     reference: tuple[Path, str] | None,
@@ -145,21 +147,12 @@ def _check(
         sys.path.append(str(path.resolve().parent))
         _limit_memory(memory)
         report = check(path, reference, seed)
-        from compare.checker.report.quantities import displayed
-
         text = StringIO()
         report.show(Console(file=text, width=look[0], force_terminal=bool(look[1]), color_system=look[1]))
-        figure = b""
-        if report.outcome == "disagree":
-            with tempfile.TemporaryDirectory() as folder:
-                report.draw(Path(folder) / "faults.png")
-                figure = (Path(folder) / "faults.png").read_bytes()
-        outcome = {
-            "found": report.as_json(),
-            "text": text.getvalue(),
-            "figure": base64.b64encode(figure).decode(),
-            "quantities": displayed(report),
-        }
+        with tempfile.TemporaryDirectory() as folder:
+            draw(report, Path(folder))
+            drawn = {file.name: base64.b64encode(file.read_bytes()).decode() for file in Path(folder).iterdir()}
+        outcome = {"found": report.as_json(), "text": text.getvalue(), "drawn": drawn}
     except BaseException as error:  # including SystemExit: whatever it is, the file raised it
         outcome = {"error": _explained(error, path, *(reference or ())[:1])}
     for stream in (sys.stdout, sys.stderr):

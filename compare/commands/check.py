@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from compare.bounds import check_at_least
-from compare.cells import CELLS
 from compare.checker.derivations.file import file_and_name
 from compare.checker.lines.fix import fixed
 from compare.checker.process import check_within
@@ -16,7 +15,6 @@ from compare.commands import AGREE, DISAGREE, UNDECIDED
 from compare.commands.output import add_out, console, make_ready, to_whoever_reads
 from compare.commands.watching import watch
 from compare.files import replacing
-from compare.page import check as page
 
 #: The largest limit that can be set, in seconds and GiB.
 LARGEST = 1e6
@@ -40,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE:NAME",
         help="the torch module or function to check against, if FILE defines INPUTS rather than CELL",
     )
-    parser.add_argument("--cell", choices=tuple(CELLS), help="the cell that FILE derives, if it has no CELL")
+    parser.add_argument("--cell", help="the cell that FILE derives, if it has no CELL: lstm, gru or rnn")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="time limit for running FILE")
     parser.add_argument("--memory", type=float, default=8.0, metavar="GIB", help="memory limit for running FILE")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights and arguments")
@@ -102,7 +100,8 @@ def _once(options: argparse.Namespace, reference: tuple[Path, str] | None) -> di
     limits = options.timeout, options.memory
     shown = "solution" if options.fix else options.shown
     check = partial(_check, cell=options.cell, fast=options.fast, shown=shown)
-    checked = check_within(check, *limits, options.file, reference, options.seed, quiet=options.json, console=out)
+    drawing = partial(draw, options.file.name)
+    checked = check_within(check, drawing, *limits, options.file, reference, options.seed, options.json, out)
     with to_whoever_reads():
         print(json.dumps(checked.found, indent=2) if options.json else checked.text.rstrip("\n"))
         if options.format == "github":
@@ -112,10 +111,9 @@ def _once(options: argparse.Namespace, reference: tuple[Path, str] | None) -> di
                 print(_command(one["file"], one["line"], one["problem"]))
     make_ready(options.out)
     (options.out / "faults.png").unlink(missing_ok=True)  # that of an earlier check
-    if checked.figure:
-        with replacing(options.out / "faults.png") as beside:
-            beside.write_bytes(checked.figure)
-    page.write(options.file.name, checked.found, checked.quantities, options.out / "check.html")
+    for name, content in checked.drawn.items():
+        with replacing(options.out / name) as beside:
+            beside.write_bytes(content)
     words = [f"Drawn in {options.out / 'check.html'}"]
     if options.fix:
         words.append(_fix(options.file, checked.found["faults"], options.in_place))
@@ -130,6 +128,16 @@ def _check(path: Path, reference: tuple[Path, str] | None, seed: int, **options:
     from compare.cells.check import check_file
 
     return check_file(path, reference, seed, **options)
+
+
+def draw(name: str, report: Any, folder: Path) -> None:
+    """Draw the page of a check, and a figure of what is wrong, in the process that has the arrays."""
+    from compare.checker.report.quantities import displayed
+    from compare.page import check as page
+
+    page.write(name, report.as_json(), displayed(report), folder / "check.html")
+    if report.outcome == "disagree":
+        report.draw(folder / "faults.png")
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from derived import write
 
 from compare.cells.check import check_file
 from compare.checker.process import check_within
+from compare.commands.check import draw
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +38,7 @@ from multiprocessing.connection import Connection
 
 
 def check(path, seconds=60, memory=8):
-    return check_within(check_file, seconds, memory, path)
+    return check_within(check_file, partial(draw, path.name), seconds, memory, path)
 
 
 def message(path, seconds=60, memory=8):
@@ -76,7 +78,7 @@ def test_a_right_file_comes_back_as_found(tmp_path, preloaded):
     assert checked.found["verdict"] == "agree"
     assert checked.found["subject"] == str(tmp_path / "mine.py")
     assert checked.text.startswith(f"AGREE: {tmp_path / 'mine.py'}: 13 intermediates")
-    assert checked.figure == b""
+    assert [*checked.drawn] == ["check.html"] and b"mine.py" in checked.drawn["check.html"]
 
 
 def test_an_error_in_the_file_is_shown_from_the_file_on(tmp_path, preloaded):
@@ -97,7 +99,7 @@ def test_an_error_in_the_reference_is_shown_from_the_reference_on(tmp_path, prel
     )
     reference.write_text("def reference(x):\n    return x + x[:1, :2]\n")
     with pytest.raises(ValueError) as error:
-        check_within(check_file, 60, 8, mine, (reference, "reference"))
+        check_within(check_file, partial(draw, mine.name), 60, 8, mine, (reference, "reference"))
     text = str(error.value)
     assert text.count('File "') == text.count(str(reference)) == 1
     assert "return x + x[:1, :2]" in text
@@ -111,7 +113,7 @@ def test_where_the_code_stops_at_a_wrong_shape_the_reference_fed_back_shows_whic
     assert (fault["name"], fault["problem"]) == ("d_z_h", "shape (5, 3), expected (3, 5)")
     assert "d_z_h" in path.read_text().splitlines()[fault["line"] - 1]
     assert "Without the reference fed back, the code raises ValueError: " in checked.text
-    assert checked.figure.startswith(b"\x89PNG")
+    assert checked.drawn["faults.png"].startswith(b"\x89PNG")
 
 
 def test_a_wrong_number_of_values_is_one_line(tmp_path, preloaded):

@@ -13,6 +13,7 @@ from tiers import first
 
 from compare.cells.check import check_file
 from compare.checker.process import check_within
+from compare.commands.check import draw
 
 PROGRAMS = Path(__file__).parent / "programs"
 pytestmark = [needs_octave, pytest.mark.usefixtures("tried_until_found")]
@@ -96,7 +97,7 @@ def test_a_file_that_never_ends_is_ended_with_its_octave(changed, tmp_path):
     said = f"f = fopen('{pid}', 'w'); fprintf(f, '%d', getpid()); fclose(f); while true, end"
     folder = changed("lstm", "forward.m", ("h_n = h;", f"h_n = h; {said}"))
     with pytest.raises(ValueError, match=r"expected a result within 15 s \(--timeout\), got none"):
-        check_within(partial(check_file, cell="lstm"), 15, 8, folder)
+        check_within(partial(check_file, cell="lstm"), partial(draw, folder.name), 15, 8, folder)
     for _ in range(50):  # until the kernel has ended what was killed
         if _is_gone(int(pid.read_text())):
             return
