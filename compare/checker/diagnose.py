@@ -223,14 +223,17 @@ def _diagnose(subject: Subject, dtype: str, proven: bool = False, ran: Ran | Non
     trials = iter(subject.trials(dtype))
     first = _runner(subject, next(trials), dtype, proven)
     run = first.attempt(ran=ran)
+    Exercised.note(first.derivation, first.trial.problem, first.expected.right.sides)
     report = _report(subject, first, locate(first, run))
     if subject.fast:
         report.notes.append("Only the first size and draw is checked (fast)")
     for other in () if subject.fast else trials:
         if proven and other.tied:  # in a low precision there are more ties than these
             continue
-        _try(report, subject, _runner(subject, other, dtype, proven))
-        del other  # before the next is drawn
+        runner = _runner(subject, other, dtype, proven)
+        _try(report, subject, runner)
+        Exercised.note(runner.derivation, other.problem, runner.expected.right.sides)
+        del other, runner  # before the next is drawn
     if run and (unsteady := first.unsteady(run)):
         report.take_over(_report(subject, first, Located(run, run)))
         report.unsteady = unsteady
@@ -266,10 +269,7 @@ def _dtype(subject: Subject) -> tuple[str, Ran | None]:
 
 
 def _runner(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Runner:
-    expected = _expected(subject, trial, dtype, proven)
-    if Exercised.active:
-        Exercised.active.note(trial.problem, expected.right.sides)
-    return Runner(subject.derivation, trial, expected, subject.notation)
+    return Runner(subject.derivation, trial, _expected(subject, trial, dtype, proven), subject.notation)
 
 
 def _expected(subject: Subject, trial: Trial, dtype: str, proven: bool) -> Expected:

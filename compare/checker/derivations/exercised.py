@@ -1,6 +1,7 @@
 """What no run of a check exercises: a statement of the user's code, a side of a branch, other values than given."""
 
 import ast
+import dis
 import linecache
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from compare.checker import probe
-from compare.checker.derivations.problem import Problem
+from compare.checker.derivations.pair import Pair
+from compare.checker.derivations.problem import Derivation, Problem
 
 #: By the node of torch's graph, what has two sides, and which elements take the first.
 BRANCHES: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -23,6 +25,16 @@ BRANCHES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "ClampMaxBackward0": ("clamp", lambda node: node._saved_self < node._saved_max),
     "MaximumBackward0": ("maximum", lambda node: node._saved_self > node._saved_other),
     "MinimumBackward0": ("minimum", lambda node: node._saved_self < node._saved_other),
+}
+
+#: The same by the name of an operation of NumPy, of its operands.
+NUMPY_BRANCHES: dict[str, Callable[..., list[Any]]] = {
+    "where": lambda condition, *_: [condition],
+    "absolute": lambda x: [x > 0],
+    "sign": lambda x: [x > 0],
+    "maximum": lambda x, y: [x > y],
+    "minimum": lambda x, y: [x < y],
+    "clip": lambda x, low, high: [x > low, x < high],
 }
 
 #: Where code is not the user's: Python, its packages, and this project.
@@ -37,7 +49,7 @@ class Exercised:
 
     def __init__(self) -> None:
         self.lines: dict[CodeType, set[int]] = {}
-        self.sides: dict[str, set[bool]] = {}
+        self.sides: dict[tuple[str, int], set[bool]] = {}
         self.repeats: dict[str, bool] = {}
         self.values: dict[str, set[float]] = {}
 
@@ -63,10 +75,18 @@ class Exercised:
 
         return at
 
-    def note(self, problem: Problem, sides: Mapping[str, set[bool]]) -> None:
-        """Collect which sides the branches of a reference take, and which values the arguments hold."""
+    @classmethod
+    def note(cls, derivation: Derivation, problem: Problem, sides: Mapping[str, set[bool]]) -> None:
+        """Collect, after a run, which sides the branches of reference and code take, and what the arguments hold."""
+        if cls.active:
+            cls.active._note(derivation, problem, sides)
+
+    def _note(self, derivation: Derivation, problem: Problem, sides: Mapping[str, set[bool]]) -> None:
         for name, taken in sides.items():
-            self.sides.setdefault(name, set()).update(taken)
+            self.sides.setdefault((f"{name} in the reference", 0), set()).update(taken)
+        if isinstance(derivation, Pair) and any(map(_may_branch, self.lines)):
+            with suppress(Exception):  # it takes no such arrays
+                derivation.solve(problem.mapped(Deciding.of), None)
         for name, value in {**problem.inputs, **problem.parameters}.items():
             array = np.asarray(value) if isinstance(value, np.ndarray | float) else np.empty(0)
             if array.dtype.kind == "f" and array.size:
@@ -82,7 +102,8 @@ class Exercised:
         for file in dict.fromkeys(code.co_filename for code in self.lines):
             if lines := sorted(self._missed_in(file)):
                 found.append(f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))} of {Path(file).name}")
-        found += [f"one side of {name} in the reference" for name, sides in self.sides.items() if len(sides) < 2]
+        one_sided = dict.fromkeys(name for (name, _), sides in self.sides.items() if len(sides) < 2)
+        found += [f"one side of {name}" for name in one_sided]
         found += [f"a number that occurs twice in {name}" for name, twice in self.repeats.items() if not twice]
         return found + [f"{name}: all values are {max(v):g}" for name, v in self.values.items() if len(v) == 1]
 
@@ -104,6 +125,62 @@ class Exercised:
 
         with suppress(SyntaxError):  # for instance of a notebook's magic
             yield from of_block(ast.parse("".join(linecache.getlines(file))).body)
+
+
+class Deciding(np.ndarray):
+    """An array for NumPy of which, and of what is computed from it, each branch tells which sides it takes."""
+
+    @classmethod
+    def of(cls, value: Any) -> Any:
+        """Return an array as such a one, and anything else as it is."""
+        return value.view(cls) if isinstance(value, np.ndarray) else value
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """Return a copy, which NumPy would make a plain array."""
+        return self.copy()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **options: Any) -> Any:
+        """Run one operation."""
+        plain = [_plain(value) for value in inputs]
+        if method == "__call__":
+            _tell(ufunc.__name__, plain)
+        into = {"out": tuple(map(_plain, out))} if out else {}
+        result = getattr(ufunc, method)(*plain, **into, **options)
+        return out[0] if out else Deciding.of(result)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Run another function of NumPy."""
+        if func is np.where:
+            _tell("where", [_plain(args[0])])
+        return Deciding.of(super().__array_function__(func, types, args, kwargs))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Store values, where a condition says if it is one."""
+        if isinstance(index, np.ndarray) and index.dtype.kind == "b":
+            _tell("where", [_plain(index)])
+        super().__setitem__(index, value)
+
+
+def _may_branch(code: CodeType) -> bool:
+    """Whether a function of the user's names an operation with two sides, or compares."""
+    named = {*code.co_names} & {"abs", *NUMPY_BRANCHES}
+    return bool(named) or any(one.opname == "COMPARE_OP" for one in dis.get_instructions(code))
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, Deciding) else value
+
+
+def _tell(name: str, operands: list[Any]) -> None:
+    """Collect which sides an operation of the user's takes, by its line."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith(OTHERS) and frame.f_code is not Pair.solve.__code__:
+        frame = frame.f_back
+    if name not in NUMPY_BRANCHES or not Exercised.active or not frame or frame.f_code is Pair.solve.__code__:
+        return
+    place = f"{name} in line {frame.f_lineno} of {Path(frame.f_code.co_filename).name}"
+    for k, first in enumerate(NUMPY_BRANCHES[name](*operands)):
+        Exercised.active.sides.setdefault((place, k), set()).update({bool(np.any(first)), bool(np.all(first))})
 
 
 def sides_in(nodes: Iterable[Any]) -> dict[str, set[bool]]:

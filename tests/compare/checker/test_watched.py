@@ -273,6 +273,40 @@ def test_what_no_draw_exercised_is_said():
     assert check_backward(square, square_backward, torch.square, {"x": X}).not_exercised == []
 
 
+def stored(x, bound):
+    y = x.copy()
+    y[x > bound] = bound
+    return y
+
+
+BRANCHES = {
+    "where": lambda x, bound: np.where(x < bound, x, bound),
+    "minimum": lambda x, bound: np.minimum(x, bound),
+    "maximum": lambda x, bound: -np.maximum(-x, -bound),
+    "clip": lambda x, bound: np.clip(x, -bound, bound),
+    "absolute": lambda x, bound: x + 0 * np.abs(x - bound),
+    "sign": lambda x, bound: x + 0 * np.sign(x - bound),
+    "store": stored,
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_side_that_no_draw_takes_in_the_code_is_said_with_its_line(name):
+    """The reference has no branch that torch's graph shows."""
+    branch = BRANCHES[name]
+    line = branch.__code__.co_firstlineno + (2 if name == "store" else 0)
+    said = f"one side of {name.replace('store', 'where')} in line {line} of test_watched.py"
+
+    def check(bound):
+        return check_backward(
+            lambda x: (branch(x, bound), x), lambda x, d: d * (np.fabs(x) < bound),
+            lambda x: torch.nn.functional.hardtanh(x, -bound, bound), {"x": np.linspace(-3, 3, 12).reshape(4, 3)},
+        )  # fmt: skip
+
+    assert check(100.0).agrees and check(100.0).not_exercised == [said]
+    assert said not in check(1.1).not_exercised
+
+
 @pytest.mark.parametrize(
     "gamma, said",
     [
