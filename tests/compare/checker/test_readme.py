@@ -31,7 +31,7 @@ def test_every_key_of_the_report_as_json(report):
 
 @pytest.mark.slow
 def test_every_kind_of_finding(report):
-    assert len(report.kinds) == 7
+    assert len(report.kinds) == 6
     assert [kind for kind in report.kinds if f"| `{kind}` |" not in README] == []
 
 
