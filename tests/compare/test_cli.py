@@ -164,7 +164,7 @@ def test_the_summary_says_what_was_asked_for_and_what_came_of_it(tmp_path):
     assert np.isfinite([[float(cell) for cell in row] for row in rows[1:]]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_same_seed_gives_the_same_files_with_or_without_the_name_of_the_default_command(tmp_path):
     for folder, command, seed in (("one", [], "3"), ("two", ["train"], "3"), ("other", [], "4")):
         status(*command, *SMALL, "--seed", seed, "--out", folder, "--quiet")

@@ -84,7 +84,7 @@ def test_a_contender_of_one_s_own_at_a_size_of_one_s_own(function, code, said, t
         assert place in json.loads((out / "bench.json").read_text())["cases"][0]["timings"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(PRODUCTS, "torch")  # saves half the time of starting processes
     monkeypatch.setattr("compare.commands.bench.STEPS", [(3, 2, 2, 3)])

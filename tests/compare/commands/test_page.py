@@ -23,7 +23,7 @@ def test_a_page_of_a_form(arguments, title, tmp_path, capsys):
     assert "gets 100 % of 1,000 random sums" in file.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_page_with_the_weights_of_a_run(tmp_path):
     assert main(["train", "--cell", "gru", "--steps", "3", "--hidden-size", "5", "--out", str(tmp_path / "run")]) == 0
     assert main(["page", "--weights", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")]) == 0

@@ -58,7 +58,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path, capsys
     assert not (tmp_path / "run" / NAME).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_recipe_s_error_curve_goes_on_where_it_was(tmp_path, interrupted, monkeypatch):
     drawn = []
     monkeypatch.setattr(
@@ -132,7 +132,7 @@ def test_a_run_in_several_processes_has_no_checkpoints(capsys, monkeypatch):
     assert capsys.readouterr().err.startswith("python -m compare: checkpoint_every, resume: expected one process")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_new_run_does_not_touch_a_folder_with_results_until_it_has_its_own(tmp_path, interrupted, monkeypatch):
     assert main(["train", *SMALL, "--out", "run", "--quiet"]) == 0
     before, names = results(tmp_path / "run"), set((tmp_path / "run").iterdir())

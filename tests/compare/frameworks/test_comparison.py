@@ -108,7 +108,7 @@ def test_a_framework_has_a_case_for_each_size_form_direction_and_dtype():
     assert {case.form for case in cases} == {"lstm", "gru, reset before", "rnn, relu"}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_frameworks_run_in_processes_of_their_own_and_one_that_fails_takes_no_others_along(monkeypatch, few_cases):
     # The process of "broken" knows no framework of that name; "absent" is not installed.
     broken = replace(FRAMEWORKS["torch"], title="Broken")

@@ -194,7 +194,7 @@ dist.destroy_process_group()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_hand_derived_module_trains_in_two_processes(tmp_path, preloaded):
     (tmp_path / "train.py").write_text(PROGRAM)
     context = multiprocessing.get_context()

@@ -21,7 +21,7 @@ def test_a_file_is_trained_in_lock_step(cell, tmp_path):
     assert run.checked.subject == str(tmp_path / "mine.py")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_wrong_gradient_is_found_in_training(tmp_path):
     path = write(tmp_path / "mine.py", "rnn", ('["weight_hh"] += h_prev.T @ d_z_h', '["weight_hh"] += h.T @ d_z_h'))
     run = train(OwnAdding(path, SMALL))

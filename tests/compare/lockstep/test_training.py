@@ -90,6 +90,7 @@ def test_the_optimiser_is_set_up_as_the_settings_say_on_every_side(options):
         assert {n: group[n] for n in expected} == expected
 
 
+@pytest.mark.exhaustive
 def test_equations_that_raise_are_a_failure_that_names_them_and_nothing_is_checked(monkeypatch):
     def check_layer(*arguments, **options):
         raise FloatingPointError("overflow")
@@ -143,7 +144,7 @@ def test_no_two_sides_share_an_array_and_each_step_is_reported_once_and_in_order
     assert len(set(places)) == len(places) == 4 * 6
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_other_batches_depend_on_the_seed_alone(monkeypatch):
     drawn = []
     monkeypatch.setattr(
@@ -167,7 +168,7 @@ def test_sums_of_64_and_1024_bits_are_evaluated_after_the_trained_length(run):
     assert [(sums.bits, sums.count) for sums in run.correct_sums] == [(5, 256), (64, 1007), (1024, 107)]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("bits, count", [(8, 16_384), (9, 16_384 + 7)])
 def test_of_the_trained_length_all_short_sums_are_evaluated_and_many_long_ones(bits, count):
     trained = train(Adding(replace(SMALL, bits=bits))).correct_sums[0]
@@ -201,7 +202,7 @@ def test_accuracies_and_examples_are_those_of_the_finished_models(run):
     assert run.gates == ("i", "f", "g", "o")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_trained_model_adds_and_an_untrained_one_does_not():
     settings = Settings(hidden_size=8, bits=4, steps=150, batch_size=16, learning_rate=0.05)
     trained, untrained = train(Adding(settings)), train(Adding(replace(settings, steps=1)))

@@ -177,7 +177,7 @@ def test_the_layer_moves_every_parameter_and_its_check_finds_them_right(capsys):
     assert all(not np.array_equal(before[name], array) for name, array in layer.parameters.items())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_layer_learns_to_add(capsys):
     assert lstm_layer.learn_to_add(1500) > 0.9
 

@@ -64,7 +64,7 @@ def test_a_carry_that_is_cut_after_eight_steps_shows_where_there_are_more(tmp_pa
     assert re.search("Agrees at T = 6, B = 3, .*Differs at T = 64, B = 2", str(report))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_pre_activation_that_is_clipped_shows_where_values_are_large(tmp_path):
     path = write(tmp_path / "mine.py", "lstm", ('probe("z_i", t, z["i"])', 'probe("z_i", t, np.clip(z["i"], -10, 10))'))
     report = check_file(path)

@@ -69,7 +69,7 @@ def test_what_is_wrong_is_said_drawn_and_1(wrong, tmp_path, capsys, preloaded):
     assert "d_c ∘ c_prev ∘ f (1 - f)" in (tmp_path / "out" / "check.html").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_json_says_the_same(wrong, tmp_path, capsys, preloaded):
     assert main(["check", str(wrong), "--json", "--out", str(tmp_path / "out")]) == 1
     said = json.loads(capsys.readouterr().out)
@@ -94,7 +94,7 @@ def test_a_wrong_option_is_named(arguments, message, wrong, capsys):
     assert capsys.readouterr().err == f"python -m compare: {message}\n"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_github_gets_an_annotation_at_each_wrong_line_and_an_old_figure_goes(wrong, tmp_path, capsys, preloaded):
     assert main(["check", str(wrong), "--format", "github", "--out", str(tmp_path)]) == 1
     printed = capsys.readouterr().out

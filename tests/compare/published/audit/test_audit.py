@@ -56,7 +56,7 @@ def asked(monkeypatch, found):
     return calls
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_system_is_audited_and_every_departure_found_at_its_place(found):
     assert list(found["systems"]) == list(SYSTEMS)
     for name, system in found["systems"].items():

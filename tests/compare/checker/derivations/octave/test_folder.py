@@ -91,7 +91,7 @@ def _is_gone(pid):
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_file_that_never_ends_is_ended_with_its_octave(changed, tmp_path):
     pid = tmp_path / "pid"
     said = f"f = fopen('{pid}', 'w'); fprintf(f, '%d', getpid()); fclose(f); while true, end"

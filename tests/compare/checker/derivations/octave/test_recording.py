@@ -41,6 +41,7 @@ def check(folder, fast=False):
     return check_file(folder, (folder / "reference.py", "reference"), fast=fast)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("program", first(1, MISTAKES))
 def test_each_mistake_of_a_published_program_is_named_at_its_line(program):
     report = check(PROGRAMS / program, fast=True)
