@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 
 import numpy as np
 
@@ -36,14 +37,10 @@ def own_elements_apart(compared: list[Compared], by_itself: Sequence[Rerun]) -> 
             return False
         return any((own & (far > most)).any() for own, far, most in zip(one.own, _errors(one), one.allowed))
 
-    if not any(map(is_off, compared)):
-        return compared
-    runs = _by_label(by_itself)
+    runs = cache(partial(_by_label, by_itself))
 
     def judged(one: Compared) -> Compared:
-        if not is_off(one):
-            return one
-        noise = _moves(one.actual, one.label, runs)
+        noise = _moves(one.actual, one.label, runs())
         known = any(n.any() for n in noise)
         more = [MARGIN * n for n in noise] if known else [*_errors(one)]
         allowed = tuple(np.where(own, np.maximum(most, n), most) for own, most, n in zip(one.own, one.allowed, more))
@@ -52,7 +49,7 @@ def own_elements_apart(compared: list[Compared], by_itself: Sequence[Rerun]) -> 
         scales, errors, limits = np.array(found).T
         return replace(one, allowed=allowed, scales=scales, errors=errors, limits=limits)
 
-    return [judged(one) for one in compared]
+    return [judged(one) if is_off(one) else one for one in compared]
 
 
 def rounding_apart(
@@ -69,14 +66,10 @@ def rounding_apart(
         in_single: the same run in single precision.
         perturbed: the same run on arguments that differ by a few units in the last place.
     """
-    if not any(_may_be_rounding(one, largest) for one in compared):
-        return compared
-    single = {one.label: one for one in in_single() or []}
-    others = _by_label(perturbed)
+    runs = cache(partial(_by_label, [in_single, *perturbed]))
 
     def judged(one: Compared) -> Compared:
-        if not _may_be_rounding(one, largest):
-            return one
+        single, *others = runs()
         share = eps("float64") / eps("float32")
         noise = [share * far.max(initial=0) for far in _errors(single[one.label])] if one.label in single else []
         jitter = _moves(one.actual, one.label, others)
@@ -87,7 +80,7 @@ def rounding_apart(
         found = (_less_accurate(one, by, MARGIN) for by in (noise, jitter, few))
         return next(filter(None, found), one)
 
-    return [judged(one) for one in compared]
+    return [judged(one) if _may_be_rounding(one, largest) else one for one in compared]
 
 
 def own_rounding_apart(compared: list[Compared], most: float, k: float, moved: Sequence[Rerun]) -> list[Compared]:
@@ -106,16 +99,14 @@ def own_rounding_apart(compared: list[Compared], most: float, k: float, moved: S
     def may_be(one: Compared) -> bool:
         return _differs_in_numbers(one) and bool((one.errors <= most).all())
 
-    if not any(map(may_be, compared)):
-        return compared
-    exact, *runs = _by_label(moved)
+    runs = cache(partial(_by_label, moved))
 
     def judged(one: Compared) -> Compared:
-        known = may_be(one) and one.label in exact
-        noise = _moves(exact[one.label].actual, one.label, runs) if known else []
+        exact, *others = runs()
+        noise = _moves(exact[one.label].actual, one.label, others) if one.label in exact else []
         return _less_accurate(one, noise, k) or one
 
-    return [judged(one) for one in compared]
+    return [judged(one) if may_be(one) else one for one in compared]
 
 
 def _differs_in_numbers(one: Compared) -> bool:
