@@ -121,7 +121,8 @@ class Locator:
             elsewhere = not found.whole and everything and _has_a_place(statement.node)
             return Suspect(statement, active, wrong, True) if elsewhere else found
         # What does not depend on the incoming gradients is no part of what is linear in these.
-        return Suspect(statement, active, wrong, True) if everything and not self.recognised(active[0].value) else None
+        right = all(self.recognised(event.value) for event in active)
+        return Suspect(statement, active, wrong, True) if everything and not right else None
 
     def _followed(self, statement: Statement, events: list[Event]) -> Suspect:
         """Return what other values of a statement could do."""

@@ -182,6 +182,43 @@ def test_a_division_by_the_number_of_elements_of_a_tensor_is_found(tmp_path):
     assert fault.repair == "return 2 * d_y * x / x.numel()"
 
 
+#: A polynomial, whose slope has the wrong coefficients: the first of them is a value of a right run, too.
+POLYNOMIAL = """\
+import torch
+
+class Polynomial(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, a):
+        y = torch.zeros_like(x)
+        for k in reversed(range(len(a))):
+            y = y * x + a[k]
+        ctx.save_for_backward(x, a)
+        return y * x.abs()
+
+    @staticmethod
+    def backward(ctx, d_y):
+        x, a = ctx.saved_tensors
+        y = sum(c * x**k for k, c in enumerate(a))
+        d_x = d_y * y * torch.sign(x)
+        slope, power = torch.zeros_like(x), torch.ones_like(x)
+        d_a = torch.zeros_like(a)
+        for k in range(len(a)):
+            d_a[k] = (d_y * x.abs() * power).sum(0)
+            if k + 1 < len(a):
+                slope = slope + (k + 1) * a[k] * power
+            power = power * x
+        return d_x + d_y * x.abs() * slope, d_a
+"""
+
+
+@pytest.mark.slow
+def test_what_computes_a_value_of_a_right_run_once_need_not_be_right(tmp_path):
+    module = written(POLYNOMIAL, tmp_path)
+    x, a = (torch.from_numpy(np.random.default_rng(0).normal(size=size)) for size in ((5, 3), (4, 3)))
+    found = check_function(module.Polynomial, lambda x, a: sum(c * x**k for k, c in enumerate(a)) * x.abs(), x, a)
+    assert [fault.repair for fault in found.faults] == ["slope = slope + (k + 1) * a[k + 1] * power"]
+
+
 @pytest.mark.slow
 def test_of_several_statements_on_a_line_the_wrong_one_is_shown(tmp_path):
     text = "import numpy as np\n\ndef forward(x):\n    return np.tanh(x), np.tanh(x)\n\n"
