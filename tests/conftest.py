@@ -2,12 +2,16 @@
 
 import multiprocessing
 import os
+from collections import Counter
 from importlib import import_module
 
 import pytest
 
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")})
 os.environ.setdefault("KERAS_BACKEND", "torch")
+
+#: So many cases of a slow test a plain run takes.
+CASES = 2
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -18,15 +22,26 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of what is tried in a browser only the first test of a file is not exhaustive; what is exhaustive is slow."""
-    tried = set()
+    """Leave to the exhaustive run what a sample stands for; what is exhaustive is slow.
+
+    Of what is tried in a browser the first test of each file is the sample, of a slow test its first cases, unless the
+    test itself says which.
+    """
+    sampled = {_test(item) for item in items if item.get_closest_marker("exhaustive")}
+    tried = Counter()
     for item in items:
-        if "browser" in item.fixturenames:
-            if item.path in tried:
+        browser = "browser" in item.fixturenames
+        if browser or (item.get_closest_marker("slow") and _test(item) not in sampled):
+            what = item.path if browser else _test(item)
+            if tried[what] >= (1 if browser else CASES):
                 item.add_marker("exhaustive")
-            tried.add(item.path)
+            tried[what] += 1
         if item.get_closest_marker("exhaustive"):
             item.add_marker("slow")
+
+
+def _test(item):
+    return item.path, getattr(item, "originalname", item.name)
 
 
 @pytest.fixture
