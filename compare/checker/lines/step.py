@@ -292,21 +292,6 @@ class Step:
         (self.partial if mended.left else self.whole).append(mended)
 
 
-def _has_a_place(node: ast.stmt) -> bool:
-    """Whether a statement may write a right value in a wrong place."""
-    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-    keyed = isinstance(target, ast.Subscript) and isinstance(getattr(target.slice, "value", None), str)
-    return isinstance(node, ast.Expr) or (isinstance(target, ast.Subscript) and not keyed)
-
-
-def _is_opaque(node: ast.stmt) -> bool:
-    """Whether a statement may write into an array, or compute a mask, without values that are followed."""
-    if isinstance(node, ast.Assign):
-        compares = any(isinstance(one, ast.Compare) for one in ast.walk(node.value))
-        return compares or isinstance(node.targets[0], ast.Subscript)
-    return isinstance(node, ast.AugAssign | ast.Expr)
-
-
 def _simplest(found: list[Mended]) -> list[Mended]:
     """Return the simplest edits."""
     least = min(one.candidate.cost for one in found)
