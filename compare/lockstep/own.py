@@ -52,14 +52,14 @@ class OwnLayer:
         own = {name.removesuffix("_l0"): array for name, array in self.parameters.items()}
         p = Parameters(self.file.layout.weights(own))
         initial = [self.file.turned(np.zeros((x.shape[1], self.output_size))) for _ in self.file.form.cell.states]
-        output, *last, tape = call(self.passes[0], [p, self.file.turned(x), *initial], unheard)
+        output, *last, tape = call("forward", self.passes[0], [p, self.file.turned(x), *initial], unheard)
         return self.file.turned(np.array(output)), as_state(last), (p, tape, last)
 
     def backward(self, tape: Any, d_output: Array, d_state: Any = None, probe: Any = None) -> tuple[Any, Any, Any]:
         """Return d_x, the gradient of the initial state and of ``parameters``, from d_output (T, B, H)."""
         p, own, last = tape
         d_last = [np.zeros_like(array) for array in last]
-        returned = call(self.passes[1], [p, own, self.file.turned(d_output), *d_last], unheard)
+        returned = call("backward", self.passes[1], [p, own, self.file.turned(d_output), *d_last], unheard)
         gradients = self.file.layout.gradients(returned if isinstance(returned, Mapping) else returned[-1])
         return None, None, {f"{name}_l0": array for name, array in gradients.items()}
 

@@ -61,7 +61,7 @@ class Pair:
         silent = probe or unheard
         # Overflow alone is no mistake: exp(-z) may be infinite in a right sigmoid. What comes of it is compared.
         with listening(silent), np.errstate(all="ignore"):
-            returned = call(self.forward, [*first, *problem.inputs.values()], silent)
+            returned = call("forward", self.forward, [*first, *problem.inputs.values()], silent)
             if isinstance(returned, Open):
                 returned = [OPEN] * (len(problem.d_outputs) + 1)
             *outputs, tape = _several("forward", returned)
@@ -69,7 +69,7 @@ class Pair:
             answered = {name: _array(value) for name, value in named.items() if not is_open(value)}
             if probe:
                 probe.restore()
-            returned = call(self.backward, [*first, tape, *problem.d_outputs.values()], silent)
+            returned = call("backward", self.backward, [*first, tape, *problem.d_outputs.values()], silent)
         d_inputs, gradients = self.gradients(returned, problem)
         wanted = {name: d_inputs.get(name) for name in problem.differentiable}
         left_out = [f"d_{name}" for name, d in wanted.items() if d is None]
@@ -159,12 +159,21 @@ def _named(function: str, values: list[Any], names: list[str], more: str, prefix
     return dict(zip(names, values))
 
 
-def call(function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
-    """Call a user's function, with the probe if it takes one: as ``probe`` or as an extra last argument."""
+def call(name: str, function: Callable[..., Any], arguments: list[Any], probe: Any) -> Any:
+    """Call a user's function, with the probe if it takes one: as ``probe`` or as an extra last argument.
+
+    Raises:
+        ValueError: it takes another number of arguments.
+    """
+    keywords = {"probe": probe} if "probe" in inspect.signature(function).parameters else {}
+    if not keywords and len(_required(function)) == len(arguments) + 1:
+        arguments = [*arguments, probe]
+    try:
+        inspect.signature(function).bind(*arguments, **keywords)
+    except TypeError as error:
+        raise ValueError(f"{name}: expected a function of {len(arguments)} arguments; {error}") from None
     with suppress(NotDerivedError):
-        if "probe" in inspect.signature(function).parameters:
-            return function(*arguments, probe=probe)
-        return function(*arguments, probe) if len(_required(function)) == len(arguments) + 1 else function(*arguments)
+        return function(*arguments, **keywords)
     return OPEN
 
 
@@ -173,11 +182,11 @@ def as_functions(cls: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     def forward(p: Any, *inputs: Any, probe: Any) -> Any:
         one = cls(p)
-        returned = call(one.forward, list(inputs), probe)
+        returned = call("forward", one.forward, list(inputs), probe)
         return (*(returned if isinstance(returned, tuple | list) else [returned]), one)
 
     def backward(p: Any, one: Any, *d_outputs: Any, probe: Any) -> Any:
-        return call(one.backward, list(d_outputs), probe)
+        return call("backward", one.backward, list(d_outputs), probe)
 
     return forward, backward
 

@@ -67,7 +67,8 @@ def _headlines(report: Findings) -> list[str]:
         "nothing compared": "no gradient was compared",
         "not judged": f"rounding moves too much of it too far for a judgement: {', '.join(report.undecided)}",
     }
-    words |= {breach.kind: f"the gradients are right, but {breach.title}" for breach in report.broken}
+    words |= {breach.kind: breach.title for breach in report.broken}
+    words |= {breach.kind: f"the gradients are right, but {breach.title}" for breach in report.broken[:1]}
     kinds = ["equation"] if report.placed else [kind for kind in report.kinds if kind != "open"]
     if len(kinds) > 1:
         kinds = [kind for kind in kinds if kind != "size"]
@@ -213,7 +214,7 @@ def _notes(report: Findings) -> list[str]:
     """Return further remarks, one line each."""
     notes = []
     if report.left_out:
-        notes.append(f"Not derived, so not compared: {', '.join(report.left_out)}")
+        notes.append(f"Not derived, or of a plain number, so not compared: {', '.join(report.left_out)}")
     if report.dtype != "float64":
         ours = max((float(one.errors.max()) for one in report.as_run if len(one.errors)), default=0.0)
         limit = max((float(one.limits.max()) for one in report.as_run if len(one.limits)), default=0.0)

@@ -48,6 +48,7 @@ def product(w, v, shape):
     [
         ("forward", 3, "expected a function, got 3"),
         ("backward", None, "expected a function, got None"),
+        ("backward", lambda d_y: d_y, "expected a function of 2 arguments; too many positional arguments"),
         ("reference", "tanh", "expected a function, got 'tanh'"),
         ("inputs", X, "expected a dict by name, .* got a ndarray"),
         ("inputs", (X,), "expected a dict by name, .* got a tuple of a ndarray"),
