@@ -3,7 +3,7 @@
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,8 +17,11 @@ from compare.checker.derivations.form import as_real, form_of, named
 from compare.checker.derivations.problem import Problem
 from compare.checker.derivations.torch_function import Call, TorchFunction
 from compare.checker.derivations.transforms import jvp_of, vmap_of
+from compare.checker.expected import Expected
+from compare.checker.notation import Notation
 from compare.checker.recorder import unheard
 from compare.checker.reference import Autograd, check_finite, leaves, of_function
+from compare.checker.run import Runner
 from compare.checker.trials import Trial
 
 #: Runs the function on a trial and returns the names of what differs from the reference there.
@@ -51,17 +54,30 @@ class Demand:
     refusable: bool = False
 
 
-def breaches(function: TorchFunction, trial: Trial, differing: Differing) -> list[Breach | str]:
-    """Check the contract of a function whose gradients are right.
+def breaches(
+    function: TorchFunction,
+    trial: Trial,
+    expected: Callable[[Trial], Expected],
+    notation: Notation,
+    left_out: Sequence[str],
+) -> list[Breach | str]:
+    """Return what a function breaks of the contract, the first of each kind, and in words what it refuses clearly.
 
     Args:
-        function: the function.
+        function: the function, whose gradients are right.
         trial: a problem, with the reference, on which it agrees.
-        differing: runs a function on a trial and compares.
-
-    Returns:
-        What it breaks, the first of each kind, and in words what it refuses with a clear error.
+        expected: what is right on a trial.
+        notation: what its names stand for.
+        left_out: the gradients that it does not have.
     """
+    standards: dict[int, Expected] = {}  # which hold the trials, so that no other has the number of one
+
+    def differing(called: TorchFunction, trial: Trial) -> list[str]:
+        if id(trial) not in standards:
+            standards[id(trial)] = expected(trial)
+        run = Runner(called, trial, standards[id(trial)], notation).run()
+        return [name for name in (*run.wrong, *run.answer.left_out) if name not in left_out]
+
     if trial.small is not trial and _agrees(function, trial.small, differing):
         trial = trial.small
     if written := _written(function, trial):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -166,25 +166,12 @@ def _judged(subject: Subject) -> Report:
     if exact:
         report.left_out, report.not_judged = exact.left_out, exact.not_judged
     if report.agrees and isinstance(subject.derivation, TorchFunction) and subject.contract:
-        _check_contract(report, subject, subject.derivation, dtype, proven=exact is not None)
+        expected = partial(Expected, dtype=dtype, k=subject.k, tolerance=subject.tolerance, proven=exact is not None)
+        first = next(iter(subject.trials(dtype)))
+        found = breaches(subject.derivation, first, expected, subject.notation, report.left_out)
+        report.broken += [one for one in found if not isinstance(one, str)]
+        report.notes += [one for one in found if isinstance(one, str)]
     return report
-
-
-def _check_contract(report: Report, subject: Subject, function: TorchFunction, dtype: str, proven: bool) -> None:
-    """Add to a report what a function breaks, or refuses, of what autograd may ask of it."""
-    standards: dict[int, Expected] = {}  # which hold the trials, so that no other has the number of one
-
-    def differing(called: TorchFunction, trial: Trial) -> list[str]:
-        if id(trial) not in standards:
-            standards[id(trial)] = _expected(subject, trial, dtype, proven)
-        run = Runner(called, trial, standards[id(trial)], subject.notation).run()
-        return [name for name in (*run.wrong, *run.answer.left_out) if name not in report.left_out]
-
-    for found in breaches(function, next(iter(subject.trials(dtype))), differing):
-        if isinstance(found, str):
-            report.notes.append(found)
-        else:
-            report.broken.append(found)
 
 
 def _more_exactly(subject: Subject, dtype: str) -> Report | None:
