@@ -56,11 +56,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def program(name: str = "lstm-by-hand") -> int:
-    """Run the command that this process was started with, and return the exit status.
-
-    Args:
-        name: what the program is called in its messages.
-    """
+    """Run the command that this process, called ``name`` in its messages, was started with; return the exit status."""
     for stream in ("stdin", "stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by the caller, and the next file would take its place
             setattr(sys, stream, Path(os.devnull).open("r+"))  # noqa: SIM115 - until the end

@@ -55,13 +55,7 @@ def to_manual(module: nn.Module, manual_model: HasParameters) -> None:
 
 
 def save(path: Path, manual_model: HasParameters, gates: tuple[str, ...]) -> None:
-    """Write the parameters to a safetensors file whose metadata names their layout.
-
-    Args:
-        path: the file, replaced as a whole.
-        manual_model: the owner of the parameters.
-        gates: the blocks of rows of the recurrent weights, in order.
-    """
+    """Write the parameters to a safetensors file, replaced as a whole, whose metadata names the order of the gates."""
     write_arrays(path, manual_model.parameters, _layout(gates))
 
 
@@ -122,11 +116,7 @@ def _layout(gates: tuple[str, ...]) -> str:
 
 
 def verify(path: Path, arrays: Mapping[str, Array], expected: str) -> None:
-    """Compare the arrays in a file with their checksum.
-
-    Raises:
-        ValueError: they are others.
-    """
+    """Raise a ValueError unless the arrays in a file have this checksum."""
     if checksum(arrays) != expected:
         raise ValueError(f"{path}: expected arrays with the checksum {expected[:12]}…, got {checksum(arrays)[:12]}…")
 

@@ -34,9 +34,7 @@ def filling(folder: Path, *names: str) -> Iterator[Path]:
     A new folder appears by a single rename. In an existing one, which may have other files as well, the first of the
     names is removed first and comes last. So a folder that has this file is complete.
 
-    Args:
-        folder: the folder to fill.
-        names: all files that the block may write. Those that it does not write are removed from an existing folder.
+    ``names`` are all files that the block may write; those that it does not write are removed from an existing folder.
     """
     existing = folder.exists()
     temporary = _temporary(folder if existing else folder.parent, folder.name)

@@ -16,12 +16,6 @@ def start(
     """Start a module in a process of its own.
 
     It looks for modules where this process does, so no file in the working folder takes the place of a library.
-
-    Args:
-        module: its name.
-        arguments: its command line.
-        environment: what is set in its environment, besides that of this process.
-        errors: where its standard error goes; where that of this process does if None.
     """
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *arguments],

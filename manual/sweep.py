@@ -91,11 +91,7 @@ class Schedule(NamedTuple):
 
     @classmethod
     def of(cls, lengths: Sequence[int] | Array | None, T: int, B: int) -> "Schedule":
-        """Return the schedule of a batch of B rows over T steps, all full if ``lengths`` is None.
-
-        Raises:
-            ValueError: ``lengths`` are not B whole numbers from 1 to T.
-        """
+        """Return the schedule of a batch of B rows over T steps, all full if ``lengths`` is None."""
         if lengths is None:
             return cls(T, B, None, [Rectangle(0, T, B)])
         steps = np.asarray(lengths)

@@ -14,11 +14,7 @@ from torch_impl.tensors import Cell
 
 
 class LSTMCell(Cell):
-    """The forward equations of one step; the weights come with each call.
-
-    Args:
-        proj_size: P, the size that h is projected to; 0 for no projection.
-    """
+    """The forward equations of one step; the weights come with each call."""
 
     gates = 4
 

@@ -43,14 +43,7 @@ class RoundingError:
 
 
 def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], seed: int) -> list[RoundingError]:
-    """Measure the error of every side in every tensor, on random problems of each length.
-
-    Args:
-        cell: ``lstm``, ``gru`` or ``rnn``: one whose equations ``oracle.py`` has.
-        hidden_size: H.
-        batch_size: B.
-        lengths: the values of T, the number of time steps.
-        seed: the seed of the weights and arguments.
+    """Measure the error of every side in every tensor of a cell that ``oracle.py`` has, on problems of each length T.
 
     Raises:
         Disagreement: the long double results are not those of the equations, a side is off by more than rounding, or

@@ -101,11 +101,7 @@ class Measured:
 
 
 def check_contenders(names: list[str]) -> None:
-    """Check that contenders can run here.
-
-    Raises:
-        ValueError: one is unknown, or its library is not installed.
-    """
+    """Check that contenders are known, and installed here."""
     for name in names:
         if name not in CONTENDERS:
             raise ValueError(f"contenders: expected some of {', '.join(CONTENDERS)}, got {name!r}")
@@ -121,14 +117,7 @@ def installed() -> list[str]:
 def run(
     cases: list[tuple[TimedCase, str]], names: list[str], budget: Budget, on_measured: Callable[[Measured], None]
 ) -> list[Measured]:
-    """Measure all cases.
-
-    Args:
-        cases: each with the letter of its sweep, or an empty string.
-        names: the contenders.
-        budget: the time to spend on each case.
-        on_measured: called after each case.
-    """
+    """Measure all cases, each with the letter of its sweep or an empty string, and call ``on_measured`` after each."""
     done = []
     for threads in dict.fromkeys(case.threads for case, _ in cases):
         with closing(Pool(names, threads)) as pool:

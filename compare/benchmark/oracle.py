@@ -23,11 +23,7 @@ LIMIT = 1e5
 
 
 def check_cell(cell: str) -> None:
-    """Check that there are equations of a cell here.
-
-    Raises:
-        ValueError: there are none.
-    """
+    """Check that there are equations of a cell here."""
     if cell not in KNOWN:
         raise ValueError(f"cell: expected one of {', '.join(KNOWN)}, whose equations stand here once more, got {cell}")
 
@@ -47,11 +43,6 @@ def unconfirmed(cell: str, problem: Any, truth: Any) -> list[str]:
     """Return the names of the results in long double that are not those of the equations.
 
     Outputs are compared element by element, each gradient by its product with a random direction.
-
-    Args:
-        cell: ``lstm``, ``gru`` or ``rnn``.
-        problem: ``parameters``, ``inputs`` and ``d_outputs`` by name, in long double.
-        truth: the results to confirm: ``outputs``, ``d_inputs`` and ``gradients`` by name.
     """
     eps = float(np.finfo(np.longdouble).eps)
     rng = np.random.default_rng(0)

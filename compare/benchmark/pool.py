@@ -13,12 +13,7 @@ PAUSE = 0.05
 
 
 class Pool:
-    """The processes of contenders and bare products, all on the same cores.
-
-    Args:
-        names: the contenders.
-        threads: the number of threads, and so of cores, that each may use.
-    """
+    """The processes of contenders and bare products, all on the same cores, as many as each may have threads."""
 
     def __init__(self, names: list[str], threads: int):
         self.threads = threads
@@ -39,12 +34,7 @@ class Pool:
         return limits | eigen
 
     def ask(self, table: str, name: str, request: dict[str, Any]) -> Any:
-        """Send a request to a process and return its answer.
-
-        Raises:
-            RuntimeError: the process has ended.
-            ValueError: the contender has raised an error.
-        """
+        """Send a request to a process and return its answer; an error that the contender raises is a ValueError."""
         process = self.processes[table, name]
         answer = workers.ask(process, request)
         if answer is None:

@@ -74,11 +74,7 @@ class Cell:
         return STARTERS / f"{self.name}.py"
 
     def of(self, package: Any) -> Any:
-        """Return its class in one of these packages.
-
-        Raises:
-            ValueError: there is none.
-        """
+        """Return its class in one of these packages."""
         if not hasattr(package, self.class_name):
             raise ValueError(f"cell: {package.__name__} has no {self.class_name}")
         return getattr(package, self.class_name)
@@ -139,11 +135,7 @@ class Form(Notation):
         return self.cell.equations({**default, **self.options})
 
     def layer(self, package: Any, D: int, H: int, **options: Any) -> Any:
-        """Make a layer of this form in ``manual``, ``torch_impl`` or ``torch.nn``.
-
-        Raises:
-            ValueError: the package has no such cell.
-        """
+        """Make a layer of this form in ``manual``, ``torch_impl`` or ``torch.nn``."""
         return self.cell.of(package)(D, H, **self.options, **options)
 
     def gate(self, name: str) -> str:

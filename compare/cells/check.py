@@ -39,11 +39,7 @@ T, B, D, H = 6, 3, 4, 5
 def check_layer(layer: Recurrent, twin: nn.Module, lengths: list[int] | None = None, seed: int = 0) -> Report:
     """Check a layer of ``manual`` against its twin in ``torch_impl``, and its fast kernels against its equations.
 
-    Args:
-        layer: the layer to check; it is not changed.
-        twin: the same layer for autograd; it is not changed.
-        lengths: the number of steps in each row, at most T, if they differ.
-        seed: the seed of weights and arguments.
+    ``lengths`` are the numbers of steps in each row, at most T, if they differ.
     """
     layer, twin = copy.deepcopy(layer), copy.deepcopy(twin).eval()
     problem = layer_problem(layer, T, len(lengths) if lengths else B, np.random.default_rng(seed))
@@ -55,13 +51,7 @@ def check_layer(layer: Recurrent, twin: nn.Module, lengths: list[int] | None = N
 
 
 def compare_layer(layer: Recurrent, twin: nn.Module, problem: Problem) -> list[Compared]:
-    """Compare a layer of ``manual`` with its twin on a given problem, as the code runs.
-
-    Args:
-        layer: the layer to compare; it is not changed.
-        twin: the same layer for autograd; it is not changed.
-        problem: the arguments of both.
-    """
+    """Compare a layer of ``manual`` with its twin on a given problem, as the code runs."""
     trial = _trial(layer, twin, problem)
     expected = Expected(trial, "float64", K, TOLERANCES[layer.dtype.name])
     return Runner(Layer(copy.deepcopy(layer)), trial, expected, form_of(layer)).run().compared
@@ -141,11 +131,7 @@ def check_file(
 
 
 def passes(module: ModuleType, path: Path) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return the forward and backward pass of a file, which may be the methods of its only class with both.
-
-    Raises:
-        ValueError: it has none.
-    """
+    """Return the forward and backward pass of a file, which may be the methods of its only class with both."""
     classes = [one for one in vars(module).values() if isinstance(one, type)]
     of_torch = [one for one in classes if issubclass(one, autograd.Function)]
     own = [one for one in classes if one.__module__ == module.__name__]

@@ -45,9 +45,6 @@ class CellFile:
     Args:
         says: its CELL, LAYOUT, OPTIONS, OUTPUTS, BATCH and GRADIENTS, by name.
         where: names the file in messages.
-
-    Raises:
-        ValueError: one of them is unknown.
     """
 
     def __init__(self, says: Mapping[str, Any], where: str):

@@ -58,9 +58,6 @@ class Layout:
         negated: gates that are one minus PyTorch's, so that their pre-activations and weights have the opposite sign.
         added: what is added to the bias of a gate whenever the layer runs.
         lacking: gates whose bias_hh has no place, although it is not redundant.
-
-    Raises:
-        ValueError: an argument has another value.
     """
 
     gates: str = "i f g o"
@@ -87,11 +84,7 @@ class Layout:
             raise ValueError(f"vectors: expected 'rows', 'columns' or 'flat', got {self.vectors!r}")
 
     def check_gates(self, gates: tuple[str, ...]) -> None:
-        """Check that this layout has exactly these gates.
-
-        Raises:
-            ValueError: it has others.
-        """
+        """Check that this layout has exactly these gates."""
         if tuple(self.gates.split()) not in permutations(gates):
             raise ValueError(f"gates: expected {' '.join(gates)!r} in any order, got {self.gates!r}")
         if tuple(gate for group in self._groups for gate in group) not in permutations(gates):
@@ -137,9 +130,6 @@ class Layout:
 
         A single bias becomes bias_ih, and what is added to it bias_hh: mostly zeros. So ``weights`` gives the same
         arrays back, bit for bit.
-
-        Raises:
-            ValueError: the arrays are not those of this layout.
         """
         blocks = self._blocks(arrays)
         if self.biases == 0:
@@ -156,9 +146,6 @@ class Layout:
         """Return gradients of this layout's arrays under PyTorch's names. Copies.
 
         The gradient of a sum of two biases is that of each. ``bias_hh`` is left out where it has no place for some.
-
-        Raises:
-            ValueError: the arrays are not those of this layout.
         """
         blocks = self._blocks(arrays)
         if "bias_ih" in blocks and "bias_hh" not in blocks and not self.lacking:

@@ -16,17 +16,7 @@ NEAR = 1e-6
 
 
 def meant(file: CellFile, says: Mapping[str, Any], derivation: Pair, seed: int) -> tuple[CellFile, str] | None:
-    """Return the file as it would be with one other value in LAYOUT or OPTIONS, if all outputs are right then.
-
-    Args:
-        file: the file as it is.
-        says: its names.
-        derivation: its passes.
-        seed: the seed of weights and arguments.
-
-    Returns:
-        The other file, and the question what was meant; None if there is no such value.
-    """
+    """Return the file with another value in LAYOUT or OPTIONS that makes all outputs right, and a question, or None."""
     for where, key, value in _others(file):
         try:
             other = CellFile({**says, where: {**says.get(where, {}), key: value}}, "")

@@ -56,11 +56,7 @@ class RenewingGRU(GRUCell):
 
 
 def twin(form: Form, D: int, H: int) -> Recurrent:
-    """Make one layer of a form for autograd, in double precision.
-
-    Raises:
-        ValueError: its options do not go together.
-    """
+    """Make one layer of a form for autograd, in double precision."""
     options = dict(form.options)
     equations: Any = None
     if not options.pop("output_tanh", True):

@@ -231,11 +231,7 @@ def _second_order(
 
 
 def _with_the_state_of(module: nn.Module | None, reference: Any) -> Any:
-    """Return a reference that is a module in the mode of the one to check, if that is a module.
-
-    Raises:
-        ValueError: their parameters have other names, or the reference has a buffer that the other has not.
-    """
+    """Return a reference that is a module in the mode of the one to check, if that is a module."""
     if module is None or not isinstance(reference, nn.Module):
         return reference
     ours, theirs = dict(module.named_parameters()), dict(reference.named_parameters())
@@ -274,20 +270,7 @@ assert_backward, assert_function = asserting(check_backward), asserting(check_fu
 
 
 def check_against(file: ModuleType | None, path: Path, where: Path, name: str, seed: int, fast: bool) -> Report:
-    """Check the derivation in a file or folder against a torch module or function in another file.
-
-    Args:
-        file: the derivation, as ``load`` returns it; None if it is a folder, whose INPUTS and so on the reference's
-            file has.
-        path: names it in messages.
-        where: the file of the reference.
-        name: the name of the reference in that file.
-        seed: the seed of all random numbers.
-        fast: whether the first size and draw is enough.
-
-    Raises:
-        ValueError: INPUTS or the reference is missing, or something cannot be compared.
-    """
+    """Check the derivation in a file, or in a folder if it is None, against ``name`` in the file ``where``."""
     other = load(where)
     says = file or other
     inputs = getattr(says, "INPUTS", None)

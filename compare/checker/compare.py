@@ -134,11 +134,7 @@ class Compared:
 def compare_run(
     recorder: Recorder, answer: Answer, expected: Expected, trial: Trial, notation: Notation
 ) -> list[Compared]:
-    """Compare everything: what the probes were given, in the order of computation, then outputs and gradients.
-
-    Raises:
-        ValueError: the answer names an unknown gradient.
-    """
+    """Compare everything: what the probes were given, in the order of computation, then outputs and gradients."""
     right = expected.right
     unknown = [name for name in answer.gradients if name not in right.answer.gradients]
     if unknown:

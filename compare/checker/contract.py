@@ -63,12 +63,8 @@ def breaches(
 ) -> list[Breach | str]:
     """Return what a function breaks of the contract, the first of each kind, and in words what it refuses clearly.
 
-    Args:
-        function: the function, whose gradients are right.
-        trial: a problem, with the reference, on which it agrees.
-        expected: what is right on a trial.
-        notation: what its names stand for.
-        left_out: the gradients that it does not have.
+    On ``trial`` it agrees, ``expected`` is what is right on one, and ``left_out`` are the gradients that it does not
+    have.
     """
     standards: dict[int, Expected] = {}  # which hold the trials, so that no other has the number of one
 

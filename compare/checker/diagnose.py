@@ -76,10 +76,6 @@ def diagnose(subject: Subject) -> Report:
 
     A mistake does not shrink with the precision. So what is to be checked below double precision is checked in double
     precision first, if it runs in it; then only its accuracy is in question.
-
-    Raises:
-        ValueError: dtype, tolerance or k is not one to compare with, or the derivation or its reference returned
-            something that cannot be compared. Exceptions raised by the derivation on the first trial propagate.
     """
     _check_standard(subject)
     with Exercised().collecting() as exercised:
@@ -199,14 +195,7 @@ def _more_exactly(subject: Subject, dtype: str) -> Report | None:
 
 
 def _diagnose(subject: Subject, dtype: str, proven: bool = False, ran: Ran | None = None) -> Report:
-    """Check a derivation in one precision.
-
-    Args:
-        subject: what is checked.
-        dtype: the precision.
-        proven: whether it agrees in double precision.
-        ran: the run on the first trial, if there was one.
-    """
+    """Check a derivation in one precision; ``proven`` says that it agrees in double, ``ran`` is a first run."""
     trials = iter(subject.trials(dtype))
     first = _runner(subject, next(trials), dtype, proven)
     run = first.attempt(ran=ran)

@@ -24,7 +24,6 @@ class Influence:
     """The influence of each named quantity of a reference on the quantities computed from it.
 
     Args:
-        trial: holds the reference.
         fixed: the names that are reset to their correct values after they have been recorded.
     """
 

@@ -24,19 +24,7 @@ LARGER = 1000.0
 
 @dataclass
 class Located:
-    """The findings of one trial.
-
-    Args:
-        as_run: the run of the code as it is.
-        fed_back: the run with the reference fed back.
-        faults: quantities that are wrong although everything they are computed from is right.
-        misplaced: quantities whose probe is given something other than the name says.
-        unused: names whose probe result the code does not use.
-        changed: names whose arrays were modified in place after their probes, and the steps.
-        consequences: labels that may differ only because of something not recorded or not fed back.
-        unrecorded: names without a probe, an error in any of which would explain the consequences; the best one first.
-        raised: the exception of the as_run run, if the code runs only with the reference fed back.
-    """
+    """The findings of one trial, as ``report.findings`` explains them; ``raised`` is what the code as it is raises."""
 
     as_run: Run
     fed_back: Run
@@ -63,12 +51,7 @@ class Located:
 
 
 def locate(runner: Runner, run: Run | None) -> Located:
-    """Find what is wrong, and how.
-
-    Args:
-        runner: runs the derivation.
-        run: its run of the code as it is; None if it raised.
-    """
+    """Find what is wrong, and how; ``run`` is that of the code as it is, None if it raised."""
     try:
         runner, as_run = runner.in_order(run or runner.run())
     except Exception as error:  # for instance on a value of the wrong shape, which feeding back corrects

@@ -93,12 +93,7 @@ def check_within(
 
 
 def _received(connection: Connection, ended: int, mark: bytes, seconds: float) -> bytes:
-    """Return what comes between two marks. The file may write to the pipe, too, but it does not know the mark.
-
-    Raises:
-        TimeoutError: it did not come in time.
-        EOFError: the process ended before, or there is too much of it.
-    """
+    """Return what comes between two marks. The file may write to the pipe, too, but it does not know the mark."""
     end, received = monotonic() + seconds, bytearray()
     while monotonic() < end and (ready := wait([connection, ended], end - monotonic())):
         chunk = os.read(connection.fileno(), 1 << 16) if connection in ready else b""
@@ -170,12 +165,7 @@ def _limit_memory(gibibytes: float) -> None:
 
 
 def _explained(error: BaseException, *files: Path) -> str:
-    """Format an error for the user, without this project's own frames.
-
-    Args:
-        error: the error.
-        files: the user's files, the derivation first.
-    """
+    """Format an error for the user, without this project's own frames."""
     theirs = {file.resolve() for file in files}
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() in theirs:
         return "".join(traceback.format_exception_only(error)).rstrip()

@@ -38,11 +38,7 @@ def step_and_value(arguments: tuple[Any, ...], t: int | None) -> tuple[int | Non
 
 
 def unheard(name: str, *arguments: Any, t: int | None = None) -> Any:
-    """Return the value unchanged: the probe outside a check.
-
-    Raises:
-        ValueError: the value is still to be filled in.
-    """
+    """Return the value unchanged: the probe outside a check."""
     _, value = step_and_value(arguments, t)
     if value is ...:
         raise ValueError(f"probe {name!r}: still to be filled in")
@@ -54,9 +50,7 @@ def as_float64(value: Any, copy: bool = True) -> Array:
 
     Complex numbers get a last axis: the real part, and the imaginary part, whose gradients are those of torch's own.
 
-    Args:
-        value: the value.
-        copy: whether what is returned may not share its memory.
+    With ``copy`` what is returned does not share memory with the value.
     """
     if hasattr(value, "detach"):
         given = value.detach().resolve_conj()
@@ -144,11 +138,7 @@ class Recorder:
         self._watched: deque[Recorded] = deque(maxlen=WATCHED)
 
     def __call__(self, name: str, *arguments: Any, t: int | None = None, place: Place | None = None) -> Any:
-        """Record the value; return it or the reference's. Without a ``place``, the probe is where it is called.
-
-        Raises:
-            ValueError: the reference has no such name or step, or the value is still to be filled in.
-        """
+        """Record the value; return it or the reference's. Without a ``place``, the probe is where it is called."""
         value = unheard(name, *arguments, t=t)
         key = self._key(name, step_and_value(arguments, t)[0])
         expected = self.reference.get(key)

@@ -38,11 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Audit, print, draw.
-
-    Raises:
-        ValueError: fewer seeds than one, or a seed below zero.
-    """
+    """Audit, print, draw."""
     seeds = options.seeds if options.seeds is not None else QUICK_SEEDS if options.quick else 100
     for name, value, least in (("seeds", seeds, 1), ("seed", options.seed, 0)):
         if value < least:

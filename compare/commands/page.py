@@ -60,11 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _form(options: argparse.Namespace) -> Form:
-    """Return the form of the cell.
-
-    Raises:
-        ValueError: an option of another cell.
-    """
+    """Return the form of the cell."""
     given = {name: getattr(options, name) for name in ("proj_size", "peepholes", "coupled", "nonlinearity")}
     given["reset_after"] = not options.reset_before
     for cell in CELLS.values():

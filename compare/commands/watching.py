@@ -12,12 +12,7 @@ INTERVAL = 0.2
 
 
 def watch(check: Callable[[], Mapping[str, Any]], files: Iterable[Path]) -> None:
-    """Check until interrupted. What cannot be checked is said, and waits for the next save.
-
-    Args:
-        check: checks once, prints the report, and returns it as ``Report.as_json`` does.
-        files: whose saving starts the next check.
-    """
+    """Check until interrupted. What cannot be checked is said, and waits for the next save."""
     files, before = list(files), None
     while True:
         saved = _saved(files)

@@ -110,12 +110,7 @@ class Findings:
 
 
 class Worker:
-    """The process of a framework. If it ends early it is restarted, unless it never started properly.
-
-    Args:
-        name: a key of ``FRAMEWORKS``, or ``manual``.
-        log: the file that its standard error goes to.
-    """
+    """The process of a framework. If it ends early it is restarted, unless it never started properly."""
 
     def __init__(self, name: str, log: Path):
         self.name, self.log = name, log
@@ -179,13 +174,7 @@ def run(
     sizes: list[tuple[int, int, int, int]],
     on_done: Callable[[Comparison], None] = lambda comparison: None,
 ) -> Findings:
-    """Compare frameworks with ``manual``, calling ``on_done`` after each case.
-
-    Args:
-        names: keys of ``FRAMEWORKS``; those that are not installed are listed as missing.
-        sizes: T, B, D, H of each size.
-        on_done: called with each comparison.
-    """
+    """Compare frameworks with ``manual`` at sizes T, B, D, H, calling ``on_done`` after each case."""
     missing = {name: FRAMEWORKS[name].missing for name in names if FRAMEWORKS[name].missing}
     installed = [name for name in names if name not in missing]
     found = Findings([], {}, missing)
@@ -243,12 +232,6 @@ def central_difference(case: LayerCase, drawn: Inputs, tensor: str, index: tuple
     """Return the derivative of the loss with respect to an element, by two forward passes in long double.
 
     The loss is the sum of all outputs, each times its incoming gradient.
-
-    Args:
-        case: the layer.
-        drawn: where the derivative is taken.
-        tensor: the gradient's name, such as ``d_x`` or ``weight_hh_l0``.
-        index: the element.
     """
     wide = drawn.astype(np.longdouble)
     leaves = wide.parameters | {"d_x": wide.x} | {f"d_{name}_0": part for name, part in zip(case.states, wide.state)}

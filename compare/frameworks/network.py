@@ -37,11 +37,7 @@ class Network:
 
     @classmethod
     def of(cls, model: manual.Model | Recurrent) -> "Network":
-        """Return the network that a model or layer of ``manual`` is. Copies; a bias that it lacks is zero.
-
-        Raises:
-            ValueError: no framework has such a layer.
-        """
+        """Return the network that a model or layer of ``manual`` is. Copies; a bias that it lacks is zero."""
         recurrent = model.recurrent if isinstance(model, manual.Model) else model
         form = form_of(recurrent)
         if form.options.get("proj_size"):
@@ -62,11 +58,7 @@ class Network:
         return cls(form.name, layers, own, *edges, recurrent.batch_first)
 
     def model(self) -> manual.Model | Recurrent:
-        """Return the model of ``manual`` with these weights, or the layer alone where there is no readout. Copies.
-
-        Raises:
-            ValueError: the layers do not fit each other, or have numbers that are not finite.
-        """
+        """Return the model of ``manual`` with these weights, or the layer alone where there is no readout. Copies."""
         if len({len(layer) for layer in self.layers}) > 1:
             raise ValueError("layers: expected one direction in all or both in all")
         first = self.layers[0][0]

@@ -28,11 +28,7 @@ SECONDS, RUNS = 0.2, 3
 
 
 def prepare(name: str, case: LayerCase) -> tuple[Callable[[], Any], Callable[[Any], Answer]]:
-    """Return what runs a case once, and what makes an answer of its result; ``manual`` is a framework like the others.
-
-    Raises:
-        Exception: whatever the framework raises.
-    """
+    """Return what runs a case once, and what makes an answer of its result; ``manual`` is a framework, too."""
     if name == "manual":
         return manual_run(case, draw_inputs(case)), lambda answer: answer
     framework = FRAMEWORKS[name]

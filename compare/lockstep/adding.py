@@ -26,11 +26,7 @@ from manual.arrays import Array
 
 
 class Adding(Experiment):
-    """Binary addition by a network of the given settings.
-
-    Args:
-        settings: the settings of the run.
-    """
+    """Binary addition by a network of the given settings."""
 
     def __init__(self, settings: Settings):
         self.settings: Settings = settings

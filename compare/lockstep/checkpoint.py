@@ -31,13 +31,7 @@ LAYOUT = "checkpoint 2"
 
 
 class Checkpoint:
-    """The checkpoint of a run.
-
-    Args:
-        folder: the folder of the run.
-        every: the number of steps from one checkpoint to the next.
-        configuration: what set the run up, for JSON.
-    """
+    """The checkpoint of a run in its folder, every so many steps, with the arguments that set the run up."""
 
     def __init__(self, folder: Path, every: int, configuration: dict[str, Any]):
         self.path, self.every, self.configuration = folder / NAME, every, configuration
@@ -46,11 +40,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, folder: Path) -> "Checkpoint":
-        """Read the checkpoint in the folder of a run that was interrupted or killed.
-
-        Raises:
-            ValueError: there is none, it is damaged, or its version is another.
-        """
+        """Read the checkpoint in the folder of a run that was interrupted or killed."""
         if not (folder / NAME).is_file():
             raise ValueError(f"resume: expected a folder with a {NAME}, got {folder}")
         arrays, layout = read_arrays(folder / NAME, finite=False)
@@ -72,18 +62,7 @@ class Checkpoint:
         ]
 
     def restore(self, lockstep: Lockstep, steps: int) -> dict[str, Any]:
-        """Put a new lock-step of the same configuration into the state that was read, if one was.
-
-        Args:
-            lockstep: the new lock-step.
-            steps: how many steps the whole run has.
-
-        Returns:
-            What was added by ``save``.
-
-        Raises:
-            ValueError: the state is not that of such a run, or of none of its steps.
-        """
+        """Put a new lock-step into the state that was read, if one was; return what was added by ``save``."""
         if not self.rest:
             return {}
         taken = len(self.arrays.get("steps", ()))
@@ -117,12 +96,7 @@ class Checkpoint:
             self.save(lockstep, **added)
 
     def save(self, lockstep: Lockstep, **added: Any) -> None:
-        """Write the file.
-
-        Args:
-            lockstep: the lock-step, after at least one step.
-            added: what else the run has gathered, for JSON.
-        """
+        """Write the file, after at least one step, with what else the run has gathered, for JSON."""
         arrays = {
             f"{name}: {key}": array for name, side in _sides(lockstep).items() for key, array in side.state().items()
         }

@@ -34,21 +34,13 @@ def processes() -> Iterator[int]:
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Make sure that the processes can share the rows of a batch equally.
-
-    Raises:
-        ValueError: they cannot.
-    """
+    """Make sure that the processes can share the rows of a batch equally."""
     if batch_size % dist.get_world_size():
         raise ValueError(f"batch_size: expected a multiple of the {dist.get_world_size()} processes, got {batch_size}")
 
 
 def own_device(device: str) -> str:
-    """Return the device of this process: with ``cuda`` the GPU of its rank on its machine, if there are several.
-
-    Raises:
-        ValueError: there is no GPU, or not one for each process.
-    """
+    """Return the device of this process: with ``cuda`` the GPU of its rank on its machine, if there are several."""
     if device != "cuda":
         return device
     if not torch.cuda.is_available():
@@ -64,13 +56,7 @@ def own_device(device: str) -> str:
 
 
 class DistributedTrainer(TorchTrainer):
-    """A module in every process, and its gradient averaged over the processes. What it returns is the whole batch's.
-
-    Args:
-        module: the module to train.
-        optimizer: the optimiser of the module's parameters.
-        loss: an objective that averages over rows, or its name.
-    """
+    """A module in every process, and its gradient averaged over the processes. What it returns is the whole batch's."""
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
         super().__init__(module, optimizer, loss)

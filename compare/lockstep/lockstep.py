@@ -106,11 +106,7 @@ class Lockstep:
         return self.steps[-1]
 
     def _step(self, x: Array, y: Array, errors: dict[str, float]) -> Step:
-        """Take one step, and write the worst error of each group to ``errors``.
-
-        Raises:
-            Disagreement: the manual side raises an error.
-        """
+        """Take one step, and write the worst error of each group to ``errors``."""
         with by_hand("copying its parameters"):
             for opponent in self.opponents.values():
                 opponent.follow(self.manual)
@@ -199,14 +195,7 @@ class Lockstep:
             self.note(title, found, rounding, f"{title} against {name}")
 
     def note(self, title: str, found: Difference, rounding: Rounding, what: str) -> None:
-        """Record a failure if a difference on other data than a batch's disagrees.
-
-        Args:
-            title: the data.
-            found: the difference.
-            rounding: what rounding explains of it.
-            what: the title of the failure.
-        """
+        """Record a failure if a difference on other data than a batch's disagrees."""
         judged = rounding.judge(found)
         if judged is None:
             self.leave_open(title)

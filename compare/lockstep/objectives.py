@@ -33,11 +33,7 @@ class Objective:
 
 
 def objective(name: str) -> Objective:
-    """Return a loss on logits by name, ``bce`` or ``mse``.
-
-    Raises:
-        ValueError: the name is unknown.
-    """
+    """Return a loss on logits by name, ``bce`` or ``mse``."""
     if name not in manual.LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(manual.LOSSES)}, got {name!r}")
     return Objective(*manual.LOSSES[name], torch_impl.LOSSES[name])

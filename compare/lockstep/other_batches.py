@@ -20,12 +20,6 @@ def compare_other_batches(lockstep: Lockstep, twin: TorchTrainer, bits: int, rng
 
     They have one row, rows of different lengths, 200 steps, and 200 rows. A difference is a failure; it is recorded
     unless the sides are known to disagree.
-
-    Args:
-        lockstep: a finished lock-step.
-        twin: the written-out network on the CPU; it takes over the manual side's parameters.
-        bits: T of the small batches.
-        rng: draws the inputs and the incoming gradients.
     """
     layer = lockstep.manual.model.recurrent
     for title, T, B, lengths in (

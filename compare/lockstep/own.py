@@ -28,11 +28,6 @@ from manual.arrays import Array, as_state
 class OwnLayer:
     """The passes of a file as one layer of a ``manual.Model``, in double precision, from zero states.
 
-    Args:
-        path: the file.
-        H: the hidden size.
-        rng: the generator of the initial weights.
-
     Raises:
         ValueError: the biases of the file are not those of the reference, so that they cannot learn the same.
     """
@@ -65,12 +60,7 @@ class OwnLayer:
 
 
 class OwnAdding(Adding):
-    """Binary addition by a network whose recurrent layer is a file's.
-
-    Args:
-        path: the file.
-        settings: the settings of the run; those of the layer are not read, except for its hidden size.
-    """
+    """Binary addition by a network whose recurrent layer is a file's; settings of a layer count for nothing but H."""
 
     def __init__(self, path: Path, settings: Settings):
         super().__init__(settings)

@@ -58,9 +58,7 @@ class Rounding:
     def judge(self, found: Difference, scale: float = 0.0) -> Difference | None:
         """Return a difference with a tolerance raised to what rounding explains, or None if it cannot be judged.
 
-        Args:
-            found: the difference.
-            scale: that of its error, where it is larger than the reference's.
+        ``scale`` is that of its error, where it is larger than the reference's.
         """
         if found.agrees or found.problem:
             return found

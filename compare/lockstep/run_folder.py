@@ -28,9 +28,6 @@ def write(run: Run, folder: Path) -> None:
     """Write ``summary.json``, ``steps.csv``, ``agreement.png``, ``run.html`` and the manual side's weights.
 
     Also write the run's own figures and, if nothing is wrong, ``derivation.html``. The weights are read back.
-
-    Raises:
-        OSError: a file cannot be written, or the weights that are read back are others.
     """
     summary, columns = _summary(run), _columns(run)
     with filling(folder, *FILES) as path:

@@ -59,11 +59,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Settings(Configuration):
-    """The settings of a run on binary addition. The command line's options have the same names and explain them.
-
-    Raises:
-        ValueError: a setting is outside its range, does not go with the optimizer, or needs what is not installed.
-    """
+    """The settings of a run on binary addition. The command line's options have the same names and explain them."""
 
     cell: str = "lstm"
     hidden_size: int = 16

@@ -26,13 +26,7 @@ class Pass(NamedTuple):
 
 
 class ManualTrainer:
-    """A model of ``manual`` with one of its optimisers.
-
-    Args:
-        model: the model to train.
-        optimizer: the optimiser of the model's parameters, or of those that are to learn.
-        loss: an objective, or its name.
-    """
+    """A model of ``manual`` with the optimiser of those of its parameters that are to learn; ``loss`` may be a name."""
 
     def __init__(self, model: manual.Model, optimizer: manual.SGD | manual.Adam, loss: str | Objective):
         self.model, self.optimizer = model, optimizer
@@ -113,13 +107,7 @@ class Trainer(Protocol):
 
 
 class TorchTrainer:
-    """A torch module with an optimiser of ``torch.optim``. Its gradients come from autograd.
-
-    Args:
-        module: the module to train.
-        optimizer: the optimiser of the module's parameters, or of those that are to learn.
-        loss: an objective, or its name.
-    """
+    """A torch module with the optimiser of those of its parameters that are to learn, and autograd's gradients."""
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
         self.module, self.optimizer, self.objective = module, optimizer, loss

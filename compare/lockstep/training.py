@@ -122,11 +122,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def set_up(self) -> Lockstep:
-        """Build the manual side, its opponents, and the independent side.
-
-        Raises:
-            ValueError: there is no such device, or the processes cannot share a batch equally.
-        """
+        """Build the manual side, its opponents, and the independent side."""
 
     def opening(self) -> list[str]:
         """Return the lines that are printed before the first step."""
@@ -165,16 +161,8 @@ def train(
 ) -> Run:
     """Train all sides in lock-step.
 
-    Args:
-        experiment: what to train.
-        on_step: called after each step; it may raise ``Interruption``.
-        checkpoint: where the run starts, if it was read from a file, and where it is saved on the way.
-        say: called with each line that the experiment's author would print.
-
-    Raises:
-        ValueError: there is no such device, the processes cannot share a batch equally, or the checkpoint is of another
-            run.
-        OSError: the checkpoint cannot be written.
+    A checkpoint that was read from a file is where the run starts, and it is saved on the way. ``on_step`` may raise
+    ``Interruption``; ``say`` gets each line that the experiment's author would print.
     """
     settings, lockstep = experiment.settings, experiment.set_up()
     added = checkpoint.restore(lockstep, settings.steps) if checkpoint else {}
@@ -214,11 +202,6 @@ def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration
     """Check each equation of the manual side's layer individually, and its fast kernels against the equations.
 
     Nothing is checked if the lock-step is stuck. An error that the equations raise is a failure of the manual side.
-
-    Args:
-        lockstep: the finished lock-step.
-        twin: the same layer in ``torch_impl``.
-        settings: the cell and the seed.
     """
     if lockstep.stuck:
         return no_check(lockstep, settings)

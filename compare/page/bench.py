@@ -13,12 +13,7 @@ WIDTH = 1000
 
 
 def write(results: Mapping[str, Any], path: Path) -> None:
-    """Write the page of a benchmark.
-
-    Args:
-        results: what ``bench.json`` has.
-        path: the file to write.
-    """
+    """Write the page of a benchmark, given what ``bench.json`` has."""
     cases, machine = results["cases"], results["machine"]
     choices = [_choice(case) for case in cases]
     ratios = [number for case in cases for one in _contenders(case) for number in one["ratio"] or ()]

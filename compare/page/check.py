@@ -33,11 +33,7 @@ MODES = {"as_run": "as the code runs", "fed_back": "with the reference fed back"
 def write(name: str, found: Mapping[str, Any], quantities: Mapping[str, Any], path: Path) -> None:
     """Write the page of a check. It opens on the run that its text is of: where there are faults, the one fed back.
 
-    Args:
-        name: names the derivation.
-        found: the findings, as ``Report.as_json`` returns them.
-        quantities: everything compared, as ``report.quantities.displayed`` returns it.
-        path: the file to write.
+    The findings are as ``Report.as_json`` returns them, the quantities as ``report.quantities.displayed`` does.
     """
     name, found, quantities = printable(name), printable(found), printable(quantities)
     runs = {mode: quantities[mode] for mode in MODES}

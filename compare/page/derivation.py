@@ -39,17 +39,7 @@ SUFFIX = "_l0"
 
 
 def write(model: manual.Model, origin: str, path: Path) -> None:
-    """Write the page of a trained network, whose first layer it shows.
-
-    Args:
-        model: the network; it adds two bits at each step. It is not changed.
-        origin: how it was trained.
-        path: the file to write.
-
-    Raises:
-        ValueError: an equation has no formula, or no line of code.
-        Disagreement: the network raises an error.
-    """
+    """Write the page of a trained network, which adds two bits at each step and whose first layer it shows."""
     layer = model.recurrent
     form = form_of(layer)
     sums = Sums.adding(*(digits(np.array(side), BITS) for side in zip(*SUMS.values())))
@@ -135,11 +125,7 @@ def _problem(model: manual.Model, x: Array, y: Array) -> Problem:
 
 
 def _add_code(rows: list[Row], by_hand: Path, for_autograd: Path) -> None:
-    """Add to each row the lines of both files that carry its number; a line of the backward pass only by hand.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Add to each row the lines of both files that carry its number; a line of the backward pass only by hand."""
     for path, needed in ((by_hand, rows), (for_autograd, [row for row in rows if not row.backward])):
         found = lines(path)
         for row in needed:

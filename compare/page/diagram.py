@@ -75,12 +75,7 @@ class Diagram:
 
 
 def of_cell(cell: Cell, quantities: list[dict[str, Any]]) -> Diagram:
-    """Lay out the diagram of a cell.
-
-    Args:
-        cell: the cell.
-        quantities: what is shown, as ``report.quantities`` returns it.
-    """
+    """Lay out the diagram of a cell, with quantities as ``report.quantities`` returns them."""
     nodes = {node.name: node for node in _nodes(quantities) if node.name in cell.places}
     pitch = BETWEEN + max((node.height for name, node in nodes.items() if name != PARAMETERS), default=0)
     for name, node in nodes.items():

@@ -17,16 +17,8 @@ STATIC = Path(__file__).parent / "static"
 def render(template: str, page: Mapping[str, Any], data: Any, path: Path) -> None:
     """Write the page: style sheets and scripts are in it, and ``data`` is in it as JSON for the scripts.
 
-    Args:
-        template: the name of a file in ``templates/``.
-        page: what the template writes out. Text is escaped unless it is ``Markup``.
-        data: what the scripts read, in the element with the id ``data``. It is made of dicts, lists, strings and finite
-            numbers.
-        path: the file to write.
-
-    Raises:
-        ValueError: a number in ``data`` is NaN or infinite, which JSON cannot hold.
-        jinja2.UndefinedError: the template uses a name that ``page`` lacks.
+    The template writes out ``page``, whose text is escaped unless it is ``Markup``. The scripts read ``data`` in the
+    element with that id: dicts, lists, strings and finite numbers.
     """
     with replacing(path) as beside:
         beside.write_text(_environment().get_template(template).render(page, data=data), encoding="utf-8")

@@ -48,15 +48,10 @@ def write(
     derivation: bool | None,
     path: Path,
 ) -> None:
-    """Write the page of a run.
+    """Write the page of a run, given what ``summary.json`` and ``steps.csv`` have.
 
-    Args:
-        summary: what ``summary.json`` has.
-        arguments: the settings of the run, by name.
-        columns: what ``steps.csv`` has: ``step``, ``loss_manual``, ``loss_autograd``, the worst error of each group and
-            ``drift``.
-        derivation: whether ``derivation.html`` is in the same folder; None if there is no such page of this network.
-        path: the file to write.
+    ``derivation`` says whether ``derivation.html`` is in the same folder; None if there is no such page of this
+    network.
     """
     steps, *curves = (np.array(list(column), dtype=float) for column in columns.values())
     names = list(columns)[1:]
@@ -110,11 +105,7 @@ def _held(steps: Array, counted: Iterable[tuple[int, float]]) -> Array:
 
 
 def _shown(errors: Array) -> Array:
-    """Return the indices of the steps that the page has: of each few, the one with the largest error, and the last.
-
-    Args:
-        errors: of each step and group.
-    """
+    """Return the indices of the steps that the page has: of each few, the one with the largest error, and the last."""
     count = len(errors)
     if count <= MOST_STEPS:
         return np.arange(count)

@@ -17,13 +17,7 @@ class DepartingTape(NamedTuple):
 
 
 class DepartingLSTM(manual.LSTM):
-    """An LSTM of one layer with departures from its true gradient. It always runs the equations.
-
-    Args:
-        departures: from the true gradient, but for those in the form of the biases.
-        sizes: those of ``manual.LSTM``.
-        options: likewise.
-    """
+    """An LSTM of one layer with departures from its true gradient, but for those in the form of the biases."""
 
     def __init__(self, departures: tuple[Departure, ...], *sizes: int, **options: Any):
         super().__init__(*sizes, **options)

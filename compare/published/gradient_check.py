@@ -20,12 +20,7 @@ LIMIT = 1e-6
 def numeric(trainer: ManualTrainer, x: Array, y: Array, parameter: Array, epsilon: float = EPSILON) -> Array:
     """Return central differences of the loss, ``(L(w + ε) - L(w - ε)) / 2ε``, by each element of a parameter.
 
-    Args:
-        trainer: the hand-derived side.
-        x: the input (T, B, D).
-        y: the targets (T, B, O).
-        parameter: an array of the trainer, or a view of one; it is moved and put back.
-        epsilon: how far.
+    The parameter is an array of the trainer, or a view of one; it is moved and put back.
     """
     gradient = np.empty_like(parameter)
     for index in np.ndindex(parameter.shape):
@@ -52,12 +47,6 @@ def printed(name: str, expected: Array, actual: Array) -> list[str]:
 
 def check(trainer: ManualTrainer, gates: tuple[str, ...], x: Array, y: Array) -> Iterator[tuple[list[str], float]]:
     """Check every gradient that the trainer learns by, gate by gate.
-
-    Args:
-        trainer: the hand-derived side.
-        gates: the blocks of rows of the layer's weights.
-        x: the input (T, B, D).
-        y: the targets (T, B, O).
 
     Yields:
         the lines of a gradient, and its largest difference beyond rounding, relative to its largest element.

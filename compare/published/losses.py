@@ -28,10 +28,5 @@ _ON_H = {
 
 
 def loss(name: str, scale: float) -> Objective:
-    """Return a loss times a factor.
-
-    Args:
-        name: ``bce`` or ``mse``, means over logits; ``squares``, the mean of (h - y)²; ``last``, the sum of the last h.
-        scale: the factor.
-    """
+    """Return a loss times a factor: ``bce`` or ``mse`` of logits, ``squares`` or ``last``."""
     return (_ON_H[name] if name in _ON_H else objective(name)).times(scale)

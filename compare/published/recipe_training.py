@@ -40,12 +40,7 @@ FIRST_COUNT = 100
 def changed(name: str, given: Mapping[str, Any]) -> Recipe:
     """Return a recipe with what is changed about it; the engine is compiled where Numba is installed.
 
-    Args:
-        name: of the recipe.
-        given: of ``CHANGEABLE``; the gradient is ``true``, ``published``, or names of departures with commas between.
-
-    Raises:
-        ValueError: there is no such recipe, it does not let that be changed, or a value is outside its range.
+    The gradient is ``true``, ``published``, or names of departures with commas between.
     """
     if name not in RECIPES:
         raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
@@ -107,9 +102,6 @@ class FromRecipe(Experiment):
 
     The opponent is PyTorch's own layer where PyTorch has it, else the written-out twin; a second one follows its own
     gradients, which shows the drift.
-
-    Args:
-        recipe: what to train.
     """
 
     prints = True

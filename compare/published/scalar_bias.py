@@ -28,12 +28,7 @@ def summed_over_units(gradients: Gradients) -> Gradients:
 
 
 class ScalarBiasModel(manual.Model):
-    """An LSTM whose gates have one number as their bias, and a readout.
-
-    Args:
-        recurrent: the layer; its own biases are overwritten.
-        readout: what turns h into logits.
-    """
+    """An LSTM whose gates have one number as their bias, and a readout; the layer's own biases are overwritten."""
 
     def __init__(self, recurrent: manual.recurrent.Recurrent, readout: manual.Linear):
         super().__init__(recurrent, readout)
@@ -64,12 +59,7 @@ class ScalarBiasModel(manual.Model):
 
 
 class ScalarBiasModule(nn.Module):
-    """The same for autograd.
-
-    Args:
-        layer: an LSTM of ``torch_impl``; its own biases are ignored.
-        readout: what turns h into logits.
-    """
+    """The same for autograd; the biases of the layer, of ``torch_impl``, are ignored."""
 
     def __init__(self, layer: nn.Module, readout: nn.Linear):
         super().__init__()

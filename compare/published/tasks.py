@@ -71,12 +71,8 @@ class Addition(Task):
     """a + b in ``bits`` bits, for whole numbers a and b, looked at in regular steps.
 
     Args:
-        least: the smallest a and b.
-        largest_a: the largest a.
-        largest_b: the largest b.
         first: the first step after which something is printed.
         every: the distance to the next.
-        bits: of the sum.
         print_out: a format of ``error`` (summed over the bits) and ``errors`` (as an array), ``predicted`` and
             ``true`` (digits), ``predicted_bits`` and ``true_bits`` (arrays), ``a``, ``b``, ``total`` and ``step``.
     """
@@ -145,10 +141,6 @@ class Regression(Task):
 
     Args:
         one_target: whether there is one W or, as in the write-up, a new one for each step of each sample.
-        inputs: the size of x.
-        units: the size of y.
-        steps: of each sample.
-        samples: of an epoch.
         spread: the standard deviation of W.
         noise: the standard deviation of the noise.
     """

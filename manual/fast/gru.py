@@ -99,11 +99,7 @@ class GRUMemory(Memory):
 
 
 class FastGRU:
-    """One GRU layer in one direction; the weights come with each call.
-
-    Args:
-        reset_after: whether the reset gate acts after the matrix product, as in PyTorch, or before it.
-    """
+    """One GRU layer in one direction; the weights come with each call."""
 
     negated = 2  #: how many gates' pre-activations are negated (F1)
 

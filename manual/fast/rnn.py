@@ -37,11 +37,7 @@ class RNNMemory(OneProductMemory):
 
 
 class FastRNN:
-    """One Elman layer in one direction; the weights come with each call.
-
-    Args:
-        nonlinearity: a name in ``ACTIVATIONS``.
-    """
+    """One Elman layer in one direction; the weights come with each call."""
 
     def __init__(self, nonlinearity: str = "tanh"):
         self.activation: Callable[..., Any]

@@ -73,16 +73,10 @@ PRODUCTS = {
 
 
 def own(place: str) -> Contender:
-    """Return a contender of the user's own.
+    """Return a contender of the user's own, ``file.py:function``.
 
     Its function takes a ``TimedCase`` and its ``Inputs``, and returns a function without arguments. That one does the
     work once, and returns two dicts of arrays by the names of ``layer_result``: outputs and gradients.
-
-    Args:
-        place: ``file.py:function``.
-
-    Raises:
-        ValueError: there is no such file, or no such function in it.
     """
     file, _, name = place.rpartition(":")
     if not (file and name.isidentifier()):

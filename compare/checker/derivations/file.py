@@ -9,11 +9,7 @@ from compare.checker.derivations.open import NAME, OPEN, Opening, Span
 
 
 def file_and_name(reference: str) -> tuple[Path, str]:
-    """Return the file and the name in it that ``FILE:NAME`` says.
-
-    Raises:
-        ValueError: it says no file or no name.
-    """
+    """Return the file and the name in it that ``FILE:NAME`` says."""
     file, _, name = reference.rpartition(":")
     if not (file and name):
         raise ValueError(f"reference: expected FILE:NAME, got {reference}")
@@ -21,15 +17,7 @@ def file_and_name(reference: str) -> tuple[Path, str]:
 
 
 def load(path: Path, *aside: Span) -> ModuleType:
-    """Run a user's file, in which each value that is written as ``...`` is one that is not derived yet.
-
-    Args:
-        path: the file.
-        aside: expressions that are to be set aside as well.
-
-    Raises:
-        ValueError: there is no such file. Exceptions raised by the file propagate.
-    """
+    """Run a user's file, in which each value that is written as ``...``, or is ``aside``, is not derived yet."""
     if path.is_dir():
         raise ValueError(f"FILE: expected a Python file, got {path}, which is a directory")
     if not path.is_file():

@@ -79,13 +79,7 @@ def form_of(
 ) -> tuple[Form, list[Any]]:
     """Return the form of arguments, and their leaves. What holds neither an array nor a function is one leaf.
 
-    Args:
-        names: the names of the arguments by position.
-        values: the arguments by position.
-        keywords: the arguments by keyword.
-        parameters: the parameters of a module, by name.
-        is_array: whether a leaf is an array.
-        library: flattens and rebuilds containers: the module of torch, or that of JAX.
+    ``is_array`` says whether a leaf is an array; ``library`` flattens and rebuilds containers, torch's or JAX's.
     """
     tree = (list(values), dict(keywords), dict(parameters))
 
@@ -136,11 +130,7 @@ def named(returned: Any, library: Any = _pytree) -> dict[str, Any]:
 
 
 def in_order(names: Sequence[str], returned: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a function returned under the names of the reference's outputs: by key, or by place without keys.
-
-    Raises:
-        ValueError: there are others.
-    """
+    """Return what a function returned under the names of the reference's outputs: by key, or by place without keys."""
     unnamed = all(name.startswith("output") for name in returned)
     if not (set(returned) == set(names) or (unnamed and len(returned) == len(names))):
         got = ", ".join(type(v).__name__ if unnamed else n for n, v in returned.items())

@@ -32,12 +32,7 @@ class Misfit:
 
 
 def misfit(error: BaseException, path: Path | None = None) -> Misfit | None:
-    """Return the line of a user's in which shapes do not fit; None if an error is another one.
-
-    Args:
-        error: what was raised.
-        path: the file of the line; any that one of the passes of a ``Pair`` runs if None.
-    """
+    """Return the line of a file, or of what a ``Pair`` runs, where shapes do not fit; None if an error is another."""
     trace, last, raised_by, in_pass = error.__traceback__, None, "", False
     while trace:
         code = trace.tb_frame.f_code

@@ -25,10 +25,7 @@ class Pair:
     copied immediately.
 
     Args:
-        forward: the forward pass.
-        backward: the backward pass.
         nested: converts parameters by flat name to the form that the functions take; None if they take none.
-        name: names the derivation in messages.
         dtype: the precision of the arguments; that of the problem if None.
     """
 
@@ -48,11 +45,7 @@ class Pair:
         return Pair(self.forward, self.backward, self.nested, self.name, dtype)
 
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
-        """Run both passes.
-
-        Raises:
-            ValueError: a pass returns the wrong number of values. Exceptions raised by the functions propagate.
-        """
+        """Run both passes."""
         original = problem.in_precision(self.dtype) if self.dtype else problem
         problem = copy.deepcopy(original)
         before = original.parameters, original.inputs, original.d_outputs

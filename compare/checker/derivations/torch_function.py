@@ -43,7 +43,6 @@ class TorchFunction:
     """A ``torch.autograd.Function``, or a function of tensors that applies one.
 
     Args:
-        function: the class, the function or the module.
         like: the user's inputs: tensors determine dtype, device and layout, anything else is passed unchanged.
         form: where each of them lies in the arguments.
         call: how it is called.
@@ -74,11 +73,7 @@ class TorchFunction:
 
     @torch.enable_grad()  # the user's file may have disabled it
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
-        """Run both passes on fresh tensors.
-
-        Raises:
-            ValueError: the function does not return a tensor for each output. Its exceptions propagate.
-        """
+        """Run both passes on fresh tensors."""
         call, (leaves, given) = self.call, self.arguments(problem)
         wanted = {n: v for n, v in leaves.items() if v.requires_grad}
         misshapen: Arrays = {}
@@ -224,11 +219,7 @@ class _Precisions(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _lenient(function: Any, names: list[str], given: Mapping[str, Any], misshapen: Arrays) -> Callable[..., Any]:
     """Return how to apply a ``Function`` without an error from torch where backward returns a wrong shape.
 
-    Args:
-        function: the class.
-        names: the names of its arguments, "" where one is no tensor.
-        given: the tensors by name.
-        misshapen: filled with the gradients of a wrong shape, by the name of the argument.
+    ``names`` are those of its arguments, "" where one is no tensor; ``misshapen`` gets the gradients of a wrong shape.
     """
     # The class outlives the call, and the tensors.
     shapes = {name: getattr(value, "shape", ()) for name, value in given.items()}

@@ -17,14 +17,7 @@ Flat = Callable[..., dict[str, Tensor]]
 
 
 def backward_of(flat: Flat, names: Sequence[str], wanted: Sequence[str], outputs: Sequence[str]) -> Flat:
-    """Return the backward pass of a function, whose arguments are those of the function and an incoming gradient each.
-
-    Args:
-        flat: the function.
-        names: the names of its arguments.
-        wanted: those whose gradients are returned.
-        outputs: the names of its outputs.
-    """
+    """Return the backward pass of a function of its arguments and incoming gradients, with the gradients ``wanted``."""
 
     def backward(*given: Any) -> dict[str, Tensor]:
         leaves = dict(zip(names, given))
@@ -51,11 +44,7 @@ def refused(backward: Flat, given: Sequence[Any]) -> str:
 def jvp_of(flat: Flat, count: int, moving: Sequence[int], own: bool) -> Flat:
     """Return a function of arguments and tangents that returns the tangents of the outputs.
 
-    Args:
-        flat: the function.
-        count: how many arguments it has.
-        moving: the places of those that have a tangent.
-        own: whether by the function's own rule, rather than from two backward passes.
+    Those at the places ``moving`` have one. They come by the function's ``own`` rule, or from two backward passes.
     """
 
     def forward(*given: Any) -> dict[str, Tensor]:
@@ -90,10 +79,7 @@ def jvp_of(flat: Flat, count: int, moving: Sequence[int], own: bool) -> Flat:
 def vmap_of(flat: Flat, axes: Sequence[int | None], own: bool) -> Flat:
     """Return a function of batches of arguments.
 
-    Args:
-        flat: the function.
-        axes: the axis of the batch in each argument; None where there is none.
-        own: whether by the function's own rule, rather than one after the other.
+    ``axes`` are those of the batch, None where there is none. It runs by the function's ``own`` rule, or one by one.
     """
 
     def batched(*given: Any) -> dict[str, Tensor]:

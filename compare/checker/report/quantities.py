@@ -28,11 +28,6 @@ def quantity(one: Compared, notation: Notation, shown: int = SHOWN) -> dict[str,
     batch, column and unit. The columns are the ``steps``, or where there are none the first axis of the array.
     ``right`` and ``difference`` are the same for the reference and the difference from it; a quantity that agrees has
     neither. ``cut`` says that these lists are only the beginning. ``errors`` are relative, one for each step.
-
-    Args:
-        one: the quantity.
-        notation: what its name stands for.
-        shown: the largest number of rows and units.
     """
     found = notation.equation(one.name, one.gate)
     data: dict[str, Any] = {

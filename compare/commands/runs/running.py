@@ -56,22 +56,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, given: Mapping[str, Any]) -> int:
-    """Train, write the folder of results, and report; of several processes only the first writes and prints.
-
-    Args:
-        options: those of ``arguments``.
-        given: the arguments of ``experiment`` that were given.
-    """
+    """Train, write the folder of results, and report; of several processes only the first writes and prints."""
     with processes() as rank:
         return _run(options, given, rank)
 
 
 def experiment(recipe: str | None = None, **given: Any) -> Experiment:
-    """Return binary addition by these settings or, of a recipe's name, the recipe with what is changed about it.
-
-    Raises:
-        ValueError: a setting is outside its range, or no recipe has it.
-    """
+    """Return binary addition by these settings or, of a recipe's name, the recipe with what is changed about it."""
     return Adding(Settings(**given)) if recipe is None else FromRecipe(changed(recipe, given))
 
 

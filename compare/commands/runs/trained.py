@@ -16,18 +16,7 @@ from compare.published.tasks import Addition
 
 
 def trained(argument: str, folder: Path) -> tuple[Lockstep, dict[str, Any]]:
-    """Set up both sides, on this machine's CPU, with the weights of a run on binary addition.
-
-    Args:
-        argument: the argument's name on the command line.
-        folder: the folder of the run.
-
-    Returns:
-        Both sides, and the summary of the run.
-
-    Raises:
-        ValueError: the folder is not that of such a run, or its weights are damaged or missing.
-    """
+    """Return both sides, set up on the CPU with the weights of a run on binary addition, and the run's summary."""
     try:
         if not (folder / SUMMARY).is_file():  # reading a named pipe would never end
             raise FileNotFoundError

@@ -78,17 +78,7 @@ def read(
 
 
 def write(path: Path, framework: str, network: Network, prove: bool = True) -> Writing:
-    """Write a network to a file, which is replaced as a whole once it has been read back and is the same.
-
-    Args:
-        path: the file; how its name ends says what kind it is to be.
-        framework: whose layout it is to have, a key of ``LAYOUTS``.
-        network: what to write.
-        prove: whether to run what was written as well, where the framework is installed.
-
-    Raises:
-        ValueError: a kind of file that the framework does not have, or a network that it cannot hold.
-    """
+    """Write a network to a file, which is replaced as a whole once it has been read back and is the same."""
     check_ending("out", path, framework)
     if path.name.endswith(ONLY_READ) and not path.name.endswith(".weights.h5"):
         raise ValueError(f"out: expected a kind of file that is not only read, as {', '.join(ONLY_READ)}, got {path}")
@@ -126,11 +116,7 @@ def load(path: Path, **options: Any) -> manual.Model | Recurrent:
 
 
 def check_ending(argument: str, path: Path, framework: str) -> None:
-    """Make sure that a framework has files whose names end like this.
-
-    Raises:
-        ValueError: it has not.
-    """
+    """Make sure that a framework has files whose names end like this."""
     endings = (*MODELS.get(framework, ()), *ARRAYS)
     if not path.name.endswith(endings):
         raise ValueError(f"{argument}: expected a name that ends in {' or '.join(endings)} for {framework}, got {path}")
@@ -142,11 +128,7 @@ def _is_model(path: Path) -> bool:
 
 
 def _check_same(path: Path, network: Network, again: Network) -> None:
-    """Compare the outputs of a network with those of what was read back of it.
-
-    Raises:
-        ValueError: they differ by more than the rounding of a sum of two biases.
-    """
+    """Compare the outputs of a network with those of what was read back of it."""
     first = network.layers[0][0]
     x = np.random.default_rng(0).normal(size=(3, 4, first["weight_ih"].shape[1])).astype(first["weight_ih"].dtype)
     expected, got = (replace(one, batch_first=False).model().forward(x)[0] for one in (network, again))

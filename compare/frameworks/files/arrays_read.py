@@ -60,20 +60,7 @@ class Sweep:
 def read(
     path: Path, framework: str, only: str = "", form: str = "", large: bool = False, prove: bool = True
 ) -> Reading:
-    """Read a file of named arrays.
-
-    Args:
-        path: the file.
-        framework: whose arrays they are.
-        only: the prefix of the arrays to read.
-        form: what the arrays do not say: the form of the cell, and any of ``WORDS``, with commas between them.
-        large: whether the file may unpack to more than 4 GiB.
-        prove: whether to run the framework's own layers on the arrays, if it is installed.
-
-    Raises:
-        ValueError: the file is of another kind, says that it is another framework's, or does not fit its layout; its
-            arrays are not those of one stack of layers and one readout; the framework computes something else.
-    """
+    """Read a file of named arrays; the arguments are those of ``files.read``, ``form`` has any of ``WORDS`` as well."""
     arrays, layout = containers.read(path, large)
     try:
         reading, sweeps = from_arrays(arrays, framework, only, form)
@@ -93,11 +80,7 @@ def read(
 
 
 def from_arrays(arrays: Arrays, framework: str, only: str = "", form: str = "") -> tuple[Reading, list[list[Arrays]]]:
-    """Return the network whose arrays a framework names and lays out like this, and each layer's arrays by direction.
-
-    Raises:
-        ValueError: as ``read``.
-    """
+    """Return the network whose arrays a framework names and lays out like this, and each layer's own arrays."""
     own_form, words = _said(form)
     left_out = [name for name in arrays if name.startswith(("optimizer/", "_optimizer/")) and framework == "keras"]
     if only:
@@ -228,11 +211,7 @@ def _fits(parameters: Arrays, gates: int) -> bool:
 
 
 def _stacked(sweeps: list[Sweep], is_reversed: bool) -> tuple[list[list[Sweep]], str]:
-    """Return the directions of each layer in order, and what is assumed of the order.
-
-    Raises:
-        ValueError: they are not one stack of numbered layers.
-    """
+    """Return the directions of each layer in order, and what is assumed of the order."""
     prefixes = dict.fromkeys(sweep.prefix for sweep in sweeps)
     columns = list(zip_longest(*(sweep.numbers for sweep in sweeps), fillvalue=0))  # Keras leaves out the 0
     varying = [column for column in columns if len(set(column)) > 1]
@@ -268,11 +247,7 @@ def _is_chain(layers: list[list[Sweep]]) -> bool:
 
 
 def _readout(rest: Arrays, framework: str, layers: list[list[Sweep]], is_said: bool) -> Arrays:
-    """Return the weight and the bias of the readout, which is all that remains of a file.
-
-    Raises:
-        ValueError: something else remains, or it may stand before the layers as well.
-    """
+    """Return the weight and the bias of the readout, which is all that remains of a file."""
     if not rest:
         return {}
     weight, bias, columns = LINEAR[framework]

@@ -29,11 +29,7 @@ LINEAR = dict.fromkeys(LAYOUTS, ("kernel", "bias", True)) | {
 
 
 def to_arrays(network: Network, framework: str) -> Arrays:
-    """Return a network's arrays as a framework names and lays them out.
-
-    Raises:
-        ValueError: the framework cannot hold the network.
-    """
+    """Return a network's arrays as a framework names and lays them out."""
     layout = LAYOUTS[framework][network.form]
     one, forward, backward, readout = NAMES[framework]
     arrays: Arrays = {}
@@ -53,11 +49,7 @@ def to_arrays(network: Network, framework: str) -> Arrays:
 
 
 def write(path: Path, framework: str, network: Network) -> None:
-    """Write a network as named arrays.
-
-    Raises:
-        ValueError: the framework cannot hold the network.
-    """
+    """Write a network as named arrays."""
     arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(network, framework).items()}
     containers.write(path, arrays, title(framework, network.form))
 

@@ -18,11 +18,7 @@ from manual.arrays import Array, as_state, state_parts
 
 
 class Chain:
-    """The stages of a model, in the order in which they are met.
-
-    Args:
-        source: what errors call the file.
-    """
+    """The stages of a model, in the order in which they are met; ``source`` is what errors call the file."""
 
     def __init__(self, source: str):
         self.source = source
@@ -49,21 +45,10 @@ class Chain:
         initial: Sequence[Labels] = (),
         reverse: bool = False,
     ) -> tuple[Labels, Labels, Labels]:
-        """Add a recurrent layer.
+        """Add a recurrent layer that reads x (T, B, D).
 
-        Args:
-            title: what errors call it.
-            form: its form.
-            directions: the weights of each direction.
-            x: the labels of what it reads, (T, B, D).
-            initial: those of its initial state, (directions, B, H) each.
-            reverse: whether it runs backwards, in one direction.
-
-        Returns:
-            The labels of its outputs, (T, B, directions * H), and those of its final h and c, (directions, B, H) each.
-
-        Raises:
-            ValueError: x is not what an earlier stage hands out, in its order.
+        Return the labels of its outputs, (T, B, directions * H), and those of its final h and c, which are of the form
+        of ``initial``, (directions, B, H) each. With ``reverse`` it runs backwards, in one direction.
         """
         source, is_reversed, batch_first = self._read(title, x)
         T, B, _ = x.shape
@@ -81,11 +66,7 @@ class Chain:
         return labels[::-1] if is_reversed else labels, stage.final, cells
 
     def product(self, title: str, x: Labels, weight: Array) -> Labels:
-        """Return the labels of ``x @ weight.T``, (..., O), the logits of a readout, from x (..., F) and weight (O, F).
-
-        Raises:
-            ValueError: x is not what the last recurrent layer hands out, in its order.
-        """
+        """Return the labels of ``x @ weight.T``, the logits (…, O) of a readout, from x (…, F) and weight (O, F)."""
         stage = self._stage(title, x)
         if stage.source is None:
             raise self.error(title, "expected a recurrent layer to read the input, got a product with weights")
@@ -109,11 +90,7 @@ class Chain:
         return logits.reshape(-1, len(weight))[rows].reshape(*x.shape[:-1], len(weight))
 
     def affine(self, title: str, x: Labels, added: Array, factor: int = 1) -> Labels:
-        """Return the labels of ``factor * x + added``, where x are the logits of a readout, and ``added`` its bias.
-
-        Raises:
-            ValueError: x are no logits, or ``added`` is no number for each of them.
-        """
+        """Return the labels of ``factor * x + added``, where x are the logits of a readout, and ``added`` its bias."""
         stage = self._stage(title, x)
         if not stage.readout or stage.activation != "linear":
             raise self.error(title, f"expected a sum with the logits of a readout, got one with {stage.title}")
@@ -130,17 +107,7 @@ class Chain:
         )
 
     def activate(self, title: str, x: Labels, activation: str, axis: int = -1) -> Labels:
-        """Return the labels of an activation of a readout.
-
-        Args:
-            title: what errors call it.
-            x: the labels of the logits.
-            activation: which, as in ``manual.Model``.
-            axis: of a softmax, what it sums over.
-
-        Raises:
-            ValueError: x are no logits, or a softmax is over others than the logits of one step and row.
-        """
+        """Return the labels of an activation of a readout."""
         stage = self._stage(title, x)
         if not stage.readout or stage.activation != "linear":
             raise self.error(title, f"expected {activation} of the logits of a readout, got that of {stage.title}")
@@ -163,11 +130,7 @@ class Chain:
             return False
 
     def finish(self, outputs: Mapping[str, Labels]) -> Network:
-        """Return the network that ends in these outputs of the model.
-
-        Raises:
-            ValueError: they are not the outputs of one network of ``manual``.
-        """
+        """Return the network that ends in these outputs of the model."""
         found = {name: self._end(f"output {name}", labels) for name, labels in outputs.items()}
         ends = {name: end for name, end in found.items() if end}
         if not ends:
@@ -196,12 +159,7 @@ class Chain:
         return Network(forms[0], [list(stage.directions) for stage in layers], dict(last.readout or {}), *edges)
 
     def expected(self, network: Network, values: Array) -> dict[str, Array]:
-        """Return what ``manual`` makes of the model's outputs, given values for the labels of its inputs.
-
-        Args:
-            network: what ``finish`` has returned.
-            values: by label; those of layers and readouts are written.
-        """
+        """Return what ``manual`` makes of the model's outputs from values by label; it writes those of later stages."""
         model, layers = network.model(), [stage for stage in self.walked if stage.form]
         state = [values[np.concatenate(parts)] for parts in zip(*(stage.initial for stage in layers))]
         output, last, *_ = model.forward(

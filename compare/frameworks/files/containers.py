@@ -25,10 +25,6 @@ NUMBERED = {"cell": ("kernel", "recurrent_kernel", "bias"), "dense": ("kernel", 
 def read(path: Path, large: bool = False) -> tuple[Arrays, str]:
     """Return the arrays in a file, and what it says of their layout: nothing, if it is no safetensors file.
 
-    Args:
-        path: the file; how its name ends says what kind it is.
-        large: whether it may unpack to more than ``LIMIT`` bytes.
-
     Raises:
         ValueError: the file is damaged or of another kind, has arrays that are not those of its checksum, reads other
             files, or unpacks to more than it says or than the limit.
@@ -49,11 +45,7 @@ def write(path: Path, arrays: Arrays, title: str) -> None:
 
 
 def check_size(what: str, size: int, large: bool) -> None:
-    """Make sure that something does not unpack to more than the limit, unless it is said to be large.
-
-    Raises:
-        ValueError: it does.
-    """
+    """Make sure that something does not unpack to more than the limit, unless it is said to be large."""
     if size > LIMIT and not large:
         raise ValueError(f"{what}: expected at most {LIMIT >> 30} GiB without --large, got {size / 2**30:.1f} GiB")
 
@@ -115,11 +107,7 @@ def _read_h5(path: Path, large: bool) -> Arrays:
 
 
 def check_h5(file: Any, large: bool = False) -> dict[str, Any]:
-    """Return the datasets of an HDF5 file by name, none of which was read.
-
-    Raises:
-        ValueError: one of them would read another file, or is no array of numbers; all together are too large.
-    """
+    """Return the datasets of an HDF5 file by name, none of which was read."""
     found = dict(_datasets(file, set()))
     for name, item in found.items():
         if item.external or item.is_virtual:

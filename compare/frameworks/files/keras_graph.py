@@ -32,14 +32,9 @@ class Graph:
     """A functional model that was run on labels, at one size.
 
     Args:
-        model: the model.
-        source: what errors call it.
         part: the name of a recurrent layer if not all of the model has to be one chain. What reads something else is
             then the first of a chain of its own.
         sizes: of B and T, where the model leaves these free.
-
-    Raises:
-        ValueError: something between input and output is none of a chain.
     """
 
     def __init__(self, model: Any, source: str, part: str, sizes: tuple[int, int]):
@@ -56,11 +51,7 @@ class Graph:
         self._run(model)
 
     def labels(self, tensor: Any) -> Labels:
-        """Return the labels of a symbolic tensor.
-
-        Raises:
-            ValueError: it has none.
-        """
+        """Return the labels of a symbolic tensor."""
         value = self.values.get(id(tensor))
         if not isinstance(value, Marked) or value.labels is None:
             raise self.chain.error("output", "expected what recurrent layers compute, got something else")
@@ -83,11 +74,7 @@ class Graph:
             self.values |= {id(tensor): value for tensor, value in zip(node.outputs, outputs)}
 
     def _outputs(self, node: Any, arguments: Any, options: dict[str, Any]) -> Sequence[Marked]:
-        """Return what an operation makes of its inputs.
-
-        Raises:
-            ValueError: it is none of a chain.
-        """
+        """Return what an operation makes of its inputs."""
         operation, kind = node.operation, type(node.operation).__name__
         values = [self.values[id(tensor)] for tensor in node.input_tensors]
         if kind in KINDS:

@@ -20,11 +20,7 @@ USUAL = {
 
 
 def check_layer(layer: Any) -> None:
-    """Make sure that ``manual`` can run a layer as Keras does.
-
-    Raises:
-        ValueError: it keeps its state between calls, or joins or orders its directions in another way.
-    """
+    """Make sure that ``manual`` can run a layer as Keras does."""
     if getattr(layer, "stateful", False):
         raise ValueError("expected stateful = False, got True")
     if type(layer).__name__ == "Bidirectional":
@@ -38,11 +34,7 @@ def check_layer(layer: Any) -> None:
 
 
 def cells_of(layer: Any) -> list[tuple[str, list[Arrays]]]:
-    """Return the form and the weights of each direction, of each layer of a stack, which most often is one.
-
-    Raises:
-        ValueError: ``manual`` has no such cell.
-    """
+    """Return the form and the weights of each direction, of each layer of a stack, which most often is one."""
     if type(layer).__name__ == "Bidirectional":
         forward, backward = (cells_of(own) for own in (layer.forward_layer, layer.backward_layer))
         if len(forward) > 1 or len(backward) > 1:

@@ -23,17 +23,7 @@ Found = tuple[Graph, Network, Any, tuple[str, ...]]
 
 
 def read(path: Path, part: str = "", prove: bool = True, large: bool = False) -> Reading:
-    """Read a Keras model.
-
-    Args:
-        path: the file.
-        part: the name of a recurrent layer, to read the chain of recurrent layers alone to which it belongs.
-        prove: whether to run the model and ``manual``.
-        large: whether the file may unpack to more than 4 GiB.
-
-    Raises:
-        ValueError: the file is no Keras model; it is no chain of a network of ``manual``; Keras computes another.
-    """
+    """Read a Keras model; the arguments are those of ``files.read``."""
     _check(path, large)
     try:
         model = import_keras().saving.load_model(path, compile=False)
@@ -64,11 +54,7 @@ def _check(path: Path, large: bool) -> None:
 
 
 def as_network(model: Any, source: str, part: str = "", prove: bool = False) -> Reading:
-    """Return the network in a Keras model; ``source`` is what errors call it.
-
-    Raises:
-        ValueError: as ``read``.
-    """
+    """Return the network in a Keras model; ``source`` is what errors call it."""
     functional = getattr(model, "_functional", None) or model
     if not hasattr(functional, "_nodes_by_depth"):
         raise ValueError(f"{source}: expected a Sequential or functional model, got a {type(model).__name__}")

@@ -31,11 +31,7 @@ def import_keras() -> Any:
 
 
 def as_model(network: Network) -> Any:
-    """Return a Keras model of a network: from x (B, T, D) the readout, or else the output.
-
-    Raises:
-        ValueError: Keras cannot hold the network.
-    """
+    """Return a Keras model of a network: from x (B, T, D) the readout, or else the output."""
     keras = import_keras()
     kind, options = LAYERS[network.form]
     layout, first = LAYOUTS["keras"][network.form], network.layers[0][0]

@@ -20,14 +20,7 @@ T, B = 5, 3
 def proof_of(source: str, framework: str, network: Network, layers: list[list[Arrays]]) -> Proof:
     """Run a framework's own layers, each on the outputs of the one before, and those of a network.
 
-    Args:
-        source: what errors call the file.
-        framework: the key of ``LAYOUTS`` that its arrays follow.
-        network: what was made of them.
-        layers: of each layer, the arrays of each direction, in the framework's layout.
-
-    Raises:
-        ValueError: the outputs differ.
+    ``layers`` are the arrays of each direction of each layer, as the framework, a key of ``LAYOUTS``, lays them out.
     """
     candidates = [one for one in FRAMEWORKS.values() if one.layout == framework]
     installed = [one for one in candidates if not one.missing]

@@ -39,15 +39,10 @@ class Graph:
     """A model that was run on labels, at one size.
 
     Args:
-        model: the model.
-        source: what errors call it.
         part: the name of a recurrent operator if not all of the model has to be one chain. What reads something else is
             then the first of a chain of its own.
         sizes: of the first and the second axis of the input, where these are free.
         batch_axis: which of the two is that of the batch, where an initial state leaves its own free.
-
-    Raises:
-        ValueError: something between input and output is none of a chain.
     """
 
     def __init__(self, model: onnx.ModelProto, source: str, part: str, sizes: tuple[int, int], batch_axis: int = 1):
@@ -64,11 +59,7 @@ class Graph:
             self._run(node)
 
     def labels(self, name: str) -> Labels:
-        """Return the labels of a value.
-
-        Raises:
-            ValueError: it has none.
-        """
+        """Return the labels of a value."""
         value = self.values[name]
         if not isinstance(value, Marked) or value.labels is None:
             raise self.chain.error(name, "expected what recurrent layers compute, got something else")
@@ -113,11 +104,7 @@ class Graph:
         self.values |= {name: output for name, output in zip(node.output, outputs) if name}
 
     def _outputs(self, node: onnx.NodeProto, inputs: list[Any], marked: list[Marked]) -> Sequence[Array | Marked]:
-        """Return what an operator makes of its inputs.
-
-        Raises:
-            ValueError: it is none of a chain.
-        """
+        """Return what an operator makes of its inputs."""
         kind, is_known = node.op_type, node.domain in ("", "ai.onnx") and not node.op_type.startswith("Random")
         if kind in RECURRENT and is_known:
             return self._layer(node, inputs)

@@ -35,15 +35,7 @@ ACTIVATIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], 
 
 
 def read_layer(node: onnx.NodeProto, inputs: Mapping[str, Array | None]) -> tuple[str, list[Arrays], bool]:
-    """Return the form of an operator, the weights of each direction, and whether it runs backwards alone.
-
-    Args:
-        node: the operator.
-        inputs: its constant inputs by name.
-
-    Raises:
-        ValueError: ``manual`` has no such layer; its weights are no constants of the model, or of other shapes.
-    """
+    """Return the form of an operator, the weights of each direction, and whether it runs backwards alone."""
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     direction = given.pop("direction", b"forward").decode()
     K = 2 if direction == "bidirectional" else 1

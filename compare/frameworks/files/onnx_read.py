@@ -26,18 +26,7 @@ Found = tuple[Graph, Network, onnx.ModelProto, tuple[str, ...]]
 
 
 def read(path: Path, part: str = "", prove: bool = True, large: bool = False) -> Reading:
-    """Read an ONNX model.
-
-    Args:
-        path: the file.
-        part: the name of a recurrent operator, to read the chain of recurrent layers alone to which it belongs.
-        prove: whether to run both.
-        large: nothing, since an ONNX model is not packed.
-
-    Raises:
-        ValueError: the file is no ONNX model, or has arrays that are not those of its checksum; it is no chain of a
-            network of ``manual``; ONNX Runtime computes something else.
-    """
+    """Read an ONNX model, which is not packed; the arguments are those of ``files.read``."""
     try:
         model = onnx.load(path)
         onnx.checker.check_model(model)
@@ -50,11 +39,7 @@ def read(path: Path, part: str = "", prove: bool = True, large: bool = False) ->
 
 
 def as_network(model: onnx.ModelProto, source: str, part: str = "", prove: bool = False) -> Reading:
-    """Return the network in a model; ``source`` is what errors call it.
-
-    Raises:
-        ValueError: as ``read``.
-    """
+    """Return the network in a model; ``source`` is what errors call it."""
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     try:

@@ -30,7 +30,6 @@ class Reading:
     """A network, and what has to be said of how it was read.
 
     Args:
-        network: the network.
         proof: whether the file's own framework computes the same.
         assumed: what the file does not say and the reader took for granted, a phrase each.
         left_out: what the file has besides, a phrase each.
@@ -56,17 +55,7 @@ class Writing:
 
 
 def compared(source: str, framework: str, ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> Proof:
-    """Return the proof that both have the same outputs.
-
-    Args:
-        source: what errors call the file.
-        framework: who made ``theirs``.
-        ours: the outputs of ``manual``, by name.
-        theirs: those of the framework.
-
-    Raises:
-        ValueError: they differ by more than rounding, or one of them is not finite.
-    """
+    """Return the proof that ``manual`` and a framework have the same outputs; a ValueError says where they differ."""
     worst = 0.0
     for name, expected in theirs.items():
         expected, got = np.asarray(expected), ours[name]

@@ -21,12 +21,7 @@ BUFFERS = {"adam": {"exp_avg": "mu", "exp_avg_sq": "nu"}, "sgd": {"momentum_buff
 
 
 class JaxTrainer:
-    """The network of a run in JAX, with the optimiser of the run from Optax.
-
-    Args:
-        settings: the settings of the run.
-        parameters: the initial parameters by name.
-    """
+    """The network of a run in JAX, with the optimiser of the run from Optax."""
 
     def __init__(self, settings: Settings, parameters: dict[str, Array]):
         jax.config.update("jax_enable_x64", True)

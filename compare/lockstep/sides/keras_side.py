@@ -30,12 +30,7 @@ def frozen(settings: Settings, parameters: Mapping[str, Array]) -> list[str]:
 
 
 class KerasTrainer:
-    """The network of a run in Keras, with the optimiser of the run.
-
-    Args:
-        settings: the settings of the run.
-        leader: the manual side.
-    """
+    """The network of a run in Keras, with the optimiser of the run."""
 
     def __init__(self, settings: Settings, leader: ManualTrainer):
         self.keras = import_keras()

@@ -45,14 +45,7 @@ def audit(
     share: float = 1.0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Run the whole audit.
-
-    Args:
-        first_seed: the first of the seeds.
-        seeds: from how many seeds each system is trained and measured.
-        share: of the problems that it is trained on.
-        progress: called now and then with the number of problems done and of all problems, each of one seed.
-    """
+    """Run the whole audit; ``progress`` is called with the number of problems done and of all, each of one seed."""
     chosen = range(first_seed, first_seed + seeds)
     curves = _train_all(chosen, share, progress)
     true, published = (curves[f"no-bias LSTM, {kind}"] for kind in ("true", "published"))

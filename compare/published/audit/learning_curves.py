@@ -71,13 +71,9 @@ class Training:
     most: float = field(default=np.inf, kw_only=True)
 
     def run(self, seeds: Sequence[int], share: float = 1.0) -> LearningCurve:
-        """Train on a share of the problems.
+        """Train on a share of the problems, and of the looks, once from each seed.
 
         Weights that overflow stay what they are, and such a network gets no sum right.
-
-        Args:
-            seeds: one for each start and its problems.
-            share: of ``problems`` and of ``looks``.
         """
         problems = round(share * self.problems)
         before = {round(share * look) for look in self.looks}
@@ -93,13 +89,7 @@ class Training:
 
 
 class Networks:
-    """A recipe in training from several seeds side by side.
-
-    Args:
-        training: what to train.
-        seeds: one for each start and its problems.
-        problems: how many each start is given.
-    """
+    """A recipe in training from several seeds side by side."""
 
     def __init__(self, training: Training, seeds: Sequence[int], problems: int):
         self.recipe, self.most = training.recipe, training.most
@@ -142,11 +132,7 @@ def share_of_sums_right(recipe: Recipe, weights: dict[str, Array], readout: Arra
     They are all 16,384 sums of two 7-bit numbers. Sums that begin alike share their first steps, and one that has a
     wrong bit is dropped at once. Of longer numbers, it is a fixed sample.
 
-    Args:
-        recipe: what was trained.
-        weights: of the layer, (S, …) each.
-        readout: (S, 1, H).
-        half_is_one: whether an output of exactly 0.5 reads as 1, as by MATLAB's ``round``, or as 0.
+    ``half_is_one`` says whether an output of exactly 0.5 reads as 1, as by MATLAB's ``round``, or as 0.
     """
     shares = []
     for k, w_out in enumerate(readout):

@@ -36,9 +36,6 @@ class Engine:
         folder: the folder, with ``forward.m`` and ``backward.m``.
         shown: the folder that is named in its place, if it is a copy.
         keeping: what is to live as long as this does.
-
-    Raises:
-        ValueError: the folder lacks one of both files, or there is no Octave.
     """
 
     def __init__(self, folder: Path, shown: Path | None = None, keeping: Any = None):
@@ -142,11 +139,7 @@ def _number(array: Any) -> float:
 
 
 def _write(pipe: BinaryIO, value: Any) -> None:
-    """Write a value as ``receive.m`` reads it; vectors are columns.
-
-    Raises:
-        ValueError: Octave has nothing like it.
-    """
+    """Write a value as ``receive.m`` reads it; vectors are columns."""
     if isinstance(value, str):
         text = value.encode()
         pipe.write(b"c" + struct.pack("=2d", 1, len(text)) + text)

@@ -23,9 +23,6 @@ class Folder(Pair):
         nested: converts parameters by flat name to the form that the functions take; None if they take none.
         steps_last: whether the steps are the last axis.
         dtype: the precision of the arguments; that of the problem if None.
-
-    Raises:
-        ValueError: the folder lacks one of both files, or there is no Octave.
     """
 
     def __init__(
@@ -44,11 +41,7 @@ class Folder(Pair):
         return Folder(self.engine, self.nested, self.steps_last, dtype)
 
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
-        """Run both passes.
-
-        Raises:
-            ValueError: a pass raises an error or returns the wrong number of values.
-        """
+        """Run both passes."""
         self._problem = problem
         return super().solve(problem, probe)
 
