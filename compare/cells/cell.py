@@ -30,37 +30,24 @@ STARTERS = Path(__file__).parent / "starters"
 
 @dataclass(frozen=True)
 class Option:
-    """What a cell leaves open.
+    """What a cell leaves open."""
 
-    Args:
-        values: the permitted values, the default first. A type stands for all its values.
-        name: what a form with another value than the default is called; ``{}`` is the value.
-        words: the same in a title; the name if left out.
-    """
-
-    values: tuple[Any, ...]
-    name: str
-    words: str = ""
+    values: tuple[Any, ...]  #: the permitted values, the default first. A type stands for all its values.
+    name: str  #: what a form with another value than the default is called; ``{}`` is the value
+    words: str = ""  #: the same in a title; the name if left out
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A recurrent cell. Its layers have one class name in ``manual``, ``torch_impl`` and ``torch.nn``.
+    """A recurrent cell. Its layers have one class name in ``manual``, ``torch_impl`` and ``torch.nn``."""
 
-    Args:
-        name: its name on the command line and in users' files.
-        gates: the blocks of rows of its weights, in PyTorch's order.
-        states: the states carried from step to step; the first is the output.
-        options: its options by name.
-        equations: returns the equations of a form, given the values of all options.
-        places: the column and the height, in gates, of each node of its diagram; drawn in order if left out.
-    """
-
-    name: str
-    gates: tuple[str, ...]
-    states: tuple[str, ...]
+    name: str  #: its name on the command line and in users' files
+    gates: tuple[str, ...]  #: the blocks of rows of its weights, in PyTorch's order
+    states: tuple[str, ...]  #: the states carried from step to step; the first is the output
     options: Mapping[str, Option]
+    #: returns the equations of a form, given the values of all options
     equations: Callable[[Mapping[str, Any]], Equations]
+    #: the column and the height, in gates, of each node of its diagram; drawn in order if left out
     places: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
     @property
@@ -84,15 +71,12 @@ class Cell:
 class Form(Notation):
     """One form of a cell.
 
-    Args:
-        cell: the cell.
-        options: the options that are not those by default; others may be given, too.
-
     Raises:
         ValueError: an unknown option, or a value that is not permitted.
     """
 
     cell: Cell
+    #: the options that are not those by default; others may be given, too
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -39,39 +39,33 @@ class Layout:
     """How the weights of one layer in one direction lie.
 
     The first six are the keys of a file's LAYOUT; only the framework's need the others.
-
-    Args:
-        gates: in the order in which they are stacked, as in ``"i f g o"``; ``-`` is a block that is never read.
-        stacked: whether the gates are stacked in one array or have separate arrays, ``weight_ih_f`` and so on; or the
-            groups that share an array, as in ``["z r", "n"]`` for ``weight_ih_zr`` and ``weight_ih_n``.
-        columns: whether weights are (D, G H), for ``x @ W``, rather than (G H, D).
-        joined: ``"xh"`` or ``"hx"`` if one matrix ``weight`` acts on [x, h] or [h, x], else ``""``. With a ``1``
-            before or after, as in ``"1xh"``, the one bias is part of the matrix, which acts on [1, x, h].
-        biases: 2 for ``bias_ih`` and ``bias_hh``; ``"stacked"`` for both in one ``bias``; 1 for their sum ``bias``;
-            ``"candidate"`` for the sum, with the bias_hh of a GRU's candidate apart in ``bias_n``; 0 for none;
-            ``"scalar"`` for one number per gate, a ``bias`` of shape (1,).
-        vectors: ``"rows"`` if a state is (B, H); ``"columns"`` if it is (H, B), x is (T, D, B) and a bias is (H, 1);
-            ``"flat"`` if there is one row only, a state is (H,) and x is (T, D).
-        names: what an array is called where it has another name than here; with ``{gate}`` in it, there is one a gate.
-        recurrent: whether there is a ``weight_hh``, that is, whether h goes through a matrix.
-        peepholes: whether there is a ``weight_ch``, from the cell to all gates but the candidate.
-        negated: gates that are one minus PyTorch's, so that their pre-activations and weights have the opposite sign.
-        added: what is added to the bias of a gate whenever the layer runs.
-        lacking: gates whose bias_hh has no place, although it is not redundant.
     """
 
+    #: in the order in which they are stacked, as in ``"i f g o"``; ``-`` is a block that is never read
     gates: str = "i f g o"
+    #: whether the gates are stacked in one array or have separate arrays, ``weight_ih_f`` and so on; or the groups that
+    #: share an array, as in ``["z r", "n"]`` for ``weight_ih_zr`` and ``weight_ih_n``
     stacked: bool | tuple[str, ...] = True
-    columns: bool = False
+    columns: bool = False  #: whether weights are (D, G H), for ``x @ W``, rather than (G H, D)
+    #: ``"xh"`` or ``"hx"`` if one matrix ``weight`` acts on [x, h] or [h, x], else ``""``. With a ``1`` before or
+    #: after, as in ``"1xh"``, the one bias is part of the matrix, which acts on [1, x, h].
     joined: str = ""
+    #: 2 for ``bias_ih`` and ``bias_hh``; ``"stacked"`` for both in one ``bias``; 1 for their sum ``bias``;
+    #: ``"candidate"`` for the sum, with the bias_hh of a GRU's candidate apart in ``bias_n``; 0 for none; ``"scalar"``
+    #: for one number per gate, a ``bias`` of shape (1,)
     biases: int | str = 2
+    #: ``"rows"`` if a state is (B, H); ``"columns"`` if it is (H, B), x is (T, D, B) and a bias is (H, 1); ``"flat"``
+    #: if there is one row only, a state is (H,) and x is (T, D)
     vectors: str = "rows"
+    #: what an array is called where it has another name than here; with ``{gate}`` in it, there is one a gate
     names: Mapping[str, str] = field(default_factory=dict)
-    recurrent: bool = True
-    peepholes: bool = False
+    recurrent: bool = True  #: whether there is a ``weight_hh``, that is, whether h goes through a matrix
+    peepholes: bool = False  #: whether there is a ``weight_ch``, from the cell to all gates but the candidate
+    #: gates that are one minus PyTorch's, so that their pre-activations and weights have the opposite sign
     negated: str = ""
+    #: what is added to the bias of a gate whenever the layer runs
     added: Mapping[str, float] = field(default_factory=dict)
-    lacking: str = ""
+    lacking: str = ""  #: gates whose bias_hh has no place, although it is not redundant
 
     def __post_init__(self) -> None:
         if self.joined not in JOINED:

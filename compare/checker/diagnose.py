@@ -44,31 +44,19 @@ NO_DERIVATIVE = (
 
 @dataclass
 class Subject:
-    """What is checked, and how.
+    """What is checked, and how."""
 
-    Args:
-        name: names the derivation in messages.
-        derivation: what is checked.
-        trials: makes the trials for a dtype; faults are located on the first.
-        notation: what its names stand for.
-        dtype: the precision of the derivation; read from what it returns if None.
-        tolerance: the largest relative error that passes in double precision; the project's default if None.
-        k: below double precision, the permitted error as a multiple of autograd's own.
-        fast: whether the first size and draw is enough.
-        contract: whether a torch function is called in the other ways in which autograd may call it.
-        notes: remarks for the report.
-    """
-
-    name: str
+    name: str  #: names the derivation in messages
     derivation: Derivation
-    trials: Callable[[str], Iterable[Trial]]
-    notation: Notation = field(default_factory=Notation)
-    dtype: str | None = None
+    trials: Callable[[str], Iterable[Trial]]  #: makes the trials for a dtype; faults are located on the first
+    notation: Notation = field(default_factory=Notation)  #: what its names stand for
+    dtype: str | None = None  #: the precision of the derivation; read from what it returns if None
+    #: the largest relative error that passes in double precision; the project's default if None
     tolerance: float | None = None
-    k: float = K
-    fast: bool = False
-    contract: bool = True
-    notes: list[str] = field(default_factory=list)
+    k: float = K  #: below double precision, the permitted error as a multiple of autograd's own
+    fast: bool = False  #: whether the first size and draw is enough
+    contract: bool = True  #: whether a torch function is called in the other ways in which autograd may call it
+    notes: list[str] = field(default_factory=list)  #: remarks for the report
 
 
 def diagnose(subject: Subject) -> Report:

@@ -16,24 +16,16 @@ from manual.recurrent import Recurrent
 
 @dataclass(frozen=True)
 class Network:
-    """The weights of a network, under PyTorch's names and in its layout, and what it does at its edges.
+    """The weights of a network, under PyTorch's names and in its layout, and what it does at its edges."""
 
-    Args:
-        form: the key of ``FORMS`` of all its recurrent layers.
-        layers: of each layer the weights of each direction: weight_ih, weight_hh, bias_ih, bias_hh; weight_ch of
-            peepholes, weight_hr of a projection.
-        readout: weight (O, directions * H) and bias (O,) of a linear layer, or nothing.
-        activation: what the readout ends in, as in ``manual.Model``.
-        final: whether the readout, or the caller if there is none, gets only the final h of the last layer.
-        batch_first: whether it takes x as (B, T, D), and not as (T, B, D).
-    """
-
-    form: str
+    form: str  #: the key of ``FORMS`` of all its recurrent layers
+    #: of each layer the weights of each direction: weight_ih, weight_hh, bias_ih, bias_hh; weight_ch of peepholes,
+    #: weight_hr of a projection
     layers: list[list[Arrays]]
-    readout: Arrays
-    activation: str = "linear"
-    final: bool = False
-    batch_first: bool = False
+    readout: Arrays  #: weight (O, directions * H) and bias (O,) of a linear layer, or nothing
+    activation: str = "linear"  #: what the readout ends in, as in ``manual.Model``
+    final: bool = False  #: whether the readout, or the caller if there is none, gets only the final h of the last layer
+    batch_first: bool = False  #: whether it takes x as (B, T, D), and not as (T, B, D)
 
     @classmethod
     def of(cls, model: manual.Model | Recurrent) -> "Network":

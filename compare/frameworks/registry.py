@@ -10,29 +10,17 @@ DTYPES = ("float64", "float32")
 
 @dataclass(frozen=True)
 class Framework:
-    """One framework, or one of several ways to run it.
+    """One framework, or one of several ways to run it."""
 
-    Args:
-        title: what tables call it.
-        modules: what has to be installed, by the names it is imported by.
-        layout: the key of ``LAYOUTS`` under which its forms stand.
-        adapter: the module of ``compare.frameworks.adapters`` that builds its layers.
-        engine: the key of ``ENGINES`` of what differentiates; "" if it only infers.
-        directions: 1, and 2 if it has a layer that also runs backwards.
-        dtypes: those that it computes in.
-        options: further arguments for the adapter.
-        environment: what its process has in its environment.
-    """
-
-    title: str
-    modules: tuple[str, ...]
-    layout: str
-    adapter: str
-    engine: str
-    directions: tuple[int, ...] = (1, 2)
-    dtypes: tuple[str, ...] = DTYPES
-    options: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    title: str  #: what tables call it
+    modules: tuple[str, ...]  #: what has to be installed, by the names it is imported by
+    layout: str  #: the key of ``LAYOUTS`` under which its forms stand
+    adapter: str  #: the module of ``compare.frameworks.adapters`` that builds its layers
+    engine: str  #: the key of ``ENGINES`` of what differentiates; "" if it only infers
+    directions: tuple[int, ...] = (1, 2)  #: 1, and 2 if it has a layer that also runs backwards
+    dtypes: tuple[str, ...] = DTYPES  #: those that it computes in
+    options: Mapping[str, Any] = field(default_factory=dict)  #: further arguments for the adapter
+    environment: Mapping[str, str] = field(default_factory=dict)  #: what its process has in its environment
 
     @property
     def missing(self) -> list[str]:

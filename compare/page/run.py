@@ -24,21 +24,13 @@ VERDICTS = {"agree": ("AGREE", "right"), "disagree": ("DISAGREE", "wrong"), "int
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot of a few columns by step, on a logarithmic axis.
+    """A plot of a few columns by step, on a logarithmic axis."""
 
-    Args:
-        title: what is plotted.
-        ticks: of the vertical axis.
-        paths: by column, the path of its line or dots; empty if no value can be drawn.
-        undrawn: how many values are 0 or not finite.
-        limit: the place of the tolerance, if it is drawn.
-    """
-
-    title: str
-    ticks: list[Tick]
-    paths: dict[str, str]
-    undrawn: int
-    limit: float | None = None
+    title: str  #: what is plotted
+    ticks: list[Tick]  #: of the vertical axis
+    paths: dict[str, str]  #: by column, the path of its line or dots; empty if no value can be drawn
+    undrawn: int  #: how many values are 0 or not finite
+    limit: float | None = None  #: the place of the tolerance, if it is drawn
 
 
 def write(

@@ -19,20 +19,15 @@ from manual.arrays import Array
 
 @dataclass(frozen=True)
 class Departure:
-    """One departure.
+    """One departure."""
 
-    Args:
-        name: what the command line calls it.
-        words: what it is.
-        found_at: what a localiser finds wrong because of it: the name of a probe, or that of a gradient and its gate.
-        adjoint: the name of the adjoint that ``change`` changes; empty if it changes the gradients of the parameters.
-        change: from a ``Departing`` and the right value (with the step before it, for an adjoint) to the wrong one.
-    """
-
-    name: str
-    words: str
+    name: str  #: what the command line calls it
+    words: str  #: what it is
+    #: what a localiser finds wrong because of it: the name of a probe, or that of a gradient and its gate
     found_at: tuple[str, ...]
+    #: the name of the adjoint that ``change`` changes; empty if it changes the gradients of the parameters
     adjoint: str
+    #: from a ``Departing`` and the right value (with the step before it, for an adjoint) to the wrong one
     change: Callable[..., Any]
 
 

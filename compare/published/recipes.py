@@ -27,20 +27,13 @@ from manual.engines import is_compiled
 
 @dataclass(frozen=True)
 class Start:
-    """How weights are drawn.
+    """How weights are drawn."""
 
-    Args:
-        draw: ``uniform`` in ±``size`` or ``normal`` with standard deviation ``size``.
-        size: of the weights.
-        biases: whether biases are drawn like the weights or are zero.
-        forget_bias: the first value of the forget gate's biases, if biases are not drawn.
-        equal_gates: whether the generator is seeded anew for each array of the layer, so that all gates start equal.
-    """
-
-    draw: str
-    size: float
-    biases: bool = True
-    forget_bias: float = 0.0
+    draw: str  #: ``uniform`` in ±``size`` or ``normal`` with standard deviation ``size``
+    size: float  #: of the weights
+    biases: bool = True  #: whether biases are drawn like the weights or are zero
+    forget_bias: float = 0.0  #: the first value of the forget gate's biases, if biases are not drawn
+    #: whether the generator is seeded anew for each array of the layer, so that all gates start equal
     equal_gates: bool = False
 
     def __str__(self) -> str:
@@ -55,50 +48,29 @@ class Start:
 
 @dataclass(frozen=True)
 class Recipe(Configuration):
-    """A system to train.
+    """A system to train."""
 
-    Args:
-        name: what the command line calls it.
-        source: title and author of the write-up.
-        wanted: what its author wanted of it, in a few words.
-        cell: ``lstm``, ``gru`` or ``rnn``.
-        hidden_size: H.
-        layout: the write-up's own layout of weights, in which the start is drawn.
-        start: how the weights are drawn.
-        task: what to train on.
-        loss: a name in ``losses.py``.
-        loss_scale: the ratio of the write-up's loss to that one, which is a mean.
-        learning_rate: for the write-up's loss.
-        steps: the number of problems.
-        options: of the layer, besides its sizes.
-        readout: whether a sigmoid unit without a bias reads h; otherwise the loss is on h itself.
-        old_generator: whether weights and then problems come from NumPy's old generator, as in the write-up; the
-            readout's weights are then drawn second, as there.
-        seed: of weights and problems.
-        dtype: of all arrays.
-        engine: what runs the hand-derived layer, ``numpy`` or ``compiled``.
-        gradient: the names of the departures from the true gradient.
-    """
-
-    name: str
-    source: str
-    wanted: str
-    cell: str
-    hidden_size: int
-    layout: Layout
-    start: Start
-    task: Addition | Regression | GradientCheck
-    loss: str
-    loss_scale: float
-    learning_rate: float
-    steps: int
-    options: dict[str, str | bool] = field(default_factory=dict)
-    readout: bool = True
+    name: str  #: what the command line calls it
+    source: str  #: title and author of the write-up
+    wanted: str  #: what its author wanted of it, in a few words
+    cell: str  #: ``lstm``, ``gru`` or ``rnn``
+    hidden_size: int  #: H
+    layout: Layout  #: the write-up's own layout of weights, in which the start is drawn
+    start: Start  #: how the weights are drawn
+    task: Addition | Regression | GradientCheck  #: what to train on
+    loss: str  #: a name in ``losses.py``
+    loss_scale: float  #: the ratio of the write-up's loss to that one, which is a mean
+    learning_rate: float  #: for the write-up's loss
+    steps: int  #: the number of problems
+    options: dict[str, str | bool] = field(default_factory=dict)  #: of the layer, besides its sizes
+    readout: bool = True  #: whether a sigmoid unit without a bias reads h; otherwise the loss is on h itself
+    #: whether weights and then problems come from NumPy's old generator, as in the write-up; the readout's weights are
+    #: then drawn second, as there
     old_generator: bool = False
-    seed: int = 0
-    dtype: str = "float64"
-    engine: str = "numpy"
-    gradient: tuple[str, ...] = ()
+    seed: int = 0  #: of weights and problems
+    dtype: str = "float64"  #: of all arrays
+    engine: str = "numpy"  #: what runs the hand-derived layer, ``numpy`` or ``compiled``
+    gradient: tuple[str, ...] = ()  #: the names of the departures from the true gradient
     has_page: ClassVar[bool] = False  # its weights are a write-up's
 
     def __post_init__(self) -> None:

@@ -30,23 +30,14 @@ from manual.arrays import Probe
 
 @dataclass(frozen=True)
 class System:
-    """A published system, as a ``Derivation`` in its own layout of weights.
+    """A published system, as a ``Derivation`` in its own layout of weights."""
 
-    Args:
-        name: what reports call it.
-        source: title and author.
-        recipe: the same system as it should be.
-        backward: its backward pass.
-        departures: everything in which it departs from the true gradient.
-        dormant: those of its departures that do no harm as the program runs.
-    """
-
-    name: str
-    source: str
-    recipe: Recipe
-    backward: Backward
-    departures: tuple[Departure, ...]
-    dormant: tuple[Departure, ...] = ()
+    name: str  #: what reports call it
+    source: str  #: title and author
+    recipe: Recipe  #: the same system as it should be
+    backward: Backward  #: its backward pass
+    departures: tuple[Departure, ...]  #: everything in which it departs from the true gradient
+    dormant: tuple[Departure, ...] = ()  #: those of its departures that do no harm as the program runs
 
     @property
     def form(self) -> Form:

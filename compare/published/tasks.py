@@ -68,23 +68,18 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Addition(Task):
-    """a + b in ``bits`` bits, for whole numbers a and b, looked at in regular steps.
-
-    Args:
-        first: the first step after which something is printed.
-        every: the distance to the next.
-        print_out: a format of ``error`` (summed over the bits) and ``errors`` (as an array), ``predicted`` and
-            ``true`` (digits), ``predicted_bits`` and ``true_bits`` (arrays), ``a``, ``b``, ``total`` and ``step``.
-    """
+    """a + b in ``bits`` bits, for whole numbers a and b, looked at in regular steps."""
 
     error: ClassVar[str] = "error of one problem, summed over the bits"
     inputs: ClassVar[int] = 2
     least: int = 1
     largest_a: int = 128
     largest_b: int = 127
-    first: int = 1000
-    every: int = 1000
+    first: int = 1000  #: the first step after which something is printed
+    every: int = 1000  #: the distance to the next
     bits: int = 8
+    #: a format of ``error`` (summed over the bits) and ``errors`` (as an array), ``predicted`` and ``true`` (digits),
+    #: ``predicted_bits`` and ``true_bits`` (arrays), ``a``, ``b``, ``total`` and ``step``
     print_out: str = WITH_SUM
 
     def with_bits(self, bits: int) -> "Addition":
@@ -137,22 +132,16 @@ class Addition(Task):
 
 @dataclass(frozen=True)
 class Regression(Task):
-    """Targets y = W x + noise, a fixed set of samples in order, epoch after epoch.
-
-    Args:
-        one_target: whether there is one W or, as in the write-up, a new one for each step of each sample.
-        spread: the standard deviation of W.
-        noise: the standard deviation of the noise.
-    """
+    """Targets y = W x + noise, a fixed set of samples in order, epoch after epoch."""
 
     error: ClassVar[str] = "mean loss of the epoch"
-    one_target: bool = False
+    one_target: bool = False  #: whether there is one W or, as in the write-up, a new one for each step of each sample
     inputs: int = 10
     units: int = 20
     steps: int = 15
     samples: int = 100
-    spread: float = 0.1
-    noise: float = 0.01
+    spread: float = 0.1  #: the standard deviation of W
+    noise: float = 0.01  #: the standard deviation of the noise
 
     def data(self, rng: Generator, count: int) -> tuple[Array, Array]:
         """Draw the samples of an epoch."""

@@ -18,19 +18,12 @@ from compare.benchmark.case import Inputs, Result, TimedCase, Work
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do the work.
+    """One way to do the work."""
 
-    Args:
-        label: its name in tables and figures, with ``{cell}`` for the name of the layer's class.
-        builder: the function that builds it, as ``module.function`` in this package, or as ``file.py:function``.
-        needs: a module, or ``compiler``, that the project does not otherwise need.
-        longest: the largest T at which it takes part, if not 0. Compiling more unrolled steps takes minutes.
-    """
-
-    label: str
-    builder: str
-    needs: str = ""
-    longest: int = 0
+    label: str  #: its name in tables and figures, with ``{cell}`` for the name of the layer's class
+    builder: str  #: the function that builds it, as ``module.function`` in this package, or as ``file.py:function``
+    needs: str = ""  #: a module, or ``compiler``, that the project does not otherwise need
+    longest: int = 0  #: the largest T at which it takes part, if not 0. Compiling more unrolled steps takes minutes.
 
     def build(self, case: TimedCase, inputs: Inputs) -> Work:
         """Prepare everything that is not timed."""

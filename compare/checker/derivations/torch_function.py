@@ -21,37 +21,24 @@ from manual.arrays import Array
 
 @dataclass(frozen=True)
 class Call:
-    """How the function is called.
+    """How the function is called."""
 
-    Args:
-        inputs: lays an input out in memory, given a tensor of its values; None for the layout of the user's own.
-        d_outputs: the same for an incoming gradient.
-        only_output: the output that alone is used; "" for all.
-        between: the arguments of another forward pass before the backward pass.
-        twice: whether the backward pass runs twice on one graph; its second result counts.
-    """
-
+    #: lays an input out in memory, given a tensor of its values; None for the layout of the user's own
     inputs: Callable[[torch.Tensor], torch.Tensor] | None = None
-    d_outputs: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.contiguous
-    only_output: str = ""
-    between: Problem | None = None
-    twice: bool = False
+    d_outputs: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.contiguous  #: the same for an incoming gradient
+    only_output: str = ""  #: the output that alone is used; "" for all
+    between: Problem | None = None  #: the arguments of another forward pass before the backward pass
+    twice: bool = False  #: whether the backward pass runs twice on one graph; its second result counts
 
 
 @dataclass(frozen=True, eq=False)
 class TorchFunction:
-    """A ``torch.autograd.Function``, or a function of tensors that applies one.
-
-    Args:
-        like: the user's inputs: tensors determine dtype, device and layout, anything else is passed unchanged.
-        form: where each of them lies in the arguments.
-        call: how it is called.
-    """
+    """A ``torch.autograd.Function``, or a function of tensors that applies one."""
 
     function: Any
-    like: list[Any]
-    form: Form
-    call: Call = Call()
+    like: list[Any]  #: the user's inputs: tensors determine dtype, device and layout, anything else is passed unchanged
+    form: Form  #: where each of them lies in the arguments
+    call: Call = Call()  #: how it is called
 
     def in_precision(self, dtype: str) -> "TorchFunction":
         """Return the same function on tensors of another precision."""

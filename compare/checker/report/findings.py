@@ -47,72 +47,54 @@ class Progress:
 
 @dataclass(repr=False)
 class Findings:
-    """What a check found.
+    """What a check found."""
 
-    Args:
-        subject: names what was checked.
-        notation: what its names stand for.
-        dtype: the precision it was checked in.
-        tolerance: the largest relative error that passes in double precision.
-        k: below double precision, the permitted error as a multiple of autograd's own.
-        as_run: everything compared, as the code runs.
-        fed_back: everything compared, with the reference fed back.
-        located: quantities that are wrong although everything they are computed from is right.
-        misplaced: probes that show a quantity other than the one they name.
-        unused: probes whose result the code does not use.
-        changed: by name, the steps at which an array was modified in place after its probe.
-        consequences: quantities that may differ only because of something not recorded or not fed back.
-        unrecorded: names that need a probe; an error in any of them would explain the consequences.
-        unsteady: outputs and gradients that change when the derivation is called again.
-        written: arguments that the derivation wrote to.
-        left_out: gradients that were not derived.
-        broken: what a function whose gradients are right breaks of the contract with autograd.
-        less_accurate: by name, by how much a quantity that is right is less accurate than autograd.
-        aside: by name, how many elements took another side of a branch than the reference, or cannot be judged.
-        not_judged: by name, on how many trials rounding moved too much of a quantity too far for a judgement.
-        not_exercised: in words, what no trial exercised, such as a line of the code.
-        sizes: the trials.
-        fast: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor.
-        notes: further remarks.
-        open: what is still to be derived, by name, with its kind as in ``Compared``.
-        question: whether the file means something else than it says, such as another order of the gates, with which
-            all this was found.
-        misfits: lines whose operands do not fit together; what they would give is open.
-        learning: whether the file says that its author wants to find mistakes without being told.
-        shown: what is told of a mistake there or where something is open: ``"solution"``, ``"hint"`` or "".
-        search: finds the wrong lines of the code and the right ones.
-    """
-
-    subject: str
-    notation: Notation
-    dtype: str
-    tolerance: float
-    k: float
-    as_run: list[Compared]
-    fed_back: list[Compared]
+    subject: str  #: names what was checked
+    notation: Notation  #: what its names stand for
+    dtype: str  #: the precision it was checked in
+    tolerance: float  #: the largest relative error that passes in double precision
+    k: float  #: below double precision, the permitted error as a multiple of autograd's own
+    as_run: list[Compared]  #: everything compared, as the code runs
+    fed_back: list[Compared]  #: everything compared, with the reference fed back
+    #: quantities that are wrong although everything they are computed from is right
     located: list[Fault] = field(default_factory=list)
-    misplaced: list[Fault] = field(default_factory=list)
-    unused: list[str] = field(default_factory=list)
+    misplaced: list[Fault] = field(default_factory=list)  #: probes that show a quantity other than the one they name
+    unused: list[str] = field(default_factory=list)  #: probes whose result the code does not use
+    #: by name, the steps at which an array was modified in place after its probe
     changed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    #: quantities that may differ only because of something not recorded or not fed back
     consequences: list[str] = field(default_factory=list)
+    #: names that need a probe; an error in any of them would explain the consequences
     unrecorded: list[str] = field(default_factory=list)
+    #: outputs and gradients that change when the derivation is called again
     unsteady: list[str] = field(default_factory=list)
-    written: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()  #: arguments that the derivation wrote to
+    left_out: tuple[str, ...] = ()  #: gradients that were not derived
+    #: what a function whose gradients are right breaks of the contract with autograd
     broken: list[Breach] = field(default_factory=list)
+    #: by name, by how much a quantity that is right is less accurate than autograd
     less_accurate: dict[str, float] = field(default_factory=dict)
+    #: by name, how many elements took another side of a branch than the reference, or cannot be judged
     aside: dict[str, int] = field(default_factory=dict)
+    #: by name, on how many trials rounding moved too much of a quantity too far for a judgement
     not_judged: dict[str, int] = field(default_factory=dict)
+    #: in words, what no trial exercised, such as a line of the code
     not_exercised: list[str] = field(default_factory=list)
-    sizes: list[Size] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)  #: the trials
+    #: for a layer of ``manual``, its fast kernels compared with its equations, tensor by tensor
     fast: list[Difference] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  #: further remarks
+    #: what is still to be derived, by name, with its kind as in ``Compared``
     open: dict[str, str] = field(default_factory=dict)
+    #: whether the file means something else than it says, such as another order of the gates, with which all this was
+    #: found
     question: str = ""
+    #: lines whose operands do not fit together; what they would give is open
     misfits: list[Misfit] = field(default_factory=list)
-    learning: bool = False
+    learning: bool = False  #: whether the file says that its author wants to find mistakes without being told
+    #: what is told of a mistake there or where something is open: ``"solution"``, ``"hint"`` or ""
     shown: str = "solution"
-    search: Callable[[], list[WrongLine]] = list
+    search: Callable[[], list[WrongLine]] = list  #: finds the wrong lines of the code and the right ones
 
     @cached_property
     def wrong_lines(self) -> list[WrongLine]:

@@ -32,19 +32,12 @@ WORDS = (
 
 @dataclass(frozen=True)
 class Sweep:
-    """The arrays of one layer in one direction.
+    """The arrays of one layer in one direction."""
 
-    Args:
-        place: what stands around the names of its arrays, without its direction.
-        reverse: whether it is the backward direction.
-        own: its arrays, by the names of the layout.
-        parameters: the same under PyTorch's names and in its layout.
-    """
-
-    place: str
-    reverse: bool
-    own: Arrays
-    parameters: Arrays
+    place: str  #: what stands around the names of its arrays, without its direction
+    reverse: bool  #: whether it is the backward direction
+    own: Arrays  #: its arrays, by the names of the layout
+    parameters: Arrays  #: the same under PyTorch's names and in its layout
 
     @property
     def prefix(self) -> str:

@@ -14,44 +14,28 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Proof:
-    """What came out of running both.
+    """What came out of running both."""
 
-    Args:
-        words: who computed the same, or why nobody did.
-        error: the largest difference relative to the largest output, if both were run.
-    """
-
-    words: str
-    error: float | None = None
+    words: str  #: who computed the same, or why nobody did
+    error: float | None = None  #: the largest difference relative to the largest output, if both were run
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A network, and what has to be said of how it was read.
-
-    Args:
-        proof: whether the file's own framework computes the same.
-        assumed: what the file does not say and the reader took for granted, a phrase each.
-        left_out: what the file has besides, a phrase each.
-    """
+    """A network, and what has to be said of how it was read."""
 
     network: Network
-    proof: Proof
-    assumed: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    proof: Proof  #: whether the file's own framework computes the same
+    assumed: tuple[str, ...] = ()  #: what the file does not say and the reader took for granted, a phrase each
+    left_out: tuple[str, ...] = ()  #: what the file has besides, a phrase each
 
 
 @dataclass(frozen=True)
 class Writing:
-    """What has to be said of a file that was written.
+    """What has to be said of a file that was written."""
 
-    Args:
-        proof: whether its framework computes the same.
-        unsaid: what the file does not say, and ``--form`` has to when it is read.
-    """
-
-    proof: Proof
-    unsaid: tuple[str, ...] = ()
+    proof: Proof  #: whether its framework computes the same
+    unsaid: tuple[str, ...] = ()  #: what the file does not say, and ``--form`` has to when it is read
 
 
 def compared(source: str, framework: str, ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> Proof:

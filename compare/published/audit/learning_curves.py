@@ -24,20 +24,14 @@ COLUMNS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """What S trainings have learnt after so many problems.
+    """What S trainings have learnt after so many problems."""
 
-    Args:
-        problems: after how many problems ``values`` were taken.
-        values: (len(problems), S), the share of sums right to the last bit; for a regression, the mean loss of the
-            epoch that ends there.
-        weights: the last weights, (S, …) each.
-        readout: the last weights of the readout, (S, 1, H).
-    """
-
-    problems: tuple[int, ...]
+    problems: tuple[int, ...]  #: after how many problems ``values`` were taken
+    #: (len(problems), S), the share of sums right to the last bit; for a regression, the mean loss of the epoch that
+    #: ends there
     values: Array
-    weights: dict[str, Array]
-    readout: Array
+    weights: dict[str, Array]  #: the last weights, (S, …) each
+    readout: Array  #: the last weights of the readout, (S, 1, H)
 
     @property
     def finite(self) -> Array:
@@ -54,21 +48,14 @@ class LearningCurve:
 
 @dataclass(frozen=True)
 class Training:
-    """A recipe, a gradient to train it by, on how many problems, and when to look at what it has learnt.
+    """A recipe, a gradient to train it by, on how many problems, and when to look at what it has learnt."""
 
-    Args:
-        recipe: what to train; its own seed is ignored.
-        problems: how many.
-        looks: after how many problems values are taken, besides the last.
-        departures: from the true gradient.
-        most: the norm to which a longer gradient is cut.
-    """
-
-    recipe: Recipe
-    problems: int
+    recipe: Recipe  #: what to train; its own seed is ignored
+    problems: int  #: how many
+    #: after how many problems values are taken, besides the last
     looks: Sequence[int] = field(default=(), kw_only=True)
-    departures: tuple[Departure, ...] = field(default=(), kw_only=True)
-    most: float = field(default=np.inf, kw_only=True)
+    departures: tuple[Departure, ...] = field(default=(), kw_only=True)  #: from the true gradient
+    most: float = field(default=np.inf, kw_only=True)  #: the norm to which a longer gradient is cut
 
     def run(self, seeds: Sequence[int], share: float = 1.0) -> LearningCurve:
         """Train on a share of the problems, and of the looks, once from each seed.
