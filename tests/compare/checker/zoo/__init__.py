@@ -2,25 +2,10 @@
 
 from pathlib import Path
 
-from zoo import (
-    attentions,
-    convolutions,
-    feedforward,
-    functions,
-    linear_recurrences,
-    losses,
-    lstms,
-    normalisation,
-    recurrences,
-    scans,
-    sparse_recurrences,
-)
+from zoo import attentions, choices, feedforward, functions, losses, lstms, normalisation, recurrences, scans
 from zoo.specimen import FileSpecimen, Specimen
 
-FAMILIES = (
-    *(lstms, recurrences, sparse_recurrences, feedforward),
-    *(normalisation, attentions, convolutions, scans, linear_recurrences, losses, functions),
-)
+FAMILIES = (lstms, recurrences, feedforward, normalisation, attentions, choices, scans, losses, functions)
 
 #: All of them, by name.
 SPECIMENS = {

@@ -1,4 +1,4 @@
-"""Attention: with several heads, in tiles, and with scores from a network."""
+"""Attention with several heads, and in tiles."""
 
 import numpy as np
 import torch
@@ -118,49 +118,4 @@ class FlashAttention(Specimen):
         ("d_v[tile] = p.T @ d_o", "d_v[tile] = p.T @ o", "d_v"),
         ("o * scale[:, None] + p @", "o + p @", "o"),
         ("m + np.log(l))", "np.log(l))", "d_s d_v"),
-    )
-
-
-class AdditiveAttention(Specimen):
-    """Scores from a small network, as in early translation models; some positions are padding."""
-
-    inputs = {
-        "query": (B, E), "keys": (B, S, H), "Wq": (E, 4), "Wk": (H, 4), "v": (4,),
-        "valid": np.array([[True] * 5, [True] * 3 + [False] * 2]),
-    }  # fmt: skip
-    options = {"axes": "B"}
-
-    @staticmethod
-    def forward(query, keys, Wq, Wk, v, valid):
-        u = probe("u", np.tanh((query @ Wq)[:, None] + keys @ Wk))
-        w = probe("w", softmax(np.where(valid, u @ v, -1e9)))
-        return np.einsum("bs,bsh->bh", w, keys), (query, keys, Wq, Wk, v, u, w)
-
-    @staticmethod
-    def backward(tape, d_y):
-        query, keys, Wq, Wk, v, u, w = tape
-        d_w = probe("d_w", np.einsum("bh,bsh->bs", d_y, keys))
-        d_keys = w[:, :, None] * d_y[:, None]
-        d_s = w * (d_w - (w * d_w).sum(axis=1, keepdims=True))
-        d_v = np.einsum("bs,bsj->j", d_s, u)
-        d_u = probe("d_u", d_s[:, :, None] * v)
-        d_a = d_u * (1 - u**2)
-        d_keys = d_keys + d_a @ Wk.T
-        d_hidden = d_a.sum(axis=1)
-        return d_hidden @ Wq.T, d_keys, query.T @ d_hidden, np.einsum("bsh,bsj->hj", keys, d_a), d_v
-
-    @staticmethod
-    def reference(query, keys, Wq, Wk, v, valid):
-        u = probe("u", torch.tanh((query @ Wq)[:, None] + keys @ Wk))
-        w = probe("w", torch.softmax(torch.where(valid, u @ v, -1e9), dim=1))
-        return (w[:, :, None] * keys).sum(dim=1)
-
-    faults = (
-        ("d_keys = d_keys + d_a @ Wk.T", "d_keys = d_a @ Wk.T", "d_keys"),
-        ("d_a.sum(axis=1)", "d_a[:, -1]", "d_query d_Wq"),
-        ("d_s, u)", "d_w, u)", "d_v"),
-        ("(w * d_w).sum(axis=1, keepdims=True)", "(w * d_w).mean(axis=1, keepdims=True)", "d_v d_u"),
-        ("d_s[:, :, None] * v)", "d_s[:, :, None] * v * u)", "d_u"),
-        ("d_u * (1 - u**2)", "d_u * u * (1 - u)", "d_query d_keys d_Wq d_Wk"),
-        ("query.T @ d_hidden", "(query.T @ d_hidden) / B", "d_Wq"),
     )

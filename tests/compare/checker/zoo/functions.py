@@ -135,43 +135,6 @@ class RMSNorm16(TorchSpecimen):
     )
 
 
-class CrossEntropy16(TorchSpecimen):
-    """Cross entropy from bfloat16 logits and integer targets."""
-
-    inputs = (normal(B, D, dtype=torch.bfloat16), torch.tensor([0, 3, 5, 3]))
-    options = {"axes": "B"}
-
-    class function(torch.autograd.Function):  # noqa: N801
-        @staticmethod
-        def forward(ctx, logits, target):
-            logp = probe("logp", torch.log_softmax(logits.float(), dim=1))
-            ctx.save_for_backward(logp, target)
-            return -logp[range(len(target)), target].mean()
-
-        @staticmethod
-        def backward(ctx, d_loss):
-            logp, target = ctx.saved_tensors
-            d_logp = torch.zeros_like(logp)
-            d_logp[range(len(target)), target] = -d_loss / len(target)
-            d_logp = probe("d_logp", d_logp)
-            d_logits = d_logp - logp.exp() * d_logp.sum(dim=1, keepdim=True)
-            return d_logits.bfloat16(), None
-
-    @staticmethod
-    def reference(logits, target):
-        logp = probe("logp", torch.log_softmax(logits, dim=1))
-        return -logp[range(len(target)), target].mean()
-
-    faults = (
-        ("-d_loss / len(target)", "-d_loss", "d_logp"),
-        ("d_loss / len(target)", "1 / len(target)", "d_logp"),
-        ("= -d_loss", "= d_loss", "d_logp"),
-        ("logp.exp() * d_logp", "d_logp", "d_logits"),
-        (" - logp.exp() * d_logp.sum(dim=1, keepdim=True)", "", "d_logits"),
-        ("logp[range(len(target)), target].mean()", "logp[range(len(target)), target].sum()", "output"),
-    )
-
-
 class AttentionFunction(TorchSpecimen):
     """Attention with a mask that is not a gradient's business; one input needs none."""
 

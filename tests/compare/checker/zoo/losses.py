@@ -1,4 +1,4 @@
-"""Losses: numbers without axes, integer targets, positive inputs, noise that is handed in."""
+"""Losses: numbers without axes, integer targets, noise that is handed in."""
 
 import numpy as np
 import torch
@@ -7,83 +7,6 @@ from compare import probe
 from zoo.specimen import Specimen
 
 B, K, D = 5, 4, 3
-
-
-class GaussianNLL(Specimen):
-    """With a variance that is handed in, and positive."""
-
-    inputs = {
-        "mean": (B, D),
-        "variance": lambda rng: rng.uniform(0.2, 3, (B, D)),
-        "target": lambda rng: rng.normal(size=(B, D)),
-    }
-    options = {"axes": "B"}
-
-    @staticmethod
-    def forward(mean, variance, target):
-        e = probe("e", mean - target)
-        nll = probe("nll", 0.5 * (np.log(variance) + e**2 / variance))
-        return nll.sum(axis=1), (e, variance)
-
-    @staticmethod
-    def backward(tape, d_loss):
-        e, variance = tape
-        d_nll = probe("d_nll", np.repeat(d_loss[:, None], D, axis=1))
-        d_e = probe("d_e", d_nll * e / variance)
-        return d_e, 0.5 * d_nll * (1 / variance - e**2 / variance**2), -d_e
-
-    @staticmethod
-    def reference(mean, variance, target):
-        e = probe("e", mean - target)
-        return probe("nll", 0.5 * (variance.log() + e.square() / variance)).sum(dim=1)
-
-    faults = (
-        (" - e**2 / variance**2", "", "d_variance"),
-        ("d_nll * e / variance)", "d_nll * e)", "d_e"),
-        (", -d_e", ", d_e", "d_target"),
-        ("e**2 / variance**2", "e**2 / variance", "d_variance"),
-        ("d_loss[:, None]", "d_loss[:1, None] + 0 * d_loss[:, None]", "d_nll"),
-        ("0.5 * d_nll * (1", "d_nll * (1", "d_variance"),
-        ("np.log(variance)", "np.log(2 * variance)", "nll"),
-    )
-
-
-class TripletLoss(Specimen):
-    inputs = {"anchor": (B, D), "positive": (B, D), "negative": (B, D), "W": (D, K)}
-    options = {"axes": "B"}
-
-    @staticmethod
-    def forward(anchor, positive, negative, W):
-        a, p, n = probe("a", anchor @ W), probe("p", positive @ W), probe("n", negative @ W)
-        gap = probe("gap", ((a - p) ** 2).sum(axis=1) - ((a - n) ** 2).sum(axis=1) + 4.0)
-        return np.maximum(gap, 0).sum(), (anchor, positive, negative, W, a, p, n, gap)
-
-    @staticmethod
-    def backward(tape, d_loss):
-        anchor, positive, negative, W, a, p, n, gap = tape
-        d_gap = probe("d_gap", d_loss * (gap > 0))[:, None]
-        d_a = probe("d_a", 2 * d_gap * (n - p))
-        d_p = probe("d_p", 2 * d_gap * (p - a))
-        d_n = probe("d_n", 2 * d_gap * (a - n))
-        d_W = anchor.T @ d_a + positive.T @ d_p + negative.T @ d_n
-        return d_a @ W.T, d_p @ W.T, d_n @ W.T, d_W
-
-    @staticmethod
-    def reference(anchor, positive, negative, W):
-        a, p, n = probe("a", anchor @ W), probe("p", positive @ W), probe("n", negative @ W)
-        gap = probe("gap", (a - p).square().sum(dim=1) - (a - n).square().sum(dim=1) + 4.0)
-        return torch.relu(gap).sum()
-
-    faults = (
-        ("d_loss * (gap > 0))", "d_loss * np.ones_like(gap))", "d_gap"),
-        ("2 * d_gap * (n - p)", "2 * d_gap * (a - p)", "d_a"),
-        ("2 * d_gap * (p - a)", "2 * d_gap * (a - p)", "d_p"),
-        (" + negative.T @ d_n", "", "d_W"),
-        ("2 * d_gap * (a - n)", "2 * (a - n)", "d_n"),
-        ("2 * d_gap * (a - n)", "d_gap * (a - n)", "d_n"),
-        ("d_p @ W.T", "d_a @ W.T", "d_positive"),
-        ("+ 4.0)", "+ 5.0)", "gap"),
-    )
 
 
 class VariationalAutoencoder(Specimen):

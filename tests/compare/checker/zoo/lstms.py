@@ -1,4 +1,4 @@
-"""LSTMs as tutorials and library kernels write them, and with layer norm."""
+"""LSTMs as tutorials and library kernels write them."""
 
 import numpy as np
 import torch
@@ -148,72 +148,4 @@ class ColumnLSTM(Specimen):
         ("d_xh[:D], d_xh[D:]", "d_xh[-D:], d_xh[:H]", "d_x d_h_t d_h"),
         ("np.outer(d_z, xh)", "np.outer(d_z, xh) * (1 + 1e-6)", "W"),
         ('d_h = probe("d_h_t", d_h', 'd_h = probe("d_h_t", (t != 1) * d_h', "d_h_t"),
-    )
-
-
-class LayerNormLSTM(Specimen):
-    """What goes into the gates is normalised, row by row."""
-
-    inputs = {"x": (T, B, D), "h_0": (B, H), "c_0": (B, H)}
-    options = {"axes": "T B", "parameters": {"W": (D + H, 4 * H), "gain": (4 * H,), "bias": (4 * H,)}}
-
-    @staticmethod
-    def forward(p, x, h_0, c_0):
-        h, c, tape, hs = h_0, c_0, [], []
-        for x_t in x:
-            xh = np.hstack([x_t, h])
-            a = probe("a", xh @ p["W"])
-            rstd = 1 / np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
-            n = probe("n", (a - a.mean(axis=1, keepdims=True)) * rstd)
-            i, f, g, o = np.split(n * p["gain"] + p["bias"], 4, axis=1)
-            i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-            c_prev, c = c, probe("c", f * c + i * g)
-            h = probe("h", o * np.tanh(c))
-            tape.append((xh, rstd, n, i, f, g, o, c_prev, c))
-            hs.append(h)
-        return np.stack(hs), tape
-
-    @staticmethod
-    def backward(p, tape, d_hs):
-        d_W, d_gain, d_bias = 0, 0, 0
-        d_x, d_h, d_c = [], 0, 0
-        for t in reversed(range(len(tape))):
-            xh, rstd, n, i, f, g, o, c_prev, c = tape[t]
-            d_h = probe("d_h", d_hs[t] + d_h)
-            d_c = probe("d_c", d_c + d_h * o * (1 - np.tanh(c) ** 2))
-            d_z = np.hstack([
-                d_c * g * i * (1 - i), d_c * c_prev * f * (1 - f), d_c * i * (1 - g * g), d_h * np.tanh(c) * o * (1 - o)
-            ])  # fmt: skip
-            d_gain = d_gain + (d_z * n).sum(axis=0)
-            d_bias = d_bias + d_z.sum(axis=0)
-            d_n = probe("d_n", d_z * p["gain"])
-            d_a = d_n - d_n.mean(axis=1, keepdims=True) - n * (d_n * n).mean(axis=1, keepdims=True)
-            d_a = probe("d_a", d_a * rstd)
-            d_W = d_W + xh.T @ d_a
-            d_xh = d_a @ p["W"].T
-            d_x.append(d_xh[:, :D])
-            d_h, d_c = d_xh[:, D:], d_c * f
-        return np.stack(d_x[::-1]), d_h, d_c, {"W": d_W, "gain": d_gain, "bias": d_bias}
-
-    @staticmethod
-    def reference(p, x, h_0, c_0):
-        h, c, hs = h_0, c_0, []
-        for x_t in x:
-            a = probe("a", torch.cat([x_t, h], 1) @ p["W"])
-            n = probe("n", torch.nn.functional.layer_norm(a, (4 * H,)))
-            i, f, g, o = (n * p["gain"] + p["bias"]).chunk(4, dim=1)
-            c = probe("c", torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g))
-            h = probe("h", torch.sigmoid(o) * torch.tanh(c))
-            hs.append(h)
-        return torch.stack(hs)
-
-    faults = (
-        (" - n * (d_n * n).mean(axis=1, keepdims=True)", "", "d_a"),
-        ("d_a * rstd)", "d_a)", "d_a"),
-        ('d_z * p["gain"]', "d_z", "d_n"),
-        ("(d_z * n).sum(axis=0)", '(d_z * n * p["gain"]).sum(axis=0)', "gain"),
-        ("d_bias + d_z.sum", "d_z.sum", "bias"),
-        ("d_xh[:, D:], d_c * f", "d_xh[:, :H], d_c * f", "d_h d_h_0"),
-        ("d_hs[t] + d_h)", "d_h + (t + 1 < len(tape) or 1) * d_hs[-1])", "d_h"),
-        ("(axis=1, keepdims=True)) * rstd", "(keepdims=True)) * rstd", "n"),
     )

@@ -1,4 +1,4 @@
-"""Recursions that are no networks: scans, cumulative sums, filters, dynamic programming."""
+"""Recursions of other kinds: cumulative sums, a filter, fast weights by the delta rule."""
 
 import numpy as np
 import torch
@@ -109,118 +109,60 @@ class KalmanFilter(Specimen):
     )
 
 
-class CRFLogPartition(Specimen):
-    """The logarithm of a sum over all paths, by the forward recursion; backward is forward-backward."""
+class DeltaNet(Specimen):
+    """Fast weights by the delta rule."""
 
-    inputs = {"scores": (T, B, D), "transition": (D, D)}
-    options = {"axes": "T B"}
-
-    @staticmethod
-    def forward(scores, transition):
-        alpha = probe("alpha", scores[0])
-        tape = []
-        for t in range(1, len(scores)):
-            paths = alpha[:, :, None] + transition
-            top = paths.max(axis=1, keepdims=True)
-            new = top[:, 0] + np.log(np.exp(paths - top).sum(axis=1)) + scores[t]
-            tape.append(np.exp(paths + (scores[t] - new)[:, None]))
-            alpha = probe("alpha", new)
-        top = alpha.max(axis=1)
-        log_z = probe("log_z", top + np.log(np.exp(alpha - top[:, None]).sum(axis=1)))
-        return log_z.sum(), (scores, alpha, log_z, tape)
+    inputs = [
+        {"q": (T, D), "k": (T, D), "v": (T, 3), "beta": lambda rng, T=T: rng.uniform(0.2, 0.8, T)} for T in (5, 1, 11)
+    ]
+    options = {"axes": "T", "outputs": ("o",)}
 
     @staticmethod
-    def backward(tape, d_out):
-        scores, alpha, log_z, weights = tape
-        d_log_z = probe("d_log_z", np.full(len(log_z), d_out))
-        d_alpha = d_log_z[:, None] * np.exp(alpha - log_z[:, None])
-        d_scores, d_transition = np.zeros_like(scores), np.zeros((D, D))
-        for t in reversed(range(len(scores))):
-            d_alpha = probe("d_alpha", d_alpha)
-            d_scores[t] = d_alpha
-            if t == 0:
-                break
-            d_paths = weights[t - 1] * d_alpha[:, None]
-            d_transition += d_paths.sum(axis=0)
-            d_alpha = d_paths.sum(axis=2)
-        return d_scores, d_transition
+    def forward(q, k, v, beta):
+        W, tape, out = np.zeros((3, D)), [], []
+        for t in range(len(q)):
+            kn = probe("kn", k[t] / np.linalg.norm(k[t]))
+            u = probe("u", v[t] - W @ kn)
+            tape.append((W, kn, u))
+            W = probe("W", W + beta[t] * np.outer(u, kn))
+            out.append(W @ q[t])
+        return np.stack(out), (tape, W, q, k, v, beta)
 
     @staticmethod
-    def reference(scores, transition):
-        alpha = probe("alpha", scores[0])
-        for t in range(1, len(scores)):
-            alpha = probe("alpha", torch.logsumexp(alpha[:, :, None] + transition, dim=1) + scores[t])
-        return probe("log_z", torch.logsumexp(alpha, dim=1)).sum()
+    def backward(tapes, d_o):
+        tape, W, q, k, v, beta = tapes
+        d_q, d_k, d_v, d_beta = (np.zeros_like(a) for a in (q, k, v, beta))
+        d_W = np.zeros_like(W)
+        for t in range(len(q))[::-1]:
+            d_q[t] = W.T @ d_o[t]
+            d_W = probe("d_W", d_W + np.outer(d_o[t], q[t]))
+            W, kn, u = tape[t]
+            d_beta[t] = u @ d_W @ kn
+            d_u = probe("d_u", beta[t] * d_W @ kn)
+            d_kn = probe("d_kn", beta[t] * d_W.T @ u - W.T @ d_u)
+            d_v[t] = d_u
+            d_W = d_W - np.outer(d_u, kn)
+            d_k[t] = (d_kn - kn * (kn @ d_kn)) / np.linalg.norm(k[t])
+        return d_q, d_k, d_v, d_beta
+
+    @staticmethod
+    def reference(q, k, v, beta):
+        W, out = torch.zeros(3, D), []
+        for t in range(len(q)):
+            kn = probe("kn", k[t] / k[t].norm())
+            u = probe("u", v[t] - W @ kn)
+            W = probe("W", W + beta[t] * torch.outer(u, kn))
+            out.append(W @ q[t])
+        return torch.stack(out)
 
     faults = (
-        ("d_alpha = d_paths.sum(axis=2)", "d_alpha = d_paths.sum(axis=1)", "d_alpha"),
-        ("d_transition += d_paths", "d_transition = d_paths", "d_transition"),
-        ("weights[t - 1] * d_alpha[:, None]", "weights[t - 1] * d_alpha[:, :, None]", "d_transition d_alpha"),
-        ("np.full(len(log_z), d_out)", "np.ones(len(log_z))", "d_log_z"),
-        ("d_log_z[:, None] * np.exp", "np.exp", "d_alpha"),
-        ("d_scores[t] = d_alpha", "d_scores[t] = d_alpha * (1 + 1e-6)", "d_scores"),
-        (".sum(axis=1)) + scores[t]", ".sum(axis=1)) + scores[t - 1]", "alpha d_transition d_alpha"),
-    )
-
-
-class BlankOrLabel(Specimen):
-    """The forward recursion of CTC for one row: stay on a state of the labels with blanks between, or move on."""
-
-    inputs = {"logits": (T, D), "labels": np.array([0, 2, 0, 1, 0])}
-    options = {"axes": "T"}
-
-    @staticmethod
-    def forward(logits, labels):
-        e = np.exp(logits - logits.max(axis=1, keepdims=True))
-        y = probe("y", e / e.sum(axis=1, keepdims=True))
-        skip = np.zeros(len(labels))
-        skip[2:] = (labels[2:] != 0) & (labels[2:] != labels[:-2])
-        a = np.zeros(len(labels))
-        a[:2] = y[0, labels[:2]]
-        a, tape = probe("a", a), []
-        for t in range(1, len(logits)):
-            reached = a.copy()
-            reached[1:] += a[:-1]
-            reached[2:] += a[:-2] * skip[2:]
-            tape.append(reached)
-            a = probe("a", reached * y[t, labels])
-        return -np.log(a[-1] + a[-2]), (y, labels, skip, tape, a)
-
-    @staticmethod
-    def backward(tape, d_loss):
-        y, labels, skip, steps, a = tape
-        d_y, d_a = np.zeros_like(y), np.zeros(len(labels))
-        d_a[-2:] = -d_loss / (a[-1] + a[-2])
-        for t in reversed(range(1, len(y))):
-            d_a = probe("d_a", d_a)
-            np.add.at(d_y[t], labels, d_a * steps[t - 1])
-            d_reached = d_a * y[t, labels]
-            d_a = d_reached.copy()
-            d_a[:-1] += d_reached[1:]
-            d_a[:-2] += d_reached[2:] * skip[2:]
-        d_a = probe("d_a", d_a)
-        np.add.at(d_y[0], labels[:2], d_a[:2])
-        d_y = probe("d_y", d_y)
-        return y * (d_y - (d_y * y).sum(axis=1, keepdims=True))
-
-    @staticmethod
-    def reference(logits, labels):
-        y = probe("y", torch.softmax(logits, dim=1))
-        skip = torch.zeros(len(labels), dtype=y.dtype)
-        skip[2:] = ((labels[2:] != 0) & (labels[2:] != labels[:-2])).to(y.dtype)
-        a = probe("a", torch.cat([y[0, labels[:2]], y.new_zeros(len(labels) - 2)]))
-        for t in range(1, len(logits)):
-            moved = torch.cat([a.new_zeros(1), a[:-1]]) + torch.cat([a.new_zeros(2), a[:-2]]) * skip
-            a = probe("a", (a + moved) * y[t, labels])
-        return -torch.log(a[-1] + a[-2])
-
-    faults = (
-        ("d_a[:-2] += d_reached[2:] * skip[2:]", "d_a[:-2] += d_reached[2:]", "d_a"),
-        ("d_a[:-1] += d_reached[1:]", "d_a[1:] += d_reached[:-1]", "d_a"),
-        ("np.add.at(d_y[t], labels, d_a * steps[t - 1])", "d_y[t, labels] += d_a * steps[t - 1]", "d_y"),
-        ("d_a[-2:] = -d_loss", "d_a[-1:] = -d_loss", "d_a"),
-        (" - (d_y * y).sum(axis=1, keepdims=True)", "", "d_logits"),
-        ("-d_loss / (a", "-1 / (a", "d_a"),
-        ("np.add.at(d_y[0], labels[:2], d_a[:2])", "np.add.at(d_y[0], labels[:1], d_a[:1])", "d_y"),
-        ("a[:-2] * skip[2:]", "a[:-2]", "a d_y"),
+        (" - W.T @ d_u)", ")", "d_kn"),
+        ("d_W = d_W - np.outer(d_u, kn)", "d_W = d_W", "d_W"),
+        ("d_W = d_W - np.outer(d_u, kn)", "d_W = d_W + np.outer(d_u, kn)", "d_W"),
+        ("d_kn - kn * (kn @ d_kn)", "d_kn", "d_k"),
+        ("u @ d_W @ kn", "d_W.sum()", "d_beta"),
+        ("W, kn, u = tape[t]", "_, kn, u = tape[t]", "d_kn d_q"),
+        ("d_W + np.outer(d_o[t], q[t])", "np.outer(d_o[t], q[t])", "d_W"),
+        ("(d_kn - kn * (kn @ d_kn)) / np.linalg.norm(k[t])", "d_kn - kn * (kn @ d_kn)", "d_k"),
+        ("v[t] - W @ kn)", "v[t] - beta[t] * W @ kn)", "u"),
     )
