@@ -7,6 +7,7 @@ import torch
 
 import manual
 import torch_impl
+from compare.checker.report import findings
 from compare.lockstep.adding import Adding
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.settings import Settings
@@ -26,6 +27,18 @@ def lines_are_not_searched(request, monkeypatch):
     """Compare quantities alone: a search for the wrong line takes seconds, and has tests of its own."""
     if request.path.parent.name != "lines":
         monkeypatch.setattr("compare.checker.diagnose._wrong_lines", lambda *arguments: [])
+
+
+@pytest.fixture(autouse=True)
+def failed(monkeypatch):
+    """Let a defect of the search fail the test rather than be said in a note; return what says it."""
+
+    def raised(error):
+        raise error
+
+    said = findings.failed
+    monkeypatch.setattr(findings, "failed", raised)
+    return said
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from compare.checker.derivations.form import argument_names, form_of
 from compare.checker.diagnose import K
 from compare.checker.frameworks.engines import Hips, Jax
 from compare.checker.frameworks.function import FrameworkFunction
+from compare.checker.lines.wrong_line import NotSought, WrongLine
 from compare.checker.report.report import Report
 from compare.checker.trials import Trials
 
@@ -65,9 +66,14 @@ def _check(
     checked = FrameworkFunction(framework, function, form, dtype)
     draws = {name: partial(drawn, value) for name, value in zip(form.names, given)}
     trials = Trials(replace(checked, function=reference).as_reference(), draws, None, outputs, axes, seed)
-    return checked_by(
-        getattr(function, "__name__", type(function).__name__), checked, trials, dtype, tolerance, k, fast
-    )
+    name = getattr(function, "__name__", type(function).__name__)
+    report = checked_by(name, checked, trials, dtype, tolerance, k, fast)
+    report.search = _no_search
+    return report
+
+
+def _no_search() -> list[WrongLine]:
+    raise NotSought("in code of other frameworks than NumPy and torch")
 
 
 assert_jax, assert_hips = asserting(check_jax), asserting(check_hips)

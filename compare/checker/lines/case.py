@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import wraps
 from io import StringIO
@@ -15,7 +15,7 @@ import numpy as np
 
 from compare.checker.derivations.pair import derived, flat
 from compare.checker.derivations.problem import Answer
-from compare.checker.lines.program import Edits, Program
+from compare.checker.lines.program import Edits, ImpossibleError, Program
 from compare.checker.lines.trace import traced
 from compare.checker.lines.trace.record import NAME, Event, Recorder, rewrite
 from compare.checker.lines.trace.tape import Tape
@@ -55,6 +55,8 @@ class Run:
 class Case:
     """A derivation in NumPy and what is right for it.
 
+    ``unfollowed`` says why its values cannot be followed, if that is so.
+
     Args:
         pair: the derivation, with ``forward``, ``backward`` and ``solve``.
         trials: problems of several sizes and values, each with a ``reference``.
@@ -66,10 +68,10 @@ class Case:
     def _start(self, pair: Any, trials: list[Any], program: Program) -> None:
         self.pair, self.trials, self.program = pair, trials, program
         self._right: dict[int, dict[str, Array]] = {}
-        self.longest, self._left_out = 10.0, frozenset[str]()
-        started = time.process_time()
-        with suppress(Exception, TooLong):
-            self._left_out = frozenset(self._solved(trials[0].problem).left_out)
+        self.unfollowed = ""
+        self.longest, started = 10.0, time.process_time()
+        answer = self._answer(trials[0].problem, {})
+        self._left_out = frozenset(answer.left_out if answer else ())
         self.longest = max(0.5, 5 * (time.process_time() - started))
         usual = [k for k, trial in enumerate(trials) if not trial.large and not (trial.tied and self._outputs_wrong(k))]
         if any(self.wrong(k) != frozenset() for k in usual):
@@ -99,22 +101,22 @@ class Case:
         own = getattr(self.trials[k].reference, "__self__", None)
         return Autograd(own.function, problem).run().answer.tensors() if isinstance(own, Autograd) else None
 
-    def tensors(self, problem: Any) -> dict[str, Array]:
-        """Run the program as it is and return its outputs and gradients."""
-        return self._solved(problem).tensors()
+    def tensors(self, problem: Any, edits: Edits | None = None) -> dict[str, Array] | None:
+        """Return the program's outputs and gradients with these edits; None if it raises or takes too long."""
+        answer = self._answer(problem, edits or {})
+        return answer.tensors() if answer else None
 
-    def _solved(self, problem: Any) -> Answer:
-        with limited(self.longest):
-            return self.pair.solve(problem, None)
+    def _answer(self, problem: Any, edits: Edits) -> Answer | None:
+        try:
+            with self.program.running(edits), limited(self.longest):
+                return attempted(lambda: self.pair.solve(problem, None))
+        except (ImpossibleError, TooLong):
+            return None
 
     def wrong(self, k: int, edits: Edits | None = None) -> frozenset[str] | None:
         """Return what is wrong on a trial with these edits; None if the program does not run."""
-        try:
-            with self.program.running(edits or {}):
-                found = self.tensors(self.trials[k].problem)
-        except (Exception, TooLong):
-            return None
-        return differing(found, self.right(k))
+        found = self.tensors(self.trials[k].problem, edits)
+        return None if found is None else differing(found, self.right(k))
 
     @staticmethod
     def steps_first(array: Array) -> Array:
@@ -132,16 +134,13 @@ class Case:
 
         def found(factor: float, *names: str) -> dict[str, Array]:
             given = {n: (factor if n in names else 1) * np.asarray(d) for n, d in problem.d_outputs.items()}
-            return self.tensors(replace(problem, d_outputs=given))
+            return self.tensors(replace(problem, d_outputs=given), edits) or {}
 
         names = list(problem.d_outputs)
-        try:
-            with self.program.running(edits):
-                none, one, two = (found(factor, *names) for factor in (0.0, 1.0, 2.0))
-                used = all(differing(found(0.0, name), one) for name in names)
-        except (Exception, TooLong):
+        none, one, two = (found(factor, *names) for factor in (0.0, 1.0, 2.0))
+        if not none.keys() == one.keys() == two.keys() or not all(differing(found(0.0, name), one) for name in names):
             return False
-        return used and not differing({name: none[name] + two[name] - one[name] for name in one}, one)
+        return not differing({name: none[name] + two[name] - one[name] for name in one}, one)
 
     def _named(self, made: list[Any], problem: Any, tape: Tape) -> dict[str, Array]:
         """Return the ids of the arguments, by the names of their gradients."""
@@ -250,6 +249,14 @@ def _with_ids(returned: Any, tape: Tape) -> Any:
     if isinstance(returned, list | tuple):
         return [_with_ids(one, tape) for one in returned]
     return None if returned is None else np.zeros(np.shape(returned), np.int64)
+
+
+def attempted(call: Callable[[], Any]) -> Any:
+    """Return what the user's code returns; None if it raises something, which is no defect of the search."""
+    try:
+        return call()
+    except Exception:
+        return None
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 import ast
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from compare.checker.derivations.octave.folder import Folder
 from compare.checker.derivations.torch_function import TorchFunction
-from compare.checker.lines.case import Case, differing
+from compare.checker.lines.case import Case, attempted, differing
 from compare.checker.lines.edits.text import edited
 from compare.checker.lines.edits.words import words
 from compare.checker.lines.matlab_case import MatlabCase
@@ -18,7 +17,8 @@ from compare.checker.lines.program import COMPOUND, Statement
 from compare.checker.lines.search import Search
 from compare.checker.lines.step import Mended
 from compare.checker.lines.torch_case import TorchCase
-from compare.checker.lines.wrong_line import Change, WrongLine
+from compare.checker.lines.unseen import unseen
+from compare.checker.lines.wrong_line import Change, NotSought, WrongLine
 from compare.checker.trials import Trial
 from manual.arrays import Array
 
@@ -39,17 +39,22 @@ def wrong_lines(
         trials: problems of several sizes and values with their references.
         agrees: whether the whole check agrees, called with the repairs made; where they are made in a copy, with that.
         seconds: how long the search may take.
+
+    Raises:
+        NotSought: it cannot be looked for. Any other exception is a defect of the search.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            case = _case(pair, trials)
-        except ValueError:  # in a language that is not understood so far
-            return []
-        if not case.program.statements:
-            return []
-        search, groups = Search(case, seconds), []
-        with suppress(Exception), case.searching():  # code that a search cannot deal with is still judged
+        case, groups = _case(pair, trials), []
+        if isinstance(case.pair, TorchFunction):
+            function = case.pair.function
+            passes = [getattr(function, "__dict__", {}).get(name, function) for name in ("backward", "forward")]
+        else:
+            passes = [case.pair.backward, case.pair.forward]
+        if reason := unseen(passes[0], case.program):  # or a line of forward would be blamed
+            raise reason
+        search = Search(case, seconds)
+        with case.searching():
             found = [[one for one in group if _can_be_written(one)] for group in search.repairs()]
             groups = [_holding(case, found, one) for one in found] if all(found) else []
         if groups:
@@ -60,6 +65,11 @@ def wrong_lines(
         possible = {statement.number: statement for statement in search.possible}
         if 1 <= len(possible) <= POSSIBLE:
             return [WrongLine(tuple(_change(statement, "", "") for statement in possible.values()))]
+        for function in [*passes, *case.program.missing]:
+            if reason := unseen(function, case.program):
+                raise reason
+        if case.unfollowed:
+            raise NotSought(case.unfollowed)
         return []
 
 
@@ -67,11 +77,12 @@ def _case(pair: Any, trials: list[Any]) -> Case:
     if isinstance(pair, Folder):
         return MatlabCase(pair, trials)
     case = TorchCase(pair, trials) if isinstance(pair, TorchFunction) else Case(pair, trials)
-    with suppress(Exception), case.searching():
-        trial = _larger(case.trials[0])
-        if not _sizes(case.trials[0]) & case.program.numbers and not differing(
-            case.tensors(trial.problem), trial.reference().answer.outputs
-        ):
+    first = case.trials[0]
+    with case.searching():
+        trial = _larger(first) if first.on and not _sizes(first) & case.program.numbers else None
+        right: Any = trial and attempted(lambda: trial.reference().answer.outputs)
+        found = case.tensors(trial.problem) if trial and right else None
+        if found and not differing(found, right):
             case.trials.append(trial)
     return case
 
@@ -82,10 +93,11 @@ def _sizes(trial: Trial) -> set[int]:
     return {size for value in values for size in np.shape(value)}
 
 
-def _larger(trial: Trial) -> Trial:
+def _larger(trial: Trial) -> Trial | None:
     """Return a trial in which every axis is longer by one, so that a number is not a size by chance.
 
     What is positive, symmetric or an index stays so: the first numbers are repeated, and each is scaled by its places.
+    None if the reference does not run on it.
     """
     rng, scales = np.random.default_rng(1), dict[int, Array]()
 
@@ -102,9 +114,8 @@ def _larger(trial: Trial) -> Trial:
     problem = trial.problem
     parts = {part: {n: longer(v) for n, v in getattr(problem, part).items()} for part in ("inputs", "parameters")}
     made = trial.having(**parts)
-    assert made.on
-    outputs = made.on(made.problem).outputs(tuple(problem.d_outputs))
-    return made.having(d_outputs={name: rng.normal(size=value.shape) for name, value in outputs.items()})
+    outputs = attempted(lambda: made.on(made.problem).outputs(tuple(problem.d_outputs)))  # type: ignore[misc]
+    return outputs and made.having(d_outputs={name: rng.normal(size=value.shape) for name, value in outputs.items()})
 
 
 def _can_be_written(one: Mended) -> bool:

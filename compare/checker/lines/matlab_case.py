@@ -12,8 +12,9 @@ from compare.checker.derivations.pair import Pair
 from compare.checker.lines.case import Case, differing
 from compare.checker.lines.fix import fixed
 from compare.checker.lines.matlab.language import functions
+from compare.checker.lines.matlab.tokens import UnreadableError
 from compare.checker.lines.program import Edits, Program
-from compare.checker.lines.wrong_line import Change
+from compare.checker.lines.wrong_line import Change, NotSought
 from compare.checker.reference import Autograd
 from manual.arrays import Array
 
@@ -26,18 +27,21 @@ class MatlabCase(Case):
         trials: problems of several sizes and values, each with a ``reference``.
 
     Raises:
-        ValueError: something in the files is not in the subset, or does not compute what it does in Octave.
+        NotSought: something in the files is not in the subset, or does not compute what it does in Octave.
     """
 
     def __init__(self, folder: Folder, trials: list[Any]):
-        forward, backward = functions(folder.engine.folder)
+        try:
+            forward, backward = functions(folder.engine.folder)
+        except UnreadableError as error:
+            raise NotSought(f"in files that are not understood so far ({error})") from error
         self.folder = folder
         there = [replace(trial, problem=folder.problem_there(trial.problem)) for trial in trials]
         self._start(Pair(forward, backward, folder.nested), there, Program(forward, backward))
         for trial, moved in zip(trials, there):
             octave = folder.all_there(folder.solve(trial.problem, None).tensors())
-            if differing(self.tensors(moved.problem), octave):
-                raise ValueError("the translation computes something else")
+            if differing(self.tensors(moved.problem) or {}, octave):
+                raise NotSought("since the files, read as Python, compute something else than in Octave")
 
     def right(self, k: int) -> dict[str, Array]:
         """Return the right outputs and gradients of a trial, with the axes that they have there."""

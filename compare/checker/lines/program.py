@@ -18,6 +18,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
+from torch._library.custom_ops import CustomOpDef
+
 from compare.checker.lines.language import Language, Python
 from compare.checker.lines.matlab.language import source as matlab
 
@@ -30,6 +32,11 @@ OURS = (*{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")}, str
 
 #: How the folders of other libraries are named.
 PACKAGES = {"site-packages", "dist-packages"}
+
+
+class ImpossibleError(Exception):
+    """An edited function cannot be compiled, or needs a name of an enclosing function that it did not use."""
+
 
 #: Code objects by name, line and how many of that name and line came before.
 Codes = dict[tuple[str, int, int], CodeType]
@@ -84,7 +91,7 @@ class Place:
 
 
 class Program:
-    """All functions that some functions call, as far as their source is known.
+    """All functions that some functions call, as far as their source is known; the others are ``missing``.
 
     Args:
         entries: the functions, methods or classes to begin with.
@@ -94,14 +101,22 @@ class Program:
         self.statements: list[Statement] = []
         self._sources: dict[str, Source | None] = {}
         self.functions: dict[FunctionType, Place] = {}
-        for function in _reachable(entries):
-            place = self._place(function)
+        self.missing: list[Any] = []
+        for function in reachable(entries):
+            place = self._place(function) if isinstance(function, FunctionType) else None
             if place:
                 self.functions[function] = place
+            elif not function.__name__.startswith("__"):  # as those that a dataclass has
+                self.missing.append(function)
         live = {place.outermost for place in self.functions.values()}
         sources = [source for source in self._sources.values() if source]
         self.statements = [one for source in sources for one in source.statements if one.outermost in live]
         self.by_number = {statement.number: statement for statement in self.statements}
+
+    @property
+    def files(self) -> set[str]:
+        """The files that were read."""
+        return {file for file, source in self._sources.items() if source}
 
     @property
     def numbers(self) -> set[int]:
@@ -118,8 +133,6 @@ class Program:
     def _place(self, function: FunctionType) -> Place | None:
         """Return where a function's code is; None if its source is not what runs."""
         code = function.__code__
-        if is_library(code.co_filename):
-            return None
         source = self._source(code.co_filename)
         if source is None:
             return None
@@ -155,8 +168,7 @@ class Program:
         """A context in which the functions are edited, and rewritten by ``rewrite`` from a definition to another.
 
         Raises:
-            SyntaxError: an edited function does not compile.
-            ValueError: an edited function needs a name of an enclosing function that it did not use.
+            ImpossibleError: an edited function cannot be one.
         """
         outermost = {self.by_number[number].outermost for number in edits} if rewrite is None else None
         before = {}
@@ -172,10 +184,10 @@ class Program:
                     if place.outermost not in compiled:
                         tree = rewrite(copy.deepcopy(place.outermost)) if rewrite else place.outermost
                         compiled[place.outermost] = _codes(_compiled(tree, place.source, function))
-                    found = compiled[place.outermost].get(place.key)
-                    if found is None:
-                        raise ValueError(f"{place.key[0]}: not found in its edited source")
-                    function.__code__ = found
+                    try:
+                        function.__code__ = compiled[place.outermost][place.key]
+                    except (KeyError, ValueError) as error:
+                        raise ImpossibleError from error
             yield
         finally:
             for function, code in before.items():
@@ -208,7 +220,10 @@ def _mentioned(node: ast.stmt) -> ast.stmt:
 
 def _compiled(outermost: ast.stmt, source: Source, function: FunctionType) -> CodeType:
     flags = function.__code__.co_flags & 0x1FF0000  # those of __future__
-    return compile(ast.Module([outermost], []), source.file, "exec", flags=flags, dont_inherit=True)
+    try:
+        return compile(ast.Module([outermost], []), source.file, "exec", flags=flags, dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise ImpossibleError from error
 
 
 def _codes(code: CodeType) -> Codes:
@@ -256,8 +271,11 @@ def _is_text(node: ast.stmt) -> bool:
     return hasattr(node, "implied") or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
-def _reachable(entries: Any, deep: bool = True) -> Iterator[FunctionType]:
-    """Yield the functions that these may call: in closures, globals, classes, instances and wrappers."""
+def reachable(entries: Any) -> Iterator[Any]:
+    """Yield the functions that these may call: in closures, globals, classes, instances and wrappers.
+
+    With them go those that Numba compiles.
+    """
     seen: set[int] = set()
     todo = list(entries)
     while todo:
@@ -266,28 +284,30 @@ def _reachable(entries: Any, deep: bool = True) -> Iterator[FunctionType]:
             continue
         seen.add(id(thing))
         if isinstance(thing, MethodType):
-            todo += [thing.__func__, *([thing.__self__] if deep else [])]
+            todo += [thing.__func__, thing.__self__]
         elif isinstance(thing, staticmethod | classmethod):
             todo.append(thing.__func__)
         elif isinstance(thing, property):
             todo += [thing.fget, thing.fset]
         elif isinstance(thing, functools.partial):
-            todo += [thing.func, *(thing.args if deep else ()), *(thing.keywords.values() if deep else ())]
+            todo += [thing.func, *thing.args, *thing.keywords.values()]
         elif isinstance(thing, FunctionType):
             if is_library(thing.__code__.co_filename):
                 continue
             yield thing
-            todo += [thing.__dict__.get("__wrapped__")]
-            cells = [cell.cell_contents for cell in thing.__closure__ or () if _filled(cell)]
-            todo += cells if deep else [c for c in cells if isinstance(c, FunctionType)]
-            if deep:
-                todo += [thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__]
+            todo += [*(thing.__defaults__ or ()), thing.__dict__.get("__wrapped__")]
+            todo += [cell.cell_contents for cell in thing.__closure__ or () if _filled(cell)]
+            todo += [thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__]
+        elif hasattr(thing, "py_func"):
+            yield thing
+        elif isinstance(thing, CustomOpDef):
+            todo += vars(thing).values()
         elif isinstance(thing, type):
-            if deep and _is_users(thing):
+            if _is_users(thing):
                 todo += [*vars(thing).values(), *thing.__bases__]
-        elif deep and isinstance(thing, dict | list | tuple):
+        elif isinstance(thing, dict | list | tuple):
             todo += list(thing.values() if isinstance(thing, dict) else thing)[:100]
-        elif deep and _is_users(type(thing)):
+        elif _is_users(type(thing)):
             todo += [type(thing), *list(getattr(thing, "__dict__", {}).values())]
 
 

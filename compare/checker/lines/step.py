@@ -279,10 +279,7 @@ class Step:
         self._tried.add(key)
         now = []
         for k, before in enumerate(self.wrong):
-            try:
-                one = self.case.wrong(k, self.edits | {statement.number: new})
-            except SyntaxError:
-                return
+            one = self.case.wrong(k, self.edits | {statement.number: new})
             if one is None or not one <= before or (before and one == before):
                 return
             now.append(one)

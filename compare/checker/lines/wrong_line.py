@@ -1,6 +1,13 @@
-"""A wrong line, and the line that is right."""
+"""A wrong line, and the line that is right; or why none was sought."""
 
 from dataclasses import dataclass
+
+
+class NotSought(Exception):  # noqa: N818
+    """Lines were not sought; the message says where or why, and what to do."""
+
+    def __init__(self, why: str, remedy: str = "place probes"):
+        super().__init__(f"Lines were not sought {why}: {remedy}")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """What a check found: everything compared, what is wrong and where, and the kinds of verdict that follow."""
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from compare.agreement import Difference
 from compare.checker.compare import Compared
 from compare.checker.contract import Breach
 from compare.checker.derivations.misfit import Misfit
-from compare.checker.lines.wrong_line import WrongLine
+from compare.checker.lines.wrong_line import NotSought, WrongLine
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
 
@@ -43,6 +45,13 @@ class Progress:
         words = [f"{len(self.right)} of {total} right", f"{wrong} wrong" if wrong else ""]
         words += [f"{to_go} to go"] if to_go else []
         return ", ".join(filter(None, words)) + (f"; next: {self.open[0]}" if to_go and not self.misfits else "")
+
+
+def failed(error: Exception) -> str:
+    """Say that the search has a defect: the verdict stands without it."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    return f"The search for the wrong line failed: {type(error).__name__} in {where}: {error}: place probes"
 
 
 @dataclass(repr=False)
@@ -97,10 +106,24 @@ class Findings:
     search: Callable[[], list[WrongLine]] = list  #: finds the wrong lines of the code and the right ones
 
     @cached_property
+    def _sought(self) -> tuple[list[WrongLine], str]:
+        wanted = not self.open and self.told and self.kinds[0] in ("equation", "not shown", "size")
+        try:
+            return self.search() if wanted else [], ""
+        except NotSought as reason:
+            return [], str(reason)
+        except Exception as error:
+            return [], failed(error)
+
+    @property
     def wrong_lines(self) -> list[WrongLine]:
         """The wrong lines of the code and the right ones; looked for when they are asked for first."""
-        wanted = not self.open and self.told and self.kinds[0] in ("equation", "not shown", "size")
-        return self.search() if wanted else []
+        return self._sought[0]
+
+    @property
+    def not_sought(self) -> str:
+        """Why lines were not sought, and what to do; "" if they were, or a probe names what is wrong."""
+        return "" if self.named else self._sought[1]
 
     @property
     def gradients_right(self) -> bool:

@@ -67,6 +67,7 @@ class Report(Findings):
             "question": self.question,
             "misfits": [{"file": one.file, "line": one.line, "problem": one.words} for one in self.misfits],
             "faults": [fault.as_json() for fault in self.faults] if not self.unsteady else [],
+            "not_sought": self.not_sought,
             "misplaced": [fault.as_json() for fault in self.misplaced],
             "unused": self.unused,
             "changed": self.changed,

@@ -227,6 +227,7 @@ def _notes(report: Findings) -> list[str]:
     if not report.agrees and not report.named and not report.placed:
         places = [f"{one.file}:{one.line}: {one.code}" for wrong in report.wrong_lines for one in wrong.changes]
         notes += [f"If a single line is wrong, it is {' or '.join(places)}"] if places else []
+        notes += [report.not_sought] if report.not_sought else []
     if report.not_exercised:
         notes.append(f"Not exercised, so not checked: {'; '.join(report.not_exercised)}")
     for name, times in report.less_accurate.items():

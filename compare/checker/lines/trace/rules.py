@@ -69,11 +69,7 @@ def _slope(function: Callable[..., Any], operands: list[Any], k: int) -> Any:
 
 
 def reduction(ufunc: np.ufunc, operand: Array, result: Any, axis: Any, keepdims: bool) -> Contributions:
-    """Return the contributions of a sum, product, largest or smallest over axes.
-
-    Raises:
-        KeyError: it is of another function.
-    """
+    """Return the contributions of a sum, product, largest or smallest over axes; those of others by differences."""
     axes = tuple(range(operand.ndim)) if axis is None else tuple(np.atleast_1d(axis) % max(operand.ndim, 1))
     shape = tuple(1 if k in axes else n for k, n in enumerate(operand.shape))
     whole = np.reshape(result, shape)
@@ -86,7 +82,7 @@ def reduction(ufunc: np.ufunc, operand: Array, result: Any, axis: Any, keepdims:
     elif ufunc is np.logaddexp:
         local = np.exp(operand - whole)
     else:
-        raise KeyError(ufunc.__name__)
+        return by_differences(lambda a: ufunc.reduce(a, axis=axis, keepdims=keepdims), [operand], [0], np.shape(result))
     return lambda adjoint: [adjoint.reshape(-1, *shape) * np.broadcast_to(local, operand.shape)]
 
 

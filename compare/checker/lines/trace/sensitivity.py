@@ -5,8 +5,10 @@ the one it computes explains the differences of all gradients exactly. One trace
 value enters a random sum of each gradient; an edit is judged by the values of its line alone.
 """
 
+import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ from compare.checker.lines.program import Edits
 from compare.checker.lines.trace.known import Known, Watching, values_of
 from compare.checker.lines.trace.record import Event
 from manual.arrays import Array
+
+#: What is said of a program that gives something else when it is followed.
+CHANGED = "since it computes something else with every value recorded"
 
 #: How near the predicted and the needed change of a gradient are to be, relative to its terms.
 EXACT = 1e-6
@@ -103,7 +108,8 @@ def sensitivity(case: Case, k: int, edits: Edits) -> Sensitivity | None:
     """Trace a trial and return how its gradients depend on every value; None if the program cannot be traced."""
     problem, right = case.trials[k].problem, case.right(k)
     run = _traced(case, problem, edits)
-    if run is None:
+    if isinstance(run, str):
+        case.unfollowed = case.unfollowed or ("" if edits else run)
         return None
     outputs = differing(run.tensors, right) & set(problem.d_outputs)
     if outputs:
@@ -142,21 +148,32 @@ def own_gradients(run: Run, d_outputs: list[Array], known: Known) -> dict[str, A
     return {name: adjoints[ids] for name, ids in run.arguments.items()}
 
 
-def _traced(case: Case, problem: Any, edits: Edits) -> Run | None:
-    """Return a traced run that computes what the program does; None if there is none."""
-    try:
-        with case.program.running(edits):
-            plain = case.tensors(problem)
-        for isolate in (True, False):
-            try:
-                run = case.trace(problem, edits, isolate)
-            except (Exception, TooLong):
-                continue
-            if not differing(run.tensors, plain):
+def _traced(case: Case, problem: Any, edits: Edits) -> Run | str:
+    """Return a traced run that computes what the program does; if there is none, why.
+
+    Raises:
+        Exception: raised by this package in such a run, of a program that runs without it.
+    """
+    plain = case.tensors(problem, edits)
+    why = "" if plain is None else CHANGED
+    for isolate in (True, False) if plain is not None else ():
+        try:
+            run = case.trace(problem, edits, isolate)
+        except TooLong:
+            why = "since it takes too long with every value recorded"
+        except Exception as error:
+            if not isolate and _is_ours(error):
+                raise
+            why = f"since it does not run with every value recorded ({type(error).__name__}: {error})"
+        else:
+            if not differing(run.tensors, plain or {}):
                 return run
-    except (Exception, TooLong):
-        pass
-    return None
+    return why
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an exception was raised by this package, not by the user's code or in a library that it calls."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename.startswith(str(Path(__file__).parents[1]))
 
 
 def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | None:
@@ -182,10 +199,8 @@ def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | 
                 continue
             tried.add(key)
             at = replace(problem, d_outputs=made)
-            try:
-                with case.program.running(edits):
-                    found = case.tensors(at)
-            except (Exception, TooLong):
+            found = case.tensors(at, edits)
+            if found is None:
                 continue
             known = Known()
             with nullcontext() if own else Watching(known):
@@ -195,7 +210,7 @@ def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | 
             wrong = _wrong(found, right)
             if wrong:
                 again = _traced(case, at, edits)
-                if again is None:
+                if isinstance(again, str):
                     return None
                 _see_what_depends(case, at, again, edits)
                 return _weighed(again, right, known, corner=True)
@@ -206,7 +221,7 @@ def _see_what_depends(case: Case, problem: Any, run: Run, edits: Edits) -> None:
     """Mark the events of a run that compute the same without an incoming gradient."""
     nothing = {name: np.zeros_like(np.asarray(d)) for name, d in problem.d_outputs.items()}
     without = _traced(case, replace(problem, d_outputs=nothing), edits)
-    for one, other in zip(run.events, without.events if without else []):
+    for one, other in zip(run.events, [] if isinstance(without, str) else without.events):
         if one.statement != other.statement:
             break
         one.depends = any(not np.array_equal(a, b) for a, b in zip(one.value, other.value))
