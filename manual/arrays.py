@@ -29,9 +29,18 @@ def as_state(parts: Iterable[Any]) -> Any:
 
 
 def check_array(argument: str, array: object, letters: str, sizes: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Return ``array`` if it has these sizes, of which -1 at the front is any, and the dtype.
+    """Return ``array`` if it is valid for the argument.
 
-    ``letters`` name the axes in errors: a TypeError for another dtype, a ValueError for another shape.
+    Args:
+        argument: the argument's name in the caller's code.
+        array: the value passed.
+        letters: the expected shape in letters, such as ``"T, B, D"``.
+        sizes: the expected shape; -1, at the front, stands for any size.
+        dtype: the expected dtype.
+
+    Raises:
+        TypeError: it is not an ndarray, or has another dtype.
+        ValueError: it has another shape.
     """
     if isinstance(array, np.ndarray) and array.shape == sizes and array.dtype == dtype:
         return array

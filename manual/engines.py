@@ -48,7 +48,16 @@ def fastest_for_few_rows() -> str:
 
 
 def is_compiled(engine: str, dtype: np.dtype[Any]) -> bool:
-    """Return whether an engine compiles, after checking that it is installed and can compute in a dtype."""
+    """Return whether an engine compiles, after checking that it can be used.
+
+    Args:
+        engine: a name in ``ENGINES``.
+        dtype: that it is to compute in.
+
+    Raises:
+        ValueError: there is no such engine, or it is not installed.
+        TypeError: the engine cannot compute in this dtype.
+    """
     if engine not in ENGINES:
         raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
     if engine == "numpy":
@@ -64,6 +73,13 @@ def compiled(kernel: Kernel, dtype: np.dtype[Any]) -> FastKernel:
     """Return what the engine ``compiled`` runs.
 
     It is compiled now, or read from the cache, so that no later call waits for that.
+
+    Args:
+        kernel: the equations.
+        dtype: that it is to compute in.
+
+    Raises:
+        ValueError: there are no compiled loops of this cell.
     """
     from manual.compiled.gru import CompiledGRU  # these need Numba
     from manual.compiled.lstm import CompiledLSTM

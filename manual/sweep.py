@@ -91,7 +91,11 @@ class Schedule(NamedTuple):
 
     @classmethod
     def of(cls, lengths: Sequence[int] | Array | None, T: int, B: int) -> "Schedule":
-        """Return the schedule of a batch of B rows over T steps, all full if ``lengths`` is None."""
+        """Return the schedule of a batch of B rows over T steps, all full if ``lengths`` is None.
+
+        Raises:
+            ValueError: ``lengths`` are not B whole numbers from 1 to T.
+        """
         if lengths is None:
             return cls(T, B, None, [Rectangle(0, T, B)])
         steps = np.asarray(lengths)

@@ -32,7 +32,12 @@ class StackTape:
 
     @classmethod
     def check(cls, argument: str, tape: object, layer: str) -> "StackTape":
-        """Return ``tape`` if it is valid for the argument, a tape of a layer with this ``repr``."""
+        """Return ``tape`` if it is valid for the argument, a tape of a layer with this ``repr``.
+
+        Raises:
+            TypeError: it is no tape.
+            ValueError: it is that of a layer of another form.
+        """
         if not isinstance(tape, cls):
             raise TypeError(f"{argument}: expected the tape of a forward pass, got {type(tape).__name__}")
         if tape.layer != layer:

@@ -14,7 +14,11 @@ from torch_impl.tensors import Cell
 
 
 class GRUCell(Cell):
-    """The forward equations of one step; the weights come with each call."""
+    """The forward equations of one step; the weights come with each call.
+
+    Args:
+        reset_after: whether the reset gate acts after the matrix product, as in PyTorch, or before it.
+    """
 
     gates = 3
 

@@ -14,7 +14,11 @@ from torch_impl.tensors import Cell
 
 
 class LSTMCell(Cell):
-    """The forward equations of one step; the weights come with each call."""
+    """The forward equations of one step; the weights come with each call.
+
+    Args:
+        proj_size: P, the size that h is projected to; 0 for no projection.
+    """
 
     gates = 4
 

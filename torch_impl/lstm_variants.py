@@ -14,7 +14,12 @@ from torch_impl.tensors import Cell
 
 
 class LSTMVariantCell(Cell):
-    """The forward equations of one step; the weights come with each call."""
+    """The forward equations of one step; the weights come with each call.
+
+    Args:
+        peepholes: whether the gates i f o see the cell.
+        coupled: whether f = 1 - i.
+    """
 
     def __init__(self, peepholes: bool = False, coupled: bool = False):
         self.peepholes, self.coupled, self.gates = peepholes, coupled, 3 if coupled else 4

@@ -192,7 +192,11 @@ class Recurrent(nn.Module):
 
 
 def _running(lengths: Sequence[int] | Tensor, T: int, B: int, device: torch.device) -> Tensor:
-    """Return whether each row is running at each step, (T, B, 1)."""
+    """Return whether each row is running at each step, (T, B, 1).
+
+    Raises:
+        ValueError: ``lengths`` are not B whole numbers from 1 to T.
+    """
     steps = torch.as_tensor(lengths, device=device)
     if steps.shape != (B,) or steps.is_floating_point() or not ((steps >= 1) & (steps <= T)).all():
         raise ValueError(f"lengths: expected B = {B} whole numbers from 1 to T = {T}, got {lengths}")

@@ -20,7 +20,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class RNNCell(Cell):
-    """The forward equations of one step; the weights come with each call."""
+    """The forward equations of one step; the weights come with each call.
+
+    Args:
+        nonlinearity: a name in ``ACTIVATIONS``.
+
+    Raises:
+        ValueError: another nonlinearity.
+    """
 
     def __init__(self, nonlinearity: str = "tanh"):
         if nonlinearity not in ACTIVATIONS:

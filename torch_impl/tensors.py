@@ -47,7 +47,19 @@ def as_state(parts: Iterable[Any]) -> Any:
 
 
 def check_tensor(argument: str, tensor: object, letters: str, sizes: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Return ``tensor`` if it has these sizes, of which -1 is any, and the dtype; ``letters`` name its axes."""
+    """Return ``tensor`` if it is valid for the argument.
+
+    Args:
+        argument: the argument's name in the caller's code.
+        tensor: the value passed.
+        letters: the expected shape in letters, such as ``"T, B, D"``.
+        sizes: the expected shape; -1 stands for any size.
+        dtype: the expected dtype.
+
+    Raises:
+        TypeError: it is not a tensor, or has another dtype.
+        ValueError: it has another shape.
+    """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{argument}: expected a tensor of shape ({letters}), got {type(tensor).__name__}")
     if tensor.dtype != dtype:

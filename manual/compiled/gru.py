@@ -188,7 +188,11 @@ def backward(
 
 
 class CompiledGRU(LoopsOverH):
-    """One GRU layer in one direction; the weights come with each call."""
+    """One GRU layer in one direction; the weights come with each call.
+
+    Args:
+        text: the kernel whose equations these are.
+    """
 
     #: The number of units in all rows, B H, up to which this is faster than fused passes. Measured at T = 8: 1.2 to 1.5
     #: times as fast at 256 (H = 32, 16). At H = 128 one row takes 1.2 times as long.

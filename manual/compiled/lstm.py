@@ -185,7 +185,11 @@ def backward(
 
 
 class CompiledLSTM:
-    """One LSTM layer in one direction, in any form; the weights come with each call."""
+    """One LSTM layer in one direction, in any form; the weights come with each call.
+
+    Args:
+        text: the kernel whose equations these are.
+    """
 
     #: The number of units in all rows, B H, up to which this is faster than fused passes. Measured at T = 8: twice as
     #: fast at 64 (H = 16), 1.0 to 1.3 times at 128 (H = 32, 16), level at 200. At H = 128 one row takes twice as long.

@@ -99,7 +99,11 @@ def backward(
 
 
 class CompiledRNN(LoopsOverH):
-    """One Elman layer in one direction; the weights come with each call."""
+    """One Elman layer in one direction; the weights come with each call.
+
+    Args:
+        text: the kernel whose equations these are.
+    """
 
     #: The number of units in all rows, B H, up to which this is faster than compiled activations alone. Measured at
     #: T = 8: 1.4 times as fast at 128, 1.2 at 192, level at 256 (H = 16, 32). At H = 128 one row is slower.

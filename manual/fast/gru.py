@@ -99,7 +99,11 @@ class GRUMemory(Memory):
 
 
 class FastGRU:
-    """One GRU layer in one direction; the weights come with each call."""
+    """One GRU layer in one direction; the weights come with each call.
+
+    Args:
+        reset_after: whether the reset gate acts after the matrix product, as in PyTorch, or before it.
+    """
 
     negated = 2  #: how many gates' pre-activations are negated (F1)
 

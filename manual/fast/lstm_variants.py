@@ -14,7 +14,12 @@ from manual.fast.lstm import FastLSTM, LSTMMemory
 
 
 class FastLSTMVariant(FastLSTM):
-    """One LSTM layer with peepholes, coupled gates, or both, in one direction; the weights come with each call."""
+    """One LSTM layer with peepholes, coupled gates, or both, in one direction; the weights come with each call.
+
+    Args:
+        peepholes: whether the gates i f o see the cell.
+        coupled: whether f = 1 - i.
+    """
 
     negated = 0
 

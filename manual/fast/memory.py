@@ -65,6 +65,8 @@ class OneProductMemory(Memory):
     """The memory of a cell all of whose gates read the same row, in one product.
 
     Args:
+        plan: as in ``Memory``.
+        quantities: likewise.
         gates: their number; their adjoints are all there are.
         block: the first gate's block; the others follow.
         first: which gate of the weights is the first one; those before it are the last.

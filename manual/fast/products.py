@@ -55,6 +55,11 @@ class ToGates:
     ``multiply(rows, weights, out)`` computes them, with ``rows`` and ``out`` from the methods of these names.
 
     Args:
+        G: gates.
+        B: rows.
+        K: columns of the rows, and of the weights.
+        H: rows of a gate's weights.
+        dtype: of everything.
         hoisted: how many trailing columns are known before the first step. One row's product takes as long as reading
             the weights, so where these are many, the trailing columns' share is computed for all steps at once.
     """
@@ -116,7 +121,16 @@ class ToGates:
 
 
 class FromGates:
-    """The sum over G gates of blocks (R, H) times weights (H, N), for R = steps · B rows."""
+    """The sum over G gates of blocks (R, H) times weights (H, N), for R = steps · B rows.
+
+    Args:
+        G: gates.
+        B: rows of a step.
+        H: columns of a block.
+        N: columns of the sum.
+        dtype: of everything.
+        steps: how many steps are multiplied at once.
+    """
 
     def __init__(self, G: int, B: int, H: int, N: int, dtype: Any, steps: int = 1):
         self.one_product = B == 1 or G == 1  # all gates of a row are contiguous in memory

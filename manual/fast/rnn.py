@@ -37,7 +37,11 @@ class RNNMemory(OneProductMemory):
 
 
 class FastRNN:
-    """One Elman layer in one direction; the weights come with each call."""
+    """One Elman layer in one direction; the weights come with each call.
+
+    Args:
+        nonlinearity: a name in ``ACTIVATIONS``.
+    """
 
     def __init__(self, nonlinearity: str = "tanh"):
         self.activation: Callable[..., Any]

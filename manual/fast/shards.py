@@ -23,7 +23,11 @@ class Shards(list[Any]):
     """The memory of each shard of a run."""
 
     def equations_tape(self) -> NoReturn:
-        """Refuse: a probe sees whole batches, and these are parts."""
+        """Refuse: a probe sees whole batches, and these are parts.
+
+        Raises:
+            ValueError: always.
+        """
         raise ValueError("probe: expected one in forward too, got one in backward only, after a run in shards")
 
 
@@ -31,6 +35,10 @@ class Sharded:
     """A fast kernel that runs shards of the rows in threads where that pays.
 
     The same arguments give the same bits each time.
+
+    Args:
+        kernel: what computes.
+        threads: the largest number of shards.
     """
 
     def __init__(self, kernel: Any, threads: int):
