@@ -1,12 +1,25 @@
 """Types and argument checks shared by this package."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
+
+#: The parts of a state, or of its gradient: (B, H) each.
+Parts = tuple[Array, ...]
+
+#: The weights of one layer in one direction, by name.
+Weights = Mapping[str, Array]
+
+#: What a forward pass returns: the output, the final state, and what backward needs.
+Tape = TypeVar("Tape")
+Forward = tuple[Array, Parts, Tape]
+
+#: What a backward pass returns: the gradients of x, of the initial state, and of the weights by name.
+Backward = tuple[Array, Parts, dict[str, Array]]
 
 #: Called as ``probe(name, t, value)`` at each named intermediate; the computation goes on with what it returns.
 Probe = Callable[[str, int, Array], Array]

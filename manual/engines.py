@@ -1,12 +1,11 @@
 """What runs a layer where no probe is passed: NumPy's large operations, or what Numba compiles."""
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from manual.arrays import Array
+from manual.arrays import Array, Backward, Forward, Parts, Weights
 from manual.fast.memory import Memory
 from manual.gru import GRUKernel
 from manual.lstm import LSTMKernel
@@ -28,16 +27,12 @@ class Compiled:
     def __init__(self, loops: Any):
         self.loops = loops
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: Any = None
-    ) -> tuple[Array, tuple[Array, ...], Any]:
+    def forward(self, x: Array, state: Parts, weights: Weights, out: Any = None) -> Forward[Any]:
         """Run as the kernels do; the tape is that of the kernel chosen."""
         units = state[-1].size  # B H
         return (self.loops if units <= self.loops.most_units else self.loops.fused).forward(x, state, weights, out)
 
-    def backward(
-        self, memory: Any, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, memory: Any, d_output: Array, d_state: Parts) -> Backward:
         """Carry gradients back with the kernel of the forward run."""
         return (self.loops.fused if isinstance(memory, Memory) else self.loops).backward(memory, d_output, d_state)
 

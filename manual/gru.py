@@ -12,13 +12,12 @@ PyTorch's order, with pre-activations z_r, z_z, z_n; q what the candidate sees o
 of the loss with respect to a.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from manual.activations import sigmoid
-from manual.arrays import Array, Probe, unprobed
+from manual.arrays import Array, Backward, Forward, Parts, Probe, Weights, unprobed
 
 
 class GRUStep(NamedTuple):
@@ -59,9 +58,7 @@ class GRUKernel:
         """Return the size of each state by name, the output first."""
         return {"h": H}
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], GRUTape]:
+    def forward(self, x: Array, state: Parts, weights: Weights, probe: Probe | None = None) -> Forward[GRUTape]:
         """Run the sequence ``x`` (T, B, D) from the ``state`` (h_0,), (B, H).
 
         ``weights``: weight_ih (3H, D), weight_hh (3H, H), bias_ih (3H,), bias_hh (3H,).
@@ -95,9 +92,7 @@ class GRUKernel:
             tape.steps.append(GRUStep(h_prev, r, z, n, q))
         return np.stack(output), (h.copy(),), tape
 
-    def backward(
-        self, tape: GRUTape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, tape: GRUTape, d_output: Array, d_state: Parts, probe: Probe | None = None) -> Backward:
         """Carry ``d_output`` (T, B, H) and ``d_state`` (d_h_n,), (B, H), back through the run on the tape.
 
         Returns:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual.arrays import Array, check_array
+from manual.arrays import Array, Parts, check_array
 from manual.sweep import Schedule
 
 #: A part of a state: its argument's name, and the letter and size of its last axis.
@@ -61,7 +61,7 @@ class Layout(NamedTuple):
         array = self.schedule.unsorted(array)
         return array if self.axes == "T, B" else array.swapaxes(0, 1)
 
-    def state(self, parts: list[Part], given: tuple[Array, ...], K: int, dtype: np.dtype[Any]) -> list[Array]:
+    def state(self, parts: list[Part], given: Parts, K: int, dtype: np.dtype[Any]) -> list[Array]:
         """Check a state of K layers and directions, and return its parts as (K, B, size)."""
         if len(given) != len(parts):
             raise ValueError(f"state: expected ({', '.join(name for name, _, _ in parts)}), got {len(given)} arrays")

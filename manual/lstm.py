@@ -7,13 +7,12 @@ Legend: T time steps, B batch rows, D input size, H hidden size; gates i f g o i
 c cell; h hidden; P the size of h, which is H unless h is projected; d_a the gradient of the loss with respect to a.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from manual.activations import sigmoid
-from manual.arrays import Array, Probe, unprobed
+from manual.arrays import Array, Backward, Forward, Parts, Probe, Weights, unprobed
 
 
 class LSTMStep(NamedTuple):
@@ -59,9 +58,7 @@ class LSTMKernel:
         """Return the size of each state by name, the output first."""
         return {"h": self.proj_size or H, "c": H}
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], LSTMTape]:
+    def forward(self, x: Array, state: Parts, weights: Weights, probe: Probe | None = None) -> Forward[LSTMTape]:
         """Run the sequence ``x`` (T, B, D) from the ``state`` h_0 (B, P), c_0 (B, H).
 
         ``weights``: weight_ih (4H, D), weight_hh (4H, P), bias_ih (4H,), bias_hh (4H,), and with a projection
@@ -94,9 +91,7 @@ class LSTMKernel:
             tape.steps.append(LSTMStep(h_prev, c_prev, i, f, g, o, c, m))
         return np.stack(output), (h.copy(), c.copy()), tape
 
-    def backward(
-        self, tape: LSTMTape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, tape: LSTMTape, d_output: Array, d_state: Parts, probe: Probe | None = None) -> Backward:
         """Carry ``d_output`` (T, B, P), d_h_n (B, P) and d_c_n (B, H) back through the run on the tape.
 
         Returns:

@@ -12,12 +12,10 @@ number; z pre-activation; p peephole weights, one for each unit; c cell; h hidde
 respect to a.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from manual.activations import sigmoid
-from manual.arrays import Array, Probe, unprobed
+from manual.arrays import Array, Backward, Forward, Parts, Probe, Weights, unprobed
 from manual.lstm import LSTMStep, LSTMTape
 
 
@@ -52,7 +50,7 @@ class LSTMVariantKernel:
         """Return the size of each state by name, the output first."""
         return {"h": H, "c": H}
 
-    def peephole_weights(self, weights: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    def peephole_weights(self, weights: Weights) -> tuple[Array, Array, Array]:
         """Return p_i, p_f and p_o, (H,) each: views of weight_ch, and zeros where there is none."""
         none = np.zeros_like(weights["weight_hh"][0])
         if not self.peepholes:
@@ -60,9 +58,7 @@ class LSTMVariantKernel:
         p_i, *p_f, p_o = np.split(weights["weight_ch"], len(self.peephole_gates))
         return p_i, p_f[0] if p_f else none, p_o
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], LSTMTape]:
+    def forward(self, x: Array, state: Parts, weights: Weights, probe: Probe | None = None) -> Forward[LSTMTape]:
         """Run the sequence ``x`` (T, B, D) from the ``state`` h_0 (B, H), c_0 (B, H).
 
         ``weights``: weight_ih (G H, D), weight_hh (G H, H), bias_ih (G H,), bias_hh (G H,), and with peepholes
@@ -95,9 +91,7 @@ class LSTMVariantKernel:
             tape.steps.append(LSTMStep(h_prev, c_prev, i, f, g, o, c, h))
         return np.stack(output), (h.copy(), c.copy()), tape
 
-    def backward(
-        self, tape: LSTMTape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, tape: LSTMTape, d_output: Array, d_state: Parts, probe: Probe | None = None) -> Backward:
         """Carry ``d_output`` (T, B, H), d_h_n (B, H) and d_c_n (B, H) back through the run on the tape.
 
         Returns:

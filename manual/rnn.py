@@ -7,13 +7,12 @@ Legend: T time steps, B batch rows, D input size, H hidden size; z_h pre-activat
 loss with respect to a.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from manual.activations import ACTIVATIONS
-from manual.arrays import Array, Probe, unprobed
+from manual.arrays import Array, Backward, Forward, Parts, Probe, Weights, unprobed
 
 
 class RNNStep(NamedTuple):
@@ -57,9 +56,7 @@ class RNNKernel:
         """Return the size of each state by name, the output first."""
         return {"h": H}
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], RNNTape]:
+    def forward(self, x: Array, state: Parts, weights: Weights, probe: Probe | None = None) -> Forward[RNNTape]:
         """Run the sequence ``x`` (T, B, D) from the ``state`` (h_0,), (B, H).
 
         ``weights``: weight_ih (H, D), weight_hh (H, H), bias_ih (H,), bias_hh (H,).
@@ -81,9 +78,7 @@ class RNNKernel:
             tape.steps.append(RNNStep(h_prev, h))
         return np.stack(output), (h.copy(),), tape
 
-    def backward(
-        self, tape: RNNTape, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, tape: RNNTape, d_output: Array, d_state: Parts, probe: Probe | None = None) -> Backward:
         """Carry ``d_output`` (T, B, H) and ``d_state`` (d_h_n,), (B, H), back through the run on the tape.
 
         Returns:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from manual.arrays import Array, Probe
+from manual.arrays import Array, Backward, Forward, Parts, Probe, Weights
 
 
 class Kernel(Protocol):
@@ -26,14 +26,10 @@ class Kernel(Protocol):
     def state_sizes(self, H: int) -> dict[str, int]:
         """Return the size of each state by name, the output first."""
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], Any]:
+    def forward(self, x: Array, state: Parts, weights: Weights, probe: Probe | None = None) -> Forward[Any]:
         """Return output, final state and tape, from x (T, B, D) and the initial state."""
 
-    def backward(
-        self, tape: Any, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None = None
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, tape: Any, d_output: Array, d_state: Parts, probe: Probe | None = None) -> Backward:
         """Return the gradients of x, of the initial state and of the weights, from those of what forward returned."""
 
 
@@ -43,14 +39,10 @@ class FastKernel(Protocol):
     The tape is the memory that they run in. Its ``equations_tape()`` is the run as the equations record it.
     """
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: Any = None
-    ) -> tuple[Array, tuple[Array, ...], Any]:
+    def forward(self, x: Array, state: Parts, weights: Weights, out: Any = None) -> Forward[Any]:
         """Return output, final state and memory; ``out`` is the memory of an earlier run, to be overwritten."""
 
-    def backward(
-        self, memory: Any, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, memory: Any, d_output: Array, d_state: Parts) -> Backward:
         """Return the gradients of x, of the initial state and of the weights, from those of what forward returned."""
 
 
@@ -133,12 +125,12 @@ class Sweep:
     def forward(
         self,
         source: Array,
-        state: tuple[Array, ...],
+        state: Parts,
         parameters: Mapping[str, Array],
         schedule: Schedule,
         probe: Probe | None,
         out: Sequence[Any] = (),
-    ) -> tuple[Array, tuple[Array, ...], list[Any]]:
+    ) -> Forward[list[Any]]:
         """Run over ``source`` (T, B, D) from ``state``, rows in the schedule's order.
 
         ``out`` are the tapes of an earlier run, to be overwritten where the sizes are equal.
@@ -171,10 +163,10 @@ class Sweep:
         self,
         tapes: list[Any],
         d_output: Array,
-        d_state: tuple[Array, ...],
+        d_state: Parts,
         schedule: Schedule,
         probe: Probe | None,
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    ) -> Backward:
         """Carry gradients back over the recorded ``tapes``.
 
         Returns:
@@ -202,17 +194,13 @@ class Sweep:
             total = {name: total[name] + gradient if total else gradient for name, gradient in gradients.items()}
         return d_source, d_state, total
 
-    def _forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], probe: Probe | None, out: Any
-    ) -> tuple[Array, tuple[Array, ...], Any]:
+    def _forward(self, x: Array, state: Parts, weights: Weights, probe: Probe | None, out: Any) -> Forward[Any]:
         """Run over one rectangle."""
         if self.fast is None or probe or x.dtype.kind == "c":
             return self.kernel.forward(x, state, weights, probe)
         return self.fast.forward(x, state, weights, out)
 
-    def _backward(
-        self, tape: Any, d_output: Array, d_state: tuple[Array, ...], probe: Probe | None
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def _backward(self, tape: Any, d_output: Array, d_state: Parts, probe: Probe | None) -> Backward:
         """Carry gradients back over one rectangle."""
         is_fast = hasattr(tape, "equations_tape")
         if self.fast and is_fast and not probe:

@@ -3,14 +3,11 @@
 The equations, names and numbers are those of ``manual/gru.py`` and ``manual/DERIVATION.md``.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from torch_impl.tensors import Cell
+from torch_impl.tensors import Cell, Parts, ProbeAtStep, Weights
 
 
 class GRUCell(Cell):
@@ -25,13 +22,7 @@ class GRUCell(Cell):
     def __init__(self, reset_after: bool = True):
         self.reset_after = reset_after
 
-    def step(
-        self,
-        x: Tensor,
-        state: tuple[Tensor, ...],
-        weights: Mapping[str, Any],
-        probe: Callable[[str, Tensor], Tensor],
-    ) -> tuple[Tensor, ...]:
+    def step(self, x: Tensor, state: Parts, weights: Weights, probe: ProbeAtStep) -> Parts:
         """Return the state (h,), (B, H), after the step, from x (B, D) and the state before it."""
         (h_prev,) = state
         H = h_prev.shape[1]

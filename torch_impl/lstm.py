@@ -3,14 +3,11 @@
 The equations, names and numbers are those of ``manual/lstm.py`` and ``manual/DERIVATION.md``.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from torch_impl.tensors import Cell
+from torch_impl.tensors import Cell, Parts, ProbeAtStep, Weights
 
 
 class LSTMCell(Cell):
@@ -34,13 +31,7 @@ class LSTMCell(Cell):
         """Return the size of each state by name, the output first."""
         return {"h": self.proj_size or H, "c": H}
 
-    def step(
-        self,
-        x: Tensor,
-        state: tuple[Tensor, ...],
-        weights: Mapping[str, Any],
-        probe: Callable[[str, Tensor], Tensor],
-    ) -> tuple[Tensor, ...]:
+    def step(self, x: Tensor, state: Parts, weights: Weights, probe: ProbeAtStep) -> Parts:
         """Return the state h (B, P), c (B, H) after the step, from x (B, D) and the state before it."""
         h_prev, c_prev = state
         W_ih, W_hh = weights["weight_ih"], weights["weight_hh"]

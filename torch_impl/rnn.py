@@ -3,14 +3,13 @@
 The equations, names and numbers are those of ``manual/rnn.py`` and ``manual/DERIVATION.md``.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from torch_impl.tensors import Cell
+from torch_impl.tensors import Cell, Parts, ProbeAtStep, Weights
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -34,13 +33,7 @@ class RNNCell(Cell):
             raise ValueError(f"nonlinearity: expected one of {', '.join(ACTIVATIONS)}, got {nonlinearity!r}")
         self.activation = ACTIVATIONS[nonlinearity]
 
-    def step(
-        self,
-        x: Tensor,
-        state: tuple[Tensor, ...],
-        weights: Mapping[str, Any],
-        probe: Callable[[str, Tensor], Tensor],
-    ) -> tuple[Tensor, ...]:
+    def step(self, x: Tensor, state: Parts, weights: Weights, probe: ProbeAtStep) -> Parts:
         """Return the state (h,), (B, H), after the step, from x (B, D) and the state before it."""
         (h_prev,) = state
         W_ih, W_hh = weights["weight_ih"], weights["weight_hh"]

@@ -9,6 +9,15 @@ from torch import Tensor
 #: Called as ``probe(name, t, value)`` at each named intermediate; the computation goes on with what it returns.
 Probe = Callable[[str, int, Tensor], Tensor]
 
+#: The same at one step.
+ProbeAtStep = Callable[[str, Tensor], Tensor]
+
+#: The parts of a state, (B, H) each.
+Parts = tuple[Tensor, ...]
+
+#: The weights of one layer in one direction, by name; None for a bias that it lacks.
+Weights = Mapping[str, Any]
+
 
 class Cell:
     """The equations of one time step, as in ``lstm.py``, ``gru.py`` and ``rnn.py``."""
@@ -24,13 +33,7 @@ class Cell:
         """Return the size of each state by name, the output first."""
         return {"h": H}
 
-    def step(
-        self,
-        x: Tensor,
-        state: tuple[Tensor, ...],
-        weights: Mapping[str, Any],
-        probe: Callable[[str, Tensor], Tensor],
-    ) -> tuple[Tensor, ...]:
+    def step(self, x: Tensor, state: Parts, weights: Weights, probe: ProbeAtStep) -> Parts:
         """Return the state after the step, from x (B, D) and the state before it."""
         raise NotImplementedError
 

@@ -1,6 +1,5 @@
 """The forms of the cells written out for autograd, with those that a file may have and ``torch_impl`` has not."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,16 +11,13 @@ from compare.cells import Form
 from torch_impl.gru import GRUCell
 from torch_impl.lstm import LSTMCell
 from torch_impl.recurrent import Recurrent
-
-Probe = Callable[[str, Tensor], Tensor]
+from torch_impl.tensors import Parts, ProbeAtStep, Weights
 
 
 class BareOutputLSTM(LSTMCell):
     """An LSTM whose output is o ∘ c, without the tanh."""
 
-    def step(
-        self, x: Tensor, state: tuple[Tensor, ...], weights: Mapping[str, Any], probe: Probe
-    ) -> tuple[Tensor, ...]:
+    def step(self, x: Tensor, state: Parts, weights: Weights, probe: ProbeAtStep) -> Parts:
         """Return h and c after the step, from x (B, D), h and c (B, H)."""
         h, c = state
         z = linear(x, weights["weight_ih"], weights["bias_ih"]) + linear(h, weights["weight_hh"], weights["bias_hh"])
@@ -35,9 +31,7 @@ class BareOutputLSTM(LSTMCell):
 class RenewingGRU(GRUCell):
     """A GRU whose update gate weights the candidate: h = (1 - z) ∘ h_prev + z ∘ n, as in many texts."""
 
-    def step(
-        self, x: Tensor, state: tuple[Tensor, ...], weights: Mapping[str, Any], probe: Probe
-    ) -> tuple[Tensor, ...]:
+    def step(self, x: Tensor, state: Parts, weights: Weights, probe: ProbeAtStep) -> Parts:
         """Return h after the step, from x (B, D) and h (B, H)."""
         (h,) = state
         W_hr, W_hz, W_hn = weights["weight_hh"].chunk(3)

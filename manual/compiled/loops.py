@@ -5,14 +5,14 @@ each element of x, one for the bias and one for each element of h_prev. So the i
 neighbours in memory.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
 from numpy import ascontiguousarray, empty
 from numpy.typing import DTypeLike
 
-from manual.arrays import Array
+from manual.arrays import Array, Backward, Forward, Parts, Weights
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -140,9 +140,7 @@ class LoopsOverH:
     ):
         self.option, self.forwards, self.backwards, self.new_tape = option, forwards, backwards, new_tape
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
-    ) -> tuple[Array, tuple[Array, ...], Any]:
+    def forward(self, x: Array, state: Parts, weights: Weights, out: object = None) -> Forward[Any]:
         """Run as the equations do. ``out`` is not used: there is little to allocate."""
         (T, B, D), dtype, h_0 = x.shape, x.dtype, ascontiguousarray(state[0])
         H = h_0.shape[1]
@@ -151,9 +149,7 @@ class LoopsOverH:
         self.forwards(self.option, ascontiguousarray(x), h_0, W_ih, W_hh, b_ih, b_hh, *tape, output, h_n)
         return output, (h_n,), tape
 
-    def backward(
-        self, tape: Any, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, tape: Any, d_output: Array, d_state: Parts) -> Backward:
         """Carry gradients back as the equations do."""
         (T, B, H), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
         d_h_n, d_x, d_h_0 = ascontiguousarray(d_state[0]), empty((T, B, K - 1 - H), dtype), empty((B, H), dtype)

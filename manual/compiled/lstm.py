@@ -4,13 +4,12 @@ The numbers and the legend are those of ``manual/lstm.py``; ``loops.py`` says wh
 contiguous, as it is compiled anew for each kind of array. The variants take the same steps over other units.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ascontiguousarray, empty
 
-from manual.arrays import Array
+from manual.arrays import Array, Backward, Forward, Parts, Weights
 from manual.compiled import lstm_variants
 from manual.compiled.activations import ONE, sigmoid, tanh
 from manual.compiled.loops import (
@@ -203,9 +202,7 @@ class CompiledLSTM:
             else lstm_variants.FusedLSTMVariant(text.peepholes, text.coupled)
         )
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
-    ) -> tuple[Array, tuple[Array, ...], CompiledLSTMTape]:
+    def forward(self, x: Array, state: Parts, weights: Weights, out: object = None) -> Forward[CompiledLSTMTape]:
         """Run as the equations do. ``out`` is not used: there is little to allocate."""
         (T, B, D), dtype = x.shape, x.dtype
         h_0, c_0 = ascontiguousarray(state[0]), ascontiguousarray(state[1])
@@ -223,9 +220,7 @@ class CompiledLSTM:
         forward(ascontiguousarray(x), h_0, c_0, W_ih, W_hh, b_ih, b_hh, *tape, output, *last)
         return output, last, tape
 
-    def backward(
-        self, tape: CompiledLSTMTape, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, tape: CompiledLSTMTape, d_output: Array, d_state: Parts) -> Backward:
         """Carry gradients back as the equations do."""
         (T, B, P), (K, N), dtype = d_output.shape, tape.W.shape, d_output.dtype
         d_h_n, d_c_n = ascontiguousarray(d_state[0]), ascontiguousarray(d_state[1])

@@ -4,13 +4,12 @@ The numbers and the legend are those of ``manual/gru.py``; ``GRUMemory`` names t
 of add, multiply, … is where the result goes.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy import add, concatenate, copyto, divide, exp, multiply, subtract, tanh
 
-from manual.arrays import Array
+from manual.arrays import Array, Backward, Forward, Parts, Weights
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
 from manual.fast.memory import Memory, by_step
 from manual.fast.products import FromGates, ToGates, sum_of_outer_products
@@ -68,7 +67,7 @@ class GRUMemory(Memory):
             d_z=self.to_h_prev.operands(d_z[D_R:] if reset_after else d_z[D_R:D_Q]),
         )
 
-    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], negated: int) -> None:
+    def load(self, x: Array, state: Parts, weights: Weights, negated: int) -> None:
         """Copy the arguments of a run, and compute what is hoisted. The last ``negated`` of r z get -z."""
         self.x[...] = x
         self.h_prev[0] = self.blocks[0, HIDDEN] = state[0]
@@ -111,9 +110,7 @@ class FastGRU:
         self.reset_after = reset_after
 
     @np.errstate(over="ignore")  # of a shut gate's exponential (F1)
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
-    ) -> tuple[Array, tuple[Array, ...], GRUMemory]:
+    def forward(self, x: Array, state: Parts, weights: Weights, out: object = None) -> Forward[GRUMemory]:
         """Run as ``GRUKernel.forward`` does; ``out`` is an earlier run's memory, overwritten if its sizes fit."""
         T, B, D = x.shape
         H = weights["weight_hh"].shape[1]
@@ -155,9 +152,7 @@ class FastGRU:
         multiply(s.z, s.update, s.update)
         add(s.n, s.update, s.h)  # (G7)
 
-    def backward(
-        self, memory: GRUMemory, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, memory: GRUMemory, d_output: Array, d_state: Parts) -> Backward:
         """Carry gradients back as ``GRUKernel.backward`` does."""
         T, B, D, H, _, dtype = memory.sizes
         d_h = np.array(d_state[0], order="C")  # what the next step passes back

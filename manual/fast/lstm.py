@@ -4,13 +4,12 @@ The numbers and the legend are those of ``manual/lstm.py``; ``LSTMMemory`` names
 of add, multiply, … is where the result goes.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy import add, copyto, divide, dot, exp, multiply, tanh
 
-from manual.arrays import Array
+from manual.arrays import Array, Backward, Forward, Parts, Weights
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
 from manual.fast.memory import OneProductMemory, by_step
 from manual.lstm import LSTMStep, LSTMTape
@@ -79,7 +78,7 @@ class LSTMMemory(OneProductMemory):
             d_z=self.to_h_prev.operands(d_z),  # all of them, as ``to_h_prev`` multiplies them
         )
 
-    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], negated: int = 0) -> None:
+    def load(self, x: Array, state: Parts, weights: Weights, negated: int = 0) -> None:
         """Copy the arguments of a run, and compute what is hoisted. The last ``negated`` of g o i f get -z."""
         super().load(x, state, weights, negated)
         self.cells[0] = state[1]
@@ -103,9 +102,7 @@ class FastLSTM:
     peepholes = coupled = False
 
     @np.errstate(over="ignore")  # of a shut gate's exponential (F1)
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
-    ) -> tuple[Array, tuple[Array, ...], LSTMMemory]:
+    def forward(self, x: Array, state: Parts, weights: Weights, out: object = None) -> Forward[LSTMMemory]:
         """Run as the equations do; ``out`` is an earlier run's memory, overwritten if its sizes fit."""
         T, B, D = x.shape
         P, H = (part.shape[1] for part in state)
@@ -133,9 +130,7 @@ class FastLSTM:
         tanh(s.c, s.tanh_c)
         multiply(s.o, s.tanh_c, s.m)  # (L7)
 
-    def backward(
-        self, memory: LSTMMemory, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, memory: LSTMMemory, d_output: Array, d_state: Parts) -> Backward:
         """Carry gradients back as the equations do."""
         T, B, _, H, P, dtype = memory.sizes
         d_h, d_c = (np.array(d, order="C") for d in d_state)  # what the next step passes back

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import add, multiply, subtract, tanh
 
 from manual.activations import sigmoid
-from manual.arrays import Array
+from manual.arrays import Array, Backward, Parts
 from manual.fast.derivatives import product_by_sigmoid, product_by_tanh
 from manual.fast.lstm import FastLSTM, LSTMMemory
 
@@ -46,9 +46,7 @@ class FastLSTMVariant(FastLSTM):
         tanh(s.c, s.tanh_c)
         multiply(s.o, s.tanh_c, s.m)  # (L7)
 
-    def backward(
-        self, memory: LSTMMemory, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, memory: LSTMMemory, d_output: Array, d_state: Parts) -> Backward:
         """Carry gradients back as the equations do."""
         d_x, d_first, gradients = super().backward(memory, d_output, d_state)
         if self.peepholes:

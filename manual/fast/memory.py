@@ -6,14 +6,13 @@ over time allocates anything.
 P is the size of h, which is H unless h is projected.
 """
 
-from collections.abc import Mapping
 from dataclasses import make_dataclass
 from functools import cache
 from typing import Any, Self
 
 import numpy as np
 
-from manual.arrays import Array
+from manual.arrays import Array, Parts, Weights
 from manual.fast.products import FromGates, ToGates, sums_of_outer_products
 
 
@@ -82,7 +81,7 @@ class OneProductMemory(Memory):
         self.d_z_to_x = self.to_x.operand(self.d_z)
         self.z = self.blocks[1:, block : block + gates]
 
-    def load(self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], negated: int = 0) -> None:
+    def load(self, x: Array, state: Parts, weights: Weights, negated: int = 0) -> None:
         """Copy the arguments of a run, and compute what is hoisted. The last ``negated`` gates get -z."""
         self.x[...] = x
         self.h_prev[0] = state[0]

@@ -4,14 +4,14 @@ The numbers and the legend are those of ``manual/rnn.py``; ``RNNMemory`` names t
 of add, multiply, … is where the result goes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy import add, copyto, multiply
 
 from manual.activations import ACTIVATIONS
-from manual.arrays import Array
+from manual.arrays import Array, Backward, Forward, Parts, Weights
 from manual.fast.memory import OneProductMemory, by_step
 from manual.rnn import RNNStep, RNNTape
 
@@ -48,9 +48,7 @@ class FastRNN:
         self.derivative: Callable[..., Any]
         self.activation, self.derivative = ACTIVATIONS[nonlinearity]
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: object = None
-    ) -> tuple[Array, tuple[Array, ...], RNNMemory]:
+    def forward(self, x: Array, state: Parts, weights: Weights, out: object = None) -> Forward[RNNMemory]:
         """Run as ``RNNKernel.forward`` does; ``out`` is an earlier run's memory, overwritten if its sizes fit."""
         T, B, D = x.shape
         H = len(weights["weight_hh"])
@@ -63,9 +61,7 @@ class FastRNN:
             copyto(s.next_h_prev, s.h)
         return memory.h.copy(), (memory.h[-1].copy(),), memory
 
-    def backward(
-        self, memory: RNNMemory, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, memory: RNNMemory, d_output: Array, d_state: Parts) -> Backward:
         """Carry gradients back as ``RNNKernel.backward`` does."""
         to_h_prev = memory.to_h_prev
         d_h = np.array(d_state[0], order="C")  # what the next step passes back

@@ -5,14 +5,14 @@ independent, and the gradients of the weights are sums over rows.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, NoReturn
 
 import numpy as np
 
-from manual.arrays import Array
+from manual.arrays import Array, Backward, Forward, Parts, Weights
 
 #: The least size in bytes of one shard's block in each step. Below it, threads wait for the interpreter more than they
 #: compute.
@@ -44,9 +44,7 @@ class Sharded:
     def __init__(self, kernel: Any, threads: int):
         self.kernel, self.threads = kernel, threads
 
-    def forward(
-        self, x: Array, state: tuple[Array, ...], weights: Mapping[str, Array], out: Any = None
-    ) -> tuple[Array, tuple[Array, ...], Any]:
+    def forward(self, x: Array, state: Parts, weights: Weights, out: Any = None) -> Forward[Any]:
         """Run as the kernel does; the memory is that of each shard where there are several."""
         B = x.shape[1]
         n = min(self.threads, B, state[-1].nbytes // MIN_BLOCK_BYTES)
@@ -54,23 +52,21 @@ class Sharded:
             return self.kernel.forward(x, state, weights, out)
         shards, old = _cut(B, n), out if isinstance(out, Shards) and len(out) == n else [None] * n
 
-        def run(k: int) -> tuple[Array, tuple[Array, ...], Any]:
+        def run(k: int) -> Forward[Any]:
             rows = shards[k]
             return self.kernel.forward(x[:, rows], tuple(s[rows] for s in state), weights, old[k])
 
         outputs, states, memories = zip(*_in_threads(run, n))
         return np.concatenate(outputs, axis=1), tuple(map(np.concatenate, zip(*states))), Shards(memories)
 
-    def backward(
-        self, memory: Any, d_output: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+    def backward(self, memory: Any, d_output: Array, d_state: Parts) -> Backward:
         """Carry gradients back as the kernel does, over the shards of the forward run."""
         if not isinstance(memory, Shards):
             return self.kernel.backward(memory, d_output, d_state)
         n = len(memory)
         shards = _cut(d_output.shape[1], n)
 
-        def run(k: int) -> tuple[Array, tuple[Array, ...], dict[str, Array]]:
+        def run(k: int) -> Backward:
             rows = shards[k]
             return self.kernel.backward(memory[k], d_output[:, rows], tuple(d[rows] for d in d_state))
 
