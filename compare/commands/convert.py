@@ -6,8 +6,8 @@ from pathlib import Path
 
 from compare.commands import AGREE
 from compare.frameworks import files
-from compare.frameworks.files.arrays_read import WORDS
-from compare.frameworks.files.reading import Proof
+from compare.frameworks.files.arrays import WORDS
+from compare.frameworks.files.proof import Proof
 from compare.frameworks.forms import FORMS
 from compare.frameworks.layouts import LAYOUTS
 

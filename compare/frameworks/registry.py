@@ -15,7 +15,7 @@ class Framework:
     title: str  #: what tables call it
     modules: tuple[str, ...]  #: what has to be installed, by the names it is imported by
     layout: str  #: the key of ``LAYOUTS`` under which its forms stand
-    adapter: str  #: the module of ``compare.frameworks.adapters`` that builds its layers
+    adapter: str  #: the function of ``compare.frameworks.adapters`` that builds its layers
     engine: str  #: the key of ``ENGINES`` of what differentiates; "" if it only infers
     directions: tuple[int, ...] = (1, 2)  #: 1, and 2 if it has a layer that also runs backwards
     dtypes: tuple[str, ...] = DTYPES  #: those that it computes in

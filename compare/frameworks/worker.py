@@ -17,6 +17,7 @@ import numpy as np
 
 from compare import workers
 from compare.cells.layout import Arrays
+from compare.frameworks import adapters
 from compare.frameworks.case import Answer, LayerCase, draw_inputs, manual_run, named
 from compare.frameworks.engines import ENGINES
 from compare.frameworks.layouts import LAYOUTS
@@ -36,8 +37,7 @@ def prepare(name: str, case: LayerCase) -> tuple[Callable[[], Any], Callable[[An
     drawn = draw_inputs(case, layout.lacking)
     if framework.engine == "jax":
         import_module("jax").config.update("jax_enable_x64", True)
-    adapter = import_module(f"compare.frameworks.adapters.{framework.adapter}")
-    leaves, call = adapter.build(case, drawn.by_direction(case, layout), **framework.options)
+    leaves, call = getattr(adapters, framework.adapter)(case, drawn.by_direction(case, layout), **framework.options)
 
     def as_answer(result: Any) -> Answer:
         outputs, d_inputs, d_leaves = result

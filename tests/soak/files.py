@@ -324,8 +324,8 @@ TEXT_DAMAGES: list[Damage] = [_line_left_out, _lines_swapped, _flipped, _cut, _l
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    files.import_module("compare.frameworks.files.keras_write").import_keras()  # before the processes are forked
-    files.import_module("compare.frameworks.files.onnx_write")
+    files.import_module("compare.frameworks.files.keras_layer").import_keras()  # before the processes are forked
+    files.import_module("compare.frameworks.files.onnx_layer")
     sys.stdout.reconfigure(line_buffering=True)
     with TemporaryDirectory() as place:
         RUNS = Path(place) / "runs"

@@ -9,8 +9,8 @@ import numpy as np
 
 import manual
 from compare.files import replacing
-from compare.frameworks.files import arrays_write
-from compare.frameworks.files.reading import Reading, Writing
+from compare.frameworks.files import arrays
+from compare.frameworks.files.proof import Reading, Writing
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 from manual.recurrent import Recurrent
@@ -44,7 +44,7 @@ def read(
         framework: whose layout it has, a key of ``LAYOUTS``.
         part: of a model, the name of a recurrent layer, to read its layers alone.
         only: of named arrays, the prefix of those to read.
-        form: what named arrays do not say, as in ``arrays_read.read``.
+        form: what named arrays do not say, as in ``arrays.read``.
         large: whether the file may unpack to more than 4 GiB.
         prove: whether to run it and ``manual``, where the framework is installed.
 
@@ -66,8 +66,7 @@ def read(
             reader = import_module(f"compare.frameworks.files.{framework}_read")
             reading: Reading = reader.read(path, part, prove, large)
         else:
-            reader = import_module("compare.frameworks.files.arrays_read")
-            reading = reader.read(path, framework, only, form, large, prove)
+            reading = arrays.read(path, framework, only, form, large, prove)
         reading.network.model()  # which says what does not fit
     except (ValueError, OSError, ImportError):
         raise
@@ -86,8 +85,8 @@ def write(path: Path, framework: str, network: Network, prove: bool = True) -> W
         raise ValueError(f"to: {framework} has {'; '.join(LAYOUTS[framework])}, but the network is {network.form}")
     is_model = _is_model(path)
     is_own = is_model or path.name.endswith(".weights.h5")
-    writer = import_module(f"compare.frameworks.files.{f'{framework}_write' if is_own else 'arrays_write'}")
-    unsaid = [] if is_model else arrays_write.unsaid(network, framework)
+    writer = import_module(f"compare.frameworks.files.{framework}_layer") if is_own else arrays
+    unsaid = [] if is_model else arrays.unsaid(network, framework)
     with replacing(path) as temporary:
         writer.write(temporary, framework, network)
         form = ", ".join([*unsaid, *(["readout"] if network.readout else [])])

@@ -9,9 +9,8 @@ import numpy as np
 
 from compare.frameworks.files.containers import check_h5, check_size
 from compare.frameworks.files.keras_graph import Graph, title_of
-from compare.frameworks.files.keras_layer import KINDS
-from compare.frameworks.files.keras_write import import_keras
-from compare.frameworks.files.reading import Proof, Reading, compared
+from compare.frameworks.files.keras_layer import KINDS, import_keras
+from compare.frameworks.files.proof import Proof, Reading, compared
 from compare.frameworks.files.stage import chained
 from compare.frameworks.network import Network
 

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compare.converter import verify
 from compare.frameworks.files.onnx_graph import RECURRENT, Graph, inside, needed, title_of
-from compare.frameworks.files.onnx_write import CHECKSUM, initializers
-from compare.frameworks.files.reading import Proof, Reading, compared
+from compare.frameworks.files.onnx_layer import CHECKSUM, initializers
+from compare.frameworks.files.proof import Proof, Reading, compared
 from compare.frameworks.files.stage import Marked, chained
 from compare.frameworks.network import Network
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compare.cells.layout import Arrays
-from compare.frameworks.files.keras_write import as_model, import_keras
+from compare.frameworks.files.keras_layer import as_model, import_keras
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.network import Network
 from compare.lockstep.settings import Settings

@@ -3,7 +3,6 @@
 import os
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from itertools import permutations
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 
 from compare.agreement import TOLERANCES
 from compare.agreement import compare as compare_arrays
+from compare.frameworks import adapters
 from compare.frameworks.case import LayerCase, draw_inputs, manual_run, named
 from compare.frameworks.comparison import judge
 from compare.frameworks.layouts import LAYOUTS
@@ -45,7 +45,7 @@ class Forward:
         self.case, self.engine, self.options = case_of(name, form), framework.engine, framework.options
         self.layout = LAYOUTS[framework.layout][form]
         self.drawn = draw_inputs(self.case, self.layout.lacking)
-        self.adapter = import_module(f"compare.frameworks.adapters.{framework.adapter}")
+        self.adapter = getattr(adapters, framework.adapter)
         self.right = manual_run(self.case, self.drawn)().outputs
         self.compiled = None
 
@@ -57,7 +57,7 @@ class Forward:
         if self.compiled:
             outputs = self.compiled(weights, *inputs)
         else:
-            leaves, call = self.adapter.build(self.case, weights, **self.options)
+            leaves, call = self.adapter(self.case, weights, **self.options)
             if self.engine == "jax":
                 import jax
 

@@ -140,7 +140,7 @@ def test_an_onnx_file_reads_no_file_outside_its_folder(tmp_path):
     onnx = pytest.importorskip("onnx")
     from networks import network_of
 
-    from compare.frameworks.files.onnx_write import as_model
+    from compare.frameworks.files.onnx_layer import as_model
 
     (tmp_path / "secret").write_bytes(bytes(1 << 12))
     (tmp_path / "inner").mkdir()

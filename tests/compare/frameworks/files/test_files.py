@@ -268,7 +268,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, ending, framework, pa
     network = network_of("lstm", lacking=True)
     name, arrays = ("readout.bias", network.readout) if part == "readout" else ("weight_hh_l1", network.layers[1][0])
     arrays[name.partition("_l")[0].removeprefix("readout.")][-1] = np.nan
-    writer = "onnx_write" if ending == ".onnx" else "arrays_write"
+    writer = "onnx_layer" if ending == ".onnx" else "arrays"
     import_module(f"compare.frameworks.files.{writer}").write(tmp_path / f"weights{ending}", framework, network)
     with pytest.raises(ValueError, match=f"{name}: expected finite numbers, got others"):
         files.read(tmp_path / f"weights{ending}", framework, prove=False)

@@ -5,10 +5,10 @@ import pytest
 from networks import bits, network_of
 
 from compare.frameworks import files
-from compare.frameworks.files import keras_read, keras_write
+from compare.frameworks.files import keras_layer, keras_read
 
 pytest.importorskip("keras")
-keras = keras_write.import_keras()
+keras = keras_layer.import_keras()
 K, ops = keras.layers, keras.ops
 
 #: Keras and torch have fallen out of step with NumPy here; nothing of it is ours.
@@ -173,7 +173,7 @@ def test_a_part_is_read_alone_and_what_is_left_out_is_listed():
 def test_keras_loads_the_weights_of_its_own_sequential_model(tmp_path):
     path, network = tmp_path / "model.weights.h5", network_of("lstm", lacking=True, batch_first=True)
     files.write(path, "keras", network)
-    model = keras_write.as_model(network_of("lstm", lacking=True))
+    model = keras_layer.as_model(network_of("lstm", lacking=True))
     for array in model.weights:
         array.assign(0 * array)
     model.load_weights(path)

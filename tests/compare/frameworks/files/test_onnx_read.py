@@ -9,8 +9,8 @@ from compare.frameworks.layouts import LAYOUTS
 onnx = pytest.importorskip("onnx")
 from onnx import helper, numpy_helper  # noqa: E402 - it is there from here on
 
+from compare.frameworks.files.onnx_layer import as_model  # noqa: E402
 from compare.frameworks.files.onnx_read import as_network  # noqa: E402
-from compare.frameworks.files.onnx_write import as_model  # noqa: E402
 
 T, B, D, H, O = 6, 2, 3, 5, 4
 

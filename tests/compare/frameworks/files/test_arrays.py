@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from compare.frameworks import files
-from compare.frameworks.files.arrays_read import from_arrays
+from compare.frameworks.files.arrays import from_arrays
 from compare.frameworks.layouts import LAYOUTS
 
 T, B, D, H, O = 6, 2, 3, 5, 4
@@ -202,7 +202,7 @@ def test_the_leaves_of_equinox_are_read(tmp_path):
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
 def test_the_weights_of_a_keras_model_that_was_trained_are_read(tmp_path, kind):
     pytest.importorskip("keras")
-    from compare.frameworks.files.keras_write import import_keras
+    from compare.frameworks.files.keras_layer import import_keras
 
     keras = import_keras()
     layers = keras.layers
@@ -222,7 +222,7 @@ def test_the_weights_of_a_keras_model_that_was_trained_are_read(tmp_path, kind):
 @pytest.mark.filterwarnings("ignore")
 def test_other_layers_beside_keras_s_are_listed(tmp_path):
     pytest.importorskip("keras")
-    from compare.frameworks.files.keras_write import import_keras
+    from compare.frameworks.files.keras_layer import import_keras
 
     layers = import_keras().layers
     stack = [layers.Embedding(7, D), layers.BatchNormalization(), layers.LSTM(H)]
@@ -240,7 +240,7 @@ def test_other_layers_beside_keras_s_are_listed(tmp_path):
 def test_arrays_of_onnx_s_own_shapes_are_read(tmp_path, form):
     """W (directions, 4 H, D), R (directions, 4 H, H), B (directions, 8 H)."""
     onnx = pytest.importorskip("onnx")
-    from compare.frameworks.files.onnx_write import as_model
+    from compare.frameworks.files.onnx_layer import as_model
 
     network = network_of(form, directions=2, readout=False, dtype="float32")
     tensors = {t.name: onnx.numpy_helper.to_array(t) for t in as_model(network).graph.initializer}
