@@ -101,7 +101,7 @@ class Measured:
 
 
 def check_contenders(names: list[str]) -> None:
-    """Check that contenders are known, and installed here."""
+    """Raise a ValueError unless contenders are known, and installed here."""
     for name in names:
         if name not in CONTENDERS:
             raise ValueError(f"contenders: expected some of {', '.join(CONTENDERS)}, got {name!r}")

@@ -23,7 +23,7 @@ LIMIT = 1e5
 
 
 def check_cell(cell: str) -> None:
-    """Check that there are equations of a cell here."""
+    """Raise a ValueError unless there are equations of a cell here."""
     if cell not in KNOWN:
         raise ValueError(f"cell: expected one of {', '.join(KNOWN)}, whose equations stand here once more, got {cell}")
 

@@ -61,7 +61,7 @@ class Cell:
         return STARTERS / f"{self.name}.py"
 
     def of(self, package: Any) -> Any:
-        """Return its class in one of these packages."""
+        """Return its class in one of these packages; a ValueError if it has none."""
         if not hasattr(package, self.class_name):
             raise ValueError(f"cell: {package.__name__} has no {self.class_name}")
         return getattr(package, self.class_name)
@@ -119,7 +119,7 @@ class Form(Notation):
         return self.cell.equations({**default, **self.options})
 
     def layer(self, package: Any, D: int, H: int, **options: Any) -> Any:
-        """Make a layer of this form in ``manual``, ``torch_impl`` or ``torch.nn``."""
+        """Make a layer of this form in ``manual``, ``torch_impl`` or ``torch.nn``; a ValueError if it has none."""
         return self.cell.of(package)(D, H, **self.options, **options)
 
     def gate(self, name: str) -> str:

@@ -131,7 +131,7 @@ def check_file(
 
 
 def passes(module: ModuleType, path: Path) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return the forward and backward pass of a file, which may be the methods of its only class with both."""
+    """Return the passes of a file, which may be methods of its only class with both; a ValueError if there are none."""
     classes = [one for one in vars(module).values() if isinstance(one, type)]
     of_torch = [one for one in classes if issubclass(one, autograd.Function)]
     own = [one for one in classes if one.__module__ == module.__name__]

@@ -38,7 +38,7 @@ class Layer:
 
 
 def form_of(layer: Recurrent) -> Form:
-    """Return the form of the cell that a layer has."""
+    """Return the form of the cell that a layer has; a ValueError if that is none of ``CELLS``."""
     by_class = {cell.class_name: cell for cell in CELLS.values()}
     cell = next((by_class[kind.__name__] for kind in type(layer).__mro__ if kind.__name__ in by_class), None)
     if cell is None:

@@ -78,7 +78,7 @@ class Layout:
             raise ValueError(f"vectors: expected 'rows', 'columns' or 'flat', got {self.vectors!r}")
 
     def check_gates(self, gates: tuple[str, ...]) -> None:
-        """Check that this layout has exactly these gates."""
+        """Raise a ValueError unless this layout has exactly these gates."""
         if tuple(self.gates.split()) not in permutations(gates):
             raise ValueError(f"gates: expected {' '.join(gates)!r} in any order, got {self.gates!r}")
         if tuple(gate for group in self._groups for gate in group) not in permutations(gates):
@@ -120,7 +120,7 @@ class Layout:
         return self._arrays(own, lambda gate: own["bias_ih"][gate])
 
     def parameters(self, arrays: Mapping[str, Array]) -> Arrays:
-        """Return weights in this layout under PyTorch's names. Copies.
+        """Return weights in this layout under PyTorch's names; a ValueError if they are of another. Copies.
 
         A single bias becomes bias_ih, and what is added to it bias_hh: mostly zeros. So ``weights`` gives the same
         arrays back, bit for bit.
@@ -137,7 +137,7 @@ class Layout:
         return self._in_order(blocks)
 
     def gradients(self, arrays: Mapping[str, Array]) -> Arrays:
-        """Return gradients of this layout's arrays under PyTorch's names. Copies.
+        """Return gradients of this layout's arrays under PyTorch's names; a ValueError if they are of another. Copies.
 
         The gradient of a sum of two biases is that of each. ``bias_hh`` is left out where it has no place for some.
         """

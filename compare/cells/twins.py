@@ -50,7 +50,7 @@ class RenewingGRU(GRUCell):
 
 
 def twin(form: Form, D: int, H: int) -> Recurrent:
-    """Make one layer of a form for autograd, in double precision."""
+    """Make one layer of a form for autograd, in double precision; a ValueError if its options do not go together."""
     options = dict(form.options)
     equations: Any = None
     if not options.pop("output_tanh", True):

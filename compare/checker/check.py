@@ -270,7 +270,7 @@ assert_backward, assert_function = asserting(check_backward), asserting(check_fu
 
 
 def check_against(file: ModuleType | None, path: Path, where: Path, name: str, seed: int, fast: bool) -> Report:
-    """Check the derivation in a file, or in a folder if it is None, against ``name`` in the file ``where``."""
+    """Check the derivation in a file, or a folder if None, against a ``name`` in a file; a ValueError as above."""
     other = load(where)
     says = file or other
     inputs = getattr(says, "INPUTS", None)

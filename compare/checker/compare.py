@@ -134,7 +134,7 @@ class Compared:
 def compare_run(
     recorder: Recorder, answer: Answer, expected: Expected, trial: Trial, notation: Notation
 ) -> list[Compared]:
-    """Compare everything: what the probes were given, in the order of computation, then outputs and gradients."""
+    """Compare probes in the order of computation, then outputs and gradients; a ValueError if a name is unknown."""
     right = expected.right
     unknown = [name for name in answer.gradients if name not in right.answer.gradients]
     if unknown:

@@ -38,7 +38,7 @@ def step_and_value(arguments: tuple[Any, ...], t: int | None) -> tuple[int | Non
 
 
 def unheard(name: str, *arguments: Any, t: int | None = None) -> Any:
-    """Return the value unchanged: the probe outside a check."""
+    """Return the value unchanged, the probe outside a check; a ValueError if it is still to be filled in."""
     _, value = step_and_value(arguments, t)
     if value is ...:
         raise ValueError(f"probe {name!r}: still to be filled in")
@@ -138,7 +138,7 @@ class Recorder:
         self._watched: deque[Recorded] = deque(maxlen=WATCHED)
 
     def __call__(self, name: str, *arguments: Any, t: int | None = None, place: Place | None = None) -> Any:
-        """Record the value; return it or the reference's. Without a ``place``, the probe is where it is called."""
+        """Record the value; return it or the reference's. A ValueError if there is no such name, step or value."""
         value = unheard(name, *arguments, t=t)
         key = self._key(name, step_and_value(arguments, t)[0])
         expected = self.reference.get(key)

@@ -35,7 +35,7 @@ class TensorRecorder:
         self._calls: dict[str, int] = {}
 
     def __call__(self, name: str, *arguments: Any, t: int | None = None) -> Any:
-        """Record the value and return it as a separate node."""
+        """Record the value, a ValueError if there is one, and return it as a separate node."""
         t, value = step_and_value(arguments, t)
         if not isinstance(value, Tensor):
             value = torch.as_tensor(value, dtype=torch.get_default_dtype() if isinstance(value, float) else None)

@@ -22,7 +22,7 @@ def add_out(parser: argparse._ActionsContainer, meaning: str) -> None:
 
 
 def make_ready(folder: Path) -> None:
-    """Check that files can be written to the folder, or to its parent if it is new, before work is spent on results."""
+    """Raise a ValueError unless files can be written to the folder, or its parent, before work is spent on results."""
     try:
         place = folder if folder.exists() else folder.parent
         place.mkdir(parents=True, exist_ok=True)

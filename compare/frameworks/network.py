@@ -29,7 +29,7 @@ class Network:
 
     @classmethod
     def of(cls, model: manual.Model | Recurrent) -> "Network":
-        """Return the network that a model or layer of ``manual`` is. Copies; a bias that it lacks is zero."""
+        """Return the network that a model or layer of ``manual`` is, or raise a ValueError. Copies; no bias is zero."""
         recurrent = model.recurrent if isinstance(model, manual.Model) else model
         form = form_of(recurrent)
         if form.options.get("proj_size"):
@@ -50,7 +50,7 @@ class Network:
         return cls(form.name, layers, own, *edges, recurrent.batch_first)
 
     def model(self) -> manual.Model | Recurrent:
-        """Return the model of ``manual`` with these weights, or the layer alone where there is no readout. Copies."""
+        """Return the model of ``manual``, or the layer without a readout; a ValueError if it does not fit. Copies."""
         if len({len(layer) for layer in self.layers}) > 1:
             raise ValueError("layers: expected one direction in all or both in all")
         first = self.layers[0][0]

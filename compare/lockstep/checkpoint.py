@@ -40,7 +40,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, folder: Path) -> "Checkpoint":
-        """Read the checkpoint in the folder of a run that was interrupted or killed."""
+        """Read the checkpoint of a run that was interrupted or killed; a ValueError if there is none that is whole."""
         if not (folder / NAME).is_file():
             raise ValueError(f"resume: expected a folder with a {NAME}, got {folder}")
         arrays, layout = read_arrays(folder / NAME, finite=False)
@@ -62,7 +62,7 @@ class Checkpoint:
         ]
 
     def restore(self, lockstep: Lockstep, steps: int) -> dict[str, Any]:
-        """Put a new lock-step into the state that was read, if one was; return what was added by ``save``."""
+        """Put a lock-step into the state that was read, or raise a ValueError; return what was added by ``save``."""
         if not self.rest:
             return {}
         taken = len(self.arrays.get("steps", ()))

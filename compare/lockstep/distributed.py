@@ -34,13 +34,13 @@ def processes() -> Iterator[int]:
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Make sure that the processes can share the rows of a batch equally."""
+    """Raise a ValueError unless the processes can share the rows of a batch equally."""
     if batch_size % dist.get_world_size():
         raise ValueError(f"batch_size: expected a multiple of the {dist.get_world_size()} processes, got {batch_size}")
 
 
 def own_device(device: str) -> str:
-    """Return the device of this process: with ``cuda`` the GPU of its rank on its machine, if there are several."""
+    """Return the device of this process, with ``cuda`` the GPU of its rank; a ValueError if there is none."""
     if device != "cuda":
         return device
     if not torch.cuda.is_available():

@@ -33,7 +33,7 @@ class Objective:
 
 
 def objective(name: str) -> Objective:
-    """Return a loss on logits by name, ``bce`` or ``mse``."""
+    """Return a loss on logits by name, ``bce`` or ``mse``; a ValueError if it is another."""
     if name not in manual.LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(manual.LOSSES)}, got {name!r}")
     return Objective(*manual.LOSSES[name], torch_impl.LOSSES[name])

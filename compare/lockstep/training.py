@@ -122,7 +122,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def set_up(self) -> Lockstep:
-        """Build the manual side, its opponents, and the independent side."""
+        """Build the manual side, its opponents, and the independent side, or raise a ValueError."""
 
     def opening(self) -> list[str]:
         """Return the lines that are printed before the first step."""

@@ -39,7 +39,7 @@ SUFFIX = "_l0"
 
 
 def write(model: manual.Model, origin: str, path: Path) -> None:
-    """Write the page of a trained network, which adds two bits at each step and whose first layer it shows."""
+    """Write the page of a trained network that adds two bits a step, its first layer; a Disagreement if it raises."""
     layer = model.recurrent
     form = form_of(layer)
     sums = Sums.adding(*(digits(np.array(side), BITS) for side in zip(*SUMS.values())))

@@ -38,7 +38,7 @@ FIRST_COUNT = 100
 
 
 def changed(name: str, given: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with what is changed about it; the engine is compiled where Numba is installed.
+    """Return a recipe with what is changed about it, or raise a ValueError; the engine is compiled with Numba.
 
     The gradient is ``true``, ``published``, or names of departures with commas between.
     """

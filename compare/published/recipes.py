@@ -98,7 +98,7 @@ class Recipe(Configuration):
         return replace(self, hidden_size=units, task=replace(self.task, units=units), loss_scale=scale)
 
     def with_bits(self, bits: int) -> "Recipe":
-        """Return the same recipe on sums of so many bits."""
+        """Return the same recipe on sums of so many bits; a ValueError if it adds none."""
         if not isinstance(self.task, Addition):
             raise ValueError(f"bits: expected a recipe that adds, got {self.name}")
         scale = self.loss_scale * bits / self.task.bits  # (W1), (W2): summed over the bits

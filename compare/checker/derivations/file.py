@@ -9,7 +9,7 @@ from compare.checker.derivations.open import NAME, OPEN, Opening, Span
 
 
 def file_and_name(reference: str) -> tuple[Path, str]:
-    """Return the file and the name in it that ``FILE:NAME`` says."""
+    """Return the file and the name in it that ``FILE:NAME`` says, or raise a ValueError."""
     file, _, name = reference.rpartition(":")
     if not (file and name):
         raise ValueError(f"reference: expected FILE:NAME, got {reference}")
@@ -17,7 +17,7 @@ def file_and_name(reference: str) -> tuple[Path, str]:
 
 
 def load(path: Path, *aside: Span) -> ModuleType:
-    """Run a user's file, in which each value that is written as ``...``, or is ``aside``, is not derived yet."""
+    """Run a user's file, in which what is written as ``...`` or is ``aside`` is not derived; a ValueError if none."""
     if path.is_dir():
         raise ValueError(f"FILE: expected a Python file, got {path}, which is a directory")
     if not path.is_file():

@@ -130,7 +130,7 @@ def named(returned: Any, library: Any = _pytree) -> dict[str, Any]:
 
 
 def in_order(names: Sequence[str], returned: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a function returned under the names of the reference's outputs: by key, or by place without keys."""
+    """Return what a function returned by the reference's names, by key or by place; a ValueError if others."""
     unnamed = all(name.startswith("output") for name in returned)
     if not (set(returned) == set(names) or (unnamed and len(returned) == len(names))):
         got = ", ".join(type(v).__name__ if unnamed else n for n, v in returned.items())

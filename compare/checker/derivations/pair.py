@@ -45,7 +45,7 @@ class Pair:
         return Pair(self.forward, self.backward, self.nested, self.name, dtype)
 
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
-        """Run both passes."""
+        """Run both passes; a ValueError if one returns too few or many values. What the functions raise propagates."""
         original = problem.in_precision(self.dtype) if self.dtype else problem
         problem = copy.deepcopy(original)
         before = original.parameters, original.inputs, original.d_outputs

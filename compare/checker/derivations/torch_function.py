@@ -60,7 +60,7 @@ class TorchFunction:
 
     @torch.enable_grad()  # the user's file may have disabled it
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
-        """Run both passes on fresh tensors."""
+        """Run both passes on fresh tensors; a ValueError if an output is no tensor. Other errors propagate."""
         call, (leaves, given) = self.call, self.arguments(problem)
         wanted = {n: v for n, v in leaves.items() if v.requires_grad}
         misshapen: Arrays = {}

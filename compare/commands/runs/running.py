@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, given: Mapping[str, Any]) -> int:
 
 
 def experiment(recipe: str | None = None, **given: Any) -> Experiment:
-    """Return binary addition by these settings or, of a recipe's name, the recipe with what is changed about it."""
+    """Return binary addition by these settings, or a recipe as it is changed; a ValueError if one is out of range."""
     return Adding(Settings(**given)) if recipe is None else FromRecipe(changed(recipe, given))
 
 

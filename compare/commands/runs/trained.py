@@ -16,7 +16,7 @@ from compare.published.tasks import Addition
 
 
 def trained(argument: str, folder: Path) -> tuple[Lockstep, dict[str, Any]]:
-    """Return both sides, set up on the CPU with the weights of a run on binary addition, and the run's summary."""
+    """Return both sides with the weights of a run on binary addition, and its summary; a ValueError if it is none."""
     try:
         if not (folder / SUMMARY).is_file():  # reading a named pipe would never end
             raise FileNotFoundError

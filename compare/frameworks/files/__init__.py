@@ -77,7 +77,7 @@ def read(
 
 
 def write(path: Path, framework: str, network: Network, prove: bool = True) -> Writing:
-    """Write a network to a file, which is replaced as a whole once it has been read back and is the same."""
+    """Write a network to a file, replaced once it was read back as the same; a ValueError if it cannot hold it."""
     check_ending("out", path, framework)
     if path.name.endswith(ONLY_READ) and not path.name.endswith(".weights.h5"):
         raise ValueError(f"out: expected a kind of file that is not only read, as {', '.join(ONLY_READ)}, got {path}")
@@ -115,7 +115,7 @@ def load(path: Path, **options: Any) -> manual.Model | Recurrent:
 
 
 def check_ending(argument: str, path: Path, framework: str) -> None:
-    """Make sure that a framework has files whose names end like this."""
+    """Raise a ValueError unless a framework has files whose names end like this."""
     endings = (*MODELS.get(framework, ()), *ARRAYS)
     if not path.name.endswith(endings):
         raise ValueError(f"{argument}: expected a name that ends in {' or '.join(endings)} for {framework}, got {path}")

@@ -89,7 +89,7 @@ def read(
 
 
 def from_arrays(arrays: Arrays, framework: str, only: str = "", form: str = "") -> tuple[Reading, list[list[Arrays]]]:
-    """Return the network whose arrays a framework names and lays out like this, and each layer's own arrays."""
+    """Return the network with these arrays, and each layer's own; a ValueError if they are of no such network."""
     own_form, words = _said(form)
     left_out = [name for name in arrays if name.startswith(("optimizer/", "_optimizer/")) and framework == "keras"]
     if only:
@@ -279,7 +279,7 @@ def _readout(rest: Arrays, framework: str, layers: list[list[Sweep]], is_said: b
 
 
 def to_arrays(network: Network, framework: str) -> Arrays:
-    """Return a network's arrays as a framework names and lays them out."""
+    """Return a network's arrays as a framework has them; a ValueError if it cannot hold the network."""
     layout = LAYOUTS[framework][network.form]
     one, forward, backward, readout = NAMES[framework]
     arrays: Arrays = {}

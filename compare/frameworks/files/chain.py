@@ -18,7 +18,7 @@ from manual.arrays import Array, as_state, state_parts
 
 
 class Chain:
-    """The stages of a model, in the order in which they are met; ``source`` is what errors call the file."""
+    """The stages of a model, as they are met; ``source`` is what its errors, ValueErrors all, call the file."""
 
     def __init__(self, source: str):
         self.source = source

@@ -45,7 +45,7 @@ def write(path: Path, arrays: Arrays, title: str) -> None:
 
 
 def check_size(what: str, size: int, large: bool) -> None:
-    """Make sure that something does not unpack to more than the limit, unless it is said to be large."""
+    """Raise a ValueError if something unpacks to more than the limit, unless it is said to be large."""
     if size > LIMIT and not large:
         raise ValueError(f"{what}: expected at most {LIMIT >> 30} GiB without --large, got {size / 2**30:.1f} GiB")
 
@@ -107,7 +107,7 @@ def _read_h5(path: Path, large: bool) -> Arrays:
 
 
 def check_h5(file: Any, large: bool = False) -> dict[str, Any]:
-    """Return the datasets of an HDF5 file by name, none of which was read."""
+    """Return the unread datasets of an HDF5 file by name; a ValueError if one is too large, elsewhere or no numbers."""
     found = dict(_datasets(file, set()))
     for name, item in found.items():
         if item.external or item.is_virtual:

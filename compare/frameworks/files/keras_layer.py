@@ -47,7 +47,7 @@ def import_keras() -> Any:
 
 
 def as_model(network: Network) -> Any:
-    """Return a Keras model of a network: from x (B, T, D) the readout, or else the output."""
+    """Return a Keras model of a network, from x (B, T, D) to the readout or else the output."""
     keras = import_keras()
     kind, options = LAYERS[network.form]
     layout, first = LAYOUTS["keras"][network.form], network.layers[0][0]
@@ -80,7 +80,7 @@ def write(path: Path, framework: str, network: Network) -> None:
 
 
 def check_layer(layer: Any) -> None:
-    """Make sure that ``manual`` can run a layer as Keras does."""
+    """Raise a ValueError unless ``manual`` can run a layer as Keras does."""
     if getattr(layer, "stateful", False):
         raise ValueError("expected stateful = False, got True")
     if type(layer).__name__ == "Bidirectional":
@@ -94,7 +94,7 @@ def check_layer(layer: Any) -> None:
 
 
 def cells_of(layer: Any) -> list[tuple[str, list[Arrays]]]:
-    """Return the form and the weights of each direction, of each layer of a stack, which most often is one."""
+    """Return form and directions' weights of each layer of a stack; a ValueError if ``manual`` lacks the cell."""
     if type(layer).__name__ == "Bidirectional":
         forward, backward = (cells_of(own) for own in (layer.forward_layer, layer.backward_layer))
         if len(forward) > 1 or len(backward) > 1:

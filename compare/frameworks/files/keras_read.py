@@ -53,7 +53,7 @@ def _check(path: Path, large: bool) -> None:
 
 
 def as_network(model: Any, source: str, part: str = "", prove: bool = False) -> Reading:
-    """Return the network in a Keras model; ``source`` is what errors call it."""
+    """Return the network in a Keras model, or raise a ValueError; ``source`` is what errors call it."""
     functional = getattr(model, "_functional", None) or model
     if not hasattr(functional, "_nodes_by_depth"):
         raise ValueError(f"{source}: expected a Sequential or functional model, got a {type(model).__name__}")

@@ -46,7 +46,7 @@ CHECKSUM = "sha256"
 
 
 def read_layer(node: onnx.NodeProto, inputs: Mapping[str, Array | None]) -> tuple[str, list[Arrays], bool]:
-    """Return the form of an operator, the weights of each direction, and whether it runs backwards alone."""
+    """Return an operator's form, directions' weights, and whether it runs backwards; a ValueError if it is another."""
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     direction = given.pop("direction", b"forward").decode()
     K = 2 if direction == "bidirectional" else 1

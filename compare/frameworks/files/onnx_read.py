@@ -39,7 +39,7 @@ def read(path: Path, part: str = "", prove: bool = True, large: bool = False) ->
 
 
 def as_network(model: onnx.ModelProto, source: str, part: str = "", prove: bool = False) -> Reading:
-    """Return the network in a model; ``source`` is what errors call it."""
+    """Return the network in a model, or raise a ValueError; ``source`` is what errors call it."""
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     try:

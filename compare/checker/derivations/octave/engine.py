@@ -30,7 +30,7 @@ Probe = Callable[[str, int | None, Any, Place], Any]
 
 
 class Engine:
-    """An Octave that has the functions of a folder on its path.
+    """An Octave that has the functions of a folder on its path; a ValueError if it lacks one, or there is no Octave.
 
     Args:
         folder: the folder, with ``forward.m`` and ``backward.m``.

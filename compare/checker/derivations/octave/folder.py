@@ -41,7 +41,7 @@ class Folder(Pair):
         return Folder(self.engine, self.nested, self.steps_last, dtype)
 
     def solve(self, problem: Problem, probe: Recorder | None) -> Answer:
-        """Run both passes."""
+        """Run both passes; a ValueError if one raises or returns too few or many values."""
         self._problem = problem
         return super().solve(problem, probe)
 
