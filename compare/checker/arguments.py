@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compare.checker.recorder import equal
 from manual.arrays import Array
 
 #: The sizes for a function of a generator and a size: one to locate faults at, one, odd, and one past a power of two.
@@ -16,14 +17,17 @@ SIZES = 4, 1, 7, 33
 #: else, which is passed unchanged.
 Inputs = Mapping[str, Any]
 
+#: Where there are more numbers among the inputs than the first, what does not depend on them is seen on the first rows:
+#: about so many numbers, and at least so many rows.
+MANY, FEW, ROWS = 1 << 16, 1 << 14, 100
 
-def drawn(inputs: Any, rng: np.random.Generator, scale: float = 1.0) -> dict[str, Any]:
+
+def drawn(inputs: Any, rng: np.random.Generator) -> dict[str, Any]:
     """Draw the inputs of one trial.
 
     Args:
         inputs: a dict by name, or a function of a generator that returns one.
         rng: the generator to draw from.
-        scale: the standard deviation of arrays given as a shape.
 
     Raises:
         ValueError: a function returns no dict, a size is below 1, an array is complex, or there is a tensor.
@@ -32,18 +36,18 @@ def drawn(inputs: Any, rng: np.random.Generator, scale: float = 1.0) -> dict[str
         inputs = inputs(rng)
         if not isinstance(inputs, Mapping):
             raise ValueError(f"inputs: expected a function that returns a dict by name, it returns {_kind(inputs)}")
-    return {name: _value(name, value, rng, scale) for name, value in inputs.items()}
+    return {name: _value(name, value, rng) for name, value in inputs.items()}
 
 
-def _value(name: str, value: Any, rng: np.random.Generator, scale: float) -> Any:
+def _value(name: str, value: Any, rng: np.random.Generator) -> Any:
     if isinstance(value, Mapping):
-        return {key: _value(f"{name}.{key}", part, rng, scale) for key, part in value.items()}
+        return {key: _value(f"{name}.{key}", part, rng) for key, part in value.items()}
     if callable(value):
         value = value(rng)
     elif _is_shape(value):
         if min(value, default=1) < 1:
             raise ValueError(f"{name}: expected sizes of at least 1, got {value}")
-        return np.asarray(scale * rng.normal(size=value))
+        return np.asarray(rng.normal(size=value))
     elif isinstance(value, list):
         value = np.array(value)
     if hasattr(value, "detach"):
@@ -66,21 +70,44 @@ def as_arrays(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: array(value) for name, value in values.items()}
 
 
-def shuffled(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+def first_rows(inputs: Mapping[str, Any], count: int | None) -> dict[str, Any]:
+    """Return the first rows, or all, of each array that has as many as the first array."""
+    rows = _rows(inputs)
+    return {n: a[:count] if isinstance(a, np.ndarray) and a.ndim and len(a) == rows else a for n, a in inputs.items()}
+
+
+def few_rows(inputs: Mapping[str, Any]) -> int | None:
+    """Return how many rows are few; None if there are no more, or not many numbers."""
+    many, rows = sum(np.size(value) for value in inputs.values()), _rows(inputs)
+    few = max(ROWS, rows * FEW // many) if many > MANY else rows
+    return few if few < rows else None
+
+
+def _rows(inputs: Mapping[str, Any]) -> int:
+    return next((len(a) for a in inputs.values() if isinstance(a, np.ndarray) and a.ndim), 0)
+
+
+def shuffled(
+    values: Mapping[str, Any], rng: np.random.Generator, first: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return other values of the same domain: floating-point arrays in another order, indices drawn again.
 
     Truth values, and whole numbers in an order, stay: they may be masks, lengths or offsets.
+
+    Args:
+        values: the values to choose from.
+        rng: the generator to draw from.
+        first: the first rows of them, in the shapes to return; all if None.
     """
 
-    def other(value: Any) -> Any:
+    def other(value: Any, first: Any) -> Any:
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
-            return value
-        flat = value.ravel()
-        if value.dtype.kind == "f":
-            return rng.permutation(flat).reshape(value.shape)
-        return value if (np.diff(flat) >= 0).all() else rng.choice(flat, value.shape)
+            return first
+        if value.dtype.kind != "f" and (np.diff(value.ravel()) >= 0).all():
+            return first
+        return rng.choice(value.ravel(), first.shape, replace=value.dtype.kind != "f")
 
-    return {name: other(value) for name, value in inputs.items()}
+    return {name: other(value, (first or values)[name]) for name, value in values.items()}
 
 
 def tied(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -102,7 +129,7 @@ def tied(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 def same(one: Any, other: Any) -> bool:
     """Return whether two draws of an input are the same."""
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return np.array_equal(one, other) or np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+        return one is other or equal(one, other)
     return not isinstance(one, np.ndarray)
 
 
@@ -171,6 +198,3 @@ def axes_of(letters: str, inputs: Mapping[str, Any]) -> dict[str, int]:
 def incoming(outputs: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
     """Draw an incoming gradient for each output."""
     return {name: np.asarray(rng.normal(size=array.shape)) for name, array in outputs.items()}
-
-
-Draw = Callable[[np.random.Generator], Any]

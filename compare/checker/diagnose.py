@@ -194,11 +194,11 @@ def _diagnose(subject: Subject, dtype: str, proven: bool = False, ran: Ran | Non
     for other in () if subject.fast else trials:
         if proven and other.tied:  # in a low precision there are more ties than these
             continue
-        runner = _runner(subject, other, dtype, proven)
-        _try(report, subject, runner)
-        Exercised.note(runner.derivation, other.problem, runner.expected.right.sides)
-        del other, runner  # before the next is drawn
-    if run and (unsteady := first.unsteady(run)):
+        _try(report, subject, _runner(subject, other, dtype, proven))
+        del other  # before the next is drawn
+    few = first.trial.small
+    again = _runner(subject, few, dtype, proven).attempt() if few is not first.trial else None
+    if run and (again is None or again.wrong) and (unsteady := first.unsteady(run)):
         report.take_over(_report(subject, first, Located(run, run)))
         report.unsteady = unsteady
     return report
@@ -289,10 +289,19 @@ def _open(runner: Runner, run: Run) -> dict[str, str]:
 
 
 def _try(report: Report, subject: Subject, runner: Runner) -> None:
-    """Record whether the derivation agrees on another trial; locate faults there if none are known yet."""
+    """Record whether the derivation agrees on another trial; locate faults there if none are known yet.
+
+    Code that is wrong on the first rows of a trial may be made for all of them, which decide.
+    """
+    run, expected = None, runner.expected
+    if runner.trial.whole and ((run := runner.attempt()) is None or run.wrong):
+        if not (whole := runner.trial.whole()):
+            return
+        run, runner = None, _runner(subject, whole, expected.dtype, expected.proven)
     label, agreed = runner.trial.label, report.agrees
     try:
-        run = runner.run()
+        run = run or runner.run()
+        Exercised.note(runner.derivation, runner.trial.problem, runner.expected.right.sides)
         located = locate(runner, run) if agreed and run.wrong else None
         agrees = located.agrees if located else not run.wrong
     except Exception as error:

@@ -44,6 +44,7 @@ class Autograd:
     def __init__(self, function: Callable[..., Any], problem: Problem):
         self.function, self.problem = function, problem
         self._known: dict[torch.dtype, Reference] = {}
+        self._started: Any = None  # the forward pass with which the first run begins
 
     @torch.enable_grad()  # the user's file may have disabled it
     def run(
@@ -65,8 +66,13 @@ class Autograd:
         plain = recorder is None and perturb is None
         if plain and dtype in self._known:
             return self._known[dtype]
-        recorder, perturb = recorder or TensorRecorder(), perturb or _unchanged
-        parameters, inputs, returned = self._forward(recorder, dtype, perturb)
+        perturb = perturb or _unchanged
+        if plain and dtype == torch.float64 and self._started:
+            (recorder, forward), self._started = self._started, None
+        else:
+            recorder = recorder or TensorRecorder()
+            forward = self._forward(recorder, dtype, perturb)
+        parameters, inputs, returned = forward
         names = list(self.problem.d_outputs)
         if len(returned) != len(names):
             raise ValueError(f"reference: expected {len(names)} outputs ({', '.join(names)}), got {len(returned)}")
@@ -92,13 +98,32 @@ class Autograd:
             self._known[dtype] = found
         return found
 
+    def started(self, names: tuple[str, ...] | None, draw: Callable[[Arrays], Arrays]) -> "Autograd":
+        """Return the same with incoming gradients drawn for the outputs; its first run goes on from these.
+
+        Args:
+            names: as for ``outputs``.
+            draw: returns the incoming gradients, given the outputs.
+
+        Raises:
+            ValueError: as ``outputs``.
+        """
+        recorder = TensorRecorder()
+        forward = self._forward(recorder, torch.float64, _unchanged)
+        started = Autograd(self.function, replace(self.problem, d_outputs=draw(self._named(names, forward[-1]))))
+        started._started = recorder, forward
+        return started
+
     def outputs(self, names: tuple[str, ...] | None) -> Arrays:
         """Return the outputs, under these names or numbered.
 
         Raises:
             ValueError: the number of outputs is not that of the names, or one is no tensor of real numbers.
         """
-        *_, returned = self._forward(unheard, torch.float64, _unchanged)
+        return self._named(names, self._forward(unheard, torch.float64, _unchanged)[-1])
+
+    @staticmethod
+    def _named(names: tuple[str, ...] | None, returned: Mapping[str, Any]) -> Arrays:
         names = tuple(returned) if names is None else names
         if len(names) != len(returned):
             count = f"{len(returned)} name{'s' if len(returned) > 1 else ''}"
@@ -151,6 +176,7 @@ class Autograd:
         own = {id(value) for value in (*parameters.values(), *inputs.values())}
         return [leaf for leaf in leaves(returned.values()) if id(leaf) not in own]
 
+    @torch.enable_grad()
     def _forward(
         self, recorder: Any, dtype: torch.dtype, perturb: Callable[[Array], Array]
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -168,7 +194,7 @@ class Autograd:
         inputs = {name: leaf(array, name in differentiable) for name, array in self.problem.inputs.items()}
         # Copies, because a function may write to its arguments, which it may not to leaves.
         given = [v.clone() if isinstance(v, Tensor) else v for v in inputs.values()]
-        with listening(recorder), default_dtype(dtype), torch.enable_grad():
+        with listening(recorder), default_dtype(dtype):
             returned = self.function(parameters, given, recorder)
         return parameters, inputs, named(returned)
 

@@ -21,9 +21,6 @@ from compare.checker.reference import Autograd, Reference, check_finite, of_func
 #: The scale of the random inputs on the trial that detects clipping and overflow.
 LARGE = 10.0
 
-#: Where there are more numbers among the inputs than the first, what does not depend on them is seen on so many rows.
-MANY, ROWS = 1 << 16, 100
-
 #: How far two runs of the reference may differ, relative to the scale of an output.
 REPEATABLE = 1e-3
 
@@ -38,7 +35,7 @@ class Trial:
     whose axis it lacks, known from other sizes, even if its shape looks like it. ``large`` says that its values are
     large, where a right derivation may lose digits or overflow, ``tied`` that ties were made, where it may take another
     side. ``gradients_to`` is the relative error of the reference's gradients beyond rounding. ``on`` puts another
-    problem to the reference.
+    problem to the reference. ``whole`` draws the trial with all rows, if it has only the first.
     """
 
     label: str
@@ -51,6 +48,7 @@ class Trial:
     tied: bool = False
     gradients_to: float = 0.0
     on: Callable[[Problem], Autograd] | None = None
+    whole: Callable[[], "Trial | None"] | None = None
 
     def having(self, **changes: Any) -> "Trial":
         """Return a trial of the problem with some parts changed."""
@@ -60,26 +58,25 @@ class Trial:
 
     def of_rows(self, count: int) -> "Trial | None":
         """Return a trial of the first rows alone; None if the reference does not take them."""
-        given, names = self.problem.inputs, tuple(self.problem.d_outputs)
-        rows = next((len(a) for a in given.values() if isinstance(a, np.ndarray) and a.ndim), 0)
-        inputs = {
-            n: a[:count] if isinstance(a, np.ndarray) and a.ndim and len(a) == rows else a for n, a in given.items()
-        }
+        problem, given = self.problem, self.problem.d_outputs
+
+        def draw(outputs: Arrays) -> Arrays:
+            drawn = arguments.incoming(outputs, np.random.default_rng(0))
+            return {n: d.astype(given[n].dtype) for n, d in drawn.items()}
+
         with suppress(Exception):
-            fewer = self.having(inputs=inputs)
-            assert fewer.on
-            drawn = arguments.incoming(fewer.on(fewer.problem).outputs(names), np.random.default_rng(0))
-            drawn = {n: d.astype(self.problem.d_outputs[n].dtype) for n, d in drawn.items()}
-            fewer = fewer.having(d_outputs=drawn)
-            check_finite(fewer.reference())
-            return fewer
+            assert self.on, "only the trials of a function can be changed"
+            fewer = self.on(replace(problem, inputs=arguments.first_rows(problem.inputs, count)))
+            fewer = fewer.started(tuple(given), draw)
+            check_finite(fewer.run())
+            return replace(self, problem=fewer.problem, reference=fewer.run)
         return None
 
     @cached_property
     def small(self) -> "Trial":
         """The trial of its first rows where there are many numbers, if the reference takes so few; else itself."""
-        many = sum(np.size(value) for value in self.problem.inputs.values()) > MANY
-        return (many and self.of_rows(ROWS)) or self
+        few = arguments.few_rows(self.problem.inputs)
+        return (few and self.of_rows(few)) or self
 
 
 @dataclass(eq=False)
@@ -87,7 +84,8 @@ class Trials:
     """The trials of a derivation, by dtype.
 
     There is one for each size, and at the first size one with other values, one with ties and zeros, and, if all inputs
-    are drawn from a normal distribution, one with large values.
+    are drawn from a normal distribution, one with large values. These have the first rows where there are many numbers,
+    if the reference takes so few.
 
     Args:
         reference: a torch function or module, or the class of a module.
@@ -147,12 +145,17 @@ class Trials:
         """
         if dtype not in self._first:
             self._first[dtype] = self._sized(0, dtype)
+            _check_repeatable(self._first[dtype].small)
         yield self._first[dtype]
         for n in range(1, len(self._sizes)):
             yield self._sized(n, dtype)
         first = self._first[dtype].problem.inputs
+        few = arguments.few_rows(first)
         for n, draw in enumerate((self._other, self._large, self._tied), len(self._sizes)):
-            if trial := draw(first, np.random.default_rng(self.seed + n), dtype):
+            whole = partial(draw, first, self.seed + n, dtype)
+            trial = whole(few) if few else None
+            trial = replace(trial, whole=whole) if trial else whole()
+            if trial:
                 yield trial
             del trial  # before the next is drawn
 
@@ -172,26 +175,30 @@ class Trials:
         letters = [letter for letter in axes[0] if len({one[letter] for one in axes}) > 1]
         return frozenset(product(constant, letters))
 
-    def _other(self, first: dict[str, Any], rng: np.random.Generator, dtype: str) -> Trial | None:
+    def _other(self, first: dict[str, Any], seed: int, dtype: str, rows: int | None = None) -> Trial | None:
         """Draw other values at the first size; what is given has its own values in another order."""
-        inputs = arguments.drawn(self._sizes[0], rng)
-        given = {name: value for name, value in inputs.items() if arguments.same(value, first[name])}
-        if not given:
-            return self._draw(inputs, rng, ", other values", dtype)
-        return self._attempt(inputs | arguments.shuffled(given, rng), rng, ", other values", dtype)
+        rng = np.random.default_rng(seed)
+        drawn = arguments.drawn(self._sizes[0], rng)
+        given = {name: value for name, value in drawn.items() if arguments.same(value, first[name])}
+        inputs = arguments.first_rows(drawn, rows)
+        draw = self._attempt if given or rows else self._draw
+        return draw(inputs | arguments.shuffled(given, rng, inputs), rng, ", other values", dtype)
 
-    def _tied(self, first: dict[str, Any], rng: np.random.Generator, dtype: str) -> Trial | None:
+    def _tied(self, first: dict[str, Any], seed: int, dtype: str, rows: int | None = None) -> Trial | None:
         """Draw values with ties and zeros."""
+        first, rng = arguments.first_rows(first, rows), np.random.default_rng(seed)
         inputs = arguments.tied(first, rng)
         unchanged = all(arguments.same(value, inputs[name]) for name, value in first.items())
         trial = None if unchanged else self._attempt(inputs, rng, ", ties and zeros", dtype)
         return replace(trial, tied=True) if trial else None
 
-    def _large(self, first: dict[str, Any], rng: np.random.Generator, dtype: str) -> Trial | None:
+    def _large(self, first: dict[str, Any], seed: int, dtype: str, rows: int | None = None) -> Trial | None:
         """Draw large values, if all inputs are shapes."""
         if not _is_drawn(self._sizes[0]):
             return None
-        inputs = arguments.drawn(self._sizes[0], rng, LARGE)
+        rng = np.random.default_rng(seed)
+        shapes = {name: value.shape for name, value in arguments.first_rows(first, rows).items()}
+        inputs = {name: LARGE * value for name, value in arguments.drawn(shapes, rng).items()}
         trial = self._attempt(inputs, rng, ", large values", dtype)
         return replace(trial, large=True) if trial else None
 
@@ -206,18 +213,14 @@ class Trials:
         inputs = in_precision(inputs, dtype)
         parameters = in_precision(flat(self._parameters(rng, inputs)), dtype)
         function = of_module(self._module) if self._module else of_function(self.reference, self.nested)
-        outputs = Autograd(function, Problem(parameters, inputs, {}, self.fixed)).outputs(self.outputs)
-        # By a generator of its own: the user may have drawn the inputs with this seed, too.
-        d_outputs = in_precision(arguments.incoming(outputs, rng.spawn(1)[0]), dtype)
-        problem = Problem(parameters, inputs, d_outputs, self.fixed)
-        axes = arguments.axes_of(self.axes, inputs)
-        label = arguments.described(inputs, axes) + remark
         on = partial(Autograd, function)
-        trial = Trial(
-            label, problem, on(problem).run, axes, lacking=self._lacking, gradients_to=self.gradients_to, on=on
-        )
-        _check_repeatable(outputs, trial.reference().answer.outputs)
-        return trial
+        # By a generator of its own: the user may have drawn the inputs with this seed, too.
+        incoming = partial(arguments.incoming, rng=rng.spawn(1)[0])
+        given = Problem(parameters, inputs, {}, self.fixed)
+        reference = on(given).started(self.outputs, lambda outputs: in_precision(incoming(outputs), dtype))
+        axes = arguments.axes_of(self.axes, inputs)
+        trial = Trial(arguments.described(inputs, axes) + remark, reference.problem, reference.run, axes, on=on)
+        return replace(trial, lacking=self._lacking, gradients_to=self.gradients_to)
 
     def _parameters(self, rng: np.random.Generator, inputs: Mapping[str, Any]) -> Any:
         drawn: Arrays = {}
@@ -237,9 +240,11 @@ def _module(reference: Any) -> nn.Module | None:
     return copy.deepcopy(reference).double() if isinstance(reference, nn.Module) else None
 
 
-def _check_repeatable(outputs: Arrays, again: Arrays) -> None:
-    """Check that a second run gave the same outputs: what is random would otherwise count as rounding."""
-    for name, array in outputs.items():
+def _check_repeatable(trial: Trial) -> None:
+    """Check that a second run gives the same outputs: what is random would otherwise count as rounding."""
+    assert trial.on, "it was drawn for a function"
+    again = trial.on(trial.problem).outputs(tuple(trial.problem.d_outputs))
+    for name, array in trial.reference().answer.outputs.items():
         if np.array_equal(array, again[name]):
             continue
         one, other = np.nan_to_num(array.astype(float)), np.nan_to_num(again[name].astype(float))

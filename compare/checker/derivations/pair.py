@@ -11,7 +11,7 @@ import numpy as np
 from compare.checker.derivations.open import OPEN, NotDerivedError, Open, is_open
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.probe import listening
-from compare.checker.recorder import Recorder, as_float64, unheard
+from compare.checker.recorder import Recorder, as_float64, equal, unheard
 from manual.arrays import Array
 
 
@@ -72,8 +72,7 @@ class Pair:
             prefix + name
             for then, (prefix, now) in zip(before, given)
             for name, array in now.items()
-            if isinstance(array, np.ndarray)
-            and not np.array_equal(array, then[name], equal_nan=array.dtype.kind == "f")
+            if isinstance(array, np.ndarray) and not equal(array, then[name])
         ]
         still_open = [name for name in named if name not in answered]
         still_open += [f"d_{name}" for name, d in wanted.items() if is_open(d)]

@@ -181,9 +181,31 @@ def test_code_and_reference_run_as_often_as_the_guide_says():
         assert ("Only the first size and draw is checked" in str(report)) == options.get("fast", False)
         return len(report.sizes), runs["code"], runs["reference"]
 
-    assert counts() == (4, 6, 10)
+    assert counts() == (4, 6, 7)
     assert counts(fast=True) == (1, 3, 4)
-    assert counts(dtype="float64") == (4, 6, 10)
+    assert counts(dtype="float64") == (4, 6, 7)
+
+
+def test_what_is_large_is_run_once_and_other_values_are_tried_on_its_first_rows_unless_it_takes_all_rows_only():
+    def check(backward, rows=-1):
+        seen = Counter()
+
+        def forward(x):
+            seen[len(x)] += 1
+            return np.tanh(x.reshape(rows, 100)), x
+
+        return check_backward(forward, backward, torch.tanh, {"x": (700, 100)}), seen
+
+    def backward(x, d):
+        return d * (1 - np.tanh(x) ** 2)
+
+    report, seen = check(backward)
+    assert report.agrees and seen == {700: 1, 163: 4}, seen
+    report, seen = check(backward, 700)
+    assert report.agrees and {size.label.partition(", ")[0] for size in report.sizes} == {"x (700"}
+    assert seen == {700: 5, 163: 4}, seen
+    report, _ = check(lambda x, d: np.where(x == 0, 0, backward(x, d)))
+    assert [size.label for size in report.sizes if not size.agrees] == ["x (700, 100), ties and zeros"]
 
 
 def test_gradients_that_the_file_has_disabled_are_computed_all_the_same():
