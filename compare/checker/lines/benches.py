@@ -63,7 +63,7 @@ class Benches:
                         found.setdefault(ast.unparse(node), node)
             for one in [*own, *rest]:
                 for node in _parts_of(one.node):
-                    if isinstance(node, ast.BinOp | ast.Call) and not writes(node):
+                    if isinstance(node, ast.BinOp | ast.Call) and not writes(node) and _has_a_name(node):
                         text = ast.unparse(node)
                         if len(text) <= LONGEST:
                             found.setdefault(text, node)
@@ -89,6 +89,11 @@ def _is_operand(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "fb" and value.size > 0
     return isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
+
+
+def _has_a_name(node: ast.AST) -> bool:
+    """Whether an expression is more than numbers."""
+    return any(isinstance(one, ast.Name) for one in ast.walk(node))
 
 
 def _keyed(variables: dict[str, Any]) -> Iterator[tuple[str, ast.expr]]:

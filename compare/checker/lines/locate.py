@@ -37,6 +37,12 @@ class Suspect:
     needed: list[list[Array]] | None = None
     followed: bool = False
 
+    @property
+    def is_operand(self) -> bool:
+        """Whether it computes numbers that do not depend on the incoming gradients."""
+        event = self.events[0]
+        return bool(event.value) and not (self.followed or event.forward or event.depends)
+
 
 class Locator:
     """Excludes statements, by what a traced run tells.
@@ -74,7 +80,7 @@ class Locator:
         """
         found: list[Suspect] = []
         for one in sorted(self.suspects, key=lambda one: one.events[0].order) if not self.blindly else ():
-            if one.whole and not one.events[0].forward:
+            if one.whole and not one.events[0].forward and not _is_whole_number(one):
                 right, apt = self._is_right(one), self._is_apt(one)
                 if apt or not right:
                     found.append(one)
@@ -121,8 +127,7 @@ class Locator:
             elsewhere = not found.whole and everything and _has_a_place(statement.node)
             return Suspect(statement, active, wrong, True) if elsewhere else found
         # What does not depend on the incoming gradients is no part of what is linear in these.
-        right = all(self.recognised(event.value) for event in active)
-        return Suspect(statement, active, wrong, True) if everything and not right else None
+        return Suspect(statement, active, wrong, True) if everything else None
 
     def _followed(self, statement: Statement, events: list[Event]) -> Suspect:
         """Return what other values of a statement could do."""
@@ -155,6 +160,8 @@ class Locator:
 
     def _is_right(self, suspect: Suspect) -> bool:
         """Whether a statement computes values of a right run, as far as they matter."""
+        if suspect.is_operand:
+            return all(self.recognised(event.value) for event in suspect.events)
         if not suspect.followed or _has_a_place(suspect.statement.node):
             return False
         return self.recognised([value for value, _ in self._live(suspect.events[:1])])
@@ -192,8 +199,13 @@ def _has_a_place(node: ast.stmt) -> bool:
 
 
 def _is_opaque(node: ast.stmt) -> bool:
-    """Whether a statement may write into an array, or compute a mask, without values that are followed."""
-    if isinstance(node, ast.Assign):
-        compares = any(isinstance(one, ast.Compare) for one in ast.walk(node.value))
-        return compares or isinstance(node.targets[0], ast.Subscript)
-    return isinstance(node, ast.AugAssign | ast.Expr)
+    """Whether a statement may write into an array, or compute a mask or an index, without values that are followed."""
+    return isinstance(node, ast.Assign | ast.AugAssign | ast.Expr)
+
+
+def _is_whole_number(suspect: Suspect) -> bool:
+    """Whether a statement computes an index or a size."""
+    node = suspect.statement.node
+    if not isinstance(node, ast.Assign) or isinstance(node.targets[0], ast.Subscript) or suspect.events[0].value:
+        return False
+    return not any(isinstance(one, ast.Compare) for one in ast.walk(node.value))

@@ -1,6 +1,7 @@
 """Search for one fault: the simplest edits that make the most right and nothing wrong."""
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from compare.checker.lines.edits.structures import headers
 from compare.checker.lines.edits.terms import missing_lines, missing_terms
 from compare.checker.lines.locate import Locator, Suspect
 from compare.checker.lines.program import COMPOUND, Edits
+from compare.checker.lines.strange import strange_lines
 from compare.checker.lines.trace.record import Event
 from compare.checker.lines.trace.sensitivity import Sensitivity
 from manual.arrays import Array
@@ -25,8 +27,8 @@ LEVELS = (1.15, 1.45, 1.75, 2.1)
 #: The most occurrences of a statement at which an edit is evaluated that is none of the simplest.
 OCCURRENCES = 12
 
-#: The most edits of one level that are run for being recognised alone.
-LIKELY = 120
+#: The most edits of one line, and one level, that are run for being recognised or simple alone.
+LIKELY = 60
 
 #: The cost up to which edits are run that nothing speaks for.
 BLIND = 1.3
@@ -38,7 +40,7 @@ RESHAPED = 1.2
 KEPT = 0.3
 
 #: Two edits are equally simple if their costs differ by no more than this.
-EQUAL = 0.25
+EQUAL = 0.4
 
 
 @dataclass(eq=False)
@@ -77,6 +79,9 @@ class Step:
     whole: list[Mended] = field(default_factory=list)
     partial: list[Mended] = field(default_factory=list)
     _tried: set[tuple[int, str]] = field(default_factory=set)
+    _benches: dict[int, Bench] = field(default_factory=dict)
+    _covered: dict[int, float] = field(default_factory=dict)
+    _found_up: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.locator = Locator(self.case.program, self.known, self.edits)
@@ -87,7 +92,7 @@ class Step:
 
         What takes long is left out, or only that is done, if it is to be ``thorough``.
         """
-        levels = [lambda level=level: self._edited(*level) for level in zip((0.0, *LEVELS), LEVELS)]
+        levels = [lambda level=level: self._edited(level) for level in LEVELS]
         whole = [one for one in self.located if one.whole]
         some = [one for one in self.located if one.mends and not one.whole]
         backward = [one for one in whole if not one.events[0].forward]
@@ -104,11 +109,10 @@ class Step:
             vague = self.locator.likely or [one for one in whole if one.events[0].forward]
             stages = [(some, (self._with_lines, *late)), (vague, (*late, self._blind))]
         for self.suspects, tried in stages:
-            self.known_benches = [(self.benches.of(one.statement, one.events), one.events) for one in self.suspects]
             for stage in tried:
                 stage()
                 if self.whole:
-                    return _simplest(self.whole)
+                    return self._equals(self.whole, whole)
                 if self.suspects is some and self._does_all():
                     break
             if self.partial and self.suspects is some:
@@ -117,6 +121,21 @@ class Step:
             best = min(self.partial, key=lambda one: (one.left, one.candidate.cost))
             return _simplest([one for one in self.partial if one.wrong == best.wrong])
         return []
+
+    def _equals(self, found: list[Mended], suspects: list[Suspect]) -> list[Mended]:
+        """Return the simplest edits, also of other lines, without those that leave more lines strange than others."""
+        self.suspects = suspects
+        self._looked_up()
+        self._edited(min(one.candidate.cost for one in found) + EQUAL)
+        found = _simplest(found)
+        lines = {one.candidate.statement.number: one for one in reversed(found)}
+        if len(lines) == 1 or self.blindly:
+            return found
+        strange = {n: strange_lines(self.case, self.known, self.edits | {n: one.new}) for n, one in lines.items()}
+        always = set.intersection(*strange.values())
+        counts = {number: len(its - always) for number, its in strange.items()}
+        least = min(counts.values())
+        return [one for one in found if counts[one.candidate.statement.number] == least]
 
     def _does_all(self) -> bool:
         """Whether an edit makes right whatever other values of its statement could."""
@@ -131,9 +150,16 @@ class Step:
 
     def _looked_up(self) -> None:
         """Try the products that what is needed of a statement tells of."""
-        for (bench, _), one in zip(self.known_benches, self.suspects):
-            if one.needed and one.telling and not self.over():
-                self._try_all(looked_up(bench, one.needed[0]))
+        for one in self.suspects:
+            if one.needed and one.telling and not self.over() and one.statement.number not in self._found_up:
+                self._found_up.add(one.statement.number)
+                self._try_all(looked_up(self._bench(one), one.needed[0]))
+
+    def _bench(self, suspect: Suspect) -> Bench:
+        number = suspect.statement.number
+        if number not in self._benches:
+            self._benches[number] = self.benches.of(suspect.statement, suspect.events)
+        return self._benches[number]
 
     def on_the_way(self) -> Iterator[Mended]:
         """Yield edits that make nothing right yet, but a line compute a value of a right run, as it did not before."""
@@ -141,9 +167,9 @@ class Step:
             events, number = one.events, one.statement.number
             if self.over() or self.locator.recognised(events[0].value):
                 continue
-            likely, bench = [], self.benches.of(one.statement, events)
+            likely = []
             for low, high in zip((0.0, *LEVELS), LEVELS[:2]):
-                likely = [candidate for sure, candidate in self._passing(bench, events, low, high, True) if not sure]
+                likely = [candidate for sure, candidate in self._passing(one, low, high, True) if not sure]
                 if likely:
                     break
             for candidate in sorted(likely, key=lambda one: (one.cost, len(ast.unparse(one.edited()[0]))))[:2]:
@@ -152,18 +178,21 @@ class Step:
                 if all(one is not None and one <= before for one, before in zip(now, self.wrong)):
                     yield Mended(candidate, new, self.wrong)
 
-    def _edited(self, low: float, high: float) -> None:
-        """Try the edits of every statement that cost more than ``low``, at most ``high``."""
+    def _edited(self, high: float) -> None:
+        """Try the edits of every statement that cost at most ``high`` and were not tried yet."""
+        low = {one.statement.number: self._covered.get(one.statement.number, 0.0) for one in self.suspects}
         self._try_all(
             pair
-            for bench, events in self.known_benches
-            if len(events) <= OCCURRENCES or high == LEVELS[0]
-            for pair in self._passing(bench, events, low, high)
+            for one in self.suspects
+            if len(one.events) <= OCCURRENCES or high == LEVELS[0]
+            for pair in self._passing(one, low[one.statement.number], high)
         )
+        self._covered |= {number: high for number, before in low.items() if before < high}
 
     def _with_terms(self) -> None:
         """Try every statement with a product more."""
-        for bench, events in self.known_benches:
+        for one in self.suspects:
+            bench, events = self._bench(one), one.events
             natural = self._natural(bench, events)
             if natural and len(events) <= OCCURRENCES and not self.over():
                 weights = [[self.known.weight(ids) for ids in event.value_ids] for event in events]
@@ -179,7 +208,7 @@ class Step:
                 blocks[id(one.statement.block)] = one
         for one in blocks.values():
             if not self.over():
-                self._try_all(missing_lines(self.benches.of(one.statement, one.events), one.events, self.known))
+                self._try_all(missing_lines(self._bench(one), one.events, self.known))
 
     def _with_headers(self) -> None:
         """Try other headers of loops and conditions."""
@@ -192,9 +221,9 @@ class Step:
 
     def _blind(self) -> None:
         """Run the simplest edits of the forward pass of which each computes something else."""
-        for bench, _ in self.known_benches if self.known.forward else ():
+        for one in self.suspects if self.known.forward else ():
             seen = set()
-            for candidate in bench.candidates(0.0, BLIND):
+            for candidate in self._bench(one).candidates(0.0, BLIND):
                 row = flattened(candidate.values)
                 key = None if row is None else np.round(row, 12).tobytes()
                 if self.over() or key is None or key in seen:
@@ -210,9 +239,19 @@ class Step:
                 self._judge(candidate)
             else:
                 likely.append(candidate)
-        for candidate in sorted(likely, key=lambda one: one.cost)[:LIKELY] if not self.whole else ():
-            if not self.over():
+        most = min((one.candidate.cost + EQUAL for one in self.whole), default=np.inf)
+        counts = Counter[int]()
+        for candidate in sorted(likely, key=self._unlikely):
+            counts[candidate.statement.number] += 1
+            if counts[candidate.statement.number] <= LIKELY and candidate.cost <= most and not self.over():
                 self._judge(candidate)
+
+    def _unlikely(self, candidate: Candidate) -> tuple[int, float]:
+        """Return what to sort edits by: what computes a value of a right run, has its shape, or is simple."""
+        values, statement = (candidate.values or [[np.ones(1)]])[0], candidate.statement
+        seen = next(one.events[0].value for one in self.located if one.statement is statement)
+        reshaped = [one.shape for one in values] != [one.shape for one in seen]
+        return reshaped + (not (values and self.locator.recognised(values))), candidate.cost
 
     def _natural(self, bench: Bench, events: list[Event]) -> list[list[Array]] | None:
         """Return a statement's value as it is, if it can be evaluated apart; None if not."""
@@ -223,7 +262,7 @@ class Step:
         return natural if all(one == other for one, other in shapes) else None
 
     def _passing(
-        self, bench: Bench, events: list[Event], low: float, high: float, likely: bool = False
+        self, suspect: Suspect, low: float, high: float, likely: bool = False
     ) -> Iterator[tuple[bool, Candidate]]:
         """Yield the edits of a statement that may be right.
 
@@ -231,13 +270,16 @@ class Step:
         again at a later step, that is not known; but at its first occurrence it computes a value of a right run. With
         ``likely`` such edits of any line are yielded.
         """
+        bench, events = self._bench(suspect), suspect.events
         natural = self._natural(bench, events)
         before = flattened(natural)
+        if low >= high:
+            return
         if natural is None or before is None:
-            if low < 1:
-                yield from ((True, candidate) for candidate in bench.statements())
+            yield from ((one.node is None, one) for one in bench.candidates(low, min(high, LEVELS[0])))
             return
         weights = np.hstack([self.known.weight(ids.ravel()) for event in events for ids in event.value_ids])
+        seen = set[bytes]()
         for n, candidate in enumerate(bench.candidates(low, high)):
             if n % 50 == 0 and self.over():
                 return
@@ -258,8 +300,13 @@ class Step:
             if self.known.judge(change):
                 yield True, candidate
                 continue
-            carried = len(events) > 1 or likely
-            if carried and change.any() and self._becomes_known(natural, candidate.values or []):
+            simple = suspect.is_operand and candidate.cost <= LEVELS[0]
+            carried = len(events) > 1 or likely or suspect.is_operand
+            key = after.tobytes()
+            if not change.any() or key in seen:
+                continue
+            seen.add(key)
+            if simple or (carried and self._becomes_known(natural, candidate.values or [])):
                 yield False, candidate
 
     def _becomes_known(self, natural: list[list[Array]], edited: list[list[Array]]) -> bool:

@@ -34,6 +34,9 @@ TARGET = 1.1
 #: What it costs more if an operand is no name or part of something with a name.
 COMPOUND = 0.3
 
+#: What it costs more if an operand has another shape than the one in whose place it stands.
+RESHAPED = 0.1
+
 #: The values of an expression at the occurrences that are looked at.
 Values = list[Any]
 
@@ -165,6 +168,7 @@ class Bench:
         if self.root is None:
             return
         expressions = _expressions(self.root)
+        counts = type((self.values(self.root) or [None])[0]) is int
         yield from self._renamed(expressions, low, most)
         operators = {
             id(side): type(one.op)
@@ -178,11 +182,12 @@ class Bench:
                 continue
             if low < 1.2:
                 yield from self._structures(node, low, most)
-            if not _is_number(values[0]):
+            if not (_is_number(values[0]) or (counts and type(values[0]) is int)):
                 continue
             text = ast.unparse(node)
-            others = [leaf for leaf in self.leaves if leaf.text != text]
-            yield from self._forms(node, values, grammar.ALONE, [None], low, most)
+            others = [leaf for leaf in self.leaves if leaf.text != text and (not counts or type(leaf.values[0]) is int)]
+            if not isinstance(node, ast.Constant):
+                yield from self._forms(node, values, grammar.ALONE, [None], low, most)
             if isinstance(node, ast.Name | ast.Subscript | ast.Attribute | ast.Call):
                 yield from self._forms(node, values, grammar.INSTEAD, others, low, most)
             elif isinstance(node, ast.BinOp):
@@ -200,12 +205,14 @@ class Bench:
         self, node: ast.expr, values: Values, forms: dict[str, float], others: list[Any], low: float, most: float
     ) -> Iterator[Candidate]:
         for form, cost in forms.items():
-            if cost > most or cost + COMPOUND <= low or ("np." in form and not self.np):
+            if cost > most or cost + COMPOUND + RESHAPED <= low or ("np." in form and not self.np):
                 continue
             code = _form(form)[1]
             elementwise = not any(sign in form for sign in "@[.T")
             for leaf in others:
                 total = cost if leaf is None or isinstance(leaf.node, OPERANDS) else cost + COMPOUND
+                if forms is grammar.INSTEAD and np.shape(leaf.values[0]) != np.shape(values[0]):
+                    total += RESHAPED
                 if not low < total <= most:
                     continue
                 if leaf and elementwise and not _fits(leaf.values[0], values[0], forms is grammar.INSTEAD):
@@ -294,12 +301,8 @@ def code_of(node: Any) -> CodeType:
 
 def _fits(other: Any, value: Any, instead: bool) -> bool:
     """Whether another operand leaves an elementwise product or sum its shape, or can stand in the place of a value."""
-    a, b = np.shape(other), np.shape(value)
-    if a == b or a == ():
-        return True
-    if instead or len(a) > len(b):
-        return instead  # what it is used for may do with another shape
-    return all(m in (1, n) for m, n in zip(a[::-1], b[::-1]))
+    a, b = np.shape(other), np.shape(value)  # what is put in the place of a value may do with another shape
+    return instead or a in (b, ()) or (len(a) <= len(b) and all(m in (1, n) for m, n in zip(a[::-1], b[::-1])))
 
 
 def _module_of(scope: dict[str, Any]) -> Any:

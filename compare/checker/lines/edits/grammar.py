@@ -9,7 +9,7 @@ ALONE: dict[str, float] = {
     "n.T": 1.0,
     "n.swapaxes(-1, -2)": 1.3,
     "1 - n": 1.0,
-    "n ** 2": 1.0,
+    "n ** 2": 1.15,
     "n ** 3": 1.3,
     "2 * n": 1.2,  # after a factor with a name, which may have this value
     "n / 2": 1.2,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines.edits.bench import Bench, Candidate
+from compare.checker.lines.edits.bench import COMPOUND, OPERANDS, Bench, Candidate
 from compare.checker.lines.edits.terms import parts
 from compare.checker.lines.trace.record import numbers
 from manual.arrays import Array
@@ -105,7 +105,7 @@ class _Products:
                 if key not in seen and np.isfinite(row).all() and row.all():
                     seen.add(key)
                     rows.append(row)
-                    self._atoms.append((cost, form, leaf.node))
+                    self._atoms.append((cost + COMPOUND * (not isinstance(leaf.node, OPERANDS)), form, leaf.node))
         self._table = np.array(rows)
         self._first, self._second = np.triu_indices(len(rows))
         self._pairs = self._table[self._first, 0] * self._table[self._second, 0]

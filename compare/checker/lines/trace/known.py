@@ -15,12 +15,17 @@ NEAR = 1e-8
 
 
 class Known:
-    """Values, recognised by their product with one random vector."""
+    """Values, recognised by their product with one random vector.
+
+    ``named`` holds the adjoints of the variables of the user's own forward pass, by name.
+    """
 
     def __init__(self) -> None:
+        self.named: dict[str, list[Array]] = {}
+        self._pairs: list[tuple[Array, Array]] = []
         self._products: dict[int, list[float]] = {}
         self._values: dict[int, list[Array]] = {}
-        self._sorted: dict[int, Array] = {}
+        self._sorted: dict[int, tuple[Array, Array]] = {}
         self._vectors: dict[int, Array] = {}
 
     def add(self, value: Array) -> None:
@@ -29,6 +34,27 @@ class Known:
             self._products.setdefault(value.size, []).append(float(self._vector(value.size) @ value.ravel()))
             self._values.setdefault(value.size, []).append(value)
             self._sorted.pop(value.size, None)
+
+    def add_pair(self, value: Array, adjoint: Array) -> None:
+        """Add the adjoint of a value."""
+        self.add(adjoint)
+        self._pairs.append((value, adjoint))
+
+    def name(self, name: str, value: Array) -> None:
+        """Name the adjoints of this value."""
+        for one, adjoint in self._pairs:
+            if one.shape == value.shape and np.allclose(one, value, rtol=NEAR, atol=0):
+                self.named.setdefault(name, []).append(adjoint)
+
+    def scale(self, name: str, value: Array) -> float | None:
+        """Return what times an adjoint of a variable a value is; 0 if no multiple, None if no adjoint is known."""
+        found = None
+        for adjoint in self.named.get(name, []) if value.any() else ():
+            if adjoint.shape == value.shape and adjoint.any():
+                found = float((adjoint * value).sum() / (adjoint * adjoint).sum())
+                if np.abs(value - found * adjoint).max() <= NEAR * np.abs(value).max():
+                    return found
+        return found and 0.0
 
     def add_all(self, contributions: Array) -> None:
         """Add what a tape's sweep shows: a value for each of its sums."""
@@ -40,17 +66,20 @@ class Known:
         both = [*found, *(one.swapaxes(-1, -2) for one in found if one.ndim > 1)]
         return np.reshape([one.reshape(shape) for one in both], (-1, *shape))
 
-    def has(self, value: Array) -> bool:
-        """Whether a value is known, as it is or transposed."""
+    def has(self, value: Array, scaled: bool = False) -> bool:
+        """Whether a value is known, as it is or transposed; or, ``scaled``, times a number."""
         products = self._products.get(value.size)
         if products is None or not value.any():
             return False
+        length = float(np.sqrt((value * value).sum()))
         if value.size not in self._sorted:
-            self._sorted[value.size] = np.sort(products)
-        known, vector = self._sorted[value.size], self._vector(value.size)
-        within = NEAR * float(np.sqrt((value * value).sum()) * np.sqrt(value.size))
+            lengths = [np.sqrt((one * one).sum()) for one in self._values[value.size]]
+            self._sorted[value.size] = np.sort(products), np.sort(np.abs(products) / np.array(lengths))
+        known, vector = self._sorted[value.size][scaled], self._vector(value.size)
+        within = NEAR * float((1.0 if scaled else length) * np.sqrt(value.size))
         for one in (value, value.swapaxes(-1, -2)) if value.ndim > 1 else (value,):
             product = float(vector @ one.ravel())
+            product = abs(product) / length if scaled else product
             if np.searchsorted(known, product - within) < np.searchsorted(known, product + within):
                 return True
         return False
@@ -73,10 +102,19 @@ class Watching(TorchFunctionMode):
         for one in result if isinstance(result, tuple | list) else (result,):
             if isinstance(one, torch.Tensor) and one.is_floating_point():
                 with torch._C.DisableTorchFunction():
-                    self.known.add(as_float64(one))
+                    value = as_float64(one)
+                    self.known.add(value)
                     if one.requires_grad:
-                        one.register_hook(lambda d: self.known.add(as_float64(d)))  # type: ignore[no-untyped-call]
+                        one.register_hook(lambda d, value=value: self.known.add_pair(value, as_float64(d)))  # type: ignore[no-untyped-call]
+                    if one.grad_fn is not None:
+                        one.grad_fn.register_hook(lambda parts, _: self._add_parts(parts))
         return result
+
+    def _add_parts(self, parts: Any) -> None:
+        """Add what an operation contributes to the adjoint of each operand."""
+        for one in parts:
+            if one is not None:
+                self.known.add(as_float64(one))
 
 
 def values_of(case: Any, k: int) -> Known:

@@ -5,6 +5,7 @@ the one it computes explains the differences of all gradients exactly. One trace
 value enters a random sum of each gradient; an edit is judged by the values of its line alone.
 """
 
+import ast
 import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -40,7 +41,7 @@ class Sensitivity:
     """What one traced run tells.
 
     ``names`` are those of the gradients, ``missing`` what each lacks (its random sum), ``weights`` (gradients, ids) how
-    each of them depends on each number.
+    each of them depends on each number, ``problem`` what it ran on.
     """
 
     run: Run
@@ -49,8 +50,8 @@ class Sensitivity:
     weights: Array
     scales: Array
     wrong: frozenset[str]
-    exact: bool
     known: Known
+    problem: Any
     forward: bool = False
     right: dict[str, Array] = field(default_factory=dict)
 
@@ -107,7 +108,7 @@ class Sensitivity:
 def sensitivity(case: Case, k: int, edits: Edits) -> Sensitivity | None:
     """Trace a trial and return how its gradients depend on every value; None if the program cannot be traced."""
     problem, right = case.trials[k].problem, case.right(k)
-    run = _traced(case, problem, edits)
+    run = traced(case, problem, edits)
     if isinstance(run, str):
         case.unfollowed = case.unfollowed or ("" if edits else run)
         return None
@@ -115,11 +116,11 @@ def sensitivity(case: Case, k: int, edits: Edits) -> Sensitivity | None:
     if outputs:
         nothing = np.zeros((0, run.tape.count))
         empty = np.zeros(0)
-        return Sensitivity(run, [], empty, nothing, empty, outputs, False, values_of(case, k), forward=True)
+        return Sensitivity(run, [], empty, nothing, empty, outputs, values_of(case, k), problem, forward=True)
     known = Known()
-    own = _near(own_gradients(run, list(problem.d_outputs.values()), known), right)
+    own = _near(own_gradients(case, run, list(problem.d_outputs.values()), known), right)
     _see_what_depends(case, problem, run, edits)
-    return _corner(case, k, run if own else None, edits) or _weighed(run, right, known)
+    return _corner(case, k, run, own, edits) or _weighed(run, right, known, problem)
 
 
 def _near(found: dict[str, Array], right: dict[str, Array]) -> bool:
@@ -132,7 +133,7 @@ def _near(found: dict[str, Array], right: dict[str, Array]) -> bool:
     )
 
 
-def own_gradients(run: Run, d_outputs: list[Array], known: Known) -> dict[str, Array]:
+def own_gradients(case: Case, run: Run, d_outputs: list[Array], known: Known) -> dict[str, Array]:
     """Return the gradients of the user's own forward pass, as its tape has them, and get to know all adjoints."""
     if not run.outputs:
         return {}
@@ -143,12 +144,24 @@ def own_gradients(run: Run, d_outputs: list[Array], known: Known) -> dict[str, A
         adjoints = run.tape.adjoints(seeds, see=known.add_all)[0]
     finally:
         run.tape.operations = operations
-    for ids in (ids for event in run.events if event.forward for ids in event.value_ids):
-        known.add(adjoints[ids])
+    for event in run.events:
+        for value, ids in zip(event.value, event.value_ids) if event.forward else ():
+            known.add_pair(value, adjoints[ids])
+        if event.forward:
+            for name, ids in zip(targets(case.program.by_number[event.statement].node), event.value_ids):
+                known.named.setdefault(name, []).append(adjoints[ids])
     return {name: adjoints[ids] for name, ids in run.arguments.items()}
 
 
-def _traced(case: Case, problem: Any, edits: Edits) -> Run | str:
+def targets(node: ast.stmt) -> list[str]:
+    """Return the names of the variables, or entries, that a statement assigns its values to."""
+    target: Any = node.targets[0] if isinstance(node, ast.Assign) else None
+    named: list[Any] = target.elts if isinstance(target, ast.Tuple) else [target]
+    found = [str(getattr(one, "id", "") or getattr(getattr(one, "slice", None), "value", "")) for one in named]
+    return found if all(found) else []
+
+
+def traced(case: Case, problem: Any, edits: Edits) -> Run | str:
     """Return a traced run that computes what the program does; if there is none, why.
 
     Raises:
@@ -176,12 +189,12 @@ def _is_ours(error: Exception) -> bool:
     return traceback.extract_tb(error.__traceback__)[-1].filename.startswith(str(Path(__file__).parents[1]))
 
 
-def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | None:
+def _corner(case: Case, k: int, run: Run, own: bool, edits: Edits) -> Sensitivity | None:
     """Return the sensitivity where only a corner of one output has an incoming gradient, and something is wrong.
 
     In a recurrence an error is carried on, so that a line at one step sees wrong operands because of itself at another.
     With an incoming gradient at the last step alone there are no others. What is right there is known from the user's
-    ``own`` forward pass, or from the reference.
+    ``own`` forward pass, if that is differentiated right, or from the reference.
     """
     tried, problem = set(), case.trials[k].problem
     outputs = sorted(problem.d_outputs, key=lambda name: -np.ndim(problem.d_outputs[name]))  # sequences, then states
@@ -204,30 +217,33 @@ def _corner(case: Case, k: int, own: Run | None, edits: Edits) -> Sensitivity | 
                 continue
             known = Known()
             with nullcontext() if own else Watching(known):
-                right = own_gradients(own, list(made.values()), known) if own else case.right_at(k, at)
+                right = own_gradients(case, run, [*made.values()], known) if own else case.right_at(k, at)
             if right is None:
                 return None
+            for event in run.events if not own else ():
+                for name, value in zip(targets(case.program.by_number[event.statement].node), event.value):
+                    known.name(name, value) if event.forward else None
             wrong = _wrong(found, right)
             if wrong:
-                again = _traced(case, at, edits)
+                again = traced(case, at, edits)
                 if isinstance(again, str):
                     return None
                 _see_what_depends(case, at, again, edits)
-                return _weighed(again, right, known, corner=True)
+                return _weighed(again, right, known, at)
     return None
 
 
 def _see_what_depends(case: Case, problem: Any, run: Run, edits: Edits) -> None:
     """Mark the events of a run that compute the same without an incoming gradient."""
     nothing = {name: np.zeros_like(np.asarray(d)) for name, d in problem.d_outputs.items()}
-    without = _traced(case, replace(problem, d_outputs=nothing), edits)
+    without = traced(case, replace(problem, d_outputs=nothing), edits)
     for one, other in zip(run.events, [] if isinstance(without, str) else without.events):
         if one.statement != other.statement:
             break
         one.depends = any(not np.array_equal(a, b) for a, b in zip(one.value, other.value))
 
 
-def _weighed(run: Run, right: dict[str, Array], known: Known, corner: bool = False) -> Sensitivity:
+def _weighed(run: Run, right: dict[str, Array], known: Known, problem: Any) -> Sensitivity:
     rng = np.random.default_rng(3)
     names = [n for n, ids in run.returned.items() if n in right and ids.shape == right[n].shape]
     missing, seeds, scales = np.zeros(len(names)), [], np.zeros(len(names))
@@ -241,10 +257,12 @@ def _weighed(run: Run, right: dict[str, Array], known: Known, corner: bool = Fal
         spread[j] = weights
         seeds.append((run.returned[name], spread))
     weights = run.tape.adjoints(seeds) if names else np.zeros((0, run.tape.count))
+    for name, value in right.items():
+        known.named.setdefault(name.removeprefix("d_"), []).append(value)
     for value in [*right.values(), *(value for event in run.events if event.forward for value in event.value)]:
         known.add(value)
     scales = np.maximum(scales, max(SMALL * float(np.median(scales)) if names else 0.0, 1e-9))
-    return Sensitivity(run, names, missing, weights, scales, frozenset(wrong), corner, known, right=right)
+    return Sensitivity(run, names, missing, weights, scales, frozenset(wrong), known, problem, right=right)
 
 
 def _wrong(found: dict[str, Array], right: dict[str, Array]) -> set[str]:

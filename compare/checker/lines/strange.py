@@ -1,0 +1,35 @@
+"""What is strange in a program that is right: which lines compute what no right run does."""
+
+import re
+from collections import Counter
+
+from compare.checker.lines.case import Case
+from compare.checker.lines.program import Edits
+from compare.checker.lines.trace.sensitivity import Sensitivity, targets, traced
+
+#: How people name an adjoint.
+ADJOINT = re.compile(r"(?:d_?loss_d_?|d[EJL]_?d_?|delta_?|grad_?|d_?|g_?)(\w+)|(\w+?)_?(?:grad|bar|adj)")
+
+
+def strange_lines(case: Case, known: Sensitivity, edits: Edits) -> set[int]:
+    """Return the statements that compute, with some edits, what no right run does, but for a factor.
+
+    What bears the name of a variable of forward is its adjoint, times the same number for most of them. The numbers of
+    statements of which that is not so are returned as negative ones.
+    """
+    run = traced(case, known.problem, edits)
+    if isinstance(run, str):
+        return set(case.program.by_number)
+    strange, scales = set[int](), dict[int, float]()
+    for event in run.events:
+        if event.forward:
+            continue
+        if not all(known.known.has(value, scaled=True) for value in event.value if value.any()):
+            strange.add(event.statement)
+        for name, value in zip(targets(case.program.by_number[event.statement].node), event.value):
+            found = ADJOINT.fullmatch(name)
+            scale = known.known.scale(found[1] or found[2], value) if found else None
+            if scale is not None:
+                scales[event.statement] = round(scale, 6)
+    usual = Counter([1.0, *scales.values()]).most_common(1)[0][0]
+    return strange | {-1 - number for number, scale in scales.items() if scale != usual or scale == 0}
