@@ -148,10 +148,11 @@ class Recorder:
         got = as_float64(value)
         problem = "recorded more often than in the reference" if expected is None else why_not_comparable(got, expected)
         call = Recorded(key, got, value, value, problem, place or _place())
-        if self.feedback and expected is not None:
-            returned = self.feedback(key, expected)
-            call.returned = value if returned is None else _like(value, returned)
-        call.returned_value = got if call.returned is value else as_float64(call.returned)
+        call.returned_value = got
+        if self.feedback and expected is not None and (returned := self.feedback(key, expected)) is not None:
+            call.returned = _like(value, returned)
+            same = getattr(value, "dtype", None) == returned.dtype
+            call.returned_value = returned if same else as_float64(call.returned)
         if key not in self._seen:
             self._seen[key] = got
             self.recorded.append(call)

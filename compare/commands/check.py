@@ -1,6 +1,7 @@
 """``check``: a user's own derivation against autograd."""
 
 import argparse
+import gc
 import json
 import shutil
 from functools import partial
@@ -125,8 +126,11 @@ def _once(options: argparse.Namespace, reference: tuple[Path, str] | None) -> di
 
 def _check(path: Path, reference: tuple[Path, str] | None, seed: int, **options: Any) -> Any:
     """Check a file in the process that needs torch for it, not in the one that waits."""
+    gc.disable()  # in what is imported there is no garbage, and looking for it takes long
     from compare.cells.check import check_file
 
+    gc.freeze()
+    gc.enable()
     return check_file(path, reference, seed, **options)
 
 

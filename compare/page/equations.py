@@ -55,8 +55,9 @@ def rows_of(quantities: list[dict[str, Any]], formulas: Mapping[str, Formula]) -
         number = one["equation"]
         one["id"] = row_id(one)
         if one["id"] not in rows:
-            derived = formulas.get(number, Formula(number, one["formula"], Markup()))
-            rows[one["id"]] = Row(one["id"], number, derived.mathml, derived.text)
+            derived = formulas.get(number)
+            shown = (derived.mathml, derived.text) if derived else (one["formula"], Markup())
+            rows[one["id"]] = Row(one["id"], number, *shown)
         rows[one["id"]].quantities.append(one)
     return list(rows.values())
 

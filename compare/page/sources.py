@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from html import escape
 from pathlib import Path
 
@@ -24,11 +24,20 @@ NUMBER = re.compile(r"\(([A-Z]\d+)\)")
 
 @dataclass(frozen=True)
 class Formula:
-    """A numbered formula as MathML, and the text that derives it, as HTML."""
+    """A numbered formula in TeX, and in Markdown the text that derives it; converted where they are shown."""
 
-    number: str
-    mathml: Markup
-    text: Markup
+    tex: str
+    markdown: str
+
+    @cached_property
+    def mathml(self) -> Markup:
+        """The formula as MathML."""
+        return Markup(_mathml(self.tex, display="block"))
+
+    @cached_property
+    def text(self) -> Markup:
+        """The text as HTML."""
+        return _html(self.markdown)
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,7 @@ def formulas(path: Path = DERIVATION) -> dict[str, Formula]:
     for section in HEADING.split(path.read_text(encoding="utf-8")):
         start = 0
         for match in FORMULA.finditer(section):
-            number = match["number"]
-            mathml = Markup(_mathml(match["tex"].strip(), display="block"))
-            found[number] = Formula(number, mathml, _html(section[start : match.start()]))
+            found[match["number"]] = Formula(match["tex"].strip(), section[start : match.start()])
             start = match.end()
     return found
 

@@ -4,8 +4,10 @@ import ast
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from compare.checker.derivations.open import NAME, OPEN, Opening, Span
+if TYPE_CHECKING:
+    from compare.checker.derivations.open import Span
 
 
 def file_and_name(reference: str) -> tuple[Path, str]:
@@ -16,8 +18,10 @@ def file_and_name(reference: str) -> tuple[Path, str]:
     return Path(file), name
 
 
-def load(path: Path, *aside: Span) -> ModuleType:
+def load(path: Path, *aside: "Span") -> ModuleType:
     """Run a user's file, in which what is written as ``...`` or is ``aside`` is not derived; a ValueError if none."""
+    from compare.checker.derivations.open import NAME, OPEN, Opening  # the process that waits needs no NumPy
+
     if path.is_dir():
         raise ValueError(f"FILE: expected a Python file, got {path}, which is a directory")
     if not path.is_file():
