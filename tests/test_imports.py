@@ -19,7 +19,7 @@ WINGS_OF = {
     "page": {"cells", "checker"},
     "published": {"cells", "checker", "lockstep"},
     "benchmark": {"cells", "checker", "page"},
-    "frameworks": {"cells"},
+    "frameworks": {"cells", "checker"},
 }
 
 #: The wings that the library on the ground floor may import; its other files import none. A command may import all.

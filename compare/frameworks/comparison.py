@@ -5,7 +5,7 @@ sides disagree about a gradient, an independent judge decides: a central differe
 """
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -18,10 +18,10 @@ from compare import workers
 from compare.agreement import TOLERANCES, Difference
 from compare.agreement import compare as compare_arrays
 from compare.cells.layout import Arrays
-from compare.frameworks.case import Answer, Inputs, LayerCase, draw_inputs, manual_run
+from compare.checker.derivations.problem import Answer, Problem
+from compare.frameworks.case import LayerCase, by_manual, draw
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
-from manual.arrays import Array
 
 #: T, B, D, H of the layers.
 SIZES = [(5, 3, 2, 4), (7, 16, 6, 32), (50, 8, 24, 64)]
@@ -204,8 +204,9 @@ def judge(name: str, case: LayerCase, theirs: Arrays) -> Comparison:
     if name in FRAMEWORKS:
         lacking = LAYOUTS[FRAMEWORKS[name].layout][case.form].lacking
         infers_only = not FRAMEWORKS[name].engine
-    drawn, ours, truth = solved(case, lacking)
-    left_out = [tensor for tensor in ours.gradients if infers_only or (lacking and tensor.startswith("bias_hh"))]
+    problem, ours, truth = solved(case, lacking)
+    gradients = [tensor for tensor in ours.tensors() if tensor not in ours.outputs]
+    left_out = [tensor for tensor in gradients if infers_only or (lacking and tensor.startswith("bias_hh"))]
     expected = {tensor: array for tensor, array in ours.tensors().items() if tensor not in left_out}
     differences = compare_arrays(theirs, expected, TOLERANCES[case.dtype])
     shared = [d.name for d in differences if not d.problem]
@@ -213,37 +214,37 @@ def judge(name: str, case: LayerCase, theirs: Arrays) -> Comparison:
         name,
         case,
         output=_worst(differences, ours.outputs),
-        gradient=_worst(differences, ours.gradients),
+        gradient=_worst(differences, gradients),
         ulps=_ulps(theirs, truth.tensors(), shared, case.dtype),
         manual_ulps=_ulps(ours.tensors(), truth.tensors(), shared, case.dtype),
         lacking=left_out,
-        disputes=[_dispute(d, case, drawn, truth) for d in differences if not d.agrees],
+        disputes=[_dispute(d, case, problem, truth) for d in differences if not d.agrees],
     )
 
 
 @cache
-def solved(case: LayerCase, lacking: str) -> tuple[Inputs, Answer, Answer]:
+def solved(case: LayerCase, lacking: str) -> tuple[Problem, Answer, Answer]:
     """Return a case's inputs, ``manual``'s answer, and its answer in long double."""
-    drawn = draw_inputs(case, lacking)
-    return drawn, manual_run(case, drawn)(), manual_run(case, drawn.astype(np.longdouble))()
+    problem = draw(case, lacking)
+    return problem, by_manual(case, problem), by_manual(case, problem.in_precision("longdouble"))
 
 
-def central_difference(case: LayerCase, drawn: Inputs, tensor: str, index: tuple[int, ...]) -> float:
+def central_difference(case: LayerCase, problem: Problem, tensor: str, index: tuple[int, ...]) -> float:
     """Return the derivative of the loss with respect to an element, by two forward passes in long double.
 
     The loss is the sum of all outputs, each times its incoming gradient.
     """
-    wide = drawn.astype(np.longdouble)
-    leaves = wide.parameters | {"d_x": wide.x} | {f"d_{name}_0": part for name, part in zip(case.states, wide.state)}
+    wide = problem.in_precision("longdouble")
+    leaves = wide.parameters | {f"d_{name}": array for name, array in wide.inputs.items()}
     element, losses = leaves[tensor][index], []
     for sign in (1, -1):
         leaves[tensor][index] = element + sign * STEP
-        outputs = manual_run(case, wide)().outputs.values()
-        losses.append(sum((o * d).sum() for o, d in zip(outputs, wide.incoming)))
+        outputs = by_manual(case, wide).outputs.values()
+        losses.append(sum((o * d).sum() for o, d in zip(outputs, wide.d_outputs.values())))
     return float((losses[0] - losses[1]) / (2 * STEP))
 
 
-def _dispute(difference: Difference, case: LayerCase, drawn: Inputs, truth: Answer) -> Dispute:
+def _dispute(difference: Difference, case: LayerCase, problem: Problem, truth: Answer) -> Dispute:
     """Have the judge decide about the worst element of a tensor."""
     name, index = difference.name, difference.index
     if not index:
@@ -251,13 +252,13 @@ def _dispute(difference: Difference, case: LayerCase, drawn: Inputs, truth: Answ
     if name in truth.outputs:
         expected, judge = float(truth.outputs[name][index]), "long double"
     else:
-        expected, judge = central_difference(case, drawn, name, index), "central difference"
+        expected, judge = central_difference(case, problem, name, index), "central difference"
     return Dispute(
         name, difference.error, index, difference.reference, difference.actual, expected, judge, difference.problem
     )
 
 
-def _worst(differences: list[Difference], names: Mapping[str, Array]) -> float | None:
+def _worst(differences: list[Difference], names: Collection[str]) -> float | None:
     errors = [difference.error for difference in differences if difference.name in names]
     return max(errors) if errors else None
 

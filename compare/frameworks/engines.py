@@ -6,15 +6,16 @@ A framework that only infers has ``infer``.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compare.frameworks.case import Call, Inputs, Leaves, Run
+from compare.checker.derivations.problem import Problem
+from compare.frameworks.case import Call, Leaves, Run
 
 
-def infer(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
+def infer(leaves: Leaves, call: Call, problem: Problem) -> Run:
     """Call; there are no gradients."""
-    return lambda: (call(leaves, *drawn.arguments), [], [])
+    return lambda: (call(leaves, *problem.inputs.values()), [], [])
 
 
-def with_jax(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
+def with_jax(leaves: Leaves, call: Call, problem: Problem) -> Run:
     """Compile the call and its vector-Jacobian product as one."""
     import jax
 
@@ -24,34 +25,36 @@ def with_jax(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
         return outputs, d_inputs, d_leaves
 
     compiled = jax.jit(both)
-    given = jax.tree_util.tree_map(jax.numpy.asarray, (leaves, drawn.arguments, drawn.incoming))
+    given = jax.tree_util.tree_map(
+        jax.numpy.asarray, (leaves, [*problem.inputs.values()], [*problem.d_outputs.values()])
+    )
     return lambda: jax.block_until_ready(compiled(*given))
 
 
-def with_torch(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
+def with_torch(leaves: Leaves, call: Call, problem: Problem) -> Run:
     """Record the call on a tape; the leaves are the parameters that it uses."""
     import torch
 
-    return _on_tape(leaves, call, drawn, torch.autograd.grad, torch.tensor, requires_grad=True)
+    return _on_tape(leaves, call, problem, torch.autograd.grad, torch.tensor, requires_grad=True)
 
 
-def with_paddle(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
+def with_paddle(leaves: Leaves, call: Call, problem: Problem) -> Run:
     """Record the call on a tape; the leaves are the parameters that it uses."""
     import paddle
 
-    return _on_tape(leaves, call, drawn, paddle.grad, paddle.to_tensor, stop_gradient=False)
+    return _on_tape(leaves, call, problem, paddle.grad, paddle.to_tensor, stop_gradient=False)
 
 
 def _on_tape(
     leaves: Leaves,
     call: Call,
-    drawn: Inputs,
+    problem: Problem,
     differentiate: Callable[..., Any],
     tensor: Callable[..., Any],
     **recorded: bool,
 ) -> Run:
-    inputs = [tensor(array, **recorded) for array in drawn.arguments]
-    incoming = [tensor(array) for array in drawn.incoming]
+    inputs = [tensor(array, **recorded) for array in problem.inputs.values()]
+    incoming = [tensor(array) for array in problem.d_outputs.values()]
 
     def run() -> Any:
         outputs = call(leaves, *inputs)
@@ -61,12 +64,12 @@ def _on_tape(
     return run
 
 
-def with_tensorflow(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
+def with_tensorflow(leaves: Leaves, call: Call, problem: Problem) -> Run:
     """Trace the call and its gradient into one graph; the leaves are the variables that it uses."""
     import tensorflow as tf
 
-    inputs = [tf.constant(array) for array in drawn.arguments]
-    incoming = [tf.constant(array) for array in drawn.incoming]
+    inputs = [tf.constant(array) for array in problem.inputs.values()]
+    incoming = [tf.constant(array) for array in problem.d_outputs.values()]
 
     def both() -> Any:
         with tf.GradientTape() as tape:
@@ -78,14 +81,14 @@ def with_tensorflow(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
     return lambda: graph()
 
 
-def with_mlx(leaves: Leaves, call: Call, drawn: Inputs) -> Run:
+def with_mlx(leaves: Leaves, call: Call, problem: Problem) -> Run:
     """Take the vector-Jacobian product of the call."""
     import mlx.core as mx
 
-    dtype = getattr(mx, str(drawn.x.dtype))  # unasked, MLX makes float32 of float64
-    given = [mx.array(a, dtype) for a in (*drawn.arguments, *_flat(leaves))]
-    incoming = [mx.array(a, dtype) for a in drawn.incoming]
-    count = len(drawn.arguments)
+    dtype = getattr(mx, str(problem.inputs["x"].dtype))  # unasked, MLX makes float32 of float64
+    given = [mx.array(a, dtype) for a in (*problem.inputs.values(), *_flat(leaves))]
+    incoming = [mx.array(a, dtype) for a in problem.d_outputs.values()]
+    count = len(problem.inputs)
 
     def flat_call(*arrays: Any) -> Any:
         return call(_as_leaves(arrays[count:], leaves), *arrays[:count])
@@ -109,7 +112,7 @@ def _as_leaves(flat: Sequence[Any], leaves: Leaves) -> Leaves:
 
 
 #: By the names that the registry uses.
-ENGINES: dict[str, Callable[[Leaves, Call, Inputs], Run]] = {
+ENGINES: dict[str, Callable[[Leaves, Call, Problem], Run]] = {
     "": infer,
     "jax": with_jax,
     "torch": with_torch,

@@ -17,8 +17,9 @@ import numpy as np
 
 from compare import workers
 from compare.cells.layout import Arrays
+from compare.checker.derivations.problem import Answer
 from compare.frameworks import adapters
-from compare.frameworks.case import Answer, LayerCase, draw_inputs, manual_run, named
+from compare.frameworks.case import LayerCase, by_direction, by_manual, draw
 from compare.frameworks.engines import ENGINES
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
@@ -31,13 +32,14 @@ SECONDS, RUNS = 0.2, 3
 def prepare(name: str, case: LayerCase) -> tuple[Callable[[], Any], Callable[[Any], Answer]]:
     """Return what runs a case once, and what makes an answer of its result; ``manual`` is a framework, too."""
     if name == "manual":
-        return manual_run(case, draw_inputs(case)), lambda answer: answer
+        return partial(by_manual, case, draw(case)), lambda answer: answer
     framework = FRAMEWORKS[name]
     layout = LAYOUTS[framework.layout][case.form]
-    drawn = draw_inputs(case, layout.lacking)
+    problem = draw(case, layout.lacking)
     if framework.engine == "jax":
         import_module("jax").config.update("jax_enable_x64", True)
-    leaves, call = getattr(adapters, framework.adapter)(case, drawn.by_direction(case, layout), **framework.options)
+    weights = by_direction(case, problem.parameters, layout)
+    leaves, call = getattr(adapters, framework.adapter)(case, weights, **framework.options)
 
     def as_answer(result: Any) -> Answer:
         outputs, d_inputs, d_leaves = result
@@ -45,9 +47,10 @@ def prepare(name: str, case: LayerCase) -> tuple[Callable[[], Any], Callable[[An
         for suffix, own in zip(case.suffixes, d_leaves):
             arrays = layout.gradients({name: _plain(tensor) for name, tensor in own.items()})
             gradients |= {name + suffix: array for name, array in arrays.items()}
-        return named(case, [_plain(t) for t in outputs], [_plain(t) for t in d_inputs], gradients)
+        by_name = dict(zip(problem.d_outputs, map(_plain, outputs)))
+        return Answer(by_name, dict(zip(problem.inputs, map(_plain, d_inputs))), gradients)
 
-    return ENGINES[framework.engine](leaves, call, drawn), as_answer
+    return ENGINES[framework.engine](leaves, call, problem), as_answer
 
 
 def measure(name: str, case: LayerCase, file: Path) -> dict[str, Any]:

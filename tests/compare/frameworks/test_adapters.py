@@ -12,7 +12,7 @@ import torch
 from compare.agreement import TOLERANCES
 from compare.agreement import compare as compare_arrays
 from compare.frameworks import adapters
-from compare.frameworks.case import LayerCase, draw_inputs, manual_run, named
+from compare.frameworks.case import LayerCase, by_direction, by_manual, draw
 from compare.frameworks.comparison import judge
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
@@ -44,16 +44,15 @@ class Forward:
         framework = FRAMEWORKS[name]
         self.case, self.engine, self.options = case_of(name, form), framework.engine, framework.options
         self.layout = LAYOUTS[framework.layout][form]
-        self.drawn = draw_inputs(self.case, self.layout.lacking)
+        self.problem = draw(self.case, self.layout.lacking)
         self.adapter = getattr(adapters, framework.adapter)
-        self.right = manual_run(self.case, self.drawn)().outputs
+        self.right = by_manual(self.case, self.problem).outputs
         self.compiled = None
 
     def agrees(self, layout=None, change=lambda parameters: parameters):
         """Whether the framework's outputs are ``manual``'s, with another layout or with its parameters changed."""
-        drawn = self.drawn._replace(parameters=change(self.drawn.parameters))
-        weights = drawn.by_direction(self.case, layout or self.layout)
-        inputs = drawn.x, *drawn.state
+        weights = by_direction(self.case, change(self.problem.parameters), layout or self.layout)
+        inputs = list(self.problem.inputs.values())
         if self.compiled:
             outputs = self.compiled(weights, *inputs)
         else:
@@ -67,7 +66,7 @@ class Forward:
                 inputs = [torch.tensor(array) for array in inputs]
             outputs = call(leaves, *inputs)
         outputs = [np.asarray(o.detach() if hasattr(o, "detach") else o) for o in outputs]
-        differences = compare_arrays(named(self.case, outputs, [], {}).outputs, self.right, TOLERANCES[self.case.dtype])
+        differences = compare_arrays(dict(zip(self.right, outputs)), self.right, TOLERANCES[self.case.dtype])
         return all(difference.agrees for difference in differences)
 
 
@@ -105,7 +104,7 @@ def test_each_wrong_reading_is_noticed(name, form):
         assert not forward.agrees(change=lambda p: p | {"bias_ih_l0": p["bias_hh_l0"], "bias_hh_l0": p["bias_ih_l0"]})
     if form.startswith("gru"):  # the reset gate in the other place
         other = replace(forward.case, form="gru" if form != "gru" else "gru, reset before")
-        forward.right = manual_run(other, forward.drawn)().outputs
+        forward.right = by_manual(other, forward.problem).outputs
         assert not forward.agrees()
 
 
@@ -122,4 +121,4 @@ def test_what_is_peculiar_to_haiku_is_noticed_if_it_is_left_out(form, change):
 def test_nnx_cannot_hold_a_gru_of_torch():
     case = case_of("nnx", "gru")
     with pytest.raises(ValueError, match="bias_hh: expected zeros for gate n"):
-        draw_inputs(case).by_direction(case, LAYOUTS["nnx"]["gru"])
+        by_direction(case, draw(case).parameters, LAYOUTS["nnx"]["gru"])

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from compare.cli import main
 from compare.frameworks import comparison, report
-from compare.frameworks.case import LayerCase, draw_inputs, manual_run
+from compare.frameworks.case import LayerCase, by_manual, draw
 from compare.frameworks.comparison import Comparison, Findings, judge
 
 CASE = LayerCase("lstm", 1, T=4, B=3, D=2, H=5, dtype="float32")
@@ -16,7 +16,7 @@ CASE = LayerCase("lstm", 1, T=4, B=3, D=2, H=5, dtype="float32")
 
 def found(change=lambda arrays: None, problem=""):
     """Findings of torch in one case, spoiled by ``change``, and of a Paddle that is not installed."""
-    arrays = {name: array.copy() for name, array in manual_run(CASE, draw_inputs(CASE))().tensors().items()}
+    arrays = {name: array.copy() for name, array in by_manual(CASE, draw(CASE)).tensors().items()}
     ours = replace(judge("manual", CASE, arrays), first=0.5, step=0.0123, peak=3 * 2**20)
     change(arrays)
     theirs = replace(judge("torch", CASE, arrays), first=2.5, step=0.000456, peak=2**30)
