@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from compare.benchmark.contenders.functional import input_products, step
+from compare.cells.functional import KNOWN, input_products, step
 from manual.arrays import Array
 
 #: The step. Nothing is subtracted in a complex step, so it can be as small as one likes.
 STEP = np.longdouble("1e-100")
-
-#: The cells whose equations are here.
-KNOWN = ("lstm", "gru", "rnn")
 
 #: The largest relative difference, in units of rounding, that passes for rounding.
 LIMIT = 1e5

@@ -25,9 +25,8 @@ def with_jax(leaves: Leaves, call: Call, problem: Problem) -> Run:
         return outputs, d_inputs, d_leaves
 
     compiled = jax.jit(both)
-    given = jax.tree_util.tree_map(
-        jax.numpy.asarray, (leaves, [*problem.inputs.values()], [*problem.d_outputs.values()])
-    )
+    numbers = leaves, [*problem.inputs.values()], [*problem.d_outputs.values()]
+    given = jax.tree_util.tree_map(jax.numpy.asarray, numbers)
     return lambda: jax.block_until_ready(compiled(*given))
 
 

@@ -14,6 +14,7 @@ import torch_impl
 from compare.agreement import by_hand
 from compare.binary_addition import Sums, batches, random_sums, sums_to_count
 from compare.cells import CELLS
+from compare.cells.functional import KNOWN
 from compare.checker.report.report import Report
 from compare.frameworks.layouts import LAYOUTS
 from compare.lockstep.distributed import DistributedTrainer, check_batch_size, own_device
@@ -48,9 +49,9 @@ class Adding(Experiment):
             model = manual.Model(recurrent, manual.Linear(recurrent.output_size, 1, dtype=settings.dtype, rng=rng))
             leader = ManualTrainer(model, self.optimizer(manual, model.parameters), settings.loss)
         if settings.against == "jax":
-            from compare.lockstep.sides.jax_side import STEPS, JaxTrainer
+            from compare.lockstep.sides.jax_side import JaxTrainer
 
-            self._check_cell(STEPS)
+            self._check_cell(KNOWN)
             jax, independent = (JaxTrainer(settings, model.parameters) for _ in range(2))
             return Lockstep(leader, {"jax": jax}, independent)
 

@@ -8,8 +8,8 @@ from autograd.builtins import tuple as traced_tuple
 
 import manual
 from compare.benchmark.case import LEARNING_RATE, Inputs, Result, TimedCase, Work, layer_result, step_gradients
-from compare.benchmark.contenders.functional import bce, input_products, step
 from compare.cells import CELLS
+from compare.cells.functional import bce, input_products, step
 
 
 def build(case: TimedCase, inputs: Inputs) -> Work:

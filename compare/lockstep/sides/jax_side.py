@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from compare.cells import CELLS
+from compare.cells.functional import input_products, step
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, Pass
 from manual.arrays import Array
@@ -112,36 +114,18 @@ def _optimizer(settings: Settings) -> Any:
 def _sweep(cell: str, parameters: Any, suffix: str, x: Any) -> Any:
     """Return the output (T, B, H) of one layer in one direction for x (T, B, D)."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    W_ih, W_hh, b_ih, b_hh = (parameters[f"recurrent.{name}{suffix}"] for name in names)
-    zeros = jnp.zeros((x.shape[1], W_hh.shape[1]), x.dtype)
+    weights = {name: parameters[f"recurrent.{name}{suffix}"] for name in names}
+    zeros = jnp.zeros((x.shape[1], weights["weight_hh"].shape[1]), x.dtype)
 
-    def step(state: Any, from_x: Any) -> Any:
-        state = STEPS[cell](from_x, state[0] @ W_hh.T + b_hh, state)
+    def one_step(state: Any, from_x: Any) -> Any:
+        state = step(jnp, cell.upper(), weights, from_x, state)
         return state, state[0]
 
-    _, output = jax.lax.scan(step, (zeros, zeros), x @ W_ih.T + b_ih, reverse=suffix.endswith("_reverse"))
+    initial = tuple(zeros for _ in CELLS[cell].states)
+    of_x, reverse = input_products(jnp, cell.upper(), weights, x), suffix.endswith("_reverse")
+    _, output = jax.lax.scan(one_step, initial, of_x, reverse=reverse)
     return output
 
-
-def _lstm(from_x: Any, from_h: Any, state: Any) -> Any:
-    i, f, g, o = jnp.split(from_x + from_h, 4, axis=1)
-    c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return jax.nn.sigmoid(o) * jnp.tanh(c), c
-
-
-def _gru(from_x: Any, from_h: Any, state: Any) -> Any:
-    (x_r, x_z, x_n), (h_r, h_z, h_n) = jnp.split(from_x, 3, axis=1), jnp.split(from_h, 3, axis=1)
-    z = jax.nn.sigmoid(x_z + h_z)
-    n = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
-    return (1 - z) * n + z * state[0], state[1]
-
-
-def _rnn(from_x: Any, from_h: Any, state: Any) -> Any:
-    return jnp.tanh(from_x + from_h), state[1]
-
-
-#: By cell, from x's and h's shares of the pre-activations and a state (h, c) to the next state; only an LSTM has a c.
-STEPS: dict[str, Callable[..., Any]] = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
 
 _LOSSES: dict[str, Callable[..., Any]] = {
     "bce": lambda z, y: optax.sigmoid_binary_cross_entropy(z, y).mean(),

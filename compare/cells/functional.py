@@ -2,6 +2,9 @@
 
 from typing import Any
 
+#: The cells whose equations are here.
+KNOWN = ("lstm", "gru", "rnn")
+
 
 def input_products(xp: Any, cell: str, weights: dict[str, Any], x: Any) -> Any:
     """Return W_ih x plus all biases that can be added to it, for all time steps at once: (T, B, G H)."""
