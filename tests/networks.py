@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 import manual
-from compare.frameworks.forms import FORMS
+from compare.frameworks.layouts import FORMS
 from compare.frameworks.network import Network
 
 

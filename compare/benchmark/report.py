@@ -16,7 +16,7 @@ from compare.benchmark.machine import busy
 from compare.benchmark.measure import Measured, as_json
 from compare.files import filling
 from compare.page import bench as page
-from compare.page.units import duration
+from compare.page.axis import duration
 
 COLUMNS = ("task", "cell", "T", "B", "D", "H", "dtype", "threads", "sweep", "load", "contender", "round", "seconds")
 

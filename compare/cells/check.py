@@ -1,9 +1,10 @@
 """Check a recurrent layer against its written-out twin: a layer of ``manual``, or a derivation in a file."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,8 +15,7 @@ from torch import autograd, nn
 from compare.agreement import TOLERANCES
 from compare.cells.file import CellFile, Parameters, said_in, shapes
 from compare.cells.layer import Layer, form_of, layer_problem
-from compare.cells.layout import LaidOut
-from compare.cells.otherwise import meant
+from compare.cells.layout import BIASES, JOINED, LaidOut
 from compare.checker.check import check_against
 from compare.checker.compare import Compared
 from compare.checker.derivations.file import file_and_name, load
@@ -26,6 +26,7 @@ from compare.checker.derivations.pair import Pair, as_functions
 from compare.checker.derivations.problem import Problem
 from compare.checker.diagnose import K, Subject, diagnose
 from compare.checker.expected import Expected
+from compare.checker.recorder import why_not_comparable
 from compare.checker.reference import Autograd, call_recurrent, of_module
 from compare.checker.report.report import Report
 from compare.checker.run import Runner
@@ -169,3 +170,44 @@ def _check_cell(
         if asked_count < count:  # else the forward pass is wrong, and by chance as another option has it
             return asked
     return report
+
+
+#: How far an output may be off, relative to its largest element, to count as right here. The check judges the rest.
+NEAR = 1e-6
+
+
+def meant(file: CellFile, says: Mapping[str, Any], derivation: Pair, seed: int) -> tuple[CellFile, str] | None:
+    """Return the file with another value in LAYOUT or OPTIONS that makes all outputs right, and a question, or None."""
+    for where, key, value in _others(file):
+        try:
+            other = CellFile({**says, where: {**says.get(where, {}), key: value}}, "")
+            trial = other.trials("float64", seed)[0]
+            got, right = derivation.solve(trial.problem, None).outputs, trial.reference().answer.outputs
+        except Exception:  # the value does not go together with the others, or with the code
+            continue
+        if all(name in got and _near(got[name], array) for name, array in right.items()):
+            return other, f"{where}: is " + (f"the order {value}?" if key == "gates" else f"{key} {value!r}?")
+    return None
+
+
+def _others(file: CellFile) -> Iterator[tuple[str, str, Any]]:
+    """Yield each other value: the constant it stands in, its key and the value."""
+    layout = file.layout
+    values: dict[str, tuple[Any, ...]] = {
+        "gates": tuple(map(" ".join, permutations(layout.gates.split()))),
+        "columns": (True, False),
+        "joined": JOINED,
+        "stacked": (True, False),
+        "biases": tuple(BIASES),
+    }
+    for key, several in values.items():
+        yield from (("LAYOUT", key, value) for value in several if value != getattr(layout, key))
+    for key, option in file.form.cell.options.items():
+        now = file.form.options.get(key, option.values[0])
+        yield from (("OPTIONS", key, value) for value in option.values if value != now and not isinstance(value, type))
+
+
+def _near(got: Any, right: Any) -> bool:
+    if why_not_comparable(got, right):
+        return False
+    return bool(np.abs(got - right).max(initial=0) <= NEAR * np.abs(right).max(initial=0))

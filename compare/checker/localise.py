@@ -7,16 +7,20 @@ nothing is modified afterwards. Further runs detect where that is not so: with o
 back wrong, with modified arrays restored.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from compare.checker.compare import Compared
 from compare.checker.derivations.problem import Arrays
 from compare.checker.expected.rounding import distance
-from compare.checker.influence import Influence
-from compare.checker.recorder import Record, as_float64, why_not_comparable
+from compare.checker.recorder import Key, Record, as_float64, why_not_comparable
 from compare.checker.run import Run, Runner
+from compare.checker.tensor_recorder import TensorRecorder
+from compare.checker.trials import Trial
+from manual.arrays import Array
 
 #: The factor by which an error is enlarged to see whether it reaches an output or gradient.
 LARGER = 1000.0
@@ -228,3 +232,54 @@ def _differ(run: Run, other: Run, name: str) -> bool:
         return True
     mine, other_tensors = run.answer.tensors(), other.answer.tensors()
     return any(not np.array_equal(array, other_tensors[n], equal_nan=True) for n, array in mine.items())
+
+
+#: The smallest change that counts, relative to a value's scale.
+VISIBLE = 1e-9
+
+
+class Influence:
+    """The influence of each named quantity of a reference on the quantities computed from it.
+
+    Args:
+        fixed: the names that are reset to their correct values after they have been recorded.
+    """
+
+    def __init__(self, trial: Trial, fixed: set[str]):
+        self.trial, self.fixed = trial, fixed
+        recorder = TensorRecorder()
+        self.answer = trial.reference(recorder=recorder).answer.tensors()
+        self.record = recorder.record()
+        forward = list(dict.fromkeys(name for name, _ in self.record if not name.startswith("d_")))
+        recorded = {name for name, _ in self.record}
+        adjoints = [f"d_{name}" for name in reversed(forward) if f"d_{name}" in recorded]
+        #: In the order of computation: adjoints in the reverse order of the values.
+        self.names = [*forward, *adjoints]
+        self._once = frozenset(name for name, t in self.record if t is None)
+
+    def of(self, name: str) -> set[str]:
+        """Return the fixed names, outputs and gradients that change if this quantity is changed at every step."""
+        rng = np.random.default_rng(0)
+        noisy = {key: value + rng.normal(size=value.shape) for key, value in self.record.items() if key[0] == name}
+        record, answer = self.following(noisy)
+        reached = {n for (n, t), value in self.record.items() if n in self.fixed and _changed(record[n, t], value)}
+        return (reached | {n for n, value in self.answer.items() if _changed(answer[n], value)}) - {name}
+
+    def following(self, instead: Mapping[Key, Array]) -> tuple[Record, Arrays]:
+        """Return each intermediate as computed, and the answer, with these values in the place of the right ones."""
+
+        def change(key: Key, tensor: torch.Tensor) -> torch.Tensor:
+            if key not in instead and key[0] not in self.fixed:
+                return tensor
+            return torch.as_tensor(instead.get(key, self.record[key]), dtype=tensor.dtype)
+
+        recorder = TensorRecorder(change, self._once)
+        answer = self.trial.reference(recorder=recorder).answer.tensors()
+        return recorder.record(), answer
+
+
+def _changed(value: Array, before: Array) -> bool:
+    if value.dtype.kind != "f":
+        return not np.array_equal(value, before)
+    scale = np.abs(before).max() if before.size else 0.0
+    return bool((np.abs(value - before) > VISIBLE * scale).any()) or not np.isfinite(value).all()

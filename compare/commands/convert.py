@@ -8,8 +8,7 @@ from compare.commands import AGREE
 from compare.frameworks import files
 from compare.frameworks.files.arrays import WORDS
 from compare.frameworks.files.proof import Proof
-from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.layouts import FORMS, LAYOUTS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

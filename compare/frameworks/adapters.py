@@ -13,8 +13,7 @@ import numpy as np
 
 from compare.cells.layout import Arrays
 from compare.frameworks.case import Call, LayerCase, Leaves
-from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.layouts import FORMS, LAYOUTS
 from manual.arrays import as_state, state_parts
 
 

@@ -10,7 +10,7 @@ import manual
 from compare.cells.layer import Layer
 from compare.cells.layout import Arrays, Layout
 from compare.checker.derivations.problem import Answer, Problem
-from compare.frameworks.forms import FORMS
+from compare.frameworks.layouts import FORMS
 from manual.arrays import Array
 from manual.recurrent import Recurrent
 

@@ -1,8 +1,23 @@
-"""How each framework holds the weights of a recurrent layer, by framework and form."""
+"""The forms of the cells that frameworks have, and how each holds the weights of a layer, by framework and form."""
 
 from dataclasses import replace
 
+from compare.cells import CELLS, Form
 from compare.cells.layout import Layout
+
+#: By the names that tables show and other tables are keyed by.
+FORMS = {
+    form.name: form
+    for form in (
+        *(Form(CELLS["lstm"], {"peepholes": p, "coupled": c}) for c in (False, True) for p in (False, True)),
+        Form(CELLS["gru"]),
+        Form(CELLS["gru"], {"reset_after": False}),
+        Form(CELLS["rnn"]),
+        Form(CELLS["rnn"], {"nonlinearity": "relu"}),
+        Form(CELLS["rnn"], {"nonlinearity": "sigmoid"}),
+    )
+}
+
 
 _KERAS = {"weight_ih": "kernel", "weight_hh": "recurrent_kernel"}
 _LINEN = {"weight_ih": "i{gate}/kernel", "weight_hh": "h{gate}/kernel"}

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 import manual
 from compare.cells.layer import form_of
 from compare.cells.layout import Arrays
-from compare.frameworks.forms import FORMS
+from compare.frameworks.layouts import FORMS
 from manual.arrays import Array
 from manual.recurrent import Recurrent
 

@@ -15,8 +15,7 @@ from rich.table import Table
 from compare.agreement import TOLERANCES
 from compare.files import filling
 from compare.frameworks.comparison import Comparison, Dispute, Findings
-from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.layouts import FORMS, LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
 
 #: The two lines of a README.md that enclose the tables.

@@ -11,7 +11,7 @@ from torch import nn
 
 import manual
 import torch_impl
-from compare.agreement import by_hand
+from compare.agreement import by_hand, compare
 from compare.binary_addition import Sums, batches, random_sums, sums_to_count
 from compare.cells import CELLS
 from compare.cells.functional import KNOWN
@@ -19,7 +19,7 @@ from compare.checker.report.report import Report
 from compare.frameworks.layouts import LAYOUTS
 from compare.lockstep.distributed import DistributedTrainer, check_batch_size, own_device
 from compare.lockstep.lockstep import Lockstep
-from compare.lockstep.other_batches import compare_other_batches
+from compare.lockstep.rounding import Rounding
 from compare.lockstep.settings import Settings
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from compare.lockstep.training import CorrectSums, Experiment, add_up
@@ -128,3 +128,42 @@ class Adding(Experiment):
         settings = self.settings
         if settings.cell not in known:
             raise ValueError(f"against: expected torch with cell {settings.cell}, got {settings.against}")
+
+
+#: T of one batch and B of another, in which faults show that need many steps or rows.
+LARGE = 200
+
+
+def compare_other_batches(lockstep: Lockstep, twin: TorchTrainer, bits: int, rng: np.random.Generator) -> None:
+    """Compare logits and gradients with the written-out twin's, on batches of other forms.
+
+    They have one row, rows of different lengths, 200 steps, and 200 rows. A difference is a failure; it is recorded
+    unless the sides are known to disagree.
+    """
+    layer = lockstep.manual.model.recurrent
+    for title, T, B, lengths in (
+        ("a single row", bits, 1, None),
+        ("rows of different lengths", bits, 5, [bits, *rng.integers(1, bits + 1, 4).tolist()]),
+        (f"{LARGE} steps", LARGE, 3, None),
+        (f"{LARGE} rows", 3, LARGE, None),
+    ):
+        if not lockstep.agrees:
+            return
+        x = rng.integers(0, 2, (T, B, 2)).astype(layer.dtype)
+        d_logits = rng.normal(size=(T, B, 1)).astype(layer.dtype)
+        twin.follow(lockstep.manual)
+        ours = lockstep.attempt(title, lambda: _by_hand(lockstep.manual.model, x, lengths, d_logits))  # noqa: B023
+        rounding = Rounding(twin, lambda: _by_autograd(twin, x, lengths, d_logits))  # noqa: B023
+        for found in compare(ours or {}, _by_autograd(twin, x, lengths, d_logits), lockstep.tolerance):
+            lockstep.note(title, found, rounding, f"{title}: {found.name}")
+
+
+def _by_hand(model: Any, x: Array, lengths: list[int] | None, d_logits: Array) -> dict[str, Array]:
+    logits, _, tape = model.forward(x.copy(), lengths=lengths)
+    return {"logits": logits} | model.backward(tape, d_logits.copy())[2]
+
+
+def _by_autograd(side: Any, x: Array, lengths: list[int] | None, d_logits: Array) -> dict[str, Array]:
+    logits, _ = side.module(torch.from_numpy(x), lengths=lengths)
+    gradients = torch.autograd.grad(logits, list(side.tensors.values()), torch.from_numpy(d_logits))
+    return {"logits": logits.detach().numpy()} | {n: g.numpy() for n, g in zip(side.tensors, gradients, strict=True)}

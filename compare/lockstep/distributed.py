@@ -15,8 +15,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from compare.lockstep.objectives import Objective
-from compare.lockstep.trainers import Pass, TorchTrainer
+from compare.lockstep.trainers import Objective, Pass, TorchTrainer
 from manual.arrays import Array
 
 

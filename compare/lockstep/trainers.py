@@ -1,10 +1,11 @@
-"""One interface to both sides: run a batch to get loss, logits and gradients, then update the parameters.
+"""One interface to both sides: run a batch to get loss, logits and gradients, then update the parameters; and losses.
 
 All arrays are NumPy arrays. Those of a torch side on the CPU share memory with its tensors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,9 +13,33 @@ import torch
 from torch import nn
 
 import manual
+import torch_impl
 from compare.converter import to_torch
-from compare.lockstep.objectives import Objective, objective
 from manual.arrays import Array
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss on outputs and targets (T, B, O): its value and gradient in NumPy, and its value in torch."""
+
+    value: Callable[[Array, Array], Array]
+    gradient: Callable[[Array, Array], Array]
+    torch_value: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+    def times(self, scale: float) -> "Objective":
+        """Return the loss multiplied by a constant."""
+        return Objective(
+            lambda z, y: np.asarray(scale * self.value(z, y)),
+            lambda z, y: scale * self.gradient(z, y),
+            lambda z, y: scale * self.torch_value(z, y),
+        )
+
+
+def objective(name: str) -> Objective:
+    """Return a loss on logits by name, ``bce`` or ``mse``; a ValueError if it is another."""
+    if name not in manual.LOSSES:
+        raise ValueError(f"loss: expected one of {', '.join(manual.LOSSES)}, got {name!r}")
+    return Objective(*manual.LOSSES[name], torch_impl.LOSSES[name])
 
 
 class Pass(NamedTuple):

@@ -1,4 +1,4 @@
-"""Axes: where a value lies on one, and its ticks."""
+"""Axes: where a value lies on one, and its ticks; and numbers with units as text."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -59,3 +59,10 @@ def step_ticks(last: int) -> list[Tick]:
     power = 10 ** np.floor(np.log10(end / MOST_TICKS))
     step = max(1, int(next(k * power for k in (1, 2, 5, 10) if end / (k * power) <= MOST_TICKS)))
     return [Tick(f"{tick:,}", tick / end) for tick in range(0, end + 1, step)]
+
+
+def duration(seconds: float) -> str:
+    """Format seconds in a suitable unit."""
+    rounded = float(f"{seconds:.3g}")  # 0.9996 s is 1 s, not 1e+03 ms
+    factor, unit = (1e6, "µs") if rounded < 1e-3 else (1e3, "ms") if rounded < 1 else (1, "s")
+    return f"{seconds * factor:.3g} {unit}" if rounded * factor < 1000 else f"{seconds * factor:,.0f} {unit}"

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compare.page.axis import LogAxis
+from compare.page.axis import LogAxis, duration
 from compare.page.render import render
-from compare.page.units import duration
 
 #: The width of a row's drawing in its own units; the page stretches it.
 WIDTH = 1000

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.page.axis import LogAxis, Tick, step_ticks
+from compare.page.axis import LogAxis, Tick, duration, step_ticks
 from compare.page.render import render
-from compare.page.units import duration
 from manual.arrays import Array
 
 #: The number of steps whose values the page has. Of a longer run it has one of every few.

@@ -6,7 +6,7 @@ loss differs from it.
 
 import numpy as np
 
-from compare.lockstep.objectives import Objective, objective
+from compare.lockstep.trainers import Objective, objective
 from manual.arrays import Array
 
 

@@ -19,8 +19,7 @@ from compare.checker.report.report import Report
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.trainers import ManualTrainer, TorchTrainer
 from compare.lockstep.training import SUMS_RIGHT, CorrectSums, Experiment, Look, add_up
-from compare.published.departing_layer import DepartingLSTM
-from compare.published.departures import DEPARTURES, row_for_one_number
+from compare.published.departures import DEPARTURES, DepartingLSTM, row_for_one_number
 from compare.published.losses import loss
 from compare.published.recipes import RECIPES, Recipe
 from compare.published.scalar_bias import ScalarBiasModel, ScalarBiasModule

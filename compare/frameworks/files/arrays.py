@@ -16,8 +16,7 @@ import numpy as np
 from compare.cells.layout import Arrays, Layout
 from compare.frameworks.files import containers
 from compare.frameworks.files.proof import Proof, Reading, proof_of
-from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.layouts import FORMS, LAYOUTS
 from compare.frameworks.network import Network
 from manual.model import READOUTS
 

@@ -11,8 +11,7 @@ from onnx import helper, numpy_helper
 from compare.cells.layout import Arrays
 from compare.converter import checksum
 from compare.frameworks.case import LayerCase
-from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.layouts import FORMS, LAYOUTS
 from compare.frameworks.network import Network
 from manual.arrays import Array
 

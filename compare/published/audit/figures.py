@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
-from compare.published.audit.intervals import wilson
-from compare.published.audit.tables import KINDS
+from compare.published.audit.tables import KINDS, wilson
 
 #: The numbers of problems that stand on an axis.
 TICKS = (100, 1_000, 10_000, 100_000)

@@ -9,8 +9,7 @@ from rich.console import Console
 from compare.benchmark import contenders, measure, report
 from compare.benchmark.case import TimedCase
 from compare.benchmark.contenders import CONTENDERS, PRODUCTS, Contender
-from compare.benchmark.measure import Budget, Measured, Timing
-from compare.benchmark.pool import Pool
+from compare.benchmark.measure import Budget, Measured, Pool, Timing
 
 CASE = TimedCase("layer", "LSTM", 3, 4, 2, 5, "float64", 1)
 
@@ -104,3 +103,11 @@ def test_a_contender_that_is_not_installed_says_how_to_install_it(needs, how, mo
     with pytest.raises(ValueError, match=f"contenders: 'jax' is not installed here: .*{how}"):
         measure.check_contenders(["manual", "jax"])
     assert "jax" not in measure.installed()
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_is_named():
+    with closing(Pool(["manual"], 1)) as pool:
+        pool.processes["CONTENDERS", "manual"].kill()
+        with pytest.raises(RuntimeError, match="the process of manual ended"):
+            pool.ask("CONTENDERS", "manual", {"do": "time", "runs": 1})

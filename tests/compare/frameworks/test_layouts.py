@@ -5,8 +5,7 @@ import pytest
 
 import manual
 from compare.cells.layout import Layout
-from compare.frameworks.forms import FORMS
-from compare.frameworks.layouts import LAYOUTS
+from compare.frameworks.layouts import FORMS, LAYOUTS
 from compare.frameworks.network import Network
 from manual import LSTM
 

@@ -9,7 +9,7 @@ import manual
 from compare.binary_addition import all_sums
 from compare.cli import main
 from compare.page.render import render
-from compare.published.departing_layer import DepartingLSTM
+from compare.published.departures import DepartingLSTM
 from compare.published.systems import SYSTEMS
 from manual.activations import sigmoid
 

@@ -8,7 +8,7 @@ from compare.benchmark.case import TimedCase
 from compare.benchmark.contenders import CONTENDERS
 from compare.benchmark.measure import Measured, Timing, as_json
 from compare.page import bench as page
-from compare.page.units import duration
+from compare.page.axis import duration
 
 MACHINE = {"processor": "<b>P</b>", "cores": 2, "load": 0.5, "numpy": "2.4.6", "torch": "2.13.0"}
 SIZES = ((8, 1, 2, 16), (8, 64, 2, 16), (32, 64, 64, 128))

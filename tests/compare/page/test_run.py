@@ -10,7 +10,7 @@ from compare.lockstep import run_folder
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.training import CorrectSums
 from compare.page import run as page
-from compare.page.units import duration
+from compare.page.axis import duration
 from compare.published.recipes import RECIPES
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from compare.page.units import duration
+from compare.page.axis import duration
 
 
 @pytest.mark.parametrize(

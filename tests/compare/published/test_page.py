@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from compare.published.audit import tables
-from compare.published.audit.intervals import wilson
-from compare.published.audit.tables import complete, counted, lost, lowest, percent, quantiles, shares
+from compare.published.audit.tables import complete, counted, lost, lowest, percent, quantiles, shares, wilson
 from compare.published.audit.trainings import TRAININGS
 
 ROOT = Path(__file__).parents[3]

@@ -7,8 +7,7 @@ import manual
 from compare.checker.derivations.problem import Answer
 from compare.published.audit.audit import place
 from compare.published.audit.trainings import TRAININGS
-from compare.published.departing_layer import DepartingLSTM
-from compare.published.departures import Departing, row_for_one_number
+from compare.published.departures import Departing, DepartingLSTM, row_for_one_number
 from compare.published.networks import LSTMTrace, lstm_forward
 from compare.published.programs import lstm_class, lstm_layer
 from compare.published.scalar_bias import summed_over_units

@@ -1,6 +1,6 @@
 import pytest
 
-from compare.lockstep.other_batches import compare_other_batches
+from compare.lockstep.adding import compare_other_batches
 from manual.linear import Linear
 
 

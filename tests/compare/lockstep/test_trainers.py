@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import manual
-from compare.lockstep.objectives import objective
+from compare.lockstep.trainers import objective
 
 
 @pytest.mark.parametrize("scale", [1.0, 8.0])

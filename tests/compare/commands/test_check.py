@@ -6,7 +6,7 @@ import pytest
 from derived import FILLED, STARTERS
 
 from compare.cli import main
-from compare.commands.watching import changes
+from compare.commands.check import changes
 
 
 def test_what_changed_is_said_by_what_it_is_now():
