@@ -18,7 +18,6 @@ from compare.agreement import Disagreement, by_hand, compare
 from compare.benchmark.oracle import check_cell, unconfirmed
 from compare.cells import CELLS
 from compare.cells.layer import Layer, layer_problem
-from compare.checker.derivations.problem import Arrays, Problem
 from compare.checker.reference import Autograd, of_module
 from manual.arrays import Array, as_state, state_parts
 
@@ -62,7 +61,7 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
                 layer = kind.of(manual)(D, hidden_size, dtype=dtype, rng=rng)
                 problem = layer_problem(layer, T, batch_size, rng)
                 wide = kind.of(manual)(D, hidden_size, dtype=np.longdouble, rng=rng)
-                widened = _cast(problem, np.longdouble)
+                widened = problem.in_precision("longdouble")
                 answer = Layer(wide).solve(widened, None)
                 answers = [Layer(layer).solve(problem, None)]
             for package in (torch_impl, torch.nn):
@@ -100,15 +99,6 @@ def _error(dtype: str, T: int, name: str, side: str, tensor: Array, truth: Array
     ulp = np.spacing(np.abs(truth).max().astype(dtype))
     distance = (np.abs(tensor.astype(np.longdouble) - truth) / ulp).astype(float)
     return RoundingError(dtype, T, name, side, float(distance.max()), float(np.sqrt(np.mean(distance**2))))
-
-
-def _cast(problem: Problem, dtype: type) -> Problem:
-    """Convert a problem to a wider dtype."""
-
-    def cast(arrays: Arrays) -> Arrays:
-        return {name: array.astype(dtype) for name, array in arrays.items()}
-
-    return Problem(cast(problem.parameters), cast(problem.inputs), cast(problem.d_outputs))
 
 
 def _call(run: Callable[..., Any], inputs: list[Any], recorder: object) -> tuple[torch.Tensor, ...]:

@@ -85,7 +85,7 @@ class Form(Notation):
                 raise ValueError(unknown_key("OPTIONS", name, self.cell.options))
             values = self.cell.options[name].values
             if value not in values and type(value) not in values:
-                expected = " or ".join(map(_written, values))
+                expected = " or ".join("a whole number" if one is int else repr(one) for one in values)
                 raise ValueError(f"OPTIONS: {name}: expected {expected}, got {value!r}")
         chosen = {n: v for n, v in self.options.items() if v != self.cell.options[n].values[0]}
         object.__setattr__(self, "options", {name: chosen[name] for name in self.cell.options if name in chosen})
@@ -147,7 +147,3 @@ def unknown_key(where: str, name: str, known: Mapping[str, Any]) -> str:
     close = get_close_matches(name, known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
     return f"{where}: expected keys {', '.join(known)}; got {name!r}{meant}"
-
-
-def _written(value: Any) -> str:
-    return "a whole number" if value is int else repr(value)

@@ -142,7 +142,8 @@ def _strides(function: TorchFunction, trial: Trial) -> Iterator[Demand]:
             replace(function, call=Call(inputs=layout)), trial, True,
         )  # fmt: skip
     arrays = trial.problem.inputs
-    same = {n: np.repeat(a[:1], len(a), axis=0) if _is_array(a) else a for n, a in arrays.items()}
+    several = {n: a for n, a in arrays.items() if isinstance(a, np.ndarray) and a.ndim}
+    same = arrays | {n: np.repeat(a[:1], len(a), axis=0) for n, a in several.items()}
     yield Demand(
         "expanded input", "inputs that are expanded", "f(x[:1].expand_as(x))", fix,
         replace(function, call=Call(inputs=expanded)), trial.having(inputs=same), True,
@@ -302,10 +303,6 @@ def _custom_operator(function: TorchFunction, trial: Trial) -> Iterator[Breach]:
 
 def _output(trial: Trial) -> str:
     return next(iter(trial.problem.d_outputs))
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim > 0
 
 
 def transposed(value: torch.Tensor) -> torch.Tensor:

@@ -171,7 +171,8 @@ def _explained(error: BaseException, *files: Path) -> str:
         return "".join(traceback.format_exception_only(error)).rstrip()
     frames = traceback.extract_tb(error.__traceback__)
     own = [k for k, frame in enumerate(frames) if Path(frame.filename).resolve() in theirs]
-    if isinstance(error, ValueError) and (not own or (own[-1] < len(frames) - 1 and _is_ours(frames[-1].filename))):
+    ours = bool(frames) and Path(__file__).parents[1] in Path(frames[-1].filename).parents
+    if isinstance(error, ValueError) and (not own or (own[-1] < len(frames) - 1 and ours)):
         return f"{frames[own[-1]].filename}:{frames[own[-1]].lineno}: {error}" if own else str(error)
     if not own:
         return f"{files[0]}: {''.join(traceback.format_exception_only(error)).rstrip()}"
@@ -179,7 +180,3 @@ def _explained(error: BaseException, *files: Path) -> str:
     for _ in range(own[0]):
         trace = trace.tb_next if trace else None
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
-
-
-def _is_ours(filename: str) -> bool:
-    return Path(__file__).parents[1] in Path(filename).parents

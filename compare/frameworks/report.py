@@ -88,7 +88,8 @@ def tables(findings: Findings) -> list[Rows]:
                 f"{peak / 2**20:,.0f} MiB" if peak else "-",
             ]
         )
-    sizes = "; ".join(", ".join(map(str, size)) for size in _sizes(findings))
+    measured = dict.fromkeys((one.case.T, one.case.B, one.case.D, one.case.H) for one in findings.comparisons)
+    sizes = "; ".join(", ".join(map(str, size)) for size in measured)
     return [
         (
             f"Worst relative error against manual, outputs and gradients, float64 / float32 (T, B, D, H = {sizes})",
@@ -183,7 +184,8 @@ def draw(findings: Findings, path: Path) -> None:
     axes = figure.subplots()
     for dtype, color in zip(TOLERANCES, ("tab:blue", "tab:orange")):
         for what, marker in (("output", "o"), ("gradient", "D")):
-            errors = [_worst(findings, name, dtype, what) for name in names]
+            found = [[getattr(c, what) for c in _of(findings, name) if c.case.dtype == dtype] for name in names]
+            errors = [max((error for error in own if error is not None), default=np.nan) for own in found]
             axes.plot(errors, range(len(names)), marker, color=color, label=f"{what}, {dtype}", alpha=0.8)
         axes.axvline(TOLERANCES[dtype], color=color, linestyle="--", label=f"tolerance, {dtype}")
     axes.set_yticks(range(len(names)), [FRAMEWORKS[name].title for name in names])
@@ -206,10 +208,6 @@ def _agreeing(findings: Findings, form: str, dtype: str) -> list[str]:
     return [FRAMEWORKS[name].title for name, always in agree.items() if always]
 
 
-def _sizes(findings: Findings) -> list[tuple[int, ...]]:
-    return list(dict.fromkeys((one.case.T, one.case.B, one.case.D, one.case.H) for one in findings.comparisons))
-
-
 def _cell(findings: Findings, name: str, form: str) -> str:
     """Return a framework's worst errors in a form, by dtype; "-" if it has no such form."""
     framework = FRAMEWORKS[name]
@@ -227,11 +225,6 @@ def _entry(comparisons: list[Comparison]) -> str:
         return "fails"
     worst = max(error for one in comparisons for error in (one.output, one.gradient) if error is not None)
     return f"{worst:.0e}" + ("" if all(one.agrees for one in comparisons) else " (!)")
-
-
-def _worst(findings: Findings, name: str, dtype: str, what: str) -> float:
-    errors = [getattr(one, what) for one in _of(findings, name) if one.case.dtype == dtype]
-    return max((error for error in errors if error is not None), default=np.nan)
 
 
 def _ulps(comparisons: list[Comparison], dtype: str) -> str:

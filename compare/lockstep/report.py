@@ -45,7 +45,9 @@ def verdict(run: Run) -> str:
         fast = (
             f", the fast kernels against the equations within {run.checked.fast_error:.1e}" if run.checked.fast else ""
         )
-        used = f"at most {share:.2%} of the tolerance used{_explained(lockstep.explained)}{_unjudged(lockstep)}"
+        errors = lockstep.explained
+        explained = f"; {errors:,} errors above it are no larger than rounding makes them" if errors else ""
+        used = f"at most {share:.2%} of the tolerance used{explained}{_unjudged(lockstep)}"
         return f"[bold green]AGREE[/]: {compared}, {individually}{fast}; {used}"
     wrong = dict.fromkeys(
         f"{f.group} {f.difference.name}".strip() for f in lockstep.worst.values() if not f.difference.agrees
@@ -55,10 +57,6 @@ def verdict(run: Run) -> str:
     return f"[bold red]DISAGREE[/]: {compared}; " + "; ".join(
         map(escape, [*run.checked.titles, *wrong, *fast_faults, *lockstep.failures])
     )
-
-
-def _explained(errors: int) -> str:
-    return f"; {errors:,} errors above it are no larger than rounding makes them" if errors else ""
 
 
 def _unjudged(lockstep: Lockstep) -> str:
