@@ -44,12 +44,13 @@ class Trial:
     unbatched: bool = False
     masked: bool = False
     dtype: str = "float64"
+    seed: int = 0
     own: dict[str, Any] = field(default_factory=dict)  # what only the hand-derived layer takes
 
     def __post_init__(self):
         self.kind, own = CELLS[self.cell]
         T, B, D, H = self.shape
-        rng = np.random.default_rng(sum(self.shape))
+        rng = np.random.default_rng(sum(self.shape) + self.seed)
         options = {**own, **self.options}
         self.build = lambda package, **more: getattr(package, self.kind)(D, H, **options, **more)
         self.layer = self.build(manual, dtype=self.dtype, rng=rng, **self.own)

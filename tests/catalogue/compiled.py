@@ -13,13 +13,11 @@ FAULTS = [
         "tanh_c = s[I], s[F], s[G], s[O], s[C]",
         *LSTM_BACKWARD,
     ),
-    _lstm("the forget gate is left out of the carry", "d_c[u] = d_c_u * f_u", "d_c[u] = d_c_u", *LSTM_BACKWARD),
     _lstm(
         "all rows are taken for the first", "add_outer(x_1_h[t, b]", "add_outer(x_1_h[t, 0]", "weight_ih", "weight_hh"
     ),
     _gru("the old state hands nothing back", "d_h[u] = d_h_u * z_u", "d_h[u] = 0", *BACKWARD),
     _gru("the candidate's second bias is its first", "+= d_q[u] if reset_after else", "+=", "bias_hh"),
     _gru("the reset gate is left out", "= r_u * h_prev[u]", "= h_prev[u]", *ALL, reset_after=False),
-    _rnn("the last unit is left out of the products", "d_z, d_x_1_h)", "d_z[: H - 1], d_x_1_h)", *BACKWARD),
     _rnn("= for += in d_h", "d_h[b, u] += d_output", "d_h[b, u] = d_output", *BACKWARD),
 ]

@@ -52,13 +52,6 @@ FAST: list[FastFault] = [
         peepholes=True,
     ),
     _fast(
-        "the old cell's peepholes have none",
-        "d_c += (peepholes[:-1] *",
-        "(peepholes[:-1] *",
-        *BACKWARD_SEEN,
-        peepholes=True,
-    ),
-    _fast(
         "a peephole's gradient has the wrong cell",
         "memory.cells[1:]]",
         "memory.cells[:-1]]",

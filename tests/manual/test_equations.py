@@ -8,8 +8,6 @@ from forms import EQUATIONS
 from oracles import Experiment, complex_step, relative_error
 
 from manual import LSTM
-from manual.lstm import LSTMKernel
-from manual.lstm_variants import LSTMVariantKernel
 from manual.rnn import RNNKernel
 
 H = 5
@@ -183,21 +181,6 @@ def test_a_probe_that_changes_nothing_changes_no_bit():
     assert np.array_equal(plain[1][0], probed[1][0])
     for name, gradient in plain[1][2].items():
         assert np.array_equal(gradient, probed[1][2][name])
-
-
-def test_without_peepholes_and_coupling_it_is_an_lstm():
-    plain = experiment("lstm")
-    variant = Experiment(LSTMVariantKernel(), plain.x, plain.state, plain.weights, plain.d_output, plain.d_state)
-    expected, actual = plain.results(), variant.results()
-    assert actual.keys() == expected.keys()
-    assert all(relative_error(actual[name], array) < 1e-14 for name, array in expected.items())
-
-
-def test_peepholes_of_zero_change_nothing():
-    e = experiment("lstm, peepholes")
-    weights = {name: array for name, array in e.weights.items() if name != "weight_ch"}
-    plain = Experiment(LSTMKernel(), e.x, e.state, weights, e.d_output, e.d_state)
-    assert abs(e.loss(weights={"weight_ch": 0 * e.weights["weight_ch"]}) - plain.loss()) < 1e-13
 
 
 def test_the_parameters_of_a_layer_with_peepholes():

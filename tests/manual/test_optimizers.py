@@ -88,55 +88,46 @@ def test_a_parameter_s_dtype_that_is_not_compiled_is_named():
         Adam(draw(0, complex), engine="compiled")
 
 
-def after_one_step(optimizer, before, **state):
-    """Parameter, buffers and gradient of one step, for the equations to be written out by hand."""
-    parameters, gradients = {"a": before.copy()}, {"a": draw(2)["weight"]}
-    built = optimizer(parameters)
-    for kind, value in state.items():
-        built.buffers[kind]["a"][...] = value
-    built.step(gradients)
-    return parameters["a"], {kind: arrays["a"] for kind, arrays in built.buffers.items()}, gradients["a"]
-
-
 BEFORE, VELOCITY, SQUARE = draw(1)["weight"], draw(3)["weight"], draw(4)["weight"] ** 2
 
 
-def test_equation_u1():
-    after, _, gradient = after_one_step(lambda p: SGD(p, 0.5, weight_decay=0.2), BEFORE)
-    assert relative_error(after, BEFORE - 0.5 * (gradient + 0.2 * BEFORE)) < 1e-15
+def after_one_step(build):
+    """The parameter and the buffers after one step from given ones, and the gradient, to be held against equations."""
+    parameters, gradients = {"a": BEFORE.copy()}, {"a": draw(2)["weight"]}
+    built = build(parameters)
+    for kind, buffers in built.buffers.items():
+        buffers["a"][...] = SQUARE if kind == "exp_avg_sq" else VELOCITY
+    built.step(gradients)
+    return {"parameter": parameters["a"]} | {kind: arrays["a"] for kind, arrays in built.buffers.items()}, gradients[
+        "a"
+    ]
 
 
-def test_equation_u2():
-    _, buffers, gradient = after_one_step(lambda p: SGD(p, 0.5, momentum=0.9), BEFORE, momentum_buffer=VELOCITY)
-    assert relative_error(buffers["momentum_buffer"], 0.9 * VELOCITY + gradient) < 1e-15
-
-
-def test_equation_u3():
-    after, _, gradient = after_one_step(
-        lambda p: SGD(p, 0.5, momentum=0.9, nesterov=True), BEFORE, momentum_buffer=VELOCITY
-    )
-    assert relative_error(after, BEFORE - 0.5 * (gradient + 0.9 * (0.9 * VELOCITY + gradient))) < 1e-15
-
-
-def test_equation_u4():
-    after, _, gradient = after_one_step(lambda p: SGD(p, 0.5), BEFORE)
-    assert relative_error(after, BEFORE - 0.5 * gradient) < 1e-15
-
-
-def test_equation_u5():
-    _, buffers, gradient = after_one_step(lambda p: Adam(p, 0.5), BEFORE, exp_avg=VELOCITY)
-    assert relative_error(buffers["exp_avg"], 0.9 * VELOCITY + 0.1 * gradient) < 1e-15
-
-
-def test_equation_u6():
-    _, buffers, gradient = after_one_step(lambda p: Adam(p, 0.5), BEFORE, exp_avg_sq=SQUARE)
-    assert relative_error(buffers["exp_avg_sq"], 0.999 * SQUARE + 0.001 * gradient**2) < 1e-14
+@pytest.mark.parametrize(
+    "number, build, what, expected",
+    [
+        ("U1", lambda p: SGD(p, 0.5, weight_decay=0.2), "parameter", lambda g: BEFORE - 0.5 * (g + 0.2 * BEFORE)),
+        ("U2", lambda p: SGD(p, 0.5, 0.9), "momentum_buffer", lambda g: 0.9 * VELOCITY + g),
+        (
+            "U3",
+            lambda p: SGD(p, 0.5, 0.9, nesterov=True),
+            "parameter",
+            lambda g: BEFORE - 0.5 * (g + 0.9 * (0.9 * VELOCITY + g)),
+        ),
+        ("U4", lambda p: SGD(p, 0.5), "parameter", lambda g: BEFORE - 0.5 * g),
+        ("U5", lambda p: Adam(p, 0.5), "exp_avg", lambda g: 0.9 * VELOCITY + 0.1 * g),
+        ("U6", lambda p: Adam(p, 0.5), "exp_avg_sq", lambda g: 0.999 * SQUARE + 0.001 * g**2),
+    ],
+)
+def test_an_equation_of_a_step(number, build, what, expected):
+    after, gradient = after_one_step(build)
+    assert relative_error(after[what], expected(gradient)) < 1e-14
 
 
 def test_equation_u7():
-    after, buffers, _ = after_one_step(lambda p: Adam(p, 0.5, eps=0.1), BEFORE, exp_avg=VELOCITY, exp_avg_sq=SQUARE)
-    mean, square = buffers["exp_avg"] / (1 - 0.9), buffers["exp_avg_sq"] / (1 - 0.999)
-    assert relative_error(after, BEFORE - 0.5 * mean / (np.sqrt(square) + 0.1)) < 1e-14
+    after, _ = after_one_step(lambda p: Adam(p, 0.5, eps=0.1))
+    mean, square = after["exp_avg"] / (1 - 0.9), after["exp_avg_sq"] / (1 - 0.999)
+    assert relative_error(after["parameter"], BEFORE - 0.5 * mean / (np.sqrt(square) + 0.1)) < 1e-14
 
 
 def test_gradients_are_not_changed():

@@ -9,18 +9,6 @@ def x():
     return torch.randn(4, 3, 2, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_state_dict_moves_to_nn_lstm_and_back_unchanged(x):
-    ours, theirs = LSTM(2, 5), torch.nn.LSTM(2, 5)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    theirs.load_state_dict(ours.state_dict())
-    (output, state), (expected, expected_state) = ours(x), theirs(x)
-    torch.testing.assert_close(output, expected)
-    torch.testing.assert_close(state, expected_state)
-    back = LSTM(2, 5)
-    back.load_state_dict(theirs.state_dict())
-    assert torch.equal(back(x)[0], output)
-
-
 def test_it_starts_as_nn_lstm_does():
     for parameter in LSTM(2, 5).parameters():
         assert 0 < parameter.abs().max() <= 5**-0.5

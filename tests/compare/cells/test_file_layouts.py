@@ -160,15 +160,6 @@ def test_a_gru_as_in_tutorials_agrees(tmp_path):
     assert {one.label: one.rows_axis for one in report.as_run if one.kind == "output"} == {"output": 1, "h_n": 1}
 
 
-@pytest.mark.slow
-def test_of_a_gru_as_in_tutorials_only_consequences_are_known(tmp_path):
-    (tmp_path / "mine.py").write_text(TUTORIAL_GRU.replace("* r * (1 - r)", "* r"))
-    report = check_file(tmp_path / "mine.py")
-    assert report.faults == []
-    assert {*report.consequences} == {one.label for one in report.as_run if not one.agrees}
-    assert report.unrecorded[0] == "d_h"
-
-
 @pytest.mark.exhaustive
 def test_a_wrong_order_of_the_gates_is_one_question(tmp_path):
     path = tmp_path / "mine.py"

@@ -136,11 +136,6 @@ def test_a_file_that_ends_the_process(tmp_path, preloaded):
     assert message(path) == f"{path}: expected a result, but its process ended without one"
 
 
-def test_a_file_that_is_not_there(tmp_path, preloaded):
-    path = tmp_path / "none.py"
-    assert message(path) == f"FILE: no such file: {path}"
-
-
 def test_a_file_that_takes_all_memory(tmp_path, preloaded):
     path = write(tmp_path / "mine.py", "rnn", ("    d_h_prev = d_h_n\n", "    d_h_prev = d_h_n + np.ones(2**28)[0]\n"))
     assert "Unable to allocate 2.00 GiB for an array with shape (268435456,)" in message(path, memory=1)

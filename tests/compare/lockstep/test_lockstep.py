@@ -60,6 +60,8 @@ def test_a_right_model_agrees_with_both_opponents(lockstep, optimizer, options, 
     run = train(lockstep(optimizer, loss, **options))
     assert run.agrees and not run.failures and not disagreements(run)
     assert all(run.worst_of(group) < 1e-13 for group in GROUPS)
+    without = set() if optimizer == "Adam" or "momentum" in options else {"optimizer"}
+    assert {finding.group for finding in run.worst.values()} == {*GROUPS} - without
 
 
 def test_everything_is_compared_with_both_opponents(lockstep):
@@ -68,12 +70,6 @@ def test_everything_is_compared_with_both_opponents(lockstep):
     what += [f"{group} {name}" for group in ("gradient", "parameter") for name in TENSORS]
     what += [f"optimizer {kind} of {name}" for kind in ("exp_avg", "exp_avg_sq") for name in TENSORS]
     assert run.worst.keys() == {(opponent, name) for opponent in ("autograd", "nn.LSTM") for name in what}
-
-
-def test_there_are_no_buffers_to_compare_with_plain_descent(lockstep):
-    run = train(lockstep("SGD"))
-    assert run.agrees
-    assert {finding.group for finding in run.worst.values()} == {"output", "loss", "gradient", "parameter"}
 
 
 @pytest.mark.parametrize("name, index", TENSORS.items())
@@ -151,13 +147,6 @@ def test_buffers_that_only_one_side_keeps_are_a_disagreement(lockstep):
     opponent.optimizer = torch.optim.SGD(opponent.module.parameters(), lr=0.05)
     run.step(np.random.default_rng(1).normal(size=(7, 3, 2)), np.full((7, 3, 1), 0.3))
     assert {("autograd", f"optimizer momentum_buffer of {name}") for name in TENSORS} <= disagreements(run)
-
-
-def test_a_wrong_learning_rate_is_found_in_the_parameters(lockstep):
-    run = lockstep()
-    run.manual.optimizer.lr *= 1 + 1e-6
-    train(run)
-    assert {what.split()[0] for _, what in disagreements(run)} == {"parameter"}
 
 
 def test_an_error_is_relative_to_the_largest_element_of_its_layer_so_far(lockstep):

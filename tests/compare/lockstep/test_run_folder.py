@@ -127,15 +127,6 @@ def test_the_weights_are_the_manual_sides_to_the_bit(run, tmp_path, undrawn):
 
 
 @pytest.mark.slow
-def test_the_figure_is_a_png(run, tmp_path):
-    run_folder.write(run, tmp_path)
-    content = (tmp_path / "agreement.png").read_bytes()
-    assert content.startswith(b"\x89PNG\r\n\x1a\n") and content.rstrip().endswith(b"IEND\xaeB`\x82")
-    width, height = (int.from_bytes(content[start : start + 4], "big") for start in (16, 20))
-    assert width > 600 and height > 600
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 @pytest.mark.parametrize("what", ["errors", "losses"])
 def test_what_no_log_axis_can_show_is_drawn_without_a_warning(run, tmp_path, value, what):
@@ -144,7 +135,10 @@ def test_what_no_log_axis_can_show_is_drawn_without_a_warning(run, tmp_path, val
         changed = {"errors": dict.fromkeys(GROUPS, value), "drift": value}
     run.lockstep.steps[:] = [replace(step, **changed) for step in run.lockstep.steps]
     run_folder.write(run, tmp_path)
-    assert (tmp_path / "agreement.png").stat().st_size > 1000
+    content = (tmp_path / "agreement.png").read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n") and content.rstrip().endswith(b"IEND\xaeB`\x82")
+    width, height = (int.from_bytes(content[start : start + 4], "big") for start in (16, 20))
+    assert width > 600 and height > 600
 
 
 def test_a_second_run_takes_the_place_of_the_first(run, tmp_path, undrawn):
@@ -154,19 +148,3 @@ def test_a_second_run_takes_the_place_of_the_first(run, tmp_path, undrawn):
     summary = written(run, tmp_path)
     assert summary["verdict"] == "disagree" and summary["failures"] == ["manual: dead"] and len(rows(tmp_path)) == 3
     assert {path.name for path in tmp_path.iterdir()} == FILES - {"derivation.html"}
-
-
-@pytest.mark.slow
-def test_an_interrupted_file_leaves_the_old_one(run, tmp_path, monkeypatch):
-    run_folder.write(run, tmp_path)
-    before = (tmp_path / "agreement.png").read_bytes()
-
-    def half(run, path):
-        path.write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(run_folder, "_draw", half)
-    with pytest.raises(KeyboardInterrupt):
-        run_folder.write(run, tmp_path)
-    assert (tmp_path / "agreement.png").read_bytes() == before
-    assert {path.name for path in tmp_path.iterdir()} == FILES
