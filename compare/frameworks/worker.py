@@ -1,12 +1,12 @@
 """The process that a framework runs in: ``python -m compare.frameworks.worker NAME``.
 
 It is asked for the versions that it runs on, and to run cases: it writes outputs and gradients to a file, and answers
-with times and memory.
+with times and memory. An engine makes outputs and gradients of a call on a framework's own tensors.
 """
 
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,13 +17,124 @@ import numpy as np
 
 from compare import workers
 from compare.cells.layout import Arrays
-from compare.checker.derivations.problem import Answer
+from compare.checker.derivations.problem import Answer, Problem
 from compare.frameworks import adapters
-from compare.frameworks.case import LayerCase, by_direction, by_manual, draw
-from compare.frameworks.engines import ENGINES
+from compare.frameworks.case import Call, LayerCase, Leaves, Run, by_direction, by_manual, draw
 from compare.frameworks.layouts import LAYOUTS
 from compare.frameworks.registry import FRAMEWORKS
 from manual.arrays import Array
+
+
+def infer(leaves: Leaves, call: Call, problem: Problem) -> Run:
+    """Call; there are no gradients."""
+    return lambda: (call(leaves, *problem.inputs.values()), [], [])
+
+
+def with_jax(leaves: Leaves, call: Call, problem: Problem) -> Run:
+    """Compile the call and its vector-Jacobian product as one."""
+    import jax
+
+    def both(leaves: Any, inputs: Any, incoming: Any) -> Any:
+        outputs, pull_back = jax.vjp(lambda leaves, inputs: call(leaves, *inputs), leaves, inputs)
+        d_leaves, d_inputs = pull_back(incoming)
+        return outputs, d_inputs, d_leaves
+
+    compiled = jax.jit(both)
+    numbers = leaves, [*problem.inputs.values()], [*problem.d_outputs.values()]
+    given = jax.tree_util.tree_map(jax.numpy.asarray, numbers)
+    return lambda: jax.block_until_ready(compiled(*given))
+
+
+def with_torch(leaves: Leaves, call: Call, problem: Problem) -> Run:
+    """Record the call on a tape; the leaves are the parameters that it uses."""
+    import torch
+
+    return _on_tape(leaves, call, problem, torch.autograd.grad, torch.tensor, requires_grad=True)
+
+
+def with_paddle(leaves: Leaves, call: Call, problem: Problem) -> Run:
+    """Record the call on a tape; the leaves are the parameters that it uses."""
+    import paddle
+
+    return _on_tape(leaves, call, problem, paddle.grad, paddle.to_tensor, stop_gradient=False)
+
+
+def _on_tape(
+    leaves: Leaves,
+    call: Call,
+    problem: Problem,
+    differentiate: Callable[..., Any],
+    tensor: Callable[..., Any],
+    **recorded: bool,
+) -> Run:
+    inputs = [tensor(array, **recorded) for array in problem.inputs.values()]
+    incoming = [tensor(array) for array in problem.d_outputs.values()]
+
+    def run() -> Any:
+        outputs = call(leaves, *inputs)
+        gradients = differentiate(list(outputs), [*inputs, *_flat(leaves)], incoming)
+        return outputs, gradients[: len(inputs)], _as_leaves(gradients[len(inputs) :], leaves)
+
+    return run
+
+
+def with_tensorflow(leaves: Leaves, call: Call, problem: Problem) -> Run:
+    """Trace the call and its gradient into one graph; the leaves are the variables that it uses."""
+    import tensorflow as tf
+
+    inputs = [tf.constant(array) for array in problem.inputs.values()]
+    incoming = [tf.constant(array) for array in problem.d_outputs.values()]
+
+    def both() -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = call(leaves, *inputs)
+        return outputs, *tape.gradient(outputs, (inputs, leaves), output_gradients=incoming)
+
+    graph = tf.function(both)
+    return lambda: graph()
+
+
+def with_mlx(leaves: Leaves, call: Call, problem: Problem) -> Run:
+    """Take the vector-Jacobian product of the call."""
+    import mlx.core as mx
+
+    dtype = getattr(mx, str(problem.inputs["x"].dtype))  # unasked, MLX makes float32 of float64
+    given = [mx.array(a, dtype) for a in (*problem.inputs.values(), *_flat(leaves))]
+    incoming = [mx.array(a, dtype) for a in problem.d_outputs.values()]
+    count = len(problem.inputs)
+
+    def flat_call(*arrays: Any) -> Any:
+        return call(_as_leaves(arrays[count:], leaves), *arrays[:count])
+
+    def run() -> Any:
+        outputs, gradients = mx.vjp(flat_call, given, incoming)
+        mx.eval(outputs, gradients)
+        return outputs, gradients[:count], _as_leaves(gradients[count:], leaves)
+
+    return run
+
+
+def _flat(leaves: Leaves) -> list[Any]:
+    return [leaf for arrays in leaves for leaf in arrays.values()]
+
+
+def _as_leaves(flat: Sequence[Any], leaves: Leaves) -> Leaves:
+    """Return a flat sequence in the form of ``leaves``."""
+    values = iter(flat)
+    return [{name: next(values) for name in arrays} for arrays in leaves]
+
+
+#: By the names that the registry uses.
+ENGINES: dict[str, Callable[[Leaves, Call, Problem], Run]] = {
+    "": infer,
+    "jax": with_jax,
+    "torch": with_torch,
+    "paddle": with_paddle,
+    "tensorflow": with_tensorflow,
+    "mlx": with_mlx,
+}
+
 
 #: Seconds, and runs at the least, that a case is timed for once it has run.
 SECONDS, RUNS = 0.2, 3

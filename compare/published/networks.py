@@ -3,7 +3,7 @@
 The equations are those of ``manual``, numbered as there; a test compares the two. Here every array may have leading
 axes, one entry for each network: x is (T, …, B, D), weight_ih (…, 4H, D), weight_hh (…, 4H, H), bias (…, 4H), gates in
 PyTorch's order. Training from many starts at once then costs little more than from one. Every write-up has the forward
-pass right. Their LSTMs' backward passes are in ``programs/`` and read the traces defined here.
+pass right. Their LSTMs' backward passes are in ``programs.py`` and read the traces defined here.
 """
 
 from collections.abc import Callable, Mapping

@@ -21,9 +21,9 @@ from compare.checker.reference import Autograd, Reference, of_module
 from compare.checker.report.report import Report
 from compare.checker.trials import Trial
 from compare.published import departures as d
+from compare.published import programs
 from compare.published.departures import Departure
 from compare.published.networks import NETWORKS, Backward, Gradients, rnn_backward
-from compare.published.programs import lstm_class, lstm_layer, no_bias_lstm, scalar_bias_lstm
 from compare.published.recipes import RECIPES, Recipe
 from manual.arrays import Probe
 
@@ -112,7 +112,7 @@ SYSTEMS = {
             "no-bias LSTM",
             "RNN及LSTM的matlab实现, the LSTM",
             RECIPES["no-bias-lstm"],
-            no_bias_lstm.backward,
+            programs.no_bias_lstm,
             (
                 *_CARRIES,
                 d.tanh_slope_at_c,
@@ -127,14 +127,14 @@ SYSTEMS = {
             "scalar-bias LSTM",
             "LSTM简单例子(MATLAB code)",
             RECIPES["scalar-bias-lstm"],
-            scalar_bias_lstm.backward,
+            programs.scalar_bias_lstm,
             (*_CARRIES, d.tanh_slope_at_c, d.row_for_one_number),
         ),
         System(
             "LSTM class",
             "LSTM神经网络 - MATLAB实现",
             RECIPES["lstm-class"],
-            lstm_class.backward,
+            programs.lstm_class,
             (d.share_of_f, d.share_of_i, d.share_of_g, d.share_of_o, d.own_share_not_through_c, d.earlier_forget_gate),
             dormant=(d.earlier_forget_gate,),
         ),
@@ -142,14 +142,14 @@ SYSTEMS = {
             "LSTM layer, program",
             "零基础入门深度学习(6), hanbingtao, the program",
             RECIPES["lstm-layer"],
-            lstm_layer.backward,
+            programs.lstm_layer,
             (*_LAYER, d.bias_i_from_f, d.bias_o_from_f),
         ),
         System(
             "LSTM layer, equations",
             "零基础入门深度学习(6), hanbingtao, the equations",
             RECIPES["lstm-layer"],
-            lstm_layer.backward_of_the_equations,
+            programs.equations_of_lstm_layer,
             (*_LAYER, d.square_of_difference),
         ),
         # Both RNNs have the true pass. The MATLAB text shows no helper functions; that its sigmoid' is s (1 - s) of the

@@ -76,7 +76,7 @@ def test_what_is_dormant_in_the_class_wakes_up_with_a_gradient_of_the_last_c(rng
     system, d_c_n = SYSTEMS["LSTM class"], rng.normal(size=(B, H))
     problem = system.problem(rng, T, B, D, H)
     trace = lstm_forward(system.weights(problem), problem.inputs["x"])
-    published = system.express(lstm_class.backward(trace, problem.d_outputs["output"], d_c_n=d_c_n))
+    published = system.express(lstm_class(trace, problem.d_outputs["output"], d_c_n=d_c_n))
     assert apart(departing(system, problem, system.departures, d_c_n).gradients, published) < 1e-12
     for departure in system.departures:
         rest = [other for other in system.departures if other is not departure]
@@ -110,7 +110,7 @@ def test_the_layer_is_trained_on_sums_by_what_its_calls_for_each_step_add_up_to(
     total = dict.fromkeys(("weight_ih", "weight_hh", "bias"), 0)
     for t in range(1, T + 1):
         arrays = {key: a if key == "weights" else a[:t] for key, a in vars(trace).items()}
-        part = lstm_layer.backward(LSTMTrace(**arrays), d_output[:t], None)
+        part = lstm_layer(LSTMTrace(**arrays), d_output[:t], None)
         total = {key: total[key] + part[key] for key in total}
     trained = [one for one in TRAININGS["LSTM layer, adding"].departures if one is not row_for_one_number]
     assert apart(departing(system, problem, trained).gradients, system.express(total)) < 1e-12

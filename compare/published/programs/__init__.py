@@ -1,1 +1,0 @@
-"""The published backward passes, a module for each program."""
