@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from compare.checker.derivations.exercised import sides_in
+from compare.checker.derivations.exercised import Sides, sides_in
 from compare.checker.derivations.form import named
 from compare.checker.derivations.problem import Answer, Arrays, Problem
 from compare.checker.derivations.transforms import nodes
@@ -30,7 +30,7 @@ class Reference:
 
     record: Record
     answer: Answer
-    sides: dict[str, set[bool]] = field(default_factory=dict)
+    sides: Sides = field(default_factory=dict)
 
 
 class Autograd:

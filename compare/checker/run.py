@@ -12,10 +12,11 @@ import numpy as np
 from compare.checker.compare import Compared, compare_run
 from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Answer, Derivation, Problem
+from compare.checker.derivations.watched import Watched
 from compare.checker.expected import Expected
 from compare.checker.expected.accuracy import own_elements_apart, own_rounding_apart, rounding_apart
 from compare.checker.expected.digits import eps
-from compare.checker.expected.perturbation import Moving, Perturbation
+from compare.checker.expected.perturbation import Perturbation
 from compare.checker.expected.rounding import COARSE, distance
 from compare.checker.notation import Notation
 from compare.checker.recorder import Key, Recorder, why_not_comparable
@@ -133,7 +134,7 @@ class Runner:
                 with Perturbation(seed, eps("float64")) as by:
                     problem = self.trial.problem
                     if isinstance(self.derivation, Pair):
-                        problem = problem.mapped(partial(Moving.of, by=by))
+                        problem = problem.mapped(partial(Watched.of, see=by.see))
                     ran = ran_on(self.derivation, problem)
                 return compared_now(*ran)
             return None

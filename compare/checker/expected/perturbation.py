@@ -55,6 +55,10 @@ class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
         moved = self.pool.numpy().take(np.arange(self.start - array.size, self.start), mode="wrap")
         return (array * (1 + moved.reshape(array.shape))).astype(array.dtype)
 
+    def see(self, name: str, operands: list[Any], result: Any) -> Any:
+        """Return the result of an operation of NumPy with each element moved."""
+        return result if name == "where" else self.moved(np.asarray(result))
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Say no: nothing here is compiled, and torch would import its compiler, for seconds, to skip it."""
@@ -85,45 +89,6 @@ class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return value * pool.repeat(count // POOL + 1)[:count].view(value.shape)
         self.start = (self.start + count) % (POOL - count + 1)
         return value * pool[self.start : self.start + count].view(value.shape)
-
-
-class Moving(np.ndarray):
-    """An array for NumPy of which, and of what is computed from it, every result is moved by a perturbation."""
-
-    by: Perturbation
-
-    @classmethod
-    def of(cls, value: Any, by: Perturbation) -> Any:
-        """Return an array of numbers with a fraction as such a one, and anything else as it is."""
-        if not (isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f"):
-            return value
-        moving = np.asarray(value).view(cls)
-        moving.by = by
-        return moving
-
-    def __array_finalize__(self, made_of: Any) -> None:
-        """Take the perturbation over from the array that this one is made of."""
-        self.by = getattr(made_of, "by", None)  # type: ignore[assignment]
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        """Return a copy, which NumPy would make a plain array."""
-        return self.copy()
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **options: Any) -> Any:
-        """Run one operation and move its result."""
-        plain = [value.view(np.ndarray) if isinstance(value, Moving) else value for value in (*inputs, *out)]
-        into = {"out": tuple(plain[len(inputs) :])} if out else {}
-        result = getattr(ufunc, method)(*plain[: len(inputs)], **into, **options)
-        if not isinstance(result, np.ndarray | np.generic):  # several, or none
-            return result
-        moved = self.by.moved(np.asarray(result))
-        for array in into.get("out", ()):
-            array[...] = moved
-        return out[0] if out else Moving.of(moved, self.by)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """Let what other functions of NumPy return be such an array, too."""
-        return Moving.of(super().__array_function__(func, types, args, kwargs), self.by)
 
 
 def perturbed(array: Any, size: float, rng: np.random.Generator) -> Any:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from compare import check_backward
 
@@ -48,6 +49,12 @@ def stored(x, bound):
     return y
 
 
+def clipped_backward(tape, d):
+    x, bound = tape
+    return d * (np.fabs(x) < bound)
+
+
+#: Functions that are x below a bound, and what is said where no x is beyond.
 BRANCHES = {
     "where": lambda x, bound: np.where(x < bound, x, bound),
     "minimum": lambda x, bound: np.minimum(x, bound),
@@ -56,34 +63,61 @@ BRANCHES = {
     "absolute": lambda x, bound: x + 0 * np.abs(x - bound),
     "sign": lambda x, bound: x + 0 * np.sign(x - bound),
     "store": stored,
+    "factor": lambda x, bound: x * (x < bound) + bound * (x >= bound),
+    "element": lambda x, bound: np.array([v if v < bound else bound for v in x.ravel()]).reshape(x.shape),
 }
+SAID = {"store": "where", "factor": "a comparison", "element": "a comparison"}
 
 
 @pytest.mark.parametrize("name", BRANCHES)
 def test_a_side_that_no_draw_takes_in_the_code_is_said_with_its_line(name):
-    """The reference has no branch that torch's graph shows."""
-    branch = BRANCHES[name]
+    branch, beyond = BRANCHES[name], clipped_backward.__code__.co_firstlineno + 2
     line = branch.__code__.co_firstlineno + (2 if name == "store" else 0)
-    said = f"one side of {name.replace('store', 'where')} in line {line} of test_exercised.py"
+    said = f"one side of {SAID.get(name, name)} in line {line} of test_exercised.py"
+    others = "one side of hardtanh in the reference", f"one side of a comparison in line {beyond} of test_exercised.py"
 
     def check(bound):
         return check_backward(
-            lambda x: (branch(x, bound), x), lambda x, d: d * (np.fabs(x) < bound),
-            lambda x: torch.nn.functional.hardtanh(x, -bound, bound), {"x": np.linspace(-3, 3, 12).reshape(4, 3)},
+            lambda x: (branch(x, bound), (x, bound)), clipped_backward, lambda x: functional.hardtanh(x, -bound, bound),
+            {"x": np.linspace(-3, 3, 12).reshape(4, 3)},
         )  # fmt: skip
 
-    assert check(100.0).agrees and check(100.0).not_exercised == [said]
-    assert said not in check(1.1).not_exercised
+    assert check(100.0).agrees and {*check(100.0).not_exercised} == {said, *others}
+    assert not {said, *others} & {*check(1.1).not_exercised}
+
+
+@pytest.mark.parametrize(
+    "name, reference",
+    {
+        "relu": functional.relu,
+        "leaky_relu": functional.leaky_relu,
+        "elu": functional.elu,
+        "clamp": lambda x: x.clamp(min=0),
+        "clamp_max": lambda x: x.clamp_max(9),
+        "threshold": lambda x: functional.threshold(x, 0.1, 0.0),
+        "fmax": lambda x: torch.fmax(x, torch.zeros(())),
+        "masked_fill": lambda x: x.masked_fill(x < 0, 0),
+        "a mask": lambda x: x * (x > 0),
+        "softshrink": lambda x: functional.softshrink(x, 0.1) + 0.1,
+    }.items(),
+)
+def test_a_side_that_no_draw_takes_in_the_reference_is_said(name, reference):
+    def forward(x):
+        assert (x > 0).all()
+        return x, x
+
+    report = check_backward(forward, lambda x, d: d, reference, {"x": np.linspace(1, 3, 12)})
+    assert report.agrees and report.not_exercised == [f"one side of {name} in the reference"]
 
 
 @pytest.mark.parametrize("low, high", [(-1, 9), (-9, 1)])
 def test_each_bound_of_a_clip_is_a_branch(low, high):
     report = check_backward(
         lambda x: (np.clip(x, low, high), x), lambda x, d: d * ((x > low) & (x < high)),
-        lambda x: torch.nn.functional.hardtanh(x, low, high), {"x": np.linspace(-3, 3, 12)},
+        lambda x: functional.hardtanh(x, low, high), {"x": np.linspace(-3, 3, 12)},
     )  # fmt: skip
-    (said,) = report.not_exercised
-    assert report.agrees and said.startswith("one side of clip in line ")
+    said = [one.partition(" in ")[0].removeprefix("one side of ") for one in report.not_exercised]
+    assert report.agrees and said == ["hardtanh", "clip"]  # and of its line no comparison
 
 
 @pytest.mark.parametrize(
