@@ -22,11 +22,13 @@ def the_same_initial_weights():
     torch.manual_seed(7)
 
 
-@pytest.fixture(autouse=True)
-def lines_are_not_searched(request, monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def lines_are_not_searched(request):
     """Compare quantities alone: a search for the wrong line takes seconds, and has tests of its own."""
-    if request.path.parent.name != "lines":
-        monkeypatch.setattr("compare.checker.diagnose._wrong_lines", lambda *arguments: [])
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name != "lines":
+            patch.setattr("compare.checker.diagnose._wrong_lines", lambda *arguments: [])
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -123,20 +123,22 @@ def given_back(form):
     return {"d_x"} | {name for name in seen(form) if name.startswith("d_")} | experiment(form).weights.keys()
 
 
-@pytest.mark.parametrize("form, name", [(form, name) for form in EQUATIONS for name in sorted(given_back(form))])
-def test_the_equation_of_an_adjoint_or_a_gradient(form, name):
+@FORMS
+def test_the_equations_of_adjoints_and_gradients(form):
     e = experiment(form)
-    assert name in BACKWARD[cell(form)]
     _, (d_x, _, gradients) = e.run()
-    if name == "d_x":
-        actual, expected = d_x, complex_step(lambda x: e.loss(x=x), e.x)
-    elif name in gradients:
-        actual, expected = gradients[name], complex_step(lambda w: e.loss(weights={name: w}), e.weights[name])
-    else:
-        actual, expected = seen(form)[name], e.adjoint(name.removeprefix("d_"))
-    blocks = e.kernel.peephole_gates if name == "weight_ch" else [name]  # each by its own scale
-    for one, other in zip(np.split(actual, len(blocks)), np.split(expected, len(blocks))):
-        assert relative_error(one, other) < 1e-13
+    for name in given_back(form):
+        assert name in BACKWARD[cell(form)]
+        if name == "d_x":
+            actual, expected = d_x, complex_step(lambda x: e.loss(x=x), e.x)
+        elif name in gradients:
+            actual = gradients[name]
+            expected = complex_step(lambda w, name=name: e.loss(weights={name: w}), e.weights[name])
+        else:
+            actual, expected = seen(form)[name], e.adjoint(name.removeprefix("d_"))
+        blocks = e.kernel.peephole_gates if name == "weight_ch" else [name]  # each by its own scale
+        for one, other in zip(np.split(actual, len(blocks)), np.split(expected, len(blocks))):
+            assert relative_error(one, other) < 1e-13, name
 
 
 @FORMS

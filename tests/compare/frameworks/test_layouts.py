@@ -10,7 +10,6 @@ from compare.frameworks.network import Network
 from manual import LSTM
 
 D, H = 3, 5
-PAIRS = [(framework, form) for framework, forms in LAYOUTS.items() for form in forms]
 
 
 def draw(form, seed=0):
@@ -36,43 +35,33 @@ def with_constant_second_bias(layout, parameters):
     return parameters | {"bias_hh": np.concatenate(blocks)}
 
 
-@pytest.mark.parametrize("framework, form", PAIRS)
-def test_weights_come_back_bit_for_bit(framework, form):
-    layout = LAYOUTS[framework][form]
-    parameters = with_constant_second_bias(layout, draw(form))
-    weights = layout.weights(parameters)
-    assert list(weights) == layout.arrays
-    assert bits(layout.parameters(weights)) == bits(parameters)
-    other = {name: np.random.default_rng(2).normal(size=array.shape) for name, array in weights.items()}
-    if "-" in layout.gates:  # blocks that nothing reads
-        other = layout.weights(layout.parameters(other))
-    assert bits(layout.weights(layout.parameters(other))) == bits(other)
+@pytest.mark.parametrize("framework", LAYOUTS)
+def test_weights_come_back_bit_for_bit_in_arrays_of_their_own(framework):
+    for form, layout in LAYOUTS[framework].items():
+        parameters = with_constant_second_bias(layout, draw(form))
+        weights = layout.weights(parameters)
+        back, gradients = layout.parameters(weights), layout.gradients(weights)
+        assert list(weights) == layout.arrays
+        assert bits(back) == bits(parameters), form
+        for converted, source in ((weights, parameters), (back, weights), (gradients, weights)):
+            assert not any(np.shares_memory(a, b) for a in converted.values() for b in source.values()), form
+        other = {name: np.random.default_rng(2).normal(size=array.shape) for name, array in weights.items()}
+        if "-" in layout.gates:  # blocks that nothing reads
+            other = layout.weights(layout.parameters(other))
+        assert bits(layout.weights(layout.parameters(other))) == bits(other), form
 
 
-@pytest.mark.parametrize("framework, form", PAIRS)
-def test_nothing_is_aliased(framework, form):
-    layout = LAYOUTS[framework][form]
-    parameters = with_constant_second_bias(layout, draw(form))
-    for converted, source in (
-        (weights := layout.weights(parameters), parameters),
-        (layout.parameters(weights), weights),
-        (layout.gradients(weights), weights),
-    ):
-        for array in converted.values():
-            assert not any(np.shares_memory(array, other) for other in source.values())
-
-
-@pytest.mark.parametrize("framework, form", PAIRS)
-def test_two_biases_are_added_where_there_is_one(framework, form):
-    layout = LAYOUTS[framework][form]
-    parameters = draw(form)
-    if layout.lacking:
-        parameters["bias_hh"][-H:] = 0
-    again = layout.parameters(layout.weights(parameters))
-    total, expected = again["bias_ih"] + again["bias_hh"], parameters["bias_ih"] + parameters["bias_hh"]
-    assert np.abs(total - expected).max() < 1e-15
-    if form == "gru":  # whose candidate has a second bias that is not redundant
-        assert bits({"n": again["bias_hh"][-H:]}) == bits({"n": parameters["bias_hh"][-H:]})
+@pytest.mark.parametrize("framework", LAYOUTS)
+def test_two_biases_are_added_where_there_is_one(framework):
+    for form, layout in LAYOUTS[framework].items():
+        parameters = draw(form)
+        if layout.lacking:
+            parameters["bias_hh"][-H:] = 0
+        again = layout.parameters(layout.weights(parameters))
+        total, expected = again["bias_ih"] + again["bias_hh"], parameters["bias_ih"] + parameters["bias_hh"]
+        assert np.abs(total - expected).max() < 1e-15, form
+        if form == "gru":  # whose candidate has a second bias that is not redundant
+            assert bits({"n": again["bias_hh"][-H:]}) == bits({"n": parameters["bias_hh"][-H:]})
 
 
 def test_the_gradient_of_a_sum_is_that_of_each_bias():

@@ -38,8 +38,8 @@ def disagreeing(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("against, dtype", [("jax", "float64"), ("keras", "float32")])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_the_sides_agree_in_everything(against, dtype, variant):
     run = lockstep(against, dtype=dtype, **variant)
     assert run.agrees, disagreeing(run)
