@@ -101,7 +101,7 @@ class Step:
             (self.locator.likely, (*levels[:2], *dear)),
             (whole, levels[:2]),
             ([] if self.locator.likely else backward, dear),
-            (some, (*levels[:2], self._looked_up)),
+            (some, (*levels[:2], self._looked_up, levels[2])),
             ([one for one in self.located if not one.mends], levels[:2]),
         ]
         if thorough:
@@ -119,14 +119,18 @@ class Step:
                 break
         if self.partial:
             best = min(self.partial, key=lambda one: (one.left, one.candidate.cost))
-            return _simplest([one for one in self.partial if one.wrong == best.wrong])
+            return self._least_strange([one for one in self.partial if one.wrong == best.wrong])
         return []
 
     def _equals(self, found: list[Mended], suspects: list[Suspect]) -> list[Mended]:
-        """Return the simplest edits, also of other lines, without those that leave more lines strange than others."""
-        self.suspects = suspects
+        """Return the simplest edits that make everything right, also those of other lines."""
+        self.suspects = [one for one in suspects if self.known.forward or not one.events[0].forward]
         self._looked_up()
         self._edited(min(one.candidate.cost for one in found) + EQUAL)
+        return self._least_strange(found)
+
+    def _least_strange(self, found: list[Mended]) -> list[Mended]:
+        """Return the simplest of these edits, without those that leave more lines strange than others."""
         found = _simplest(found)
         lines = {one.candidate.statement.number: one for one in reversed(found)}
         if len(lines) == 1 or self.blindly:
@@ -239,19 +243,19 @@ class Step:
                 self._judge(candidate)
             else:
                 likely.append(candidate)
-        most = min((one.candidate.cost + EQUAL for one in self.whole), default=np.inf)
         counts = Counter[int]()
-        for candidate in sorted(likely, key=self._unlikely):
+        for _, _, known, candidate in sorted(map(self._ranked, likely), key=lambda one: one[:2]):
             counts[candidate.statement.number] += 1
-            if counts[candidate.statement.number] <= LIKELY and candidate.cost <= most and not self.over():
+            if counts[candidate.statement.number] <= LIKELY and (known or not self.whole) and not self.over():
                 self._judge(candidate)
 
-    def _unlikely(self, candidate: Candidate) -> tuple[int, float]:
-        """Return what to sort edits by: what computes a value of a right run, has its shape, or is simple."""
-        values, statement = (candidate.values or [[np.ones(1)]])[0], candidate.statement
-        seen = next(one.events[0].value for one in self.located if one.statement is statement)
+    def _ranked(self, candidate: Candidate) -> tuple[int, float, bool, Candidate]:
+        """Return an edit after what it is sorted by, its cost last, and whether a right run computes its value."""
+        values = (candidate.values or [[np.ones(1)]])[0]
+        seen = next(one.events[0].value for one in self.located if one.statement is candidate.statement)
         reshaped = [one.shape for one in values] != [one.shape for one in seen]
-        return reshaped + (not (values and self.locator.recognised(values))), candidate.cost
+        known = bool(values) and self.locator.recognised(values)
+        return reshaped + (not known), candidate.cost, known, candidate
 
     def _natural(self, bench: Bench, events: list[Event]) -> list[list[Array]] | None:
         """Return a statement's value as it is, if it can be evaluated apart; None if not."""
@@ -319,21 +323,32 @@ class Step:
 
     def _judge(self, candidate: Candidate) -> None:
         """Run an edit on every trial, and keep it if it makes something right and nothing wrong."""
-        statement, new = candidate.statement, candidate.edited()
+        statement = candidate.statement
+        most = min((one.candidate.cost + EQUAL for one in self.whole), default=np.inf)
+        simpler = (one.candidate for one in self.whole if one.candidate.statement is statement)
+        if candidate.cost > most or any(one.cost < candidate.cost for one in simpler):
+            return
+        new = candidate.edited()
         key = statement.number, ast.dump(ast.Module(new, []))
         if key in self._tried:
             return
         self._tried.add(key)
-        now = []
+        now, edits = [], self.edits | {statement.number: new}
         for k, before in enumerate(self.wrong):
-            one = self.case.wrong(k, self.edits | {statement.number: new})
-            if one is None or not one <= before or (before and one == before):
+            one = self.case.wrong(k, edits)
+            if one is None or not one <= before or (before and one == before and not self._gains(edits)):
                 return
             now.append(one)
         if not self.known.forward and statement.function in self.benches.only_forward:
             candidate.cost += KEPT
         mended = Mended(candidate, new, now)
         (self.partial if mended.left else self.whole).append(mended)
+
+    def _gains(self, edits: Edits) -> bool:
+        """Whether more is right in the run that was traced, in which only one step may have an incoming gradient."""
+        found = self.case.tensors(self.known.problem, edits) or {}
+        wrong = self.known.wrong_of(found)
+        return wrong < self.known.wrong and self.known.right.keys() <= found.keys()
 
 
 def _simplest(found: list[Mended]) -> list[Mended]:

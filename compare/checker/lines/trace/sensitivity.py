@@ -93,6 +93,10 @@ class Sensitivity:
             found |= (self.weights[:, ids] != 0).reshape(len(self.names), -1).any(1)
         return frozenset(name for name, there in zip(self.names, found) if there)
 
+    def wrong_of(self, found: dict[str, Array]) -> frozenset[str]:
+        """Return which gradients of such a run are wrong."""
+        return frozenset(_wrong(found, self.right)) & frozenset(self.names)
+
     def judge(self, change: Array) -> frozenset[str]:
         """Return the gradients that a change of them makes right; none if it makes another one wrong.
 
