@@ -75,6 +75,15 @@ class Benches:
         return self._texts[statement.function]
 
 
+def natural_of(bench: Bench, events: list[Event]) -> list[list[Array]] | None:
+    """Return a statement's value as it is, if it can be evaluated apart; None if not."""
+    natural = bench.natural()
+    if natural is None or any(len(n) != len(e.value) for n, e in zip(natural, events)):
+        return None
+    shapes = [(a.shape, ids.shape) for n, e in zip(natural, events) for a, ids in zip(n, e.value_ids)]
+    return natural if all(one == other for one, other in shapes) else None
+
+
 def flattened(values: list[list[Array]] | None) -> Array | None:
     """Return all numbers of the values of a statement in one row."""
     if values is None:

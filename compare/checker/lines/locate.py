@@ -92,6 +92,14 @@ class Locator:
         """Whether all of these are values of a right run, or nothing."""
         return all(self._known.known.has(value) for value in values if value.any())
 
+    def becomes_known(self, natural: list[list[Array]], edited: list[list[Array]]) -> bool:
+        """Whether, where an edit first changes something, it computes values of a right run."""
+        for before, after in zip(natural, edited):
+            changed = [b for a, b in zip(before, after) if a.shape != b.shape or not np.array_equal(a, b)]
+            if changed:
+                return self.recognised(changed) and all(b.any() for b in changed)
+        return False
+
     def _events(self, program: Program) -> list[Event]:
         """Return the events whose values may be wrong, those of the pass that is wrong.
 

@@ -84,6 +84,6 @@ class Search:
             if known is None or self.over():
                 continue
             after = Step(self.case, edits, step.wrong, known, Benches(self.case.program, known.run.events), self.over)
-            if after.simplest():
+            if after.any_gains():
                 return [first]
         return []

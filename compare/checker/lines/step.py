@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines.benches import Benches, flattened
+from compare.checker.lines.benches import Benches, flattened, natural_of
 from compare.checker.lines.case import Case
 from compare.checker.lines.edits.bench import RENAMED, Bench, Candidate
 from compare.checker.lines.edits.lookup import looked_up
@@ -17,9 +17,7 @@ from compare.checker.lines.edits.terms import missing_lines, missing_terms
 from compare.checker.lines.locate import Locator, Suspect
 from compare.checker.lines.program import COMPOUND, Edits
 from compare.checker.lines.strange import strange_lines
-from compare.checker.lines.trace.record import Event
 from compare.checker.lines.trace.sensitivity import Sensitivity
-from manual.arrays import Array
 
 #: Costs up to which edits are tried before dearer ones.
 LEVELS = (1.15, 1.45, 1.75, 2.1)
@@ -165,15 +163,26 @@ class Step:
             self._benches[number] = self.benches.of(suspect.statement, suspect.events)
         return self._benches[number]
 
+    def any_gains(self) -> bool:
+        """Whether one of the simplest edits makes more right."""
+        self.suspects = [one for one in self.located if one.mends and not one.events[0].forward]
+        self._edited(LEVELS[1])
+        return bool(self.whole or self.partial)
+
     def on_the_way(self) -> Iterator[Mended]:
-        """Yield edits that make nothing right yet, but a line compute a value of a right run, as it did not before."""
+        """Yield edits that make nothing right yet, but a line compute a value of a right run that none did before."""
+        computed = {value.tobytes() for event in self.known.run.events for value in event.value}
         for one in self.located if not self.blindly else ():
             events, number = one.events, one.statement.number
             if self.over() or self.locator.recognised(events[0].value):
                 continue
             likely = []
             for low, high in zip((0.0, *LEVELS), LEVELS[:2]):
-                likely = [candidate for sure, candidate in self._passing(one, low, high, True) if not sure]
+                likely = [
+                    candidate
+                    for sure, candidate in self._passing(one, low, high, True)
+                    if not (sure or {value.tobytes() for value in (candidate.values or [[]])[0]} & computed)
+                ]
                 if likely:
                     break
             for candidate in sorted(likely, key=lambda one: (one.cost, len(ast.unparse(one.edited()[0]))))[:2]:
@@ -197,7 +206,7 @@ class Step:
         """Try every statement with a product more."""
         for one in self.suspects:
             bench, events = self._bench(one), one.events
-            natural = self._natural(bench, events)
+            natural = natural_of(bench, events)
             if natural and len(events) <= OCCURRENCES and not self.over():
                 weights = [[self.known.weight(ids) for ids in event.value_ids] for event in events]
                 self._try_all(missing_terms(bench, natural, weights, self.known))
@@ -257,14 +266,6 @@ class Step:
         known = bool(values) and self.locator.recognised(values)
         return reshaped + (not known), candidate.cost, known, candidate
 
-    def _natural(self, bench: Bench, events: list[Event]) -> list[list[Array]] | None:
-        """Return a statement's value as it is, if it can be evaluated apart; None if not."""
-        natural = bench.natural()
-        if natural is None or any(len(n) != len(e.value) for n, e in zip(natural, events)):
-            return None
-        shapes = [(a.shape, ids.shape) for n, e in zip(natural, events) for a, ids in zip(n, e.value_ids)]
-        return natural if all(one == other for one, other in shapes) else None
-
     def _passing(
         self, suspect: Suspect, low: float, high: float, likely: bool = False
     ) -> Iterator[tuple[bool, Candidate]]:
@@ -275,7 +276,7 @@ class Step:
         ``likely`` such edits of any line are yielded.
         """
         bench, events = self._bench(suspect), suspect.events
-        natural = self._natural(bench, events)
+        natural = natural_of(bench, events)
         before = flattened(natural)
         if low >= high:
             return
@@ -291,7 +292,7 @@ class Step:
                 yield True, candidate  # of what is done with the value: few, and each is run
                 continue
             after = flattened(candidate.values)
-            if self.blindly and candidate.values and self._becomes_known(natural, candidate.values):
+            if self.blindly and candidate.values and self.locator.becomes_known(natural, candidate.values):
                 yield False, candidate
                 continue
             if after is None or after.shape != before.shape:
@@ -310,16 +311,8 @@ class Step:
             if not change.any() or key in seen:
                 continue
             seen.add(key)
-            if simple or (carried and self._becomes_known(natural, candidate.values or [])):
+            if simple or (carried and self.locator.becomes_known(natural, candidate.values or [])):
                 yield False, candidate
-
-    def _becomes_known(self, natural: list[list[Array]], edited: list[list[Array]]) -> bool:
-        """Whether, where an edit first changes something, it computes values of a right run."""
-        for before, after in zip(natural, edited):
-            changed = [b for a, b in zip(before, after) if a.shape != b.shape or not np.array_equal(a, b)]
-            if changed:
-                return self.locator.recognised(changed) and all(b.any() for b in changed)
-        return False
 
     def _judge(self, candidate: Candidate) -> None:
         """Run an edit on every trial, and keep it if it makes something right and nothing wrong."""
