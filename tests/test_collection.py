@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SMALL = ROOT / "tests/compare/test_bounds.py"  # its conftest.py imports `compare`, and its folder is named so, too
+SMALL = ROOT / "tests/compare/test_library.py"  # its conftest.py imports `compare`, and its folder is named so, too
 
 
 @pytest.mark.exhaustive

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import manual
 from compare.bridge import HandDerived
@@ -75,34 +74,6 @@ def test_a_state_left_out_is_zero():
     module = HandDerived(build("gru"))
     x, _ = draw(module.layer)
     assert torch.equal(module(x)[0], module(x, torch.zeros(1, B, H, dtype=torch.float64))[0])
-
-
-@pytest.mark.slow
-def test_a_torch_model_around_it_trains():
-    torch.manual_seed(0)
-    layer = manual.GRU(D, H, rng=np.random.default_rng(0))
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.recurrent = HandDerived(layer)
-            self.readout = nn.Linear(H, 1, dtype=torch.float64)
-
-        def forward(self, x):
-            return self.readout(self.recurrent(x)[0])
-
-    model = Model()
-    x, _ = draw(layer, B=16)
-    target = x.detach().cumsum(dim=0)[..., :1].tanh()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
-    losses = []
-    for _ in range(60):
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(model(x.detach()), target)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.2 * losses[0]
 
 
 def test_dropout_masks_reach_the_layer():

@@ -3,9 +3,8 @@ import pytest
 import torch
 from oracles import relative_error
 
-import manual
 from compare.published.audit.learning_curves import departing_backward
-from compare.published.networks import NETWORKS, gate_blocks, gru_backward, gru_forward, lstm_backward, lstm_forward
+from compare.published.networks import NETWORKS, lstm_backward, lstm_forward
 from compare.published.systems import SYSTEMS, truth
 
 T, B, D, H = 6, 3, 2, 4
@@ -57,23 +56,6 @@ def test_departures_can_be_made_in_networks_side_by_side(name, rng):
     assert apart(departing_backward(())(trace, d_output, None), lstm_backward(trace, d_output)) < 1e-15
 
 
-def test_the_gru_is_that_of_manual(rng):
-    layer = manual.GRU(D, H, reset_after=False, rng=rng)
-    layer.parameters["bias_hh_l0"][...] = 0
-    x, h_0, d_output = rng.normal(size=(T, B, D)), rng.normal(size=(1, B, H)), rng.normal(size=(T, B, H))
-    output, _, tape = layer.forward(x, h_0)
-    _, _, gradients = layer.backward(tape, d_output)
-    names = {"weight_ih": "weight_ih_l0", "weight_hh": "weight_hh_l0", "bias": "bias_ih_l0"}
-    weights = {name: np.stack([layer.parameters[theirs]] * 2) for name, theirs in names.items()}
-    x, h_0, d_output = (np.stack([array] * 2, axis=axis) for array, axis in ((x, 1), (h_0[0], 0), (d_output, 1)))
-    trace = gru_forward(weights, x, None, (h_0,))
-    ours = gru_backward(trace, d_output)
-    for k in range(2):
-        assert relative_error(trace.h[:, k], output) < 1e-14
-        for name, theirs in names.items():
-            assert relative_error(ours[name][k], gradients[theirs]) < 1e-13
-
-
 @pytest.mark.parametrize("cell", NETWORKS)
 def test_a_run_can_be_cut_in_two_at_its_state(cell, rng):
     forward, count = NETWORKS[cell].forward, {"lstm": 4, "gru": 3, "rnn": 1}[cell]
@@ -83,12 +65,6 @@ def test_a_run_can_be_cut_in_two_at_its_state(cell, rng):
     first = forward(weights, x[:2])
     second = forward(weights, x[2:], None, first.last_state)
     assert np.array_equal(np.concatenate([first.h, second.h]), forward(weights, x).h)
-
-
-def test_blocks_are_views_in_the_order_of_the_gates():
-    array = np.arange(2 * 4 * H).reshape(2, 4 * H)
-    for k, block in enumerate(gate_blocks(array)):
-        assert np.shares_memory(block, array) and block[0, 0] == k * H and block.shape == (2, H)
 
 
 def test_the_matrix_that_carries_both_states_is_that_of_the_page(rng):

@@ -15,16 +15,12 @@ from compare.published.audit.learning_curves import (
     deepest_fall,
     depth,
     initial_weights,
-    loss_gradients,
     share_of_sums_right,
-    training_data,
 )
-from compare.published.networks import NETWORKS, lstm_forward
 from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES
 from compare.published.systems import SYSTEMS
 from compare.published.tasks import Addition
-from manual.activations import sigmoid
 
 SMALL = replace(RECIPES["no-bias-lstm"], hidden_size=3)
 
@@ -53,34 +49,6 @@ def test_training_side_by_side_is_training_in_lock_step(name):
         np.testing.assert_allclose(runs.readout[0], parameters["readout.weight"], rtol=0, atol=1e-13)
     else:
         np.testing.assert_allclose(losses[0], lockstep.steps[-1].loss_manual, rtol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "name, delta",
-    [
-        ("no-bias-lstm", lambda p, y: p - y),
-        ("trask-rnn", lambda p, y: (p - y) * p * (1 - p)),
-    ],
-)
-def test_the_delta_of_the_output_is_the_published_one(name, delta):
-    recipe = RECIPES[name]
-    weights, readout = initial_weights(recipe)
-    x, y = training_data(recipe, 5)
-    trace = NETWORKS[recipe.cell].forward(weights, x)
-    p = sigmoid(trace.h @ readout.T)
-    d_output, d_readout, _ = loss_gradients(recipe, trace, y, readout)
-    np.testing.assert_allclose(d_output, delta(p, y) @ readout, rtol=1e-10, atol=1e-14)
-    np.testing.assert_allclose(d_readout, (delta(p, y) * trace.h).sum(axis=(0, 1))[None], rtol=1e-10, atol=1e-14)
-
-
-def test_the_error_of_the_class_is_the_published_one():
-    recipe = RECIPES["lstm-class"]
-    weights, readout = initial_weights(recipe)
-    x, y = training_data(recipe, 4)
-    trace = lstm_forward(weights, x)
-    d_output, _, losses = loss_gradients(recipe, trace, y, readout)
-    np.testing.assert_allclose(d_output, (trace.h - y) / 15, rtol=1e-12)
-    np.testing.assert_allclose(losses * 4, 0.5 * ((trace.h - y) ** 2).sum() / 15, rtol=1e-12)
 
 
 @pytest.mark.slow
