@@ -59,22 +59,14 @@ class DistributedTrainer(TorchTrainer):
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
         super().__init__(module, optimizer, loss)
-        self.parallel = DistributedDataParallel(module)
+        self.trained = DistributedDataParallel(module)
 
     def run(self, x: Array, y: Array) -> Pass:
         """Run forward and backward on this process's share of x (T, B, D) with targets y (T, B, 1)."""
-        count = dist.get_world_size()
-        rank = dist.get_rank()
-        share_x, share_y = (torch.from_numpy(np.split(a, count, axis=1)[rank].copy()).to(self.device) for a in (x, y))
-        self.module.zero_grad()
-        logits, _ = self.parallel(share_x)
-        loss = self.loss(logits, share_y)
-        torch.autograd.backward(loss)
-        gradients = {
-            name: tensor.grad.cpu().numpy() for name, tensor in self.tensors.items() if tensor.grad is not None
-        }
-        total, own = loss.detach().cpu().clone(), logits.detach().cpu().contiguous()
+        count, rank = dist.get_world_size(), dist.get_rank()
+        share = super().run(*(np.split(a, count, axis=1)[rank].copy() for a in (x, y)))
+        total, own = torch.tensor(share.loss), torch.from_numpy(share.logits).contiguous()
         dist.all_reduce(total)
         shares = [torch.empty_like(own) for _ in range(count)]
         dist.all_gather(shares, own)
-        return Pass((total / count).numpy(), torch.cat(shares, dim=1).numpy(), gradients)
+        return Pass((total / count).numpy(), torch.cat(shares, dim=1).numpy(), share.gradients)

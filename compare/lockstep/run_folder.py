@@ -13,12 +13,16 @@ from rich.text import Text
 
 from compare.converter import read_arrays, save
 from compare.files import filling
-from compare.lockstep.file_names import FILES, SUMMARY, WEIGHTS
 from compare.lockstep.lockstep import GROUPS
 from compare.lockstep.report import verdict
 from compare.lockstep.training import Run
 from compare.page import derivation
 from compare.page import run as page
+
+SUMMARY, WEIGHTS = "summary.json", "weights.safetensors"
+
+#: Everything that a run may write.
+FILES = (SUMMARY, "steps.csv", WEIGHTS, "run.html", "derivation.html", "agreement.png", "faults.png", "error_curve.png")
 
 #: Up to so many parameters, the page of the derivation takes about a second, and a run leaves it.
 MOST_PARAMETERS = 10_000

@@ -136,6 +136,7 @@ class TorchTrainer:
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: str | Objective):
         self.module, self.optimizer, self.objective = module, optimizer, loss
+        self.trained: nn.Module = module  # what runs forward and backward
         self.device = next(module.parameters()).device
         self.loss = (objective(loss) if isinstance(loss, str) else loss).torch_value
         self.tensors = dict(module.named_parameters())
@@ -147,7 +148,7 @@ class TorchTrainer:
     def run(self, x: Array, y: Array) -> Pass:
         """Run forward and backward on x (T, B, D) with targets y (T, B, 1)."""
         self.module.zero_grad()
-        logits, _ = self.module(torch.from_numpy(x).to(self.device))
+        logits, _ = self.trained(torch.from_numpy(x).to(self.device))
         loss = self.loss(logits, torch.from_numpy(y).to(self.device))
         torch.autograd.backward(loss)
         gradients = {

@@ -22,7 +22,6 @@ from compare.lockstep import report, run_folder
 from compare.lockstep.adding import Adding
 from compare.lockstep.checkpoint import NAME, Checkpoint
 from compare.lockstep.distributed import processes
-from compare.lockstep.file_names import FILES
 from compare.lockstep.lockstep import Step
 from compare.lockstep.settings import Settings
 from compare.lockstep.training import Experiment, Interruption, train
@@ -75,7 +74,7 @@ def _run(options: argparse.Namespace, given: Mapping[str, Any], rank: int) -> in
             raise ValueError(
                 f"out: expected no checkpoint in {options.out}; --resume continues it, --force replaces it"
             )
-        for name in FILES:
+        for name in run_folder.FILES:
             if (options.out / name).exists():
                 raise ValueError(f"out: expected a folder without {name}, got {options.out}; --force replaces results")
     if chosen.prints and not (options.quiet or options.resume or rank > 0):

@@ -7,8 +7,8 @@ from typing import Any
 
 from compare.converter import load
 from compare.lockstep.adding import Adding
-from compare.lockstep.file_names import SUMMARY, WEIGHTS
 from compare.lockstep.lockstep import Lockstep
+from compare.lockstep.run_folder import SUMMARY, WEIGHTS
 from compare.lockstep.settings import Settings
 from compare.published.recipe_training import FromRecipe
 from compare.published.recipes import RECIPES
