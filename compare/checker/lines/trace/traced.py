@@ -280,7 +280,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", a, b)
 
 
-#: Functions that do not compute by way of ufuncs.
+#: Functions that do not compute by way of ufuncs, with NumPy's own names of what they take.
 RULES: dict[str, Callable[..., Any]] = {
     "dot": _dot,
     "einsum": _einsum,
@@ -290,11 +290,11 @@ RULES: dict[str, Callable[..., Any]] = {
     "vdot": lambda a, b: _dot(np.ravel(a), np.ravel(b)),
     "cumsum": lambda a, axis=None, **options: a.cumsum(axis),
     "sort": lambda a, axis=-1, **options: np.take_along_axis(a, np.argsort(plain(a), axis=axis), axis=axis),
-    "copyto": lambda target, value, **options: target.__setitem__(options.get("where", ...), value),
+    "copyto": lambda dst, src, where=..., **options: dst.__setitem__(where, src),
     "trace": lambda a, **options: np.diagonal(a, **options).sum(-1),
-    "pad": lambda a, width, mode="constant", **options: _moved(
-        np.pad(plain(a), width, mode, **options),
-        np.pad(_ids(a), width, mode, **({} if mode == "constant" else options)),
+    "pad": lambda array, pad_width, mode="constant", **options: _moved(
+        np.pad(plain(array), pad_width, mode, **options),
+        np.pad(_ids(array), pad_width, mode, **({} if mode == "constant" else options)),
     ),
 }
 

@@ -1,5 +1,6 @@
 """One traced run gives the derivative of every number, whatever the code does with its arrays."""
 
+import inspect
 import math
 
 import numpy as np
@@ -31,7 +32,7 @@ def moved(np, x, w, v):
     return (
         np.stack([out, np.roll(v, 1), w[::-1][1]]),
         np.take_along_axis(w, np.argsort(w, axis=1), axis=1),
-        np.pad(v, 2),
+        np.pad(array=v, pad_width=2),
     )
 
 
@@ -83,6 +84,16 @@ def test_values_are_those_of_numpy(function):
         seen = function(traced.NumPy(np), *(traced.leaf(one.copy()) for one in (X, W, V)))
     for one, other in zip(seen, function(np, X, W, V)):
         np.testing.assert_allclose(one, other, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", traced.RULES)
+def test_a_rule_takes_its_arguments_by_their_names_in_numpy(name):
+    parameters = inspect.signature(traced.RULES[name]).parameters.values()
+    named = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    known = (
+        ["a", "b", "out"] if name in ("dot", "vdot", "inner") else list(inspect.signature(getattr(np, name)).parameters)
+    )
+    assert set(named) <= set(known)
 
 
 def test_a_copy_alone_has_the_adjoint_of_its_own_use():
