@@ -199,8 +199,10 @@ def sides_in(nodes: Iterable[Any]) -> Sides:
     """Return which sides are taken in the nodes of a graph."""
     found: Sides = {}
     for node in nodes:
-        kind = type(node).__name__.partition("Backward")[0]
-        for k, first in enumerate(BRANCHES[kind](node) if kind in BRANCHES else ()):
+        kind, firsts = type(node).__name__.partition("Backward")[0], []
+        with suppress(AttributeError, RuntimeError):  # another form of it saves less, or what it saved was changed
+            firsts = BRANCHES[kind](node) if kind in BRANCHES else []
+        for k, first in enumerate(firsts):
             name = "a mask" if kind == "Mul" else re.sub(r"\B(?=[A-Z])", "_", kind).lower()
             found.setdefault((name, k), set()).update({bool(first.any()), bool(first.all())})
     return found

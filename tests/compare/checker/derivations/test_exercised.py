@@ -98,6 +98,7 @@ def test_a_side_that_no_draw_takes_in_the_code_is_said_with_its_line(name):
         "fmax": lambda x: torch.fmax(x, torch.zeros(())),
         "masked_fill": lambda x: x.masked_fill(x < 0, 0),
         "a mask": lambda x: x * (x > 0),
+        "hardtanh": lambda x: functional.hardtanh(functional.elu(2 * x, inplace=True), 0, 99) / 2,
         "softshrink": lambda x: functional.softshrink(x, 0.1) + 0.1,
     }.items(),
 )
