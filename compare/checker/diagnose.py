@@ -245,7 +245,7 @@ def _report(subject: Subject, runner: Runner, located: Located) -> Report:
     right, trial = runner.expected, runner.trial
 
     def faults(compared: list[Compared]) -> list[Fault]:
-        return [Fault.of(one, subject.notation) for one in compared]
+        return [Fault.of(one, subject.notation, trial.sizes) for one in compared]
 
     answer = located.as_run.answer
     report = Report(
@@ -312,6 +312,7 @@ def _try(report: Report, subject: Subject, runner: Runner) -> None:
         report.notes.append(f"Overflows where values are ten times as large, and is not compared there: {label}")
         return
     report.sizes.append(Size(label, agrees))
+    report.located = [fault.also(run.compared, runner.trial.sizes) for fault in report.located]
     report.open |= _open(runner, run)
     if agreed and agrees:
         report.note_doubts((located.as_run if located else run).compared)

@@ -56,6 +56,15 @@ class Trial:
         problem = replace(self.problem, **changes)
         return replace(self, problem=problem, reference=self.on(problem).run)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the axes, by the letter or by what they are in Python."""
+        given = self.problem.inputs.items()
+        arrays = {name: value for name, value in given if isinstance(value, np.ndarray) and value.ndim}
+        lengths = {f"len({name})": len(value) for name, value in arrays.items()}
+        more = {f"{name}.shape[{k}]": value.shape[k] for name, value in arrays.items() for k in range(1, value.ndim)}
+        return self.axes | lengths | more
+
     def of_rows(self, count: int) -> "Trial | None":
         """Return a trial of the first rows alone; None if the reference does not take them."""
         problem, given = self.problem, self.problem.d_outputs

@@ -2,7 +2,7 @@
 
 import linecache
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,8 @@ class Fault:
     ``number`` and ``formula`` are those of its equation in ``manual/DERIVATION.md``, if it belongs to a cell.
     Where no probe names a quantity, ``code`` is the wrong statement; if another could be changed just as well,
     ``alternatives`` hold that. ``lines`` finds the wrong lines and the right ones. ``shown`` says what is told of it;
-    for a hint ``factor`` is what all that is right is multiplied by, and ``parts`` says what is in its formula.
+    for a hint ``ratios`` are what all that is right is multiplied by, with the sizes there, at each size that was
+    tried, and ``parts`` says what is in its formula.
     """
 
     name: str
@@ -45,13 +46,13 @@ class Fault:
     code: str
     alternatives: tuple["Fault", ...] = ()
     shown: str = "solution"
-    factor: str = ""
+    ratios: tuple[tuple[float, Mapping[str, int]], ...] = ()
     parts: str = ""
     lines: Callable[[], list[WrongLine]] = field(default=list, repr=False, compare=False)
 
     @classmethod
-    def of(cls, one: Compared, notation: Notation) -> "Fault":
-        """Make a fault of a compared quantity."""
+    def of(cls, one: Compared, notation: Notation, sizes: Mapping[str, int]) -> "Fault":
+        """Make a fault of a compared quantity; ``sizes`` are those of this trial, by their names."""
         missing = one.missing if one.agrees else ()
         return cls(
             name=one.name,
@@ -65,8 +66,27 @@ class Fault:
             problem=one.problem or ("not recorded at " + numbered("step", missing) if missing else ""),
             **vars(notation.equation(one.name)),
             **place_of(one),
-            factor=_factor(one),
+            ratios=_ratio(one, sizes),
         )
+
+    def also(self, compared: Sequence[Compared], sizes: Mapping[str, int]) -> "Fault":
+        """Return the fault with what is known of it from another size."""
+        found = [_ratio(one, sizes) for one in compared if one.label == self.label and self.ratios]
+        return replace(self, ratios=self.ratios + found[0]) if found else self
+
+    @property
+    def factor(self) -> str:
+        """What all that is right is multiplied by: a short number, as in "-1", or a size; "" if there is none."""
+        ratios = {ratio for ratio, _ in self.ratios}
+        if len(ratios) > 1:
+            names = [name for name in self.ratios[0][1] if all(name in sizes for _, sizes in self.ratios)]
+            named = {name: [(ratio, sizes[name]) for ratio, sizes in self.ratios] for name in names}
+            of = [name for name, pairs in named.items() if all(ratio == size for ratio, size in pairs)]
+            parts = [f"1/{name}" for name, pairs in named.items() if all(ratio == 1 / size for ratio, size in pairs)]
+            return next(iter([*of, *parts]), "")
+        ratio = next(iter(ratios), np.nan)
+        short = f"1/{round(1 / ratio)}" if 0 < ratio < 0.6 and 1 / round(1 / ratio) == ratio else f"{ratio:.3g}"
+        return short if ratios and np.isfinite(ratio) else ""
 
     @cached_property
     def change(self) -> Change | None:
@@ -167,17 +187,17 @@ def place_of(one: Compared) -> dict[str, Any]:
     return vars(place) | {"code": linecache.getline(place.file, place.line).strip()}
 
 
-def _factor(one: Compared) -> str:
-    """Return the short number by which all that is right is multiplied, as in "-1"; "" if there is none."""
-    if one.problem or not all(np.isfinite(a).all() and r.any() for a, r in zip(one.actual, one.right)):
-        return ""
+def _ratio(one: Compared, sizes: Mapping[str, int]) -> tuple[tuple[float, Mapping[str, int]], ...]:
+    """Return by what all that is right is multiplied, a short number, with the sizes; NaN if by none, () if unknown."""
+    if not any(r.any() for r in one.right):
+        return ()
+    if one.problem or not all(np.isfinite(actual).all() for actual in one.actual):
+        return ((np.nan, sizes),)
     actual, right = (np.concatenate([part.ravel() for part in parts]) for parts in (one.actual, one.right))
     ratio = (actual @ right) / (right @ right)
-    near = {f"{ratio:.3g}": float(f"{ratio:.3g}")} if f"{ratio:.3g}" != "1" else {}
-    if 0 < ratio < 0.6:
-        near[f"1/{round(1 / ratio)}"] = 1 / round(1 / ratio)
-    fits = (text for text, f in near.items() if np.abs(actual - f * right).max() <= 1e-9 * np.abs(right).max())
-    return next(fits, "")
+    near = [float(f"{ratio:.3g}"), *([1 / round(1 / ratio)] if 0 < ratio < 0.6 else []), float(round(ratio))]
+    fits = (f for f in near if np.abs(actual - f * right).max() <= 1e-9 * np.abs(right).max())
+    return ((next(fits, np.nan), sizes),)
 
 
 def numbered(word: str, numbers: tuple[int, ...]) -> str:

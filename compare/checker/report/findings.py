@@ -174,10 +174,10 @@ class Findings:
                 (factor,) = factors
                 mean = f", as a mean of {factor[2:]} is" if factor.startswith("1/") else ""
                 label = f"the gradients of all parameters: {factor} times the right ones{mean}"
-                return [replace(self.located[0], name=label, label=label, gate="", number="", formula="", factor="")]
+                return [replace(self.located[0], name=label, label=label, gate="", number="", formula="", ratios=())]
             return [fault.withheld(self.told) for fault in self.located]
         differing = [one for one in self.as_run if not one.agrees]
-        worst = Fault.of(max(differing, key=lambda one: float(one.errors.max())), self.notation)
+        worst = Fault.of(max(differing, key=lambda one: float(one.errors.max())), self.notation, {})
         return [worst.at(*wrong.changes).withheld(self.told) for wrong in self.wrong_lines]
 
     @property

@@ -97,3 +97,17 @@ def test_a_size_is_a_kind_of_verdict_only_if_another_agrees(most, kinds):
 
     report = check_backward(lambda x: (x, x), backward, lambda x: x + 0, [{"x": (2, 3)}, {"x": (5, 3)}])
     assert report.kinds == kinds
+
+
+@pytest.mark.parametrize(
+    "wrong, says",
+    [("8 * {}", "8 times"), ("len(x) * {}", "len(x) times"), ("{} / len(x)", "1/len(x) times"), ("8 / len(x) * {}", "")],
+)
+def test_a_number_is_told_from_a_size_by_the_sizes_that_are_tried(wrong, says):
+    def backward(tape, d):
+        x, w = tape
+        return d @ w.T, eval(wrong.format("x.T @ d"), {"x": x, "d": d})
+
+    inputs = [{"x": (N, D), "w": (D, 2)} for N, D in ((8, 3), (5, 4))]
+    report = check_backward(lambda x, w: (x @ w, (x, w)), backward, lambda x, w: x @ w, inputs)
+    assert [fault.hint for fault in report.faults] == [says and f"{says} the right value"]
