@@ -3,12 +3,13 @@
 import ast
 from collections.abc import Iterator
 from types import CodeType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from compare.checker.lines.edits.bench import Bench, Leaf, code_of, writes
-from compare.checker.lines.program import Program, Statement
+from compare.checker.lines.program import Program
+from compare.checker.lines.statement import Statement
 from compare.checker.lines.trace.record import Event, is_tensor
 from manual.arrays import Array
 
@@ -59,7 +60,7 @@ class Benches:
             found: dict[str, ast.expr] = {}
             for one in [*own, *rest]:
                 for node in _parts_of(one.node):
-                    if isinstance(node, ast.Name | ast.Subscript | ast.Attribute):
+                    if isinstance(node, ast.Name | ast.Subscript | ast.Attribute) or _is_fraction(node):
                         found.setdefault(ast.unparse(node), node)
             for one in [*own, *rest]:
                 for node in _parts_of(one.node):
@@ -92,11 +93,16 @@ def flattened(values: list[list[Array]] | None) -> Array | None:
     return np.concatenate(rows) if rows else None
 
 
+def _is_fraction(node: ast.AST) -> TypeGuard[ast.Constant]:
+    """Whether a node is a constant of the user's that is no whole number."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value % 1 != 0
+
+
 def _is_operand(value: Any) -> bool:
     if is_tensor(value):
-        return bool(value.is_floating_point() and value.numel())
+        return bool(not value.is_complex() and value.numel())
     if isinstance(value, np.ndarray):
-        return value.dtype.kind in "fb" and value.size > 0
+        return value.dtype.kind in "fbiu" and value.size > 0
     return isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
 
 

@@ -13,8 +13,8 @@ from compare.checker.lines.case import Case, attempted, differing
 from compare.checker.lines.edits.text import edited
 from compare.checker.lines.edits.words import words
 from compare.checker.lines.matlab_case import MatlabCase
-from compare.checker.lines.program import COMPOUND, Statement
 from compare.checker.lines.search import Search
+from compare.checker.lines.statement import COMPOUND, Statement
 from compare.checker.lines.step import Mended
 from compare.checker.lines.torch_case import TorchCase
 from compare.checker.lines.unseen import unseen
@@ -62,7 +62,7 @@ def wrong_lines(
             firsts = [change for one in groups for change in _changes(one[:1])]
             if case.confirmed(edits, firsts, agrees):
                 return [WrongLine(tuple(_changes(one))) for one in groups]
-        possible = {statement.number: statement for statement in search.possible}
+        possible = {(statement.source.file, statement.line): statement for statement in search.possible}
         if 1 <= len(possible) <= POSSIBLE:
             return [WrongLine(tuple(_change(statement, "", "") for statement in possible.values()))]
         for function in [*passes, *case.program.missing]:
@@ -140,13 +140,13 @@ def _holding(case: Case, found: list[list[Mended]], group: list[Mended]) -> list
 
 def _changes(found: list[Mended]) -> list[Change]:
     """Return the simplest change of each line."""
-    best: dict[int, tuple[float, int, Mended, str]] = {}
+    best: dict[tuple[str, int], tuple[float, int, Mended, str]] = {}
     for one in found:
         text = edited(one.candidate)
         rank = (round(one.candidate.cost, 1), len(text), one, text)
-        number = one.candidate.statement.number
-        if number not in best or rank[:2] < best[number][:2]:
-            best[number] = rank
+        place = one.candidate.statement.source.file, one.candidate.statement.line
+        if place not in best or rank[:2] < best[place][:2]:
+            best[place] = rank
     ordered = sorted(best.values(), key=lambda rank: rank[:2])
     return [_change(one.candidate.statement, text, words(one.candidate)) for _, _, one, text in ordered]
 

@@ -3,6 +3,8 @@
 import ast
 from typing import Any, Protocol
 
+from compare.checker.lines.statement import Body
+
 
 class Language(Protocol):
     """A language. ``signs`` are those of the operators of its augmented assignments."""
@@ -30,4 +32,7 @@ class Python:
             (made,) = ast.parse(f"def f():\n {text}").body[0].body  # type: ignore[attr-defined]
         return made
 
-    unparse = staticmethod(ast.unparse)
+    @staticmethod
+    def unparse(node: Any) -> str:
+        """Write a node."""
+        return ast.unparse(node.whole if isinstance(node, Body) else node)

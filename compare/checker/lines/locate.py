@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from compare.checker.lines.program import Program, Statement
+from compare.checker.lines.program import Program
+from compare.checker.lines.statement import Statement
 from compare.checker.lines.trace.record import Event, value_of
 from compare.checker.lines.trace.sensitivity import Sensitivity
 from manual.arrays import Array
@@ -208,6 +209,8 @@ def _has_a_place(node: ast.stmt) -> bool:
 
 def _is_opaque(node: ast.stmt) -> bool:
     """Whether a statement may write into an array, or compute a mask or an index, without values that are followed."""
+    if isinstance(node, ast.Return) and node.value:
+        return any(isinstance(one, ast.Compare) for one in ast.walk(node.value))
     return isinstance(node, ast.Assign | ast.AugAssign | ast.Expr)
 
 

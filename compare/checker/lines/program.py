@@ -6,14 +6,13 @@ defaults and ``nonlocal`` stay what they are.
 
 import ast
 import copy
-import functools
-import inspect
 import linecache
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any
@@ -22,10 +21,7 @@ from torch._library.custom_ops import CustomOpDef
 
 from compare.checker.lines.language import Language, Python
 from compare.checker.lines.matlab.language import source as matlab
-
-#: Statements in whose place others can stand.
-SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
-COMPOUND = (ast.For, ast.While, ast.If)
+from compare.checker.lines.statement import APART, Body, Statement, statements
 
 #: Where the standard library and this checker lie.
 OURS = (*{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")}, str(Path(__file__).parents[2]))
@@ -43,30 +39,6 @@ Codes = dict[tuple[str, int, int], CodeType]
 
 #: Statements by number, and what stands in their place.
 Edits = dict[int, list[ast.stmt]]
-
-
-@dataclass(eq=False)
-class Statement:
-    """A statement of a function: its number, the block it stands in, and the function and outermost definition."""
-
-    number: int
-    node: ast.stmt
-    block: list[ast.stmt]
-    function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-    outermost: ast.stmt
-    source: "Source"
-
-    @property
-    def line(self) -> int:
-        """Its first line."""
-        return self.node.lineno
-
-    @property
-    def text(self) -> str:
-        """Its source; for a loop or a condition, that of its first line."""
-        if isinstance(self.node, COMPOUND):
-            return self.source.lines[self.node.lineno - 1].strip()
-        return inspect.cleandoc(ast.get_source_segment("\n".join(self.source.lines), self.node) or "")
 
 
 @dataclass(eq=False)
@@ -159,7 +131,7 @@ class Program:
                     source = Source(file, [line.rstrip("\n") for line in lines], tree, codes, language)
             if source:
                 offset = sum(len(s.statements) for s in self._sources.values() if s)
-                source.statements = list(_statements(source, offset))
+                source.statements = list(statements(source, offset))
             self._sources[file] = source
         return self._sources[file]
 
@@ -195,20 +167,26 @@ class Program:
 
 
 @contextmanager
-def _edited(statements: dict[int, Statement], edits: Edits) -> Iterator[None]:
+def _edited(by_number: dict[int, Statement], edits: Edits) -> Iterator[None]:
     """A context in which the tree has other statements."""
-    done: list[tuple[list[ast.stmt], list[ast.stmt]]] = []
+    done: list[Callable[[], None]] = []
     try:
         for number, new in edits.items():
-            statement = statements[number]
-            block = statement.block
-            done.append((block, list(block)))
-            k = next(k for k, node in enumerate(block) if node is statement.node)
-            block[k : k + 1] = [*new, _mentioned(statement.node)]
+            node, block = by_number[number].node, by_number[number].block
+            if isinstance(node, Body):
+                name, made = APART[type(node.owner)], new[-1]
+                before = getattr(node.owner, name)
+                done.append(partial(setattr, node.owner, name, before))
+                value = ast.IfExp(ast.Constant(True), made.value, before)  # type: ignore[attr-defined]
+                setattr(node.owner, name, ast.fix_missing_locations(ast.copy_location(value, node)))
+                continue
+            done.append(partial(block.__setitem__, slice(None), list(block)))
+            k = next(k for k, one in enumerate(block) if one is node)
+            block[k : k + 1] = [*new, _mentioned(node)]
         yield
     finally:
-        for block, old in reversed(done):
-            block[:] = old
+        for undo in reversed(done):
+            undo()
 
 
 def _mentioned(node: ast.stmt) -> ast.stmt:
@@ -241,36 +219,6 @@ def _codes(code: CodeType) -> Codes:
     return found
 
 
-def _statements(source: Source, offset: int) -> Iterator[Statement]:
-    """Yield the statements of all functions of a file, in order; each of their nodes is given its number."""
-    count = offset
-
-    def visit(block: list[ast.stmt], function: Any, outermost: ast.stmt | None) -> Iterator[Statement]:
-        nonlocal count
-        for node in block:
-            top = outermost or node
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield from visit(node.body, None if isinstance(node, ast.ClassDef) else node, top)
-                continue
-            if function is not None and isinstance(node, SIMPLE + COMPOUND) and not _is_text(node):
-                node.number = count  # type: ignore[union-attr]
-                count += 1
-                yield Statement(node.number, node, block, function, top, source)  # type: ignore[union-attr]
-            for name in ("body", "orelse", "finalbody"):
-                inner = getattr(node, name, None)
-                if isinstance(inner, list):
-                    yield from visit(inner, function, top)
-            for handler in getattr(node, "handlers", []):
-                yield from visit(handler.body, function, top)
-
-    yield from visit(source.tree.body, None, None)
-
-
-def _is_text(node: ast.stmt) -> bool:
-    """Whether a statement is a docstring, or none that the user has written."""
-    return hasattr(node, "implied") or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-
-
 def reachable(entries: Any) -> Iterator[Any]:
     """Yield the functions that these may call: in closures, globals, classes, instances and wrappers.
 
@@ -289,7 +237,7 @@ def reachable(entries: Any) -> Iterator[Any]:
             todo.append(thing.__func__)
         elif isinstance(thing, property):
             todo += [thing.fget, thing.fset]
-        elif isinstance(thing, functools.partial):
+        elif isinstance(thing, partial):
             todo += [thing.func, *thing.args, *thing.keywords.values()]
         elif isinstance(thing, FunctionType):
             if is_library(thing.__code__.co_filename):

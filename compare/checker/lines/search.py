@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from compare.checker.lines.benches import Benches
 from compare.checker.lines.case import Case
 from compare.checker.lines.locate import Locator
-from compare.checker.lines.program import Edits, Statement
+from compare.checker.lines.program import Edits
+from compare.checker.lines.statement import Statement
 from compare.checker.lines.step import Mended, Step
 from compare.checker.lines.trace.sensitivity import sensitivity
 

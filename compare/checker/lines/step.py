@@ -15,7 +15,8 @@ from compare.checker.lines.edits.lookup import looked_up
 from compare.checker.lines.edits.structures import headers
 from compare.checker.lines.edits.terms import missing_lines, missing_terms
 from compare.checker.lines.locate import Locator, Suspect
-from compare.checker.lines.program import COMPOUND, Edits
+from compare.checker.lines.program import Edits
+from compare.checker.lines.statement import COMPOUND
 from compare.checker.lines.strange import strange_lines
 from compare.checker.lines.trace.sensitivity import Sensitivity
 
@@ -217,7 +218,7 @@ class Step:
             return
         blocks = {}
         for one in self.located:
-            if not one.events[0].forward and len(one.events) <= OCCURRENCES:
+            if one.statement.block and not one.events[0].forward and len(one.events) <= OCCURRENCES:
                 blocks[id(one.statement.block)] = one
         for one in blocks.values():
             if not self.over():
@@ -284,11 +285,12 @@ class Step:
             yield from ((one.node is None, one) for one in bench.candidates(low, min(high, LEVELS[0])))
             return
         weights = np.hstack([self.known.weight(ids.ravel()) for event in events for ids in event.value_ids])
+        masks = [] if weights.any() else bench.masks  # of these it is not known what they would change
         seen = set[bytes]()
         for n, candidate in enumerate(bench.candidates(low, high)):
             if n % 50 == 0 and self.over():
                 return
-            if candidate.node is None and candidate.cost != RENAMED:
+            if candidate.node in masks or (candidate.node is None and candidate.cost != RENAMED):
                 yield True, candidate  # of what is done with the value: few, and each is run
                 continue
             after = flattened(candidate.values)
@@ -307,10 +309,9 @@ class Step:
                 continue
             simple = suspect.is_operand and candidate.cost <= LEVELS[0]
             carried = len(events) > 1 or likely or suspect.is_operand
-            key = after.tobytes()
-            if not change.any() or key in seen:
+            if not change.any() or after.tobytes() in seen:
                 continue
-            seen.add(key)
+            seen.add(after.tobytes())
             if simple or (carried and self.locator.becomes_known(natural, candidate.values or [])):
                 yield False, candidate
 
@@ -340,8 +341,7 @@ class Step:
     def _gains(self, edits: Edits) -> bool:
         """Whether more is right in the run that was traced, in which only one step may have an incoming gradient."""
         found = self.case.tensors(self.known.problem, edits) or {}
-        wrong = self.known.wrong_of(found)
-        return wrong < self.known.wrong and self.known.right.keys() <= found.keys()
+        return self.known.wrong_of(found) < self.known.wrong and self.known.right.keys() <= found.keys()
 
 
 def _simplest(found: list[Mended]) -> list[Mended]:

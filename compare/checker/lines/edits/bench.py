@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from compare.checker.lines.edits import grammar
+from compare.checker.lines.edits.operands import expressions, fits, is_number, kind, module_of
 from compare.checker.lines.edits.structures import indices, replaced, structures
-from compare.checker.lines.program import Statement
-from compare.checker.lines.trace.record import KEEPING, is_tensor, leaves, numbers, value_of
+from compare.checker.lines.statement import Statement
+from compare.checker.lines.trace.record import KEEPING, leaves, numbers, value_of
 from manual.arrays import Array
 
 #: The name that stands for the expression that is replaced.
@@ -116,7 +117,7 @@ class Bench:
     def __init__(self, statement: Statement, scopes: list[dict[str, Any]], found: list[Leaf]):
         self.statement, self.scopes, self.leaves = statement, scopes, found
         self.root = value_of(statement.node)
-        self.module = _module_of(scopes[0]) if scopes else np
+        self.module = module_of(scopes[0]) if scopes else np
         self.np = next((name for name, value in scopes[0].items() if value is self.module), "") if scopes else ""
         self._contexts: dict[int, CodeType] = {}
 
@@ -124,6 +125,12 @@ class Bench:
         """Whether an expression's values are arrays, or numbers with a fraction."""
         values = self.values(node)
         return values is not None and len(leaves(values[0])) == 1
+
+    @property
+    def masks(self) -> list[ast.AST]:
+        """Its comparisons, and their parts."""
+        compared = [one for one in ast.walk(self.statement.node) if isinstance(one, ast.Compare)]
+        return [part for one in compared for part in ast.walk(one)]
 
     def natural(self) -> list[list[Array]] | None:
         """Return the statement's value as it is."""
@@ -167,28 +174,30 @@ class Bench:
             yield from self.statements()
         if self.root is None:
             return
-        expressions = _expressions(self.root)
+        nodes = expressions(self.root)
         counts = type((self.values(self.root) or [None])[0]) is int
-        yield from self._renamed(expressions, low, most)
+        yield from self._renamed(nodes, low, most)
         operators = {
             id(side): type(one.op)
             for one in ast.walk(self.root)
             if isinstance(one, ast.BinOp)
             for side in (one.left, one.right)
         }
-        for node in expressions:
+        for node in nodes:
             values = self.values(node)
             if values is None:
                 continue
             if low < 1.2:
                 yield from self._structures(node, low, most)
-            if not (_is_number(values[0]) or (counts and type(values[0]) is int)):
-                continue
             text = ast.unparse(node)
             others = [leaf for leaf in self.leaves if leaf.text != text and (not counts or type(leaf.values[0]) is int)]
+            if not (is_number(values[0]) or (counts and type(values[0]) is int)):
+                if kind(values[0]) == "i" and operators.get(id(node)) in (ast.Mult, ast.Div):
+                    yield from self._forms(node, values, {"f": 1.0}, others, low, most)
+                continue
             if not isinstance(node, ast.Constant):
                 yield from self._forms(node, values, grammar.ALONE, [None], low, most)
-            if isinstance(node, ast.Name | ast.Subscript | ast.Attribute | ast.Call):
+            if isinstance(node, ast.Name | ast.Subscript | ast.Attribute | ast.Call | ast.Constant):
                 yield from self._forms(node, values, grammar.INSTEAD, others, low, most)
             elif isinstance(node, ast.BinOp):
                 yield from self._forms(node, values, grammar.SUBEXPRESSION, others, low, most)
@@ -215,9 +224,9 @@ class Bench:
                     total += RESHAPED
                 if not low < total <= most:
                     continue
-                if leaf and elementwise and not _fits(leaf.values[0], values[0], forms is grammar.INSTEAD):
+                if leaf and elementwise and not fits(leaf.values[0], values[0], forms is grammar.INSTEAD):
                     continue
-                if leaf and isinstance(leaf.values[0], int) and form not in grammar.OF_WHOLE_NUMBERS:
+                if leaf and kind(leaf.values[0]) == "i" and form not in grammar.OF_WHOLE_NUMBERS:
                     continue
                 operands = {"n": node} | ({"f": leaf.node} if leaf else {})
                 try:
@@ -270,11 +279,34 @@ class Bench:
         place = node.target if isinstance(node, ast.AugAssign) else target
         for new in indices(place) if isinstance(place, ast.Subscript) else ():
             yield Candidate(self.statement, TARGET, None, "", {}, None, replaced(node, place, new))
+        added = ast.Assign if isinstance(node, ast.Assign) else ast.Add
+        if isinstance(place, ast.Subscript) and isinstance(getattr(node, "op", node), added) and self.np:
+            call = self._added_at(place, node.value)  # type: ignore[attr-defined]
+            if call:
+                made = ast.fix_missing_locations(ast.copy_location(ast.Expr(call), node))
+                yield Candidate(self.statement, 1.0, None, "", {}, None, made)
         if isinstance(node, ast.AugAssign):
             yield self._as(node, node.target, "n - f", ast.Assign([node.target], node.value))
             if isinstance(node.op, ast.Add | ast.Sub):
                 other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
                 yield self._as(node, node.target, "-n", ast.AugAssign(node.target, other, node.value))
+
+    def _added_at(self, place: ast.Subscript, value: ast.expr) -> ast.expr | None:
+        """Return a call that adds to elements as often as their index is there; None if no index repeats."""
+        read = ast.Subscript(place.value, place.slice, ast.Load())
+        index = self.values(place.slice) if not any(isinstance(one, ast.Slice) for one in ast.walk(place)) else None
+        parts = index[0] if index and isinstance(index[0], tuple) else index and (index[0],)
+        if not parts or not any(kind(one) == "i" and np.ndim(one) for one in parts):
+            return None
+        target = copy.deepcopy(place.value)
+        for one in ast.walk(target):
+            if hasattr(one, "ctx"):
+                one.ctx = ast.Load()
+        if self.module is np:
+            return ast.Call(ast.parse(f"{self.np}.add.at", mode="eval").body, [target, read.slice, value], [])
+        where = read.slice if isinstance(read.slice, ast.Tuple) else ast.Tuple([read.slice], ast.Load())
+        keywords = [ast.keyword("accumulate", ast.Constant(True))]
+        return ast.Call(ast.Attribute(target, "index_put_", ast.Load()), [where, value], keywords)
 
     def _as(self, node: Any, target: ast.expr, form: str, made: ast.stmt) -> Candidate:
         """Return a statement of another kind, with the value that would have the same effect in this one."""
@@ -297,53 +329,3 @@ class Bench:
 def code_of(node: Any) -> CodeType:
     """Return an expression as code."""
     return compile(ast.fix_missing_locations(ast.Expression(node)), "<edit>", "eval")
-
-
-def _fits(other: Any, value: Any, instead: bool) -> bool:
-    """Whether another operand leaves an elementwise product or sum its shape, or can stand in the place of a value."""
-    a, b = np.shape(other), np.shape(value)  # what is put in the place of a value may do with another shape
-    return instead or a in (b, ()) or (len(a) <= len(b) and all(m in (1, n) for m, n in zip(a[::-1], b[::-1])))
-
-
-def _module_of(scope: dict[str, Any]) -> Any:
-    """Return the module whose arrays a function computes with: NumPy, or torch."""
-    tensors = any(is_tensor(value) for value in scope.values())
-    return next((v for v in scope.values() if getattr(v, "__name__", "") == "torch"), np) if tensors else np
-
-
-def _is_number(value: Any) -> bool:
-    if is_tensor(value):
-        return bool(value.is_floating_point()) or str(value.dtype) == "torch.bool"
-    if isinstance(value, np.ndarray):
-        return value.dtype.kind in "fb"
-    return isinstance(value, float | np.floating)
-
-
-def unprobed(node: Any) -> Any:
-    """Return what is probed, if a node is a call of ``probe``: an edit around it would leave the probe wrong."""
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "probe" and node.args:
-        node = node.args[-1]
-    return node
-
-
-def _expressions(root: ast.expr) -> list[ast.expr]:
-    """Return the expressions in one that others can stand for, the outermost first."""
-    out: list[ast.expr] = []
-
-    def visit(node: ast.AST, parent: Any, name: str) -> None:
-        node = unprobed(node)
-        if isinstance(node, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.DictComp | ast.SetComp | ast.JoinedStr):
-            if isinstance(node, ast.expr):
-                out.append(node)
-            return
-        callee = isinstance(parent, ast.Call) and name == "func"
-        module = isinstance(parent, ast.Attribute) and isinstance(node, ast.Name) and node.id in ("np", "numpy", "math")
-        if isinstance(node, ast.expr) and not callee and not module and not isinstance(node, ast.Slice | ast.Starred):
-            out.append(node)
-        for field, value in ast.iter_fields(node):
-            for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, ast.AST):
-                    visit(one, node, field)
-
-    visit(root, None, "")
-    return out

@@ -102,6 +102,9 @@ FACTOR: dict[str, float] = {
     "n * f[..., None]": 1.5,
     "n * f[None]": 1.6,
     "n / f[..., None]": 1.7,
+    "n / f[:, None]": 1.7,
+    "n / f.sum()": 1.8,
+    "n / f.sum(-1, keepdims=True)": 1.9,
     "n * np.sqrt(f)": 1.9,
     "n / np.sqrt(f)": 1.9,
     "n * f.sum(0)": 1.9,
@@ -117,7 +120,9 @@ PRODUCT: dict[str, float] = {
 }
 
 #: What a whole number may be in: as 1 + f it would be a size by chance.
-OF_WHOLE_NUMBERS = frozenset({"f", "n * f", "n / f"})
+OF_WHOLE_NUMBERS = frozenset(
+    {"f", "n * f", "n / f", "n / f.sum()", "n / f[:, None]", "n / f[..., None]", "n * f[:, None]", "n * f[..., None]"}
+)
 
 #: A factor that is a size.
 SIZES: dict[str, float] = {

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from compare.checker.lines.edits import grammar
-from compare.checker.lines.edits.bench import Bench, Candidate, expression, form_code, unprobed
+from compare.checker.lines.edits.bench import Bench, Candidate, expression, form_code
+from compare.checker.lines.edits.operands import unprobed
 from compare.checker.lines.trace.record import Event
 from compare.checker.lines.trace.sensitivity import EXACT, Sensitivity
 from manual.arrays import Array

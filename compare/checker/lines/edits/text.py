@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from compare.checker.lines.edits.bench import Candidate, expression
-from compare.checker.lines.program import Statement
+from compare.checker.lines.statement import Body, Statement
 
 #: Expressions that need no parentheses anywhere.
 ATOMS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Constant, ast.Tuple, ast.List, ast.Dict)
@@ -102,7 +102,7 @@ def _spellings(statement: Statement, new: ast.expr) -> Iterator[str]:
         made = text
         for k, part in enumerate(chosen):
             made = made.replace(f"part_{k}_", part)
-        if isinstance(new, ast.Tuple):
+        if isinstance(new, ast.Tuple) and not isinstance(statement.node, Body):
             yield made[1:-1]
         yield made
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from compare.checker.lines.edits.bench import Candidate
 from compare.checker.lines.edits.text import replacement, segment, written
-from compare.checker.lines.program import Statement
+from compare.checker.lines.statement import Statement
 
 #: What is said of a form: the factor, divisor or term in it is missing.
 FACTORS = {
@@ -81,6 +81,8 @@ def _of_statement(candidate: Candidate) -> str:
         name = "iter" if isinstance(old, ast.For) else "test"
         before, after = (written(candidate.statement, getattr(one, name)) for one in (old, new))
         return f"{before} in the place of {after}"
+    if isinstance(new, ast.Expr) and not isinstance(old, ast.Expr):
+        return f"{written(candidate.statement, new)} is needed: an index that repeats counts once here"
     kinds = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*="}
     if type(old) is not type(new) or (isinstance(old, ast.AugAssign) and type(old.op) is not type(new.op)):
         signs = [kinds.get(type(one.op), "…=") if isinstance(one, ast.AugAssign) else "=" for one in (old, new)]

@@ -9,6 +9,7 @@ from typing import Any
 from compare.checker.lines.matlab import runtime
 from compare.checker.lines.matlab.parse import Parser, functions_of, read
 from compare.checker.lines.matlab.unparse import unparse
+from compare.checker.lines.statement import Body
 
 
 class Matlab:
@@ -30,7 +31,10 @@ class Matlab:
         """Read a statement."""
         return Parser(text, self._known, self._variables - set(runtime.NAMES)).statements()[0]
 
-    unparse = staticmethod(unparse)
+    @staticmethod
+    def unparse(node: Any) -> str:
+        """Write a node."""
+        return unparse(node.whole if isinstance(node, Body) else node)
 
 
 def source(file: str) -> tuple[ast.Module, Matlab]:

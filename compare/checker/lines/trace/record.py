@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from compare.checker.lines.statement import APART
 from compare.checker.lines.trace.traced import Traced, plain
 from manual.arrays import Array
 
@@ -69,12 +70,17 @@ class Recorder:
         self._open: dict[int, Event] = {}
         self._seen = 0
 
-    def before(self, statement: int, variables: dict[str, Any], scope: dict[str, Any]) -> None:
-        """See the variables before a statement."""
+    def before(
+        self, statement: int, variables: dict[str, Any], scope: dict[str, Any], parent: int | None = None
+    ) -> None:
+        """See the variables before a statement; those of its parent are seen before."""
         count = self._counts[statement] = self._counts.get(statement, -1) + 1
         event = Event(statement, count, self.forward, scope=scope)
-        event.variables = {name: _copied(value) for name, value in variables.items() if name != VALUES}
-        for name, value in variables.items():
+        outer = self._open.get(parent) if parent is not None else None
+        own = {name: value for name, value in variables.items() if name.isidentifier() and name != VALUES}
+        event.variables = (outer.variables if outer else {}) | {name: _copied(one) for name, one in own.items()}
+        event.ids |= outer.ids if outer else {}
+        for name, value in own.items():
             if isinstance(value, Traced):
                 event.ids[name] = np.array(self._ids(value))
             elif type(value) is dict and len(value) <= MOST:
@@ -111,7 +117,18 @@ class _Rewriting(ast.NodeTransformer):
             block = getattr(node, name, None)
             if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
                 setattr(node, name, [one for statement in block for one in _shown(statement)])
+        if type(node) in APART and hasattr(node, "number"):
+            return _shown_apart(node)
         return node
+
+
+def _shown_apart(node: Any) -> ast.AST:
+    name = APART[type(node)]
+    scope = [ast.Constant(node.number), _call("locals"), _call("globals"), ast.Constant(node.parent)]
+    before = ast.Call(ast.Attribute(_name(NAME), "before", ast.Load()), scope, [])
+    both = ast.Tuple([before, _seen(node.number, getattr(node, name), True)], ast.Load())
+    setattr(node, name, ast.copy_location(ast.Subscript(both, ast.Constant(1), ast.Load()), node))
+    return node
 
 
 def _shown(node: ast.stmt) -> list[ast.stmt]:

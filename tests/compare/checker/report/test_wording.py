@@ -101,7 +101,7 @@ def test_a_size_is_a_kind_of_verdict_only_if_another_agrees(most, kinds):
 
 @pytest.mark.parametrize(
     "wrong, says",
-    [("8 * {}", "8 times"), ("len(x) * {}", "len(x) times"), ("{} / len(x)", "1/len(x) times"), ("8 / len(x) * {}", "")],
+    [("8 * {}", "8"), ("len(x) * {}", "len(x)"), ("{} / len(x)", "1/len(x)"), ("8 / len(x) * {}", "")],
 )
 def test_a_number_is_told_from_a_size_by_the_sizes_that_are_tried(wrong, says):
     def backward(tape, d):
@@ -110,4 +110,4 @@ def test_a_number_is_told_from_a_size_by_the_sizes_that_are_tried(wrong, says):
 
     inputs = [{"x": (N, D), "w": (D, 2)} for N, D in ((8, 3), (5, 4))]
     report = check_backward(lambda x, w: (x @ w, (x, w)), backward, lambda x, w: x @ w, inputs)
-    assert [fault.hint for fault in report.faults] == [says and f"{says} the right value"]
+    assert [fault.hint for fault in report.faults] == [says and f"{says} times the right value"]
