@@ -3,8 +3,9 @@ import pytest
 import torch
 from oracles import relative_error
 
+import manual
 from compare.published.audit.learning_curves import departing_backward
-from compare.published.networks import NETWORKS, lstm_backward, lstm_forward
+from compare.published.networks import NETWORKS, gru_backward, gru_forward, lstm_backward, lstm_forward
 from compare.published.systems import SYSTEMS, truth
 
 T, B, D, H = 6, 3, 2, 4
@@ -54,6 +55,23 @@ def test_departures_can_be_made_in_networks_side_by_side(name, rng):
     departed = departing_backward(system.departures)(trace, d_output, None)
     assert apart(departed, system.backward(trace, d_output, None)) < 1e-12
     assert apart(departing_backward(())(trace, d_output, None), lstm_backward(trace, d_output)) < 1e-15
+
+
+def test_the_gru_is_that_of_manual(rng):
+    layer = manual.GRU(D, H, reset_after=False, rng=rng)
+    layer.parameters["bias_hh_l0"][...] = 0
+    x, h_0, d_output = rng.normal(size=(T, B, D)), rng.normal(size=(1, B, H)), rng.normal(size=(T, B, H))
+    output, _, tape = layer.forward(x, h_0)
+    _, _, gradients = layer.backward(tape, d_output)
+    names = {"weight_ih": "weight_ih_l0", "weight_hh": "weight_hh_l0", "bias": "bias_ih_l0"}
+    weights = {name: np.stack([layer.parameters[theirs]] * 2) for name, theirs in names.items()}
+    x, h_0, d_output = (np.stack([array] * 2, axis=axis) for array, axis in ((x, 1), (h_0[0], 0), (d_output, 1)))
+    trace = gru_forward(weights, x, None, (h_0,))
+    ours = gru_backward(trace, d_output)
+    for k in range(2):
+        assert relative_error(trace.h[:, k], output) < 1e-14
+        for name, theirs in names.items():
+            assert relative_error(ours[name][k], gradients[theirs]) < 1e-13
 
 
 @pytest.mark.parametrize("cell", NETWORKS)
