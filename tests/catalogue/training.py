@@ -35,6 +35,7 @@ def _optimiser(title: str, old: str, new: str, *wrong: str, options: tuple[str, 
     return TrainingFault(title, "optimizers.py", old, new, (*wrong, *PARAMETERS), options)
 
 
+#: One for each set of tensors that a mistake can spoil.
 TRAINING = [
     _readout("the readout's bias does not learn", '"bias": rows.sum', '"bias": 0 * rows.sum', "readout.bias"),
     _readout(
@@ -46,12 +47,8 @@ TRAINING = [
     _readout(
         "the readout's gradient of h has the wrong sign", "return d_y @ weight", "return -d_y @ weight", *RECURRENT
     ),
-    _loss("the loss's gradient is not averaged", "s_of_minus_z) / z.size", "s_of_minus_z)", _gradients(ALL)),
     _loss("the loss is summed", "np.mean(np.maximum(z, 0)", "np.sum(np.maximum(z, 0)", ("loss loss",)),
     _loss("the squared error's σ' is left out", " * sigmoid_derivative(s)", "", _gradients(ALL), *MSE),
-    _loss("the squared error's 2 is left out", "2 * (s - y)", "(s - y)", _gradients(ALL), *MSE),
-    _optimiser("Adam's mean is not corrected", " / (1 - beta1**self.steps)", ""),
-    _optimiser("Adam's square is not corrected", " / correction", ""),
     _optimiser("Adam's epsilon is left out", " + eps)", ")"),
     _optimiser(
         "Adam's mean decays at the wrong rate", "mean += (1 - beta1)", "mean += (1 - beta2)", *_buffers("exp_avg")
@@ -61,13 +58,6 @@ TRAINING = [
         "the weights do not decay",
         "+ self.weight_decay * parameter",
         "",
-        *_buffers("momentum_buffer"),
-        options=MOMENTUM,
-    ),
-    _optimiser(
-        "the momentum is damped",
-        "velocity += gradient",
-        "velocity += (1 - self.momentum) * gradient",
         *_buffers("momentum_buffer"),
         options=MOMENTUM,
     ),

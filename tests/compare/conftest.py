@@ -8,6 +8,7 @@ import torch
 import manual
 import torch_impl
 from compare.checker.report import findings
+from compare.lockstep import run_folder
 from compare.lockstep.adding import Adding
 from compare.lockstep.lockstep import Lockstep
 from compare.lockstep.settings import Settings
@@ -41,6 +42,13 @@ def failed(monkeypatch):
     said = findings.failed
     monkeypatch.setattr(findings, "failed", raised)
     return said
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave out of a run's folder the picture and the derivation, which take longer than all the rest."""
+    monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
+    monkeypatch.setattr(run_folder.derivation, "write", lambda model, origin, path: path.touch())
 
 
 @pytest.fixture

@@ -21,12 +21,11 @@ SMALL = ["--steps", "3", "--hidden-size", "3", "--bits", "4", "--batch-size", "6
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    """An empty folder to work in, a terminal's settings left out, and no time spent on the figure."""
+def surroundings(tmp_path, monkeypatch, undrawn):
+    """An empty folder to work in, and a terminal's settings left out."""
     monkeypatch.chdir(tmp_path)
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("compare.lockstep.run_folder._draw", lambda run, path: path.touch())
 
 
 def status(*arguments: str) -> int:

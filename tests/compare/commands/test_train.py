@@ -15,9 +15,8 @@ EVERY = ["--checkpoint-every", "100"]
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
+def surroundings(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("compare.lockstep.run_folder._draw", lambda run, path: path.touch())
     # Steps that are not the run's.
     monkeypatch.setattr("compare.commands.runs.running._foretold", lambda given, steps: "")
 

@@ -10,19 +10,14 @@ from tiers import first, first_of_each
 
 from compare.cli import main
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
+
 W_HH = "recurrent.weight_hh_l0"
 BACKWARD = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 OUTPUT = ("output", *BACKWARD)
 PLAIN = [fault for fault in FAST if not fault.options]  # the command trains PyTorch's form of the GRU only
 SEEN = [fault for fault in PLAIN if fault.trains]
 UNSEEN = [fault for fault in PLAIN if not fault.trains]
-
-#: One fault for each cell of what all units go through at once, where there are more than the loops take.
-FUSED = [
-    FastFault("c_prev is c", "compiled/lstm.py", "units[t, C], d_m", "units[t + 1, C], d_m", BACKWARD, "lstm"),
-    FastFault("n is z", "compiled/gru.py", "forward(s[Z], s[N], units", "forward(s[N], s[Z], units", OUTPUT, "gru"),
-    FastFault("tanh is relu", "compiled/rnn.py", "partial(activate, kind)", "partial(activate, 1)", OUTPUT, "rnn"),
-]
 
 #: What no step of a training run shows, and how the check of each equation names it.
 TEXT = [
@@ -38,9 +33,8 @@ TEXT = [
 ]
 
 
-def summary(folder, monkeypatch, *options):
+def summary(folder, *options):
     """Exit code and summary of a short run."""
-    monkeypatch.setattr("compare.lockstep.run_folder._draw", lambda run, path: path.touch())
     small = ["--steps", "3", "--hidden-size", "3", "--bits", "5", "--batch-size", "4", "--weight-decay", "0.01"]
     code = main([*small, "--out", str(folder), "--quiet", *options])
     written = json.loads((folder / "summary.json").read_text())
@@ -66,34 +60,29 @@ def title(fault):
 
 
 @pytest.mark.parametrize("options", sorted({fault.options for fault in TRAINING}))
-@pytest.mark.slow
-def test_the_derivation_as_it_stands_agrees(tmp_path, monkeypatch, options):
-    code, written = summary(tmp_path, monkeypatch, *options)
+def test_the_derivation_as_it_stands_agrees(tmp_path, options):
+    code, written = summary(tmp_path, *options)
     assert code == 0
     assert listed(written) == (set(), set())
     assert 0 < written["fast_against_equations"] < 1e-14
 
 
 @pytest.mark.parametrize("fault", first_of_each(lambda fault: (fault.file, fault.wrong), TRAINING), ids=title)
-@pytest.mark.slow
 def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_others(
-    fault: TrainingFault, tmp_path, monkeypatch, capsys
+    fault: TrainingFault, tmp_path, capsys
 ):
     with broken(fault):
-        code, written = summary(tmp_path, monkeypatch, *fault.options)
+        code, written = summary(tmp_path, *fault.options)
     assert code == 1
     assert listed(written) == (set(fault.wrong), {"autograd", "nn.LSTM"})
     printed = capsys.readouterr().out
     assert all(name in printed for name in fault.wrong)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", first_of_each(lambda fault: (fault.cell, fault.wrong), SEEN), ids=title)
-def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_others(
-    fault, tmp_path, monkeypatch, capsys
-):
+def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_others(fault, tmp_path, capsys):
     with broken(fault):
-        code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
+        code, written = summary(tmp_path, "--cell", fault.cell)
     assert code == 1
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
     assert written["faults"] == []
@@ -102,27 +91,18 @@ def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_oth
     assert "; fast kernels against the equations: " in printed
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "fault, rows",
-    [*((fault, "4") for fault in {f.cell: f for f in COMPILED if not f.options}.values()), *((f, "90") for f in FUSED)],
-    ids=lambda value: value if isinstance(value, str) else title(value),
-)
-def test_a_fault_of_a_compiled_kernel_or_a_fused_pass_is_listed_in_the_tensors_it_touches_and_no_others(
-    fault, rows, tmp_path, monkeypatch, uncompiled
-):
+@pytest.mark.parametrize("fault", {f.cell: f for f in COMPILED if not f.options}.values(), ids=title)
+def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no_others(fault, tmp_path, uncompiled):
     with broken(fault):
-        options = ["--cell", fault.cell, "--engine", "compiled", "--batch-size", rows]
-        code, written = summary(tmp_path, monkeypatch, *options)
+        code, written = summary(tmp_path, "--cell", fault.cell, "--engine", "compiled")
     assert code == 1
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", first_of_each(lambda fault: (fault.cell, fault.wrong), UNSEEN), ids=title)
-def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_end(fault, tmp_path, monkeypatch, capsys):
+def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_end(fault, tmp_path, capsys):
     with broken(fault):
-        code, written = summary(tmp_path, monkeypatch, "--cell", fault.cell)
+        code, written = summary(tmp_path, "--cell", fault.cell)
     assert code == 1
     assert listed(written) == (set(), set())
     assert written["fast_against_equations"] > 1e-3
@@ -132,11 +112,10 @@ def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_en
     assert {name.removesuffix("_l0") for name in names.splitlines()[0].split(", ")} == set(fault.wrong)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", first(1, TEXT), ids=title)
-def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp_path, monkeypatch, capsys):
+def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp_path, capsys):
     with broken(fault):
-        code, written = summary(tmp_path, monkeypatch)
+        code, written = summary(tmp_path)
     assert code == 1
     assert listed(written) == (set(), set())
     assert written["faults"] == list(fault.wrong)
@@ -147,24 +126,22 @@ def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp
     )
 
 
-@pytest.mark.slow
-def test_an_equation_that_raises_is_a_disagreement(tmp_path, monkeypatch, capsys):
+def test_an_equation_that_raises_is_a_disagreement(tmp_path, capsys):
     """Training runs the fast kernels, so that the equations raise only when they are checked."""
     fault = EquationFault("raises", "lstm.py", "d_z @ W_hh)", "d_z @ W_hh.T)", ())
     with broken(fault):
-        code, written = summary(tmp_path, monkeypatch)
+        code, written = summary(tmp_path)
     assert code == 1
     assert written["failures"][0].startswith("manual: each equation raised ValueError: matmul: ")
     assert "DISAGREE: 3 steps in float64; manual: each equation raised" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("more", [".T.copy()", ".astype(np.float32)"], ids=["transposed", "another dtype"])
-def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, monkeypatch, capsys, more):
+def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, capsys, more):
     sums = "memory.gradients()"
     other = f'{sums} | {{"weight_hh": {sums}["weight_hh"]{more}}}'
     with broken(FastFault(more, "fast/lstm.py", sums, other, ())):
-        code, written = summary(tmp_path, monkeypatch)
+        code, written = summary(tmp_path)
     assert code == 1
     assert listed(written) == ({f"gradient {W_HH}"}, {"autograd", "nn.LSTM"})
     printed = capsys.readouterr().out

@@ -15,9 +15,7 @@ from compare.lockstep.training import Interruption, train
 SMALL = Settings(hidden_size=3, bits=4, steps=9, batch_size=6)
 
 
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def stop_after(step: int):

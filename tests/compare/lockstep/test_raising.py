@@ -11,9 +11,8 @@ SMALL = ["--steps", "2", "--hidden-size", "2", "--bits", "3", "--batch-size", "2
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
+def surroundings(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("compare.lockstep.run_folder._draw", lambda run, path: path.touch())
 
 
 AXIS = ValueError("no axis 3")

@@ -16,13 +16,6 @@ from compare.lockstep.training import CorrectSums
 FILES = {"summary.json", "steps.csv", "weights.safetensors", "agreement.png", "run.html", "derivation.html"}
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Leaves the figure and the derivation, which take longer than all the rest, to the tests that look at them."""
-    monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
-    monkeypatch.setattr(run_folder.derivation, "write", lambda model, origin, path: path.touch())
-
-
 def written(run, folder) -> dict:
     run_folder.write(run, folder)
 

@@ -106,10 +106,8 @@ def broken_rules(request, open_page) -> Callable[[Path], list[tuple[str, list[st
 
 
 @pytest.fixture
-def written(tmp_path, monkeypatch):
+def written(tmp_path, undrawn):
     """Write the folder of a run, without the picture and the derivation, and return it."""
-    monkeypatch.setattr(run_folder, "_draw", lambda run, path: path.touch())
-    monkeypatch.setattr(run_folder.derivation, "write", lambda model, origin, path: path.touch())
 
     def write(run):
         run_folder.write(run, tmp_path / "run")
