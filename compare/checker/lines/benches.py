@@ -16,6 +16,9 @@ from manual.arrays import Array
 #: The most expressions that are tried as operands, and the longest of those that are more than a name.
 MOST, LONGEST = 150, 30
 
+#: The most names that the user's own functions of one argument are called with.
+CALLED = 20
+
 
 class Benches:
     """Makes the benches of a program's statements.
@@ -37,7 +40,7 @@ class Benches:
         scopes = [{**e.scope, **e.variables} for e in events]
         found, keys = [], set()
         keyed = [(t, n, code_of(n)) for t, n in _keyed(events[0].variables)]
-        for text, node, code in [*self._texts_of(statement), *keyed]:
+        for text, node, code in [*self.texts_of(statement), *keyed]:
             try:
                 values = [eval(code, scope) for scope in scopes]
             except Exception:
@@ -51,7 +54,7 @@ class Benches:
             keys.add(key)
         return Bench(statement, scopes, found)
 
-    def _texts_of(self, statement: Statement) -> list[tuple[str, ast.expr, CodeType]]:
+    def texts_of(self, statement: Statement) -> list[tuple[str, ast.expr, CodeType]]:
         """Return the names and short expressions of the program, those of the statement's function first."""
         if statement.function not in self._texts:
             statements = self.program.statements
@@ -68,8 +71,15 @@ class Benches:
                         text = ast.unparse(node)
                         if len(text) <= LONGEST:
                             found.setdefault(text, node)
+            names = [text for text, node in found.items() if isinstance(node, ast.Name)]
+            helpers = {function.__name__ for function in self.program.functions} & set(names)
+            called = {
+                one.func.id
+                for one in found.values()
+                if isinstance(one, ast.Call) and len(one.args) == 1 and isinstance(one.func, ast.Name)
+            } & helpers
             made = []
-            for text in list(found)[:MOST]:
+            for text in [*list(found)[:MOST], *(f"{helper}({name})" for helper in called for name in names[:CALLED])]:
                 loaded = ast.parse(text, mode="eval").body
                 made.append((text, loaded, code_of(loaded)))
             self._texts[statement.function] = made

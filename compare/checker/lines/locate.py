@@ -76,18 +76,21 @@ class Locator:
         """The statements of which one is wrong, if only one is.
 
         A value of a right run, in the place of its own, may make everything right. The first statement of which that is
-        so, and whose own value is none of a right run, is the last that may be wrong: what comes after it is right.
+        so, and whose own value is none of a right run, is the last that may be wrong: what comes after it is right,
+        but what adds to it.
         Before it, what computes a value of a right run is right, unless another would make everything right.
         """
         found: list[Suspect] = []
+        last: Suspect | None = None
         for one in sorted(self.suspects, key=lambda one: one.events[0].order) if not self.blindly else ():
             if one.whole and not one.events[0].forward and not _is_whole_number(one):
                 right, apt = self._is_right(one), self._is_apt(one)
-                if apt or not right:
+                if last is None and (apt or not right):
                     found.append(one)
-                if apt and not right:
-                    return found
-        return found if any(map(self._is_apt, found)) else []
+                    last = one if apt and not right else None
+                elif last and apt and _adds_to(one.statement.node, last.statement.node):
+                    found.append(one)
+        return found if last or any(map(self._is_apt, found)) else []
 
     def recognised(self, values: list[Array]) -> bool:
         """Whether all of these are values of a right run, or nothing."""
@@ -205,6 +208,14 @@ def _has_a_place(node: ast.stmt) -> bool:
     target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
     keyed = isinstance(target, ast.Subscript) and isinstance(getattr(target.slice, "value", None), str)
     return isinstance(node, ast.Expr) or (isinstance(target, ast.Subscript) and not keyed)
+
+
+def _adds_to(node: ast.stmt, other: ast.stmt) -> bool:
+    """Whether a statement adds to what another one assigns."""
+    if not isinstance(node, ast.AugAssign) or not isinstance(other, ast.Assign):
+        return False
+    named = node.target.value if isinstance(node.target, ast.Subscript) else node.target
+    return ast.unparse(named) in map(ast.unparse, other.targets)
 
 
 def _is_opaque(node: ast.stmt) -> bool:

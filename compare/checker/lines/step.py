@@ -130,7 +130,8 @@ class Step:
 
     def _least_strange(self, found: list[Mended]) -> list[Mended]:
         """Return the simplest of these edits, without those that leave more lines strange than others."""
-        found = _simplest(found)
+        most = min(one.candidate.cost for one in found) + EQUAL
+        found = sorted((one for one in found if one.candidate.cost <= most), key=lambda one: one.candidate.cost)
         lines = {one.candidate.statement.number: one for one in reversed(found)}
         if len(lines) == 1 or self.blindly:
             return found
@@ -229,28 +230,24 @@ class Step:
         functions = {one.statement.function for one in self.located}
         for statement in self.case.program.statements:
             if statement.function in functions and isinstance(statement.node, COMPOUND):
-                for cost, new in headers(statement.node):
+                for cost, new in headers(statement.node, [text for text, *_ in self.benches.texts_of(statement)]):
                     if not self.over():
                         self._judge(Candidate(statement, cost, None, "", {}, None, new))
 
     def _blind(self) -> None:
         """Run the simplest edits of the forward pass of which each computes something else."""
         for one in self.suspects if self.known.forward else ():
-            seen = set()
-            for candidate in self._bench(one).candidates(0.0, BLIND):
-                row = flattened(candidate.values)
-                key = None if row is None else np.round(row, 12).tobytes()
-                if self.over() or key is None or key in seen:
-                    continue
-                seen.add(key)
-                self._judge(candidate)
+            rows = [(flattened(edit.values), edit) for edit in self._bench(one).candidates(0.0, BLIND)]
+            for edit in {np.round(row, 12).tobytes(): edit for row, edit in reversed(rows) if row is not None}.values():
+                if not self.over():
+                    self._judge(edit)
 
     def _try_all(self, found: Iterator[tuple[bool, Candidate]]) -> None:
         """Run the edits that explain what is missing; if none is right, those whose values are recognised."""
         likely = []
         for sure, candidate in found:
             if sure:
-                self._judge(candidate)
+                self._judge(candidate, sure)
             else:
                 likely.append(candidate)
         counts = Counter[int]()
@@ -315,8 +312,11 @@ class Step:
             if simple or (carried and self.locator.becomes_known(natural, candidate.values or [])):
                 yield False, candidate
 
-    def _judge(self, candidate: Candidate) -> None:
-        """Run an edit on every trial, and keep it if it makes something right and nothing wrong."""
+    def _judge(self, candidate: Candidate, sure: bool = False) -> None:
+        """Run an edit on every trial, and keep it if it makes something right and nothing wrong.
+
+        If it is ``sure``, it may do so only where the traced run has an incoming gradient.
+        """
         statement = candidate.statement
         most = min((one.candidate.cost + EQUAL for one in self.whole), default=np.inf)
         simpler = (one.candidate for one in self.whole if one.candidate.statement is statement)
@@ -330,9 +330,11 @@ class Step:
         now, edits = [], self.edits | {statement.number: new}
         for k, before in enumerate(self.wrong):
             one = self.case.wrong(k, edits)
-            if one is None or not one <= before or (before and one == before and not self._gains(edits)):
+            if one is None or not one <= before or (before and one == before and not (sure and self._gains(edits))):
                 return
             now.append(one)
+        if now != self.wrong and any(before and one == before for one, before in zip(now, self.wrong)):
+            return
         if not self.known.forward and statement.function in self.benches.only_forward:
             candidate.cost += KEPT
         mended = Mended(candidate, new, now)
@@ -342,9 +344,3 @@ class Step:
         """Whether more is right in the run that was traced, in which only one step may have an incoming gradient."""
         found = self.case.tensors(self.known.problem, edits) or {}
         return self.known.wrong_of(found) < self.known.wrong and self.known.right.keys() <= found.keys()
-
-
-def _simplest(found: list[Mended]) -> list[Mended]:
-    """Return the simplest edits."""
-    least = min(one.candidate.cost for one in found)
-    return sorted((one for one in found if one.candidate.cost <= least + EQUAL), key=lambda one: one.candidate.cost)

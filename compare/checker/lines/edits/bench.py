@@ -261,10 +261,8 @@ class Bench:
             places = [node for node, one in zip(operands, texts) if one == text]
             for leaf in self.leaves:
                 if leaf.text != text:
-                    made = self.statement.node
-                    value: Any = self.root
-                    for place in places:
-                        made, value = replaced(made, place, leaf.node), replaced(value, place, leaf.node)
+                    pairs = [one for place in places for one in (place, leaf.node)]
+                    made, value = replaced(self.statement.node, *pairs), replaced(self.root, *pairs)
                     values = self.values(value)
                     result = self._of_root(values) if values is not None else None
                     if result is not None:

@@ -14,6 +14,8 @@ ALONE: dict[str, float] = {
     "2 * n": 1.2,  # after a factor with a name, which may have this value
     "n / 2": 1.2,
     "3 * n": 1.3,
+    "n + 1": 1.3,
+    "n - 1": 1.3,
     "1 / n": 1.3,
     "n.sum(0)": 1.1,
     "n.sum(1)": 1.1,

@@ -56,6 +56,8 @@ def expressions(root: ast.expr) -> list[ast.expr]:
         if isinstance(node, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.DictComp | ast.SetComp | ast.JoinedStr):
             if isinstance(node, ast.expr):
                 out.append(node)
+            for first in getattr(node, "generators", [])[:1]:
+                visit(first.iter, first, "iter")
             return
         callee = isinstance(parent, ast.Call) and name == "func"
         module = isinstance(parent, ast.Attribute) and isinstance(node, ast.Name) and node.id in ("np", "numpy", "math")

@@ -1,6 +1,7 @@
 """Other structures of an expression: operators, operands, axes, indices, keys."""
 
 import ast
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,11 +46,10 @@ def structures(node: ast.expr, texts: list[str]) -> Iterator[tuple[float, ast.ex
         yield 1.0, node.body
         yield 1.0, node.orelse
     elif isinstance(node, ast.Tuple | ast.List) and 1 < len(node.elts) <= 6 and isinstance(node.ctx, ast.Load):
-        for i in range(len(node.elts)):
-            for j in range(i):
-                elements = list(node.elts)
-                elements[i], elements[j] = elements[j], elements[i]
-                yield 1.2, type(node)(elements, node.ctx)
+        for one, other in itertools.combinations(node.elts, 2):
+            yield 1.2, replaced(node, one, other, other, one)
+    elif isinstance(node, ast.Dict):
+        yield from ((1.2, new) for new in _exchanged(node))
 
 
 def _strings(value: str, texts: list[str]) -> list[str]:
@@ -92,8 +92,8 @@ def _calls(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
         yield 1.1, ast.Call(func, node.args[::-1], node.keywords)
     if isinstance(func, ast.Name) and func.id == "len":
         yield 1.1, ast.Attribute(node.args[0], "size", ast.Load())
-        for axis in (1, -1):
-            yield 1.1, ast.parse(f"{ast.unparse(node.args[0])}.shape[{axis}]", mode="eval").body
+        for suffix in ("shape[1]", "shape[-1]", "sum()"):
+            yield 1.1, ast.parse(f"{ast.unparse(node.args[0])}.{suffix}", mode="eval").body
     if isinstance(func, ast.Name) and func.id == "range":
         if len(node.args) == 2:
             yield 1.0, ast.Call(func, node.args[1:], [])
@@ -107,6 +107,9 @@ def _calls(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
             for axis in (0, 1, -1):
                 new = ast.Constant(axis) if axis >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(-axis))
                 yield 1.0, ast.Call(func, node.args, [*rest, ast.keyword("axis", new)])
+        if keyword.arg == "axis" and isinstance(keyword.value, ast.Tuple):
+            for axes in itertools.combinations(range(4), len(keyword.value.elts)):
+                yield 1.0, replaced(node, keyword.value, ast.parse(str(axes), mode="eval").body)
         if keyword.arg in ("axis", "keepdims"):
             yield 1.1, ast.Call(func, node.args, rest)
     if isinstance(func, ast.Attribute) and func.attr in ("sum", "mean", "max", "min"):
@@ -175,14 +178,16 @@ def _shifted(part: ast.expr) -> Iterator[ast.expr]:
         yield ast.BinOp(part, ast.Add(), ast.Constant(1))
 
 
-def headers(node: ast.stmt) -> Iterator[tuple[float, ast.stmt]]:
+def headers(node: ast.stmt, texts: list[str]) -> Iterator[tuple[float, ast.stmt]]:
     """Yield a loop or a condition with other headers, with their cost."""
     name = "iter" if isinstance(node, ast.For) else "test"
     head: ast.expr = getattr(node, name)
     for part in ast.walk(head):
         if isinstance(part, ast.expr):
-            for cost, new in structures(part, []):
+            for cost, new in structures(part, texts):
                 yield cost, _with(node, name, replaced(head, part, new))
+    for new in _exchanged(head):
+        yield 1.2, _with(node, name, new)
     if isinstance(node, ast.For):
         call = isinstance(head, ast.Call) and isinstance(head.func, ast.Name) and head.func.id == "reversed"
         if not call:
@@ -191,17 +196,31 @@ def headers(node: ast.stmt) -> Iterator[tuple[float, ast.stmt]]:
         yield 1.0, _with(node, name, ast.UnaryOp(ast.Not(), head))
 
 
+def _exchanged(tree: ast.expr) -> Iterator[ast.expr]:
+    """Yield an expression with two of its names exchanged."""
+    names = [one for one in ast.walk(tree) if isinstance(one, ast.Name)]
+    for one, other in itertools.combinations(names, 2):
+        if one.id != other.id:
+            yield replaced(tree, one, other, other, one)
+
+
 def _with(node: ast.stmt, name: str, head: ast.expr) -> ast.stmt:
     made = type(node)(**dict(ast.iter_fields(node)) | {name: head})
     return ast.fix_missing_locations(ast.copy_location(made, node))
 
 
-def replaced(tree: Any, node: Any, new: ast.AST) -> Any:
-    """Return a copy of a tree in which a node is another; the parts of the new one keep the places they had."""
+def replaced(tree: Any, *pairs: Any) -> Any:
+    """Return a copy of a tree in which nodes are others; the parts of new ones keep the places they had.
+
+    Args:
+        tree: the tree.
+        pairs: a node and what stands in its place, one pair after the other.
+    """
+    news = dict(zip(map(id, pairs[::2]), pairs[1::2]))
 
     def copied(one: Any) -> Any:
-        if one is node:
-            return new
+        if id(one) in news:
+            return news[id(one)]
         if isinstance(one, ast.AST):
             made = type(one)(**{name: copied(value) for name, value in ast.iter_fields(one)})
             made.__dict__.update({k: v for k, v in one.__dict__.items() if k not in made._fields})

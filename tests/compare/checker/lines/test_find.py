@@ -70,8 +70,9 @@ def test_a_wrong_line_and_the_right_one(old, new, says, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_faults_on_one_path_are_mended_one_after_the_other(tmp_path):
-    result, changed, right = found("elman", tmp_path, ("(1 - h**2)", "h**2"), ('["U"] += before', '["U"] += h'))
+@pytest.mark.parametrize("other", [('["U"] += before', '["U"] += h'), ('d_a @ p["U"].T', 'd_a @ p["U"]')])
+def test_two_faults_on_one_path_are_mended_one_after_the_other(other, tmp_path):
+    result, changed, right = found("elman", tmp_path, ("(1 - h**2)", "h**2"), other)
     assert sorted(line for wrong in result for line in wrong.lines) == changed
     assert {change.repair for wrong in result for change in wrong.changes} == {right[k - 1].strip() for k in changed}
 
