@@ -82,13 +82,6 @@ def test_a_change_of_what_was_not_shown_is_seen_where_it_is_used():
     assert {(fault.name, fault.steps) for fault in report.faults} == {("d_f", (0,)), ("d_c", (0,))}
 
 
-@pytest.mark.slow
-def test_an_array_that_is_changed_at_one_step_is_named_with_the_step():
-    report = check_memory(("hs.append(h)", "hs.append(h)\n        if len(hs) == 4:\n            tape[2][2][...] = 0.5"))
-    assert report.changed == {"f": (2,)}
-    assert "f was modified in place after its probe, at step 2" in str(report)
-
-
 def test_an_array_that_is_changed_has_no_step_where_there_are_none():
     """Nothing is shown between the change and the use of the array."""
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from zoo import attentions, choices, feedforward, functions, losses, lstms, normalisation, recurrences, scans
+from zoo import choices, feedforward, functions, losses, lstms, recurrences, scans
 from zoo.specimen import FileSpecimen, Specimen
 
-FAMILIES = (lstms, recurrences, feedforward, normalisation, attentions, choices, scans, losses, functions)
+FAMILIES = (lstms, recurrences, feedforward, choices, scans, losses, functions)
 
 #: All of them, by name.
 SPECIMENS = {

@@ -1,4 +1,4 @@
-"""Layers without time: a gate, and nested parameters."""
+"""Layers without time: a gate, nested parameters, a normalisation, attention in tiles."""
 
 import numpy as np
 import torch
@@ -107,4 +107,94 @@ class NestedMLP(Specimen):
         ("d_a1.sum(0)", "d_a1[-1]", "encoder.first.b"),
         ("h2.T @ d_error", "h1.T @ d_error", "head.W"),
         ("(error**2).mean()", "(error**2).sum()", "output"),
+    )
+
+
+class BatchNormAfterLinear(Specimen):
+    """The true gradient of the bias in front of batch norm is zero."""
+
+    inputs = {"x": (B, D), "W": (D, H), "b": (H,), "gamma": (H,), "beta": (H,)}
+    options = {"axes": "B"}
+
+    @staticmethod
+    def forward(x, W, b, gamma, beta):
+        a = probe("a", x @ W + b)
+        std = np.sqrt(a.var(axis=0) + 1e-3)
+        n = probe("n", (a - a.mean(axis=0)) / std)
+        return gamma * n + beta, (x, W, gamma, std, n)
+
+    @staticmethod
+    def backward(tape, d_y):
+        x, W, gamma, std, n = tape
+        d_beta = d_y.sum(axis=0)
+        d_gamma = (d_y * n).sum(axis=0)
+        d_n = probe("d_n", d_y * gamma)
+        d_a = probe("d_a", (d_n - d_n.mean(axis=0) - n * (d_n * n).mean(axis=0)) / std)
+        d_b = d_a.sum(axis=0)
+        return d_a @ W.T, x.T @ d_a, d_b, d_gamma, d_beta
+
+    @staticmethod
+    def reference(x, W, b, gamma, beta):
+        a = probe("a", x @ W + b)
+        n = probe("n", (a - a.mean(dim=0)) / (a.var(dim=0, unbiased=False) + 1e-3).sqrt())
+        return gamma * n + beta
+
+    faults = (
+        (" - d_n.mean(axis=0)", "", "d_a"),
+        ("n * (d_n * n).mean(axis=0)", "n * (d_n * n).mean()", "d_a"),
+        ("(d_n * n).mean(axis=0)) / std", "(d_n * n).mean(axis=0))", "d_a"),
+        ("x.T @ d_a", "x.T @ d_n", "d_W"),
+        ("d_b = d_a.sum", "d_b = d_n.sum", "d_b"),
+        ("d_y * gamma)", "d_y)", "d_n"),
+        ("d_y.sum(axis=0)", "d_y.sum(axis=1)[:-1]", "d_beta"),
+        ("a.var(axis=0)", "a.var(axis=0, ddof=1)", "n d_a"),
+    )
+
+
+class FlashAttention(Specimen):
+    """Softmax attention in tiles of keys, with a running maximum and sum; backward recomputes each tile."""
+
+    inputs = {"q": (B, D), "k": (6, D), "v": (6, H)}
+
+    @staticmethod
+    def forward(q, k, v):
+        m, l, o = np.full(B, -np.inf), np.zeros(B), np.zeros((B, v.shape[1]))
+        for j in range(0, len(k), 2):
+            s = probe("s", q @ k[j : j + 2].T)
+            new = np.maximum(m, s.max(axis=1))
+            p = np.exp(s - new[:, None])
+            scale = np.exp(m - new)
+            l, o, m = l * scale + p.sum(axis=1), o * scale[:, None] + p @ v[j : j + 2], new
+        o = probe("o", o / l[:, None])
+        return o, (q, k, v, o, m + np.log(l))
+
+    @staticmethod
+    def backward(tape, d_o):
+        q, k, v, o, lse = tape
+        d_o = probe("d_o", d_o)
+        delta = (d_o * o).sum(axis=1)
+        d_q, d_k, d_v = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+        for j in reversed(range(0, len(k), 2)):
+            tile = slice(j, j + 2)
+            p = np.exp(q @ k[tile].T - lse[:, None])
+            d_v[tile] = p.T @ d_o
+            d_p = d_o @ v[tile].T
+            d_s = probe("d_s", p * (d_p - delta[:, None]))
+            d_q += d_s @ k[tile]
+            d_k[tile] = d_s.T @ q
+        return d_q, d_k, d_v
+
+    @staticmethod
+    def reference(q, k, v):
+        s = torch.cat([probe("s", q @ k[j : j + 2].T) for j in range(0, len(k), 2)], dim=1)
+        return probe("o", torch.softmax(s, dim=1) @ v)
+
+    faults = (
+        ("(d_p - delta[:, None])", "d_p", "d_s"),
+        ("(d_o * o).sum(axis=1)", "(d_o * d_o).sum(axis=1)", "d_s"),
+        ("d_q += d_s", "d_q = d_s", "d_q"),
+        ("d_k[tile] = d_s.T @ q", "d_k[tile] = p.T @ q", "d_k"),
+        ("d_v[tile] = p.T @ d_o", "d_v[tile] = p.T @ o", "d_v"),
+        ("o * scale[:, None] + p @", "o + p @", "o"),
+        ("m + np.log(l))", "np.log(l))", "d_s d_v"),
     )

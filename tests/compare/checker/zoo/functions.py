@@ -98,43 +98,6 @@ class SwiGLU16(TorchSpecimen):
     )
 
 
-class RMSNorm16(TorchSpecimen):
-    """RMS norm in float16, its sums in single precision."""
-
-    inputs = (normal(B, D, dtype=torch.float16), normal(D, dtype=torch.float16))
-    options = {"axes": "B"}
-
-    class function(torch.autograd.Function):  # noqa: N801
-        @staticmethod
-        def forward(ctx, x, w):
-            r = probe("r", (x.float().square().mean(dim=1, keepdim=True) + 1e-3).rsqrt())
-            ctx.save_for_backward(x, w, r)
-            return (x.float() * r * w.float()).half()
-
-        @staticmethod
-        def backward(ctx, d_y):
-            x, w, r = (tensor.float() for tensor in ctx.saved_tensors)
-            d_n = d_y.float() * w
-            d_r = probe("d_r", (d_n * x).sum(dim=1, keepdim=True))
-            d_x = d_n * r - d_r * r**3 * x / x.shape[1]
-            return d_x.half(), (d_y.float() * x * r).sum(dim=0).half()
-
-    @staticmethod
-    def reference(x, w):
-        r = probe("r", (x.square().mean(dim=1, keepdim=True) + 1e-3).rsqrt())
-        return x * r * w
-
-    faults = (
-        (" - d_r * r**3 * x / x.shape[1]", "", "d_x"),
-        (" / x.shape[1]", "", "d_x"),
-        ("r**3", "r", "d_x"),
-        ("(d_n * x).sum", "(d_n * x).mean", "d_r"),
-        ("d_y.float() * x * r", "d_y.float() * x", "d_w"),
-        (".sum(dim=0).half()", "[-1].half()", "d_w"),
-        ("d_n = d_y.float() * w", "d_n = d_y.float()", "d_r d_x"),
-    )
-
-
 class AttentionFunction(TorchSpecimen):
     """Attention with a mask that is not a gradient's business; one input needs none."""
 
@@ -173,51 +136,4 @@ class AttentionFunction(TorchSpecimen):
         ("d_s @ k,", "d_s @ k * (1 + 1e-6),", "d_q"),
         ("d_s @ k,", "d_s[:, :-1] @ k[:-1],", "d_q"),
         ("(~mask", "(mask", "s"),
-    )
-
-
-class LSTMCell32(TorchSpecimen):
-    """One step of an LSTM in single precision, with two outputs."""
-
-    inputs = (
-        *(normal(*shape, dtype=torch.float32) for shape in ((B, D), (B, H), (B, H), (4 * H, D), (4 * H, H), (4 * H,))),
-    )
-    options = {"axes": "B", "outputs": ("h_new", "c_new")}
-
-    class function(torch.autograd.Function):  # noqa: N801
-        @staticmethod
-        def forward(ctx, x, h, c, W, U, b):
-            z = probe("z", x @ W.T + h @ U.T + b)
-            i, f, g, o = z.chunk(4, dim=1)
-            i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
-            c_new = probe("c1", f * c + i * g)
-            ctx.save_for_backward(x, h, c, W, U, i, f, g, o, c_new)
-            return o * torch.tanh(c_new), c_new
-
-        @staticmethod
-        def backward(ctx, d_h, d_c):
-            x, h, c, W, U, i, f, g, o, c_new = ctx.saved_tensors
-            th = torch.tanh(c_new)
-            d_c = probe("d_c1", d_c + d_h * o * (1 - th**2))
-            d_z = torch.cat(
-                [d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g**2), d_h * th * o * (1 - o)], dim=1
-            )
-            d_z = probe("d_z", d_z)
-            return d_z @ W, d_z @ U, d_c * f, d_z.T @ x, d_z.T @ h, d_z.sum(dim=0)
-
-    @staticmethod
-    def reference(x, h, c, W, U, b):
-        z = probe("z", x @ W.T + h @ U.T + b)
-        i, f, g, o = z.chunk(4, dim=1)
-        c = probe("c1", torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g))
-        return torch.sigmoid(o) * torch.tanh(c), c
-
-    faults = (
-        ("d_c + d_h * o", "d_h * o", "d_c1"),
-        ("d_c * c * f * (1 - f)", "d_c * c * f", "d_z"),
-        ("d_c * f, d_z.T @ x", "d_c, d_z.T @ x", "d_c"),
-        ("d_z.T @ h", "d_z.T @ (o * th)", "d_U"),
-        ("d_z @ U", "d_z @ W[:, :1] + d_z @ U", "d_h"),
-        ("d_z.sum(dim=0)", "d_z.mean(dim=0)", "d_b"),
-        ("d_h * th * o", "d_h * c_new * o", "d_z"),
     )

@@ -1,4 +1,4 @@
-"""LSTMs as tutorials and library kernels write them."""
+"""An LSTM as tutorials write it."""
 
 import numpy as np
 import torch
@@ -85,67 +85,4 @@ class TutorialLSTM(Specimen):
         ("d_z[gate].sum(axis=0)", 'd_z["f"].sum(axis=0)', "b_i b_c b_o"),
         ("d_c_next = d_c * f", "d_c_next = d_c", "d_c d_c_0"),
         ("f * c_prev + i * g", "f * c_prev + g", "c"),
-    )
-
-
-class ColumnLSTM(Specimen):
-    """One sequence, column vectors, W [x; h]: no axis for a batch anywhere."""
-
-    inputs = {"x": (T, D), "h": (H,), "c": (H,)}
-    options = {"axes": "T", "parameters": {"W": (4 * H, D + H), "b": (4 * H,)}}
-
-    @staticmethod
-    def forward(p, x, h, c):
-        tape, hs = [], []
-        for x_t in x:
-            xh = np.concatenate([x_t, h])
-            z = probe("z", p["W"] @ xh + p["b"])
-            i, f, o, g = sigmoid(z[:H]), sigmoid(z[H : 2 * H]), sigmoid(z[2 * H : 3 * H]), np.tanh(z[3 * H :])
-            tape.append((xh, i, f, o, g, c))
-            c = probe("c_t", f * c + i * g)
-            h = probe("h_t", o * np.tanh(c))
-            tape[-1] += (c,)
-            hs.append(h)
-        return np.array(hs), tape
-
-    @staticmethod
-    def backward(p, tape, d_hs):
-        d_W, d_b = np.zeros_like(p["W"]), np.zeros_like(p["b"])
-        d_x, d_h, d_c = np.zeros((len(tape), D)), np.zeros(H), np.zeros(H)
-        for t in range(len(tape) - 1, -1, -1):
-            xh, i, f, o, g, c_prev, c = tape[t]
-            d_h = probe("d_h_t", d_h + d_hs[t])
-            d_c = probe("d_c_t", d_c + d_h * o * (1 - np.tanh(c) ** 2))
-            d_z = np.concatenate([
-                d_c * g * i * (1 - i), d_c * c_prev * f * (1 - f), d_h * np.tanh(c) * o * (1 - o), d_c * i * (1 - g**2)
-            ])  # fmt: skip
-            d_z = probe("d_z", d_z)
-            d_W += np.outer(d_z, xh)
-            d_b += d_z
-            d_xh = p["W"].T @ d_z
-            d_x[t], d_h = d_xh[:D], d_xh[D:]
-            d_c = d_c * f
-        return d_x, d_h, d_c, {"W": d_W, "b": d_b}
-
-    @staticmethod
-    def reference(p, x, h, c):
-        hs = []
-        for x_t in x:
-            z = probe("z", p["W"] @ torch.cat([x_t, h]) + p["b"])
-            i, f, o = torch.sigmoid(z[: 3 * H]).reshape(3, H)
-            c = probe("c_t", f * c + i * torch.tanh(z[3 * H :]))
-            h = probe("h_t", o * torch.tanh(c))
-            hs.append(h)
-        return torch.stack(hs)
-
-    faults = (
-        ("d_h + d_hs[t]", "d_hs[t]", "d_h_t"),
-        ("d_c * g * i * (1 - i)", "d_c * g * i", "d_z"),
-        ("d_W += np.outer", "d_W = np.outer", "W"),
-        ('p["W"].T @ d_z', 'p["W"].T @ (d_z * (np.arange(4 * H) < 3 * H))', "d_x d_h_t d_h"),
-        ("d_b += d_z", "d_b += d_z / len(tape)", "b"),
-        ("d_c = d_c * f", "d_c = d_c * i", "d_c_t d_c"),
-        ("d_xh[:D], d_xh[D:]", "d_xh[-D:], d_xh[:H]", "d_x d_h_t d_h"),
-        ("np.outer(d_z, xh)", "np.outer(d_z, xh) * (1 + 1e-6)", "W"),
-        ('d_h = probe("d_h_t", d_h', 'd_h = probe("d_h_t", (t != 1) * d_h', "d_h_t"),
     )
