@@ -79,11 +79,13 @@ def _case(pair: Any, trials: list[Any]) -> Case:
     case = TorchCase(pair, trials) if isinstance(pair, TorchFunction) else Case(pair, trials)
     first = case.trials[0]
     with case.searching():
-        trial = _larger(first) if first.on and not _sizes(first) & case.program.numbers else None
-        right: Any = trial and attempted(lambda: trial.reference().answer.outputs)
-        found = case.tensors(trial.problem) if trial and right else None
-        if found and not differing(found, right):
-            case.trials.append(trial)
+        for uneven in (True, False) if first.on and not _sizes(first) & case.program.numbers else ():
+            trial = _larger(first, uneven)
+            right: Any = trial and attempted(trial.reference)
+            found = case.tensors(trial.problem) if trial and right else None
+            if trial and found and not differing(found, right.answer.outputs):
+                case.trials.append(trial)
+                break
     return case
 
 
@@ -93,21 +95,23 @@ def _sizes(trial: Trial) -> set[int]:
     return {size for value in values for size in np.shape(value)}
 
 
-def _larger(trial: Trial) -> Trial | None:
+def _larger(trial: Trial, uneven: bool) -> Trial | None:
     """Return a trial in which every axis is longer by one, so that a number is not a size by chance.
 
-    What is positive, symmetric or an index stays so: the first numbers are repeated, and each is scaled by its places.
-    None if the reference does not run on it.
+    If it is ``uneven``, the last axis of what is as long as it is wide is longer by two. What is positive, symmetric or
+    an index stays so: the first numbers are repeated, and each is scaled by its places. None if the reference does not
+    run on it.
     """
     rng, scales = np.random.default_rng(1), dict[int, Array]()
 
     def longer(value: Any) -> Any:
         if not isinstance(value, np.ndarray):
             return value
-        for axis, size in enumerate(value.shape):
-            value = value.take(np.arange(size + 1) % size, axis)
+        for axis, size in enumerate(before := value.shape):
+            more = 2 if uneven and axis + 1 == len(before) and size in before[:-1] else 1
+            value = value.take(np.arange(size + more) % size, axis)
             if value.dtype.kind == "f":
-                scale = scales.setdefault(size, rng.uniform(0.7, 1.3, size + 1))
+                scale = scales.setdefault(size + more, rng.uniform(0.7, 1.3, size + more))
                 value = value * scale.reshape(-1, *[1] * (value.ndim - axis - 1))
         return value
 

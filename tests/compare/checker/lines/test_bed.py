@@ -31,7 +31,7 @@ def test_each_fault_changes_a_gradient(case, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, number", [("cosine", 1), ("rmsnorm", 6), ("two_layer", 1)])
+@pytest.mark.parametrize("name, number", [("cosine", 1), ("conv2d", 2), ("two_layer", 1)])
 def test_a_fault_is_found_and_its_repair_is_right(name, number):
     record = tried(name, number)
     assert record["caught"] and record["exact"] and record["repair right"]
