@@ -214,14 +214,14 @@ class Bench:
         self, node: ast.expr, values: Values, forms: dict[str, float], others: list[Any], low: float, most: float
     ) -> Iterator[Candidate]:
         for form, cost in forms.items():
-            if cost > most or cost + COMPOUND + RESHAPED <= low or ("np." in form and not self.np):
+            if cost > most or cost + 2 * COMPOUND <= low or ("np." in form and not self.np):
                 continue
             code = _form(form)[1]
             elementwise = not any(sign in form for sign in "@[.T")
             for leaf in others:
                 total = cost if leaf is None or isinstance(leaf.node, OPERANDS) else cost + COMPOUND
                 if forms is grammar.INSTEAD and np.shape(leaf.values[0]) != np.shape(values[0]):
-                    total += RESHAPED
+                    total += COMPOUND if isinstance(node, ast.Constant) else RESHAPED
                 if not low < total <= most:
                     continue
                 if leaf and elementwise and not fits(leaf.values[0], values[0], forms is grammar.INSTEAD):
