@@ -32,13 +32,14 @@ PLACES = {
 
 
 @contextmanager
-def broken(fault: Injected) -> Iterator[None]:
-    """Have every package use a file of ``manual`` with the fault in it.
+def broken(fault: Injected) -> Iterator[set[int]]:
+    """Have every package use a file of ``manual`` with the fault in it; the numbers of the lines it changes.
 
     Raises:
         ValueError: the text that the fault replaces does not occur exactly once.
     """
-    text = fault.inject((Path(manual.__file__).parent / fault.file).read_text())
+    right = (Path(manual.__file__).parent / fault.file).read_text()
+    text = fault.inject(right)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder, fault.file.replace("/", "_"))
         path.write_text(text)
@@ -46,4 +47,4 @@ def broken(fault: Injected) -> Iterator[None]:
         exec(compile(text, path, "exec"), vars(module))
         for place in PLACES[fault.file]:
             patch.setattr(place, getattr(module, place.rpartition(".")[2]))
-        yield
+        yield {n for n, (a, b) in enumerate(zip(right.splitlines(), text.splitlines()), 1) if a != b}

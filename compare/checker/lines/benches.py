@@ -1,6 +1,7 @@
 """The benches of statements: their variables, and the expressions that could be operands in them."""
 
 import ast
+import re
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any, TypeGuard
@@ -28,6 +29,7 @@ class Benches:
 
     def __init__(self, program: Program, events: list[Event]):
         self.program = program
+        self._operands: dict[int, tuple[list[str], list[str]]] = {}
         self._texts: dict[Any, list[tuple[str, ast.expr, CodeType]]] = {}
         ran = {
             forward: {program.by_number[e.statement].function for e in events if e.forward == forward}
@@ -58,28 +60,19 @@ class Benches:
         """Return the names and short expressions of the program, those of the statement's function first."""
         if statement.function not in self._texts:
             statements = self.program.statements
-            own = [s for s in statements if s.function is statement.function]
-            rest = [s for s in statements if s.function is not statement.function]
-            found: dict[str, ast.expr] = {}
-            for one in [*own, *rest]:
-                for node in _parts_of(one.node):
-                    if isinstance(node, ast.Name | ast.Subscript | ast.Attribute) or _is_fraction(node):
-                        found.setdefault(ast.unparse(node), node)
-            for one in [*own, *rest]:
-                for node in _parts_of(one.node):
-                    if isinstance(node, ast.BinOp | ast.Call) and not writes(node) and _has_a_name(node):
-                        text = ast.unparse(node)
-                        if len(text) <= LONGEST:
-                            found.setdefault(text, node)
-            names = [text for text, node in found.items() if isinstance(node, ast.Name)]
+            if not self._operands:
+                self._operands = {one.number: _operands_of(one.node) for one in statements}
+            ordered = sorted(statements, key=lambda one: one.function is not statement.function)
+            named, longer = ([text for one in ordered for text in self._operands[one.number][k]] for k in (0, 1))
+            indices = {text.split("[")[1].rstrip("]") for text in named if text.count("[") == 1 and text[-1] == "]"}
+            given = [one.arg for one in statement.function.args.args]  # which may be used nowhere
+            named += [f"{name}[{index}]" for name in given for index in indices if index.isidentifier()]
+            texts = dict.fromkeys([*named, *longer])
+            names = [text for text in texts if text.isidentifier()]
             helpers = {function.__name__ for function in self.program.functions} & set(names)
-            called = {
-                one.func.id
-                for one in found.values()
-                if isinstance(one, ast.Call) and len(one.args) == 1 and isinstance(one.func, ast.Name)
-            } & helpers
+            called = {text.split("(")[0] for text in longer if re.fullmatch(r"\w+\([^,]+\)", text)} & helpers
             made = []
-            for text in [*list(found)[:MOST], *(f"{helper}({name})" for helper in called for name in names[:CALLED])]:
+            for text in [*list(texts)[:MOST], *(f"{helper}({name})" for helper in called for name in names[:CALLED])]:
                 loaded = ast.parse(text, mode="eval").body
                 made.append((text, loaded, code_of(loaded)))
             self._texts[statement.function] = made
@@ -116,6 +109,17 @@ def _is_operand(value: Any) -> bool:
     return isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
 
 
+def _operands_of(statement: ast.stmt) -> tuple[list[str], list[str]]:
+    """Return the names in a statement and parts of what has one, and its short expressions."""
+    named, longer = [], []
+    for node in _parts_of(statement):
+        if isinstance(node, ast.Name | ast.Subscript | ast.Attribute) or _is_fraction(node):
+            named.append(ast.unparse(node))
+        elif isinstance(node, ast.BinOp | ast.Call) and not writes(node) and _has_a_name(node):
+            longer.append(ast.unparse(node))
+    return named, [text for text in longer if len(text) <= LONGEST]
+
+
 def _has_a_name(node: ast.AST) -> bool:
     """Whether an expression is more than numbers."""
     return any(isinstance(one, ast.Name) for one in ast.walk(node))
@@ -127,8 +131,9 @@ def _keyed(variables: dict[str, Any]) -> Iterator[tuple[str, ast.expr]]:
         texts: list[str] = [name] if name.isidentifier() else []
         if isinstance(value, dict) and len(value) <= 40:
             texts = [f"{name}[{key!r}]" for key in value if isinstance(key, str)]
-        elif name == "self":
-            texts = [f"self.{key}" for key in vars(value)]
+        else:
+            own = getattr(value, "__dict__", ()) if name == "self" else getattr(value, "__dataclass_fields__", ())
+            texts += [f"{name}.{key}" for key in (*own, *getattr(value, "_fields", ()))]
         yield from ((text, ast.parse(text, mode="eval").body) for text in texts)
 
 

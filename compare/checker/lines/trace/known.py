@@ -69,9 +69,9 @@ class Known:
     def has(self, value: Array, scaled: bool = False) -> bool:
         """Whether a value is known, as it is or transposed; or, ``scaled``, times a number."""
         products = self._products.get(value.size)
-        if products is None or not value.any():
-            return False
         length = float(np.sqrt((value * value).sum()))
+        if products is None or not length:
+            return False
         if value.size not in self._sorted:
             lengths = [np.sqrt((one * one).sum()) for one in self._values[value.size]]
             self._sorted[value.size] = np.sort(products), np.sort(np.abs(products) / np.array(lengths))
