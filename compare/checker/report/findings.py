@@ -15,6 +15,7 @@ from compare.checker.derivations.misfit import Misfit
 from compare.checker.lines.wrong_line import NotSought, WrongLine
 from compare.checker.notation import Notation
 from compare.checker.report.fault import Fault
+from compare.checker.report.together import together
 
 
 @dataclass(frozen=True)
@@ -163,17 +164,13 @@ class Findings:
     def faults(self) -> list[Fault]:
         """What is wrong: quantities that probes name, with the repair of their line; otherwise the wrong lines.
 
-        That the gradients of all parameters are off by one factor, as means are, is one fault.
+        Gradients that are wrong in one way, as by a factor, or those of one layer, are one fault.
         """
         if self.named:
             return [replace(fault, lines=lambda: self.wrong_lines).withheld(self.told) for fault in self.located]
         if not self.placed:
-            gradients, factors = {f.label for f in self.located}, {f.factor for f in self.located}
-            all_of_them = gradients == {one.label for one in self.fed_back if one.kind == "gradient"}
-            if all_of_them and len(gradients) > 1 and len(factors) == 1 and factors != {""}:
-                (factor,) = factors
-                mean = f", as a mean of {factor[2:]} is" if factor.startswith("1/") else ""
-                label = f"the gradients of all parameters: {factor} times the right ones{mean}"
+            label = together(self.fed_back, {fault.factor for fault in self.located})
+            if label and self.located:
                 return [replace(self.located[0], name=label, label=label, gate="", number="", formula="", ratios=())]
             return [fault.withheld(self.told) for fault in self.located]
         differing = [one for one in self.as_run if not one.agrees]
