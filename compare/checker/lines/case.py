@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import wraps
 from io import StringIO
@@ -17,7 +17,7 @@ from compare.checker.derivations.pair import derived, flat
 from compare.checker.derivations.problem import Answer
 from compare.checker.lines.program import Edits, ImpossibleError, Program
 from compare.checker.lines.trace import traced
-from compare.checker.lines.trace.record import NAME, Event, Recorder, rewrite
+from compare.checker.lines.trace.record import NAME, Event, Recorder, Unseen, rewrite
 from compare.checker.lines.trace.tape import Tape
 from compare.checker.lines.wrong_line import Change
 from compare.checker.reference import Autograd
@@ -89,8 +89,11 @@ class Case:
             self._right[k] = {name: value for name, value in found.items() if name not in self._left_out}
         return self._right[k]
 
-    #: A context to search in.
-    searching: Callable[[], AbstractContextManager[None]] = nullcontext
+    @contextmanager
+    def searching(self) -> Iterator[None]:
+        """A context to search in. Closures that a traced run made run in it as those of the user's do."""
+        with self._seen_by(Unseen()):
+            yield
 
     def reference(self, k: int) -> Any:
         """Run the reference on a trial, also if it ran before."""
@@ -214,13 +217,26 @@ class Case:
                     if new is not None and new is not value:
                         before.append((space, name, value))
                         space[name] = new
-                space[NAME] = recorder
-            yield
+            with self._seen_by(recorder):
+                yield
         finally:
             for space, name, value in before:
                 space[name] = value
+
+    @contextmanager
+    def _seen_by(self, recorder: Any) -> Iterator[None]:
+        """A context in which the functions find a recorder."""
+        spaces = {id(f.__globals__): f.__globals__ for f in self.program.functions}
+        before = {key: space.get(NAME) for key, space in spaces.items()}
+        try:
             for space in spaces.values():
-                space.pop(NAME, None)
+                space[NAME] = recorder
+            yield
+        finally:
+            for key, space in spaces.items():
+                space[NAME] = before[key]
+                if before[key] is None:
+                    del space[NAME]
 
 
 def differing(found: dict[str, Array], right: dict[str, Array]) -> frozenset[str]:

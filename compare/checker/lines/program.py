@@ -21,7 +21,7 @@ from torch._library.custom_ops import CustomOpDef
 
 from compare.checker.lines.language import Language, Python
 from compare.checker.lines.matlab.language import source as matlab
-from compare.checker.lines.statement import APART, Body, Statement, statements
+from compare.checker.lines.statement import APART, Body, Statement, mentioned, names_in, statements
 
 #: Where the standard library and this checker lie.
 OURS = (*{sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")}, str(Path(__file__).parents[2]))
@@ -139,6 +139,8 @@ class Program:
     def running(self, edits: Edits, rewrite: Any = None) -> Iterator[None]:
         """A context in which the functions are edited, and rewritten by ``rewrite`` from a definition to another.
 
+        It is given the names and lines of those that exist, whose closures cannot have other variables.
+
         Raises:
             ImpossibleError: an edited function cannot be one.
         """
@@ -151,10 +153,11 @@ class Program:
                         continue
                     before[function] = function.__code__
                 compiled: dict[ast.stmt, Codes] = {}
+                live = {place.key[:2] for place in self.functions.values()}
                 for function in before:
                     place = self.functions[function]
                     if place.outermost not in compiled:
-                        tree = rewrite(copy.deepcopy(place.outermost)) if rewrite else place.outermost
+                        tree = rewrite(copy.deepcopy(place.outermost), live) if rewrite else place.outermost
                         compiled[place.outermost] = _codes(_compiled(tree, place.source, function))
                     try:
                         function.__code__ = compiled[place.outermost][place.key]
@@ -182,18 +185,11 @@ def _edited(by_number: dict[int, Statement], edits: Edits) -> Iterator[None]:
                 continue
             done.append(partial(block.__setitem__, slice(None), list(block)))
             k = next(k for k, one in enumerate(block) if one is node)
-            block[k : k + 1] = [*new, _mentioned(node)]
+            block[k : k + 1] = [*new, mentioned(names_in(node), node)]
         yield
     finally:
         for undo in reversed(done):
             undo()
-
-
-def _mentioned(node: ast.stmt) -> ast.stmt:
-    """Return a statement that never runs, with the names of another: a function keeps the variables of its closure."""
-    names = sorted({one.id for one in ast.walk(node) if isinstance(one, ast.Name)})
-    never = ast.If(ast.Constant(False), [ast.Expr(ast.Name(name, ast.Load())) for name in names] or [ast.Pass()], [])
-    return ast.fix_missing_locations(ast.copy_location(never, node))
 
 
 def _compiled(outermost: ast.stmt, source: Source, function: FunctionType) -> CodeType:

@@ -95,6 +95,17 @@ def statements(source: Any, offset: int) -> Iterator[Statement]:
     yield from visit(source.tree.body, None, None)
 
 
+def names_in(node: ast.AST) -> set[str]:
+    """Return the variables that a node names."""
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+
+
+def mentioned(names: set[str], at: ast.stmt) -> ast.stmt:
+    """Return a statement that never runs, with some names: a function keeps those of them that its closure has."""
+    named: list[ast.stmt] = [ast.Expr(ast.Name(name, ast.Load())) for name in sorted(names)]
+    return ast.fix_missing_locations(ast.copy_location(ast.If(ast.Constant(False), named or [ast.Pass()], []), at))
+
+
 def _apart(node: ast.AST, function: Any) -> Iterator[tuple[ast.expr, Any]]:
     """Yield the lambdas, and the comprehensions in functions, that a statement holds, each with its function."""
     for one in ast.iter_child_nodes(node):

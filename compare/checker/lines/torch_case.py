@@ -10,7 +10,7 @@ import torch
 from compare.checker.derivations.torch_function import TorchFunction, tensor_like
 from compare.checker.lines.case import Case, Run, limited
 from compare.checker.lines.program import Edits, Program
-from compare.checker.lines.trace.record import NAME, Recorder, rewrite
+from compare.checker.lines.trace.record import Recorder, rewrite
 from compare.checker.recorder import as_float64
 from manual.arrays import Array
 
@@ -105,7 +105,11 @@ class TorchCase(Case):
         with exactly():
             self._start(derivation, trials, Program(derivation.function))
 
-    searching = staticmethod(exactly)
+    @contextmanager
+    def searching(self) -> Iterator[None]:
+        """A context to search in."""
+        with exactly(), super().searching():
+            yield
 
     def trace(self, problem: Any, edits: Edits, isolate: bool = True) -> Run:
         """Run the function with every value of its backward pass seen."""
@@ -121,7 +125,7 @@ class TorchCase(Case):
                     run.returned[f"d_{name}"] = tape.known(d)
                     run.tensors[f"d_{name}"] = as_float64(d)
 
-        with self.program.running(edits, rewrite), self._hooked(recorder), limited(30 * self.longest):
+        with self.program.running(edits, rewrite), self._seen_by(recorder), limited(30 * self.longest):
             inputs, outputs = self.pair.applied(problem)
             run.tensors |= {name: as_float64(value) for name, value in outputs.items()}
             wanted = {name: leaf for name, leaf in inputs.items() if leaf.requires_grad}
@@ -129,15 +133,3 @@ class TorchCase(Case):
             d_outputs = [tensor_like(problem.d_outputs[name], value) for name, value in kept.items()]
             differentiated(list(kept.values()), d_outputs, wanted)
         return run
-
-    @contextmanager
-    def _hooked(self, recorder: Recorder) -> Iterator[None]:
-        """A context in which the functions find the recorder."""
-        spaces = {id(f.__globals__): f.__globals__ for f in self.program.functions}
-        try:
-            for space in spaces.values():
-                space[NAME] = recorder
-            yield
-        finally:
-            for space in spaces.values():
-                space.pop(NAME, None)

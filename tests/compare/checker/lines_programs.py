@@ -57,6 +57,35 @@ layer = Norm(1e-5)
 forward, backward = layer.forward, layer.backward
 """
 
+CLOSURES = """\
+import numpy as np
+
+def squashed(z):
+    y = np.tanh(z)
+    return y, lambda d: d * (1 - y**2)
+
+def linear(x, w):
+    def back(d):
+        return d @ w.T, x.T @ d
+    return x @ w, back
+
+def forward(x, w, v):
+    a, back_a = linear(x, w)
+    h, back_h = squashed(a)
+    b, back_b = linear(x, v)
+    gate, back_gate = squashed(b)
+
+    def back(d):
+        d_x, d_w = back_a(back_h(d * gate))
+        more, d_v = back_b(back_gate(d * h))
+        return d_x + more, d_w, d_v
+
+    return h * gate, back
+
+def backward(back, d_y):
+    return back(d_y)
+"""
+
 SCAN = """\
 import torch
 

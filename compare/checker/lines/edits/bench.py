@@ -12,7 +12,7 @@ import numpy as np
 
 from compare.checker.lines.edits import grammar
 from compare.checker.lines.edits.operands import expressions, fits, is_number, kind, module_of
-from compare.checker.lines.edits.structures import indices, replaced, structures
+from compare.checker.lines.edits.structures import functions_like, indices, replaced, structures
 from compare.checker.lines.statement import Statement
 from compare.checker.lines.trace.record import KEEPING, leaves, numbers, value_of
 from manual.arrays import Array
@@ -271,6 +271,10 @@ class Bench:
     def statements(self) -> Iterator[Candidate]:
         """Yield edits of what is done with the value."""
         node = self.statement.node
+        for called in [one.func for one in ast.walk(self.root or node) if isinstance(one, ast.Call)]:
+            owner = self.values(called.value) if isinstance(called, ast.Attribute) else None
+            for name in functions_like(called, owner[0] if owner else None, self.scopes[0]):
+                yield Candidate(self.statement, 1.0, None, "", {}, None, replaced(node, called, name))
         target: Any = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and not isinstance(node.targets[0], ast.Tuple):
             yield self._as(node, node.targets[0], "n + f", ast.AugAssign(target, ast.Add(), node.value))

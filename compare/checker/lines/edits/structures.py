@@ -3,6 +3,7 @@
 import ast
 import itertools
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from compare.checker.lines.edits import grammar
@@ -118,6 +119,22 @@ def _calls(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:
         if "axis" not in named:
             for axis in (0, 1):
                 yield 1.0, ast.Call(func, node.args, [ast.keyword("axis", ast.Constant(axis)), *node.keywords])
+
+
+def functions_like(called: ast.expr, owner: Any, scope: dict[str, Any]) -> Iterator[ast.expr]:
+    """Yield the user's other functions, or methods of the same owner, that take as many arguments as a called one."""
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    there = (
+        {one: getattr(type(owner), one, None) for one in dir(type(owner))}
+        if isinstance(called, ast.Attribute)
+        else scope
+    )
+    own = {one: value for one, value in there.items() if isinstance(value, FunctionType) and not one.startswith("__")}
+    for other, function in own.items() if name in own else ():
+        its, theirs = function.__code__, own[name].__code__
+        if (its.co_filename, its.co_argcount) == (theirs.co_filename, theirs.co_argcount) and function is not own[name]:
+            named = ast.Name(other, ast.Load())
+            yield ast.Attribute(called.value, other, ast.Load()) if isinstance(called, ast.Attribute) else named
 
 
 def _ends(node: ast.Call) -> Iterator[tuple[float, ast.expr]]:

@@ -7,7 +7,7 @@ language needs no more.
 
 import ast
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.checker.lines.statement import APART
+from compare.checker.lines.statement import APART, mentioned, names_in
 from compare.checker.lines.trace.traced import Traced, plain
 from manual.arrays import Array
 
@@ -105,12 +105,40 @@ class Recorder:
         return value
 
 
-def rewrite(outermost: ast.stmt) -> ast.stmt:
-    """Return a definition whose statements show the recorder their variables and their values."""
-    return ast.fix_missing_locations(_Rewriting().visit(outermost))
+class Unseen:
+    """What a rewritten function finds in the place of a recorder when nothing is to be seen."""
+
+    def before(self, *_: Any) -> None:
+        """See nothing."""
+
+    def value(self, _: int, value: Any, __: bool = True) -> Any:
+        """Return what a statement computes."""
+        return value
+
+
+def rewrite(outermost: ast.stmt, live: Collection[tuple[str, int]]) -> ast.stmt:
+    """Return a definition whose statements show the recorder their variables and their values.
+
+    Its inner functions have all variables of those around them, since any of these may be what a line should name. Not
+    those that are ``live``, by name and line: the closure of a function that exists stays what it is.
+    """
+    return ast.fix_missing_locations(_Rewriting(live).visit(outermost))
 
 
 class _Rewriting(ast.NodeTransformer):
+    def __init__(self, live: Collection[tuple[str, int]]):
+        self.live, self.around = live, set[str]()
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+        around = self.around
+        self.around = around | names_in(node) | {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+        self.generic_visit(node)
+        if around and (node.name, first) not in self.live:
+            node.body.append(mentioned(around, node.body[-1]))
+        self.around = around
+        return node
+
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         for name in ("body", "orelse", "finalbody"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from edits import edited
-from lines_programs import ELMAN, NORM, SCAN, elman, written
+from lines_programs import CLOSURES, ELMAN, NORM, SCAN, elman, written
 from tiers import rarely
 
 from compare import check_function
@@ -24,6 +24,12 @@ PROGRAMS = {
         elman,
         [{"x": (4, 3, 2), "h_0": (3, 5)}, {"x": (3, 2, 2), "h_0": (2, 5)}],
         {"W": (2, 5), "U": (5, 5), "b": (5,)},
+    ),
+    "closures": (
+        CLOSURES,
+        lambda x, w, v: torch.tanh(x @ w) * torch.tanh(x @ v),
+        [{"x": (B, 3), "w": (3, H), "v": (3, H)} for B, H in ((4, 5), (2, 7))],
+        None,
     ),
     "norm": (NORM, norm, [{"x": (B, C), "scale": (C,), "shift": (C,)} for B, C in ((5, 4), (3, 6))], None),
 }
@@ -96,6 +102,15 @@ def test_state_held_by_an_object(old, new, tmp_path):
     (wrong,) = result
     assert any(change.span[0] <= changed[0] <= change.span[2] for change in wrong.changes)
     assert all(change.repair for change in wrong.changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "old, new", [("back_gate(d * h)", "back_gate(d * b)"), ("back_b(back_gate", "back_a(back_gate")]
+)
+def test_what_a_closure_could_name_is_an_operand_though_the_wrong_line_names_it_nowhere(old, new, tmp_path):
+    (wrong,), changed, right = found("closures", tmp_path, (old, new))
+    assert right[changed[0] - 1].strip() in {change.repair for change in wrong.changes if change.line == changed[0]}
 
 
 @pytest.mark.slow
