@@ -12,7 +12,7 @@ import numpy as np
 
 from compare.checker.lines.edits import grammar
 from compare.checker.lines.edits.operands import expressions, fits, is_number, kind, module_of
-from compare.checker.lines.edits.structures import functions_like, indices, replaced, structures
+from compare.checker.lines.edits.structures import functions_like, indices, replaced, structures, twice
 from compare.checker.lines.statement import Statement
 from compare.checker.lines.trace.record import KEEPING, leaves, numbers, value_of
 from manual.arrays import Array
@@ -28,6 +28,9 @@ OPERANDS = (ast.Name, ast.Subscript, ast.Attribute)
 
 #: What it costs to put another operand in the place of one wherever it stands in a statement.
 RENAMED = 1.2
+
+#: What it costs to change two signs of a statement.
+TWICE = 1.6
 
 #: What it costs to write somewhere else.
 TARGET = 1.1
@@ -177,6 +180,11 @@ class Bench:
         nodes = expressions(self.root)
         counts = type((self.values(self.root) or [None])[0]) is int
         yield from self._renamed(nodes, low, most)
+        for new in twice(self.root, nodes) if low < TWICE <= most else ():
+            values = self.values(new)
+            made = self._of_root(values) if values is not None else None
+            if made is not None:
+                yield Candidate(self.statement, TWICE, self.root, "x", {"x": new}, made)
         operators = {
             id(side): type(one.op)
             for one in ast.walk(self.root)

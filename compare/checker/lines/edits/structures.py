@@ -1,12 +1,16 @@
 """Other structures of an expression: operators, operands, axes, indices, keys."""
 
 import ast
+import copy
 import itertools
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
 from compare.checker.lines.edits import grammar
+
+#: The most signs of one kind of which two are changed together.
+MOST = 6
 
 
 def structures(node: ast.expr, texts: list[str]) -> Iterator[tuple[float, ast.expr]]:
@@ -51,6 +55,30 @@ def structures(node: ast.expr, texts: list[str]) -> Iterator[tuple[float, ast.ex
             yield 1.2, replaced(node, one, other, other, one)
     elif isinstance(node, ast.Dict):
         yield from ((1.2, new) for new in _exchanged(node))
+
+
+def twice(root: ast.expr, nodes: list[ast.expr]) -> Iterator[ast.expr]:
+    """Yield an expression with two of its signs changed: both plus and minus, or both numbers, as in a shift."""
+    signs = [k for k, one in enumerate(ast.walk(root)) if isinstance(getattr(one, "op", None), ast.Add | ast.Sub)]
+    for pair in itertools.combinations(signs[:MOST], 2):
+        made = copy.deepcopy(root)
+        walked: list[Any] = list(ast.walk(made))
+        for k in pair:
+            walked[k].op = ast.Sub() if isinstance(walked[k].op, ast.Add) else ast.Add()
+        yield made
+    for first, second in itertools.combinations([one for one in nodes if _is_signed(one)][:MOST], 2):
+        yield replaced(root, first, _signed(first), second, _signed(second))
+
+
+def _is_signed(node: ast.expr) -> bool:
+    """Whether an expression is a whole number, or one with a minus before it."""
+    number = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+    return isinstance(number, ast.Constant) and type(number.value) is int and number.value != 0
+
+
+def _signed(node: ast.expr) -> ast.expr:
+    """Return a number with the other sign."""
+    return node.operand if isinstance(node, ast.UnaryOp) else ast.UnaryOp(ast.USub(), node)
 
 
 def _strings(value: str, texts: list[str]) -> list[str]:

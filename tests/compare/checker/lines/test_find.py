@@ -92,6 +92,7 @@ def test_two_faults_on_one_path_are_mended_one_after_the_other(other, tmp_path):
             (" - d_n.mean(axis=-1, keepdims=True)", ""),
             ("(d_y * self.n).sum(axis=0)", "(d_y * self.inverse).sum(axis=0)"),
             ("- self.n * (d_n * self.n).mean", "- self.n * (d_n * self.n).sum"),
+            ("d_n - d_n.mean(axis=-1, keepdims=True) - self.n", "d_n + d_n.mean(axis=-1, keepdims=True) + self.n"),
             ("(centred**2).mean", "(centred**2).sum"),
             ("1 / np.sqrt", "np.sqrt"),
         ),
