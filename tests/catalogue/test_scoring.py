@@ -8,7 +8,6 @@ import pytest
 from extras import needs_numba
 from tiers import first_of_each
 
-import manual
 from catalogue import COMPILED, FAST, FAULTS
 from catalogue.scoring import score
 
@@ -94,13 +93,3 @@ def test_a_fault_of_a_fast_kernel_is_named_by_the_tensors_that_differ_from_the_t
 def test_a_text_that_is_not_there_is_named(fault):
     with pytest.raises(ValueError, match="expected 'no such line' once"):
         score(replace(fault, old="no such line"))
-
-
-@pytest.mark.slow
-def test_the_real_package_is_left_alone(fault):
-    before = manual.LSTM
-    score(fault)
-    import manual as after
-
-    assert after is manual
-    assert after.LSTM is before

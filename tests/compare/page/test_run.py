@@ -169,12 +169,6 @@ def test_a_long_run_keeps_its_worst_steps_and_stays_small(run, written):
     assert "The page has 2,000 of the 49,998 steps" in text
 
 
-@pytest.mark.slow
-def test_a_page_of_two_thousand_steps_is_below_a_megabyte(run, written):
-    folder = written(lengthened(run, page.MOST_STEPS))
-    assert (folder / "run.html").stat().st_size < 1_000_000
-
-
 def test_the_settings_of_a_recipe_are_written_out_by_both_names():
     nested = {"start": {"size": 0.5, "equal_gates": True}, "wanted": "sums", "engine": "numpy"}
     assert page._flat(nested) == {
