@@ -105,63 +105,6 @@ def test_without_probes_a_fault_in_the_last_sum_is_its_own(tmp_path):
     assert without_probes(path).titles == ["(L17) weight_ih"]
 
 
-OWN_MODULE = '''
-import torch
-
-
-class Leaky(torch.nn.Module):
-    """No layer of anybody's: a leaky average squashed through a sine."""
-
-    def __init__(self):
-        super().__init__()
-        self.rate = torch.nn.Parameter(torch.zeros(3))
-
-    def forward(self, u, s, probe):
-        for t in range(len(u)):
-            mix = probe("mix", t, torch.sigmoid(self.rate) * s + u[t])
-            s = probe("s", t, torch.sin(mix))
-        return s
-'''
-OWN_DERIVATION = """
-import numpy as np
-
-INPUTS = {"u": (5, 2, 3), "s": (2, 3)}
-
-
-def forward(p, u, s, probe):
-    tape, a = [], 1 / (1 + np.exp(-p["rate"]))
-    for t in range(len(u)):
-        mix = probe("mix", t, a * s + u[t])
-        tape.append((s, mix))
-        s = probe("s", t, np.sin(mix))
-    return s, (a, tape)
-
-
-def backward(p, tape, d_s, probe):
-    a, steps = tape
-    d_rate, d_u = 0, []
-    for t in reversed(range(len(steps))):
-        s, mix = steps[t]
-        d_s = probe("d_s", t, d_s)
-        d_mix = probe("d_mix", t, d_s * np.cos(mix))
-        d_u.append(d_mix)
-        d_rate = d_rate + (d_mix * s).sum(axis=0) * a * (1 - a)
-        d_s = d_mix * a
-    return np.stack(d_u[::-1]), d_s, {"rate": d_rate}
-"""
-
-
-@pytest.mark.slow
-def test_a_module_of_the_users_own_with_names_of_its_own(tmp_path):
-    module, mine = tmp_path / "module.py", tmp_path / "mine.py"
-    module.write_text(OWN_MODULE)
-    mine.write_text(OWN_DERIVATION)
-    assert check_file(mine, (module, "Leaky")).agrees
-    mine.write_text(OWN_DERIVATION.replace("* np.cos(mix)", "* -np.cos(mix)"))
-    report = check_file(mine, (module, "Leaky"))
-    assert report.titles == ["d_mix"]
-
-
 REFERENCE = STARTERS / "derivation_reference.py", "reference"
 
 

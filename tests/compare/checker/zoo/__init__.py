@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from zoo import choices, feedforward, functions, losses, lstms, recurrences, scans
+from zoo import choices, feedforward, functions, lstms, recurrences, scans
 from zoo.specimen import FileSpecimen, Specimen
 
-FAMILIES = (lstms, recurrences, feedforward, choices, scans, losses, functions)
+FAMILIES = (lstms, recurrences, feedforward, choices, scans, functions)
 
 #: All of them, by name.
 SPECIMENS = {

@@ -1,4 +1,4 @@
-"""Layers without time: a gate, nested parameters, a normalisation, attention in tiles."""
+"""Layers without time: a gate, nested parameters, a normalisation, attention in tiles; a loss."""
 
 import numpy as np
 import torch
@@ -197,4 +197,42 @@ class FlashAttention(Specimen):
         ("d_v[tile] = p.T @ d_o", "d_v[tile] = p.T @ o", "d_v"),
         ("o * scale[:, None] + p @", "o + p @", "o"),
         ("m + np.log(l))", "np.log(l))", "d_s d_v"),
+    )
+
+
+class LogisticRegression(Specimen):
+    """With weights for the classes and a penalty, from logits, without overflow."""
+
+    inputs = {"x": (B, D), "w": (D,), "b": (), "y": lambda rng: rng.integers(0, 2, B), "weight": np.array([1.0, 3.0])}
+    options = {"axes": "B"}
+
+    @staticmethod
+    def forward(x, w, b, y, weight):
+        z = probe("z", x @ w + b)
+        nll = probe("nll", np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z))))
+        return (weight[y] * nll).sum() + 0.1 * w @ w, (x, w, y, weight, z, nll)
+
+    @staticmethod
+    def backward(tape, d_loss):
+        x, w, y, weight, z, nll = tape
+        d_nll = probe("d_nll", d_loss * weight[y])
+        d_z = probe("d_z", d_nll * (1 / (1 + np.exp(-z)) - y))
+        d_weight = d_loss * np.array([nll[y == 0].sum(), nll[y == 1].sum()])
+        return np.outer(d_z, w), d_z @ x + d_loss * 0.2 * w, d_z.sum(), None, d_weight
+
+    @staticmethod
+    def reference(x, w, b, y, weight):
+        z = probe("z", x @ w + b)
+        nll = probe("nll", torch.nn.functional.binary_cross_entropy_with_logits(z, y.to(z), reduction="none"))
+        return (weight[y] * nll).sum() + 0.1 * w @ w
+
+    faults = (
+        (" + d_loss * 0.2 * w", "", "d_w"),
+        (" + d_loss * 0.2 * w", " + 0.2 * w", "d_w"),
+        ("- y))", "- 1))", "d_z"),
+        ("d_loss * weight[y])", "d_loss * weight[1 - y])", "d_nll"),
+        ("d_z.sum()", "d_z.mean()", "d_b"),
+        ("np.outer(d_z, w)", "np.outer(d_nll, w)", "d_x"),
+        ("(1 / (1 + np.exp(-z)) - y)", "(1 / (1 + np.exp(z)) - y)", "d_z"),
+        ("- z * y + ", "- z * (1 - y) + ", "nll"),
     )

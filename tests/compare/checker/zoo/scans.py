@@ -1,4 +1,4 @@
-"""Recursions of other kinds: cumulative sums, a filter, fast weights by the delta rule."""
+"""Recursions of other kinds: cumulative sums, a filter."""
 
 import numpy as np
 import torch
@@ -106,63 +106,4 @@ class KalmanFilter(Specimen):
         ("d_R += d_S", "d_R = d_S", "d_r"),
         ("d_Q * Q", "d_Q", "d_q"),
         ("d_loss * e / S", "e / S", "d_m_hat d_y"),
-    )
-
-
-class DeltaNet(Specimen):
-    """Fast weights by the delta rule."""
-
-    inputs = [
-        {"q": (T, D), "k": (T, D), "v": (T, 3), "beta": lambda rng, T=T: rng.uniform(0.2, 0.8, T)} for T in (5, 1, 11)
-    ]
-    options = {"axes": "T", "outputs": ("o",)}
-
-    @staticmethod
-    def forward(q, k, v, beta):
-        W, tape, out = np.zeros((3, D)), [], []
-        for t in range(len(q)):
-            kn = probe("kn", k[t] / np.linalg.norm(k[t]))
-            u = probe("u", v[t] - W @ kn)
-            tape.append((W, kn, u))
-            W = probe("W", W + beta[t] * np.outer(u, kn))
-            out.append(W @ q[t])
-        return np.stack(out), (tape, W, q, k, v, beta)
-
-    @staticmethod
-    def backward(tapes, d_o):
-        tape, W, q, k, v, beta = tapes
-        d_q, d_k, d_v, d_beta = (np.zeros_like(a) for a in (q, k, v, beta))
-        d_W = np.zeros_like(W)
-        for t in range(len(q))[::-1]:
-            d_q[t] = W.T @ d_o[t]
-            d_W = probe("d_W", d_W + np.outer(d_o[t], q[t]))
-            W, kn, u = tape[t]
-            d_beta[t] = u @ d_W @ kn
-            d_u = probe("d_u", beta[t] * d_W @ kn)
-            d_kn = probe("d_kn", beta[t] * d_W.T @ u - W.T @ d_u)
-            d_v[t] = d_u
-            d_W = d_W - np.outer(d_u, kn)
-            d_k[t] = (d_kn - kn * (kn @ d_kn)) / np.linalg.norm(k[t])
-        return d_q, d_k, d_v, d_beta
-
-    @staticmethod
-    def reference(q, k, v, beta):
-        W, out = torch.zeros(3, D), []
-        for t in range(len(q)):
-            kn = probe("kn", k[t] / k[t].norm())
-            u = probe("u", v[t] - W @ kn)
-            W = probe("W", W + beta[t] * torch.outer(u, kn))
-            out.append(W @ q[t])
-        return torch.stack(out)
-
-    faults = (
-        (" - W.T @ d_u)", ")", "d_kn"),
-        ("d_W = d_W - np.outer(d_u, kn)", "d_W = d_W", "d_W"),
-        ("d_W = d_W - np.outer(d_u, kn)", "d_W = d_W + np.outer(d_u, kn)", "d_W"),
-        ("d_kn - kn * (kn @ d_kn)", "d_kn", "d_k"),
-        ("u @ d_W @ kn", "d_W.sum()", "d_beta"),
-        ("W, kn, u = tape[t]", "_, kn, u = tape[t]", "d_kn d_q"),
-        ("d_W + np.outer(d_o[t], q[t])", "np.outer(d_o[t], q[t])", "d_W"),
-        ("(d_kn - kn * (kn @ d_kn)) / np.linalg.norm(k[t])", "d_kn - kn * (kn @ d_kn)", "d_k"),
-        ("v[t] - W @ kn)", "v[t] - beta[t] * W @ kn)", "u"),
     )
