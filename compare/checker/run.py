@@ -14,10 +14,10 @@ from compare.checker.derivations.pair import Pair
 from compare.checker.derivations.problem import Answer, Derivation, Problem
 from compare.checker.derivations.watched import Watched
 from compare.checker.expected import Expected
-from compare.checker.expected.accuracy import own_elements_apart, own_rounding_apart, rounding_apart
+from compare.checker.expected.accuracy import own_rounding_apart
 from compare.checker.expected.digits import eps
 from compare.checker.expected.perturbation import Perturbation
-from compare.checker.expected.rounding import COARSE, distance
+from compare.checker.expected.rounding import distance
 from compare.checker.notation import Notation
 from compare.checker.recorder import Key, Recorder, why_not_comparable
 from compare.checker.trials import Trial
@@ -107,36 +107,20 @@ class Runner:
         def compared_now(recorder: Recorder, answer: Answer) -> list[Compared]:
             return compare_run(recorder, answer, self.expected, self.trial, self.notation)
 
-        def in_single() -> list[Compared] | None:
-            with suppress(Exception):  # it has no other precision
-                single = self.derivation.in_precision("float32")  # type: ignore[attr-defined]
-                return compared_now(*ran_on(single, self.trial.problem))
-            return None
-
-        def on_others(seed: int) -> list[Compared] | None:
-            with suppress(Exception):  # it takes no such values
-                problem = self.trial.problem.perturbed(seed, 4 * eps("float64"))
-                return compared_now(*ran_on(self.derivation, problem))
-            return None
-
         def moved(seed: int, units: int) -> list[Compared] | None:
-            with suppress(Exception):  # it has no other precision
-                exact = self.derivation.in_precision("float64")  # type: ignore[attr-defined]
-                size = units * eps(self.expected.dtype)
-                problem = self.trial.problem.in_precision("float64").perturbed(seed, abs(size))
-                with Perturbation(seed, size):
-                    ran = ran_on(exact, problem)
-                return compared_now(*ran)
-            return None
-
-        def by_itself(seed: int) -> list[Compared] | None:
-            with suppress(Exception):
-                with Perturbation(seed, eps("float64")) as by:
-                    problem = self.trial.problem
-                    if isinstance(self.derivation, Pair):
-                        problem = problem.mapped(partial(Watched.of, see=by.see))
-                    ran = ran_on(self.derivation, problem)
-                return compared_now(*ran)
+            derivation, problem, size = self.derivation, self.trial.problem, units * eps(self.expected.dtype)
+            if in_precision := getattr(derivation, "in_precision", None):
+                derivation, problem = in_precision("float64"), problem.in_precision("float64")
+            problem = problem.perturbed(seed, abs(size))
+            for watched in (
+                isinstance(derivation, Pair),
+                False,
+            ):  # the second, where it takes no arrays but NumPy's own
+                with suppress(Exception):
+                    with Perturbation(seed, size) as by:
+                        given = problem.mapped(partial(Watched.of, see=by.see)) if watched else problem
+                        found = ran_on(derivation, given)
+                    return compared_now(*found)
             return None
 
         recorder, answer = ran or ran_on(self.derivation, self.trial.problem)
@@ -144,14 +128,8 @@ class Runner:
         if not self.expected.measured and not all(one.agrees for one in compared):
             self.expected.measure()  # as slow as several runs, and not needed where all agrees
             compared = compared_now(recorder, answer)
-        if self.expected.dtype == "float64":
-            compared = own_elements_apart(compared, [partial(by_itself, seed) for seed in range(3)])
-            reruns = [partial(on_others, seed) for seed in range(2)]
-            compared = rounding_apart(compared, self.expected.largest, in_single, reruns)
-        if self.expected.dtype == "float64" or self.expected.proven:
-            most = np.inf if self.expected.proven else COARSE
-            reruns = [partial(moved, *by) for by in ((0, 0), (0, 1), (0, -1), (1, 1), (1, -1))]
-            compared = own_rounding_apart(compared, most, self.expected.k, reruns)
+        reruns = [partial(moved, *by) for by in ((0, 0), (0, 1), (0, -1), (1, 1), (1, -1))]
+        compared = own_rounding_apart(compared, self.expected, reruns)
         return Run(recorder, answer, compared)
 
     def attempt(self, **options: Any) -> Run | None:

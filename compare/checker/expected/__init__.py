@@ -58,8 +58,6 @@ class Expected:
             Rule(dtype, k, passes, _typical(arrays), trial.tied, own)
             for passes, arrays in zip(tolerances, (values, adjoints))
         ]
-        #: The largest magnitude of all adjoints.
-        self.largest = max(map(largest_magnitude, adjoints), default=0.0)
         self._own = None if dtype == "float64" else trial.reference(dtype=getattr(torch, dtype))
         self._perturbed: list[tuple[int, Reference]] = []
         self._lower: dict[str, Expected] = {}
