@@ -9,9 +9,14 @@ from compare.checker.lines.trace.record import is_tensor
 
 
 def fits(other: Any, value: Any, instead: bool) -> bool:
-    """Whether another operand leaves an elementwise product or sum its shape, or can stand in the place of a value."""
+    """Whether another operand leaves an elementwise product or sum its shape, or can stand in the place of a value.
+
+    Axes of length one may be filled: those that a sum has kept are for a factor that has them whole.
+    """
     a, b = np.shape(other), np.shape(value)  # what is put in the place of a value may do with another shape
-    return instead or a in (b, ()) or (len(a) <= len(b) and all(m in (1, n) for m, n in zip(a[::-1], b[::-1])))
+    return (
+        instead or a in (b, ()) or (len(a) <= len(b) and all(1 in (m, n) or m == n for m, n in zip(a[::-1], b[::-1])))
+    )
 
 
 def kind(value: Any) -> str:
