@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from compare.cli import main
-from compare.published.gradient_check import numeric
 from compare.published.recipe_training import FromRecipe, changed
 
 SMALL = {"no-bias-lstm": ["--hidden-size", "3"], "scalar-bias-lstm": ["--hidden-size", "3"], "trask-rnn": []}
@@ -37,19 +36,6 @@ def test_what_a_departure_makes_wrong_is_named(name, gradient, wrong, capsys):
     assert main(["recipes", name, "--check-gradient", "--gradient", gradient]) == 1
     verdict = capsys.readouterr().out.splitlines()[-1]
     assert verdict.startswith(f"DISAGREE: wrong: {wrong}; largest relative difference ")
-
-
-@pytest.mark.slow
-def test_a_numeric_gradient_is_that_of_autograd_and_moves_nothing():
-    experiment = FromRecipe(changed("gru-layer", {"hidden_size": 3}))
-    lockstep, (x, y) = experiment.set_up(), next(experiment.batches())
-    (other,) = lockstep.opponents.values()
-    other.follow(lockstep.manual)
-    for name, right in other.run(x, y).gradients.items():
-        parameter = lockstep.manual.parameters[name]
-        before = parameter.copy()
-        assert numeric(lockstep.manual, x, y, parameter) == pytest.approx(right, rel=1e-5, abs=1e-9), name
-        assert np.array_equal(parameter, before)
 
 
 @pytest.mark.parametrize("options", [[], ["no-bias-lstm", "--problems", "3"]])
