@@ -74,6 +74,7 @@ class Program:
         self._sources: dict[str, Source | None] = {}
         self.functions: dict[FunctionType, Place] = {}
         self.missing: list[Any] = []
+        self._rewritten: dict[ast.stmt, Codes] = {}
         for function in reachable(entries):
             place = self._place(function) if isinstance(function, FunctionType) else None
             if place:
@@ -144,15 +145,13 @@ class Program:
         Raises:
             ImpossibleError: an edited function cannot be one.
         """
-        outermost = {self.by_number[number].outermost for number in edits} if rewrite is None else None
-        before = {}
+        edited, before = {self.by_number[number].outermost for number in edits}, {}
         try:
             with _edited(self.by_number, edits):
                 for function, place in self.functions.items():
-                    if outermost is not None and place.outermost not in outermost:
-                        continue
-                    before[function] = function.__code__
-                compiled: dict[ast.stmt, Codes] = {}
+                    if rewrite or place.outermost in edited:
+                        before[function] = function.__code__
+                compiled = {one: codes for one, codes in self._rewritten.items() if rewrite and one not in edited}
                 live = {place.key[:2] for place in self.functions.values()}
                 for function in before:
                     place = self.functions[function]
@@ -163,6 +162,7 @@ class Program:
                         function.__code__ = compiled[place.outermost][place.key]
                     except (KeyError, ValueError) as error:
                         raise ImpossibleError from error
+            self._rewritten |= {one: codes for one, codes in compiled.items() if rewrite and one not in edited}
             yield
         finally:
             for function, code in before.items():

@@ -342,5 +342,5 @@ class Step:
 
     def _gains(self, edits: Edits) -> bool:
         """Whether more is right in the run that was traced, in which only one step may have an incoming gradient."""
-        found = self.case.tensors(self.known.problem, edits) or {}
-        return self.known.wrong_of(found) < self.known.wrong and self.known.right.keys() <= found.keys()
+        found = {} if self.known.forward else self.case.tensors(self.known.problem, edits) or {}
+        return bool(found) and self.known.wrong_of(found) < self.known.wrong and self.known.right.keys() <= found.keys()
