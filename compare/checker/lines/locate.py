@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from compare.checker.lines.program import Program
-from compare.checker.lines.statement import Statement
+from compare.checker.lines.statement import Statement, names_in
 from compare.checker.lines.trace.record import Event, value_of
 from compare.checker.lines.trace.sensitivity import Sensitivity
 from manual.arrays import Array
@@ -77,8 +77,8 @@ class Locator:
 
         A value of a right run, in the place of its own, may make everything right. The first statement of which that is
         so, and whose own value is none of a right run, is the last that may be wrong: what comes after it is right,
-        but what adds to it.
-        Before it, what computes a value of a right run is right, unless another would make everything right.
+        but what adds to it or hands it on as it is. Before it, what computes a value of a right run is right, unless
+        another would make everything right.
         """
         found: list[Suspect] = []
         last: Suspect | None = None
@@ -88,7 +88,7 @@ class Locator:
                 if last is None and (apt or not right):
                     found.append(one)
                     last = one if apt and not right else None
-                elif last and apt and _adds_to(one.statement.node, last.statement.node):
+                elif last and apt and _continues(one.statement.node, last.statement.node):
                     found.append(one)
         return found if last or any(map(self._is_apt, found)) else []
 
@@ -174,7 +174,9 @@ class Locator:
         """Whether a statement computes values of a right run, as far as they matter."""
         if suspect.is_operand:
             return all(self.recognised(event.value) for event in suspect.events)
-        if not suspect.followed or _has_a_place(suspect.statement.node):
+        node = suspect.statement.node
+        # What is added is a part of a sum, and right runs have parts, too.
+        if not suspect.followed or _has_a_place(node) or isinstance(node, ast.AugAssign):
             return False
         return self.recognised([value for value, _ in self._live(suspect.events[:1])])
 
@@ -210,12 +212,15 @@ def _has_a_place(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) or (isinstance(target, ast.Subscript) and not keyed)
 
 
-def _adds_to(node: ast.stmt, other: ast.stmt) -> bool:
-    """Whether a statement adds to what another one assigns."""
-    if not isinstance(node, ast.AugAssign) or not isinstance(other, ast.Assign):
-        return False
-    named = node.target.value if isinstance(node.target, ast.Subscript) else node.target
-    return ast.unparse(named) in map(ast.unparse, other.targets)
+def _continues(node: ast.stmt, other: ast.stmt) -> bool:
+    """Whether a statement adds to what another one assigns, or hands it on as it is beside what it computes."""
+    targets = other.targets if isinstance(other, ast.Assign) else []
+    if isinstance(node, ast.AugAssign):
+        named = node.target.value if isinstance(node.target, ast.Subscript) else node.target
+        return ast.unparse(named) in map(ast.unparse, targets)
+    parts = getattr(node.value, "elts", []) if isinstance(node, ast.Return) else []
+    plain = {one.id for one in parts if isinstance(one, ast.Name)}
+    return len(plain) < len(parts) and not plain.isdisjoint(names_in(ast.Tuple(targets, ast.Load())))
 
 
 def _is_opaque(node: ast.stmt) -> bool:
