@@ -283,7 +283,7 @@ class Step:
             return
         weights = np.hstack([self.known.weight(ids.ravel()) for event in events for ids in event.value_ids])
         masks = [] if weights.any() else bench.masks  # of these it is not known what they would change
-        seen = set[bytes]()
+        seen = set[tuple[str, bytes]]()
         for n, candidate in enumerate(bench.candidates(low, high)):
             if n % 50 == 0 and self.over():
                 return
@@ -306,9 +306,10 @@ class Step:
                 continue
             simple = suspect.is_operand and candidate.cost <= LEVELS[0]
             carried = len(events) > 1 or likely or suspect.is_operand
-            if not change.any() or after.tobytes() in seen:
+            key = candidate.form, after.tobytes()  # where an operand is zero, other forms compute the same
+            if not change.any() or key in seen:
                 continue
-            seen.add(after.tobytes())
+            seen.add(key)
             if simple or (carried and self.locator.becomes_known(natural, candidate.values or [])):
                 yield False, candidate
 
