@@ -202,6 +202,7 @@ class Bench:
             if not (is_number(values[0]) or (counts and type(values[0]) is int)):
                 if kind(values[0]) == "i" and operators.get(id(node)) in (ast.Mult, ast.Div):
                     yield from self._forms(node, values, {"f": 1.0}, others, low, most)
+                    yield from self._forms(node, values, grammar.DEGREES, [None], low, most)
                 continue
             if not isinstance(node, ast.Constant):
                 yield from self._forms(node, values, grammar.ALONE, [None], low, most)

@@ -140,6 +140,9 @@ SIZES: dict[str, float] = {
     "n * f.numel()": 1.8,
 }
 
+#: Another number of degrees of freedom in the place of a count.
+DEGREES: dict[str, float] = {"n - 1": 1.2, "n + 1": 1.3}
+
 #: A term more.
 TERM: dict[str, float] = {
     "n + f": 1.2,

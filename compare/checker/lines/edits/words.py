@@ -4,6 +4,7 @@ import ast
 from typing import Any
 
 from compare.checker.lines.edits.bench import Candidate
+from compare.checker.lines.edits.grammar import DEGREES
 from compare.checker.lines.edits.text import replacement, segment, written
 from compare.checker.lines.statement import Statement
 
@@ -40,7 +41,7 @@ def words(candidate: Candidate) -> str:
         return f"the factor {FACTORS[form].format(**named)} is missing"
     if form in DIVISORS:
         return f"the division by {DIVISORS[form].format(**named)} is missing"
-    if form.startswith(("n + ", "n - ")):
+    if form.startswith(("n + ", "n - ")) and form not in DEGREES:
         term = replacement(candidate)[1].removeprefix(replacement(candidate)[0]).strip()
         if term[:1] in "+-" and term[1:2] == " ":
             return f"the term {term[2:] if term[0] == '+' else '-' + term[2:]} is missing"

@@ -46,6 +46,17 @@ def backward(p, tape, d):
     d_e = 2 * e * d / mask.sum()
     return np.outer(d_e, p["w"]), None, {"w": x.T @ d_e}
 """
+VARIANCE = """\
+import numpy as np
+
+def forward(p, x):
+    e, n = x - x.mean(), len(x)
+    return (e**2).sum() / (n - 1) * p["w"], (e, n, p["w"])
+
+def backward(p, tape, d):
+    e, n, w = tape
+    return 2 * e * (d * w).sum() / (n - 1), {"w": d * (e**2).sum() / (n - 1)}
+"""
 
 GIVEN = {
     EMBEDDING: (lambda p, index, w: p["E"][index] * w, {"index": lambda rng: rng.integers(0, 5, (4, 6)), "w": (3,)}),
@@ -54,8 +65,9 @@ GIVEN = {
         lambda p, x, mask: (((x @ p["w"] - 1) * mask) ** 2).sum() / mask.sum(),
         {"x": (7, 3), "mask": lambda rng: rng.permutation([0, 0, 1, 1, 1, 1, 1])},
     ),
+    VARIANCE: (lambda p, x: x.var() * p["w"], {"x": (6,)}),
 }
-PARAMETERS = {EMBEDDING: {"E": (5, 3)}, GELU: {"W": (2, 3)}, MASKED: {"w": (3,)}}
+PARAMETERS = {EMBEDDING: {"E": (5, 3)}, GELU: {"W": (2, 3)}, MASKED: {"w": (3,)}, VARIANCE: {"w": (4,)}}
 
 
 @pytest.mark.slow
@@ -65,6 +77,7 @@ PARAMETERS = {EMBEDDING: {"E": (5, 3)}, GELU: {"W": (2, 3)}, MASKED: {"w": (3,)}
         (EMBEDDING, "np.add.at(d_E, index, d * w)", "d_E[index] += d * w", "an index that repeats counts once"),
         (GELU, "(1 - s) * 1.702", "(1 - s)", "the factor 1.702 is missing"),
         (MASKED, "d / mask.sum()", "d / len(mask)", "mask.sum()"),
+        (VARIANCE, "(d * w).sum() / (n - 1)", "(d * w).sum() / n", "n in the place of"),
         (EMBEDDING, "np.add.at(d_E, index, d * w)", "d_E[index] = d * w", "an index that repeats counts once"),
         (GELU, "(1 - s) * 1.702", "(1 - s) * 1.7", "1.7 in the place of 1.702"),
         (MASKED, "d / mask.sum()", "d", "mask.sum()"),
