@@ -77,7 +77,12 @@ def diagnose(subject: Subject) -> Report:
         def agrees(repaired: Derivation = subject.derivation) -> bool:
             return _judged(replace(subject, derivation=repaired)).agrees
 
-        report.search = cache(lambda: _wrong_lines(derivation, [*trials("float64")], agrees))
+        def searched() -> list[WrongLine]:
+            # The code may take all rows only.
+            whole = [(one.whole and one.whole()) or one for one in trials("float64")]
+            return _wrong_lines(derivation, whole, agrees)
+
+        report.search = cache(searched)
     if isinstance(derivation, Folder) and (report.hidden or any(not fault.file for fault in report.located)):
         return _with_assignments(subject, derivation, report)
     return report
