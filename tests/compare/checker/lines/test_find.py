@@ -7,7 +7,7 @@ from edits import edited
 from lines_programs import CLOSURES, ELMAN, NORM, SCAN, elman, written
 from tiers import rarely
 
-from compare import check_function
+from compare import check_backward, check_function
 from compare.checker.derivations.pair import Pair
 from compare.checker.lines.find import wrong_lines
 from compare.checker.lines.program import Program
@@ -325,3 +325,15 @@ def test_a_cast_to_a_lower_precision_is_no_mistake(tmp_path):
     (fault,) = check_function(module.Squared, lambda x, w: x**2 * w, x, w).faults
     assert fault.line == 12
     assert fault.repair.startswith("return 2 * ")
+
+
+@pytest.mark.slow
+def test_a_line_of_code_that_takes_all_rows_only(tmp_path):
+    module = written(
+        "import numpy as np\n\n"
+        "def forward(x):\n    y = np.tanh(x.reshape(30, 40, 60)).reshape(1200, 60)\n    return y, y\n\n"
+        "def backward(y, d_y):\n    return d_y * (1 - y)\n",
+        tmp_path,
+    )
+    (wrong,) = check_backward(module.forward, module.backward, torch.tanh, {"x": (1200, 60)}).wrong_lines
+    assert [change.repair for change in wrong.changes] == ["return d_y * (1 - y**2)"]
