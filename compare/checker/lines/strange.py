@@ -1,4 +1,7 @@
-"""What is strange in a program that is right: which lines compute what no right run does."""
+"""What is strange in a program that is right: which lines compute what no right run does.
+
+It ranks lines that a change mends equally well. It blames none by itself, so names may count.
+"""
 
 import ast
 import re
@@ -13,28 +16,28 @@ from compare.checker.lines.trace.sensitivity import Sensitivity, targets, traced
 ADJOINT = re.compile(r"(?:d_?loss_d_?|d[EJL]_?d_?|delta_?|grad_?|d_?|g_?)(\w+)|(\w+?)_?(?:grad|bar|adj)")
 
 
-def strange_lines(case: Case, known: Sensitivity, edits: Edits) -> set[int]:
-    """Return the statements that compute, with some edits, what no right run does, but for a factor.
+def strange_lines(case: Case, known: Sensitivity, edits: Edits) -> set[tuple[int, str]]:
+    """Return the statements that are strange with some edits, by number, each with what is strange about it.
 
-    What bears the name of a variable of forward is its adjoint, times the same number for most of them. The numbers of
-    statements of which that is not so are returned as negative ones.
+    Its "value" is that of no right run, even up to a factor, or its "scale" is: what bears the name of a variable of
+    forward is the adjoint of that, times the same number for most of them.
     """
     run = traced(case, known.problem, edits)
     if isinstance(run, str):
-        return set(case.program.by_number)
-    strange, scales, sums = set[int](), dict[int, float](), _sums(case.program)
+        return {(number, "value") for number in case.program.by_number}
+    strange, scales, sums = set[tuple[int, str]](), dict[int, float](), _sums(case.program)
     for event in run.events:
         if event.forward:
             continue
         if not all(known.known.has(value, scaled=True) for value in event.value if value.any()):
-            strange.add(event.statement)
+            strange.add((event.statement, "value"))
         for name, value in zip(targets(case.program.by_number[event.statement].node), event.value):
             found = ADJOINT.fullmatch(name) if name not in sums else None
             scale = known.known.scale(found[1] or found[2], value) if found else None
             if scale is not None:
                 scales[event.statement] = round(scale, 6)
     usual = Counter([1.0, *scales.values()]).most_common(1)[0][0]
-    return strange | {-1 - number for number, scale in scales.items() if scale != usual or scale == 0}
+    return strange | {(number, "scale") for number, scale in scales.items() if scale != usual or scale == 0}
 
 
 def _sums(program: Program) -> set[str]:
