@@ -73,14 +73,10 @@ class Case:
         answer = self._answer(trials[0].problem, {})
         self._left_out = frozenset(answer.left_out if answer else ())
         self.longest = max(0.5, 5 * (time.process_time() - started))
-        usual = [k for k, trial in enumerate(trials) if not trial.large and not (trial.tied and self._outputs_wrong(k))]
+        # At a tie a right program may take another side than the reference. The check of a repaired one knows that.
+        usual = [k for k, trial in enumerate(trials) if not (trial.large or trial.tied)]
         if any(self.wrong(k) != frozenset() for k in usual):
             self.trials, self._right = [trials[k] for k in usual], {}
-
-    def _outputs_wrong(self, k: int) -> bool:
-        """Whether outputs are wrong, as those of a right program may be where it takes another side at a tie."""
-        wrong = self.wrong(k)
-        return wrong is None or not wrong.isdisjoint(self.trials[k].problem.d_outputs)
 
     def right(self, k: int) -> dict[str, Array]:
         """Return the right outputs and gradients of a trial, but those that the program leaves out."""

@@ -97,9 +97,9 @@ class Step:
         backward = [one for one in whole if not one.events[0].forward]
         dear = (self._looked_up, levels[2], self._with_headers, self._with_terms, levels[3])
         stages: list[tuple[list[Suspect], Any]] = [
-            (self.locator.likely, (*levels[:2], *dear)),
+            (self.locator.likely, levels[:2]),
             (whole, levels[:2]),
-            ([] if self.locator.likely else backward, dear),
+            (self.locator.likely or backward, dear),
             (some, (*levels[:2], self._looked_up, levels[2])),
             ([one for one in self.located if not one.mends], levels[:2]),
         ]
