@@ -35,7 +35,7 @@ def with_jax(leaves: Leaves, call: Call, problem: Problem) -> Run:
     import jax
 
     def both(leaves: Any, inputs: Any, incoming: Any) -> Any:
-        outputs, pull_back = jax.vjp(lambda leaves, inputs: call(leaves, *inputs), leaves, inputs)
+        outputs, pull_back = jax.vjp(lambda leaves, inputs: list(call(leaves, *inputs)), leaves, inputs)
         d_leaves, d_inputs = pull_back(incoming)
         return outputs, d_inputs, d_leaves
 

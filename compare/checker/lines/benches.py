@@ -10,7 +10,7 @@ import numpy as np
 
 from compare.checker.lines.edits.bench import Bench, Leaf, code_of, writes
 from compare.checker.lines.program import Program
-from compare.checker.lines.statement import Statement
+from compare.checker.lines.statement import Statement, names_in
 from compare.checker.lines.trace.record import Event, is_tensor
 from manual.arrays import Array
 
@@ -40,9 +40,11 @@ class Benches:
     def of(self, statement: Statement, events: list[Event]) -> Bench:
         """Return the statement with its variables at these occurrences."""
         scopes = [{**e.scope, **e.variables} for e in events]
-        found, keys = [], set()
+        found, keys, leaked = [], set(), _leaked(statement)
         keyed = [(t, n, code_of(n)) for t, n in _keyed(events[0].variables)]
         for text, node, code in [*self.texts_of(statement), *keyed]:
+            if names_in(node) & leaked:
+                continue
             try:
                 values = [eval(code, scope) for scope in scopes]
             except Exception:
@@ -96,6 +98,21 @@ def flattened(values: list[list[Array]] | None) -> Array | None:
         return None
     rows = [one.ravel() for its in values for one in its]
     return np.concatenate(rows) if rows else None
+
+
+def _leaked(statement: Statement) -> set[str]:
+    """Return the variables of loops that the statement is not in: they still hold what the last step had."""
+    node = getattr(statement.node, "owner", statement.node)
+    loops = [one for one in ast.walk(statement.function) if isinstance(one, ast.For)]
+    around = [one for one in loops if any(inner is node for inner in ast.walk(one))]
+    targets = {id(name) for one in loops for name in ast.walk(one.target)}
+    assigned = {
+        one.id
+        for one in ast.walk(statement.function)
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and id(one) not in targets
+    }
+    named = [{name for one in some for name in names_in(one.target)} for some in (loops, around)]
+    return named[0] - named[1] - assigned
 
 
 def _is_fraction(node: ast.AST) -> TypeGuard[ast.Constant]:

@@ -14,6 +14,10 @@ from manual.arrays import Array
 GATES = (2, 3, 4)
 
 
+#: What people call the directions of a layer.
+DIRECTIONS = {"forward", "fwd", "fw", "backward", "bwd", "bw", "reverse", "rev"}
+
+
 def together(compared: Sequence[Compared], factors: set[str]) -> str:
     """Say in what all that is wrong is alike; "" if something else than gradients is wrong, or only one.
 
@@ -60,9 +64,10 @@ def _reordered(one: Compared, order: tuple[int, ...]) -> bool:
 
 
 def _parts(name: str) -> set[str]:
-    """Return what a name is made of: its words, and the number at the end of one."""
-    words = {word for word in re.split(r"[\W_]+", name) if word}
-    return words | {digits[0] for word in words if (digits := re.search(r"\d+$", word))}
+    """Return what names a layer or a direction: where a name is in nested dicts, its numbers, and a direction."""
+    words = re.split(r"[\W_]+", name)
+    numbered = {part for word in words if (digits := re.search(r"\d+$", word)) for part in (word, digits[0])}
+    return {*name.split(".")[:-1]} | numbered | ({*words} & DIRECTIONS)
 
 
 def _names(compared: Sequence[Compared]) -> str:

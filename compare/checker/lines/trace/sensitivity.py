@@ -225,8 +225,9 @@ def _corner(case: Case, k: int, run: Run, own: bool, edits: Edits) -> Sensitivit
             if right is None:
                 return None
             for event in run.events if not own else ():
-                for name, value in zip(targets(case.program.by_number[event.statement].node), event.value):
-                    known.name(name, value) if event.forward else None
+                assigned = targets(case.program.by_number[event.statement].node) if event.forward else []
+                for target, value in zip(assigned, event.value):
+                    known.name(target, value)
             wrong = _wrong(found, right)
             if wrong:
                 again = traced(case, at, edits)

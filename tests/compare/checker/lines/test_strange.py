@@ -58,8 +58,8 @@ def backward(p, tape, dout):
 )
 def test_of_lines_in_which_a_change_is_right_the_one_that_leaves_none_strange_is_named(old, new, tmp_path):
     module = written(edited(STAGES, (old, new)), tmp_path)
-    trials = Trials(lambda p, x: (torch.tanh(x @ p["a"] / 3) * (x @ p["b"]))[:, ::2], {"x": (3, 4)},
-                    {"a": (4, 6), "b": (4, 6)}, None, "", 0)  # fmt: skip
+    trials = Trials(lambda p, x: (torch.tanh(x @ p["a"] / 3) * (x @ p["b"]))[:, ::2], {"x": (5, 4)},
+                    {"a": (4, 8), "b": (4, 8)}, None, "", 0)  # fmt: skip
     (wrong,) = wrong_lines(Pair(module.forward, module.backward, trials.nested), [*trials("float64")], seconds=60)
     line = next(k for k, text in enumerate(STAGES.splitlines(), 1) if old in text)
     assert line in wrong.lines and len(wrong.lines) <= 2
