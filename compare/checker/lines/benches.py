@@ -134,9 +134,17 @@ def _operands_of(statement: ast.stmt) -> tuple[list[str], list[str]]:
     for node in _parts_of(statement):
         if isinstance(node, ast.Name | ast.Subscript | ast.Attribute) or _is_fraction(node):
             named.append(ast.unparse(node))
-        elif isinstance(node, ast.BinOp | ast.Call) and not writes(node) and _has_a_name(node):
+            continue
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+            named += [ast.unparse(one) for one in (node.left, node.right) if _is_whole(one)]
+        if isinstance(node, ast.BinOp | ast.Call) and not writes(node) and _has_a_name(node):
             longer.append(ast.unparse(node))
     return named, [text for text in longer if len(text) <= LONGEST]
+
+
+def _is_whole(node: ast.AST) -> bool:
+    """Whether a node is a whole number that is more than a power or an index."""
+    return isinstance(node, ast.Constant) and type(node.value) is int and node.value > 2
 
 
 def _has_a_name(node: ast.AST) -> bool:

@@ -47,6 +47,7 @@ class Search:
         """Return for each fault the equally simple edits that mend it; nothing if something would still be wrong."""
         edits: Edits = {}
         found: list[list[Mended]] = []
+        first: Step | None = None
         for _ in range(FAULTS):
             wrong = [self.case.wrong(k, edits) for k in range(len(self.case.trials))]
             if not any(wrong) and None not in wrong:
@@ -57,9 +58,10 @@ class Search:
             everything = frozenset(self.case.right(0))
             before = [everything if one is None else one for one in wrong]
             step = Step(self.case, edits, before, known, Benches(self.case.program, known.run.events), self.over)
+            first = first or step
             best = step.simplest() or (not step.locator.likely and self._ahead(step)) or step.simplest(thorough=True)
-            if not best:
-                self.possible = [] if edits else self._possible(step)
+            if not best:  # if a first edit made something right, there is more than one fault
+                self.possible = self._possible(first) if before == first.wrong else []
                 return []
             found.append(best)
             edits = edits | {best[0].candidate.statement.number: best[0].new}
