@@ -51,6 +51,7 @@ FLAT = {"sign", "floor", "ceil", "rint", "trunc", "heaviside", "floor_divide"}
 
 def elementwise(ufunc: np.ufunc, operands: list[Any], result: Any) -> Contributions:
     """Return the contributions of an elementwise function; by differences if its derivative is not known."""
+    operands = [np.asarray(one) for one in operands]  # a division by a plain 0 would raise
     if ufunc.__name__ in DERIVATIVES:
         local = DERIVATIVES[ufunc.__name__](*operands, result)
     else:

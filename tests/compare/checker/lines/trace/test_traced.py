@@ -96,6 +96,11 @@ def test_a_rule_takes_its_arguments_by_their_names_in_numpy(name):
     assert set(named) <= set(known)
 
 
+def test_a_division_by_a_plain_zero_is_traced():
+    with traced.writing(Tape()), np.errstate(all="ignore"):
+        assert np.isinf(traced.leaf(np.ones(3)) / 0).all()
+
+
 def test_a_copy_alone_has_the_adjoint_of_its_own_use():
     tape = Tape()
     with traced.writing(tape):
