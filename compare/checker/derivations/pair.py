@@ -157,11 +157,11 @@ def call(name: str, function: Callable[..., Any], arguments: list[Any], probe: A
     Raises:
         ValueError: it takes another number of arguments.
     """
-    keywords = {"probe": probe} if "probe" in inspect.signature(function).parameters else {}
+    keywords = {"probe": probe} if "probe" in _signature(function).parameters else {}
     if not keywords and len(_required(function)) == len(arguments) + 1:
         arguments = [*arguments, probe]
     try:
-        inspect.signature(function).bind(*arguments, **keywords)
+        _signature(function).bind(*arguments, **keywords)
     except TypeError as error:
         raise ValueError(f"{name}: expected a function of {len(arguments)} arguments; {error}") from None
     with suppress(NotDerivedError):
@@ -189,8 +189,16 @@ def _takes_parameters(forward: Callable[..., Any], problem: Problem) -> bool:
     return names[1:] == list(problem.inputs)
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return what a function takes: anything, if it does not say, as a ufunc of an older NumPy."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return inspect.Signature([inspect.Parameter("arguments", inspect.Parameter.VAR_POSITIONAL)])
+
+
 def _required(function: Callable[..., Any]) -> list[str]:
     """Return the names of the positional arguments that have no default."""
     positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = inspect.signature(function).parameters.items()
+    parameters = _signature(function).parameters.items()
     return [name for name, p in parameters if p.kind in positional and p.default is p.empty]

@@ -90,9 +90,10 @@ def test_values_are_those_of_numpy(function):
 def test_a_rule_takes_its_arguments_by_their_names_in_numpy(name):
     parameters = inspect.signature(traced.RULES[name]).parameters.values()
     named = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-    known = (
-        ["a", "b", "out"] if name in ("dot", "vdot", "inner") else list(inspect.signature(getattr(np, name)).parameters)
-    )
+    try:
+        known = [*inspect.signature(getattr(np, name)).parameters]
+    except ValueError:  # of what older versions have in C
+        known = ["dst", "src", "casting", "where"] if name == "copyto" else ["a", "b", "out"]
     assert set(named) <= set(known)
 
 
