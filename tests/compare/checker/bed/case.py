@@ -149,6 +149,7 @@ def _error(got, want):
         return max(_error(got[key], want[key]) for key in want)
     if want is None:
         return 0.0
+    got = got.copy() if isinstance(got, np.ndarray) else got  # torch takes no negative strides
     got, want = torch.as_tensor(got, dtype=torch.float64).detach(), want.detach()
     if got.shape != want.shape or not got.isfinite().all():
         return np.inf
