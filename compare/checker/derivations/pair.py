@@ -157,11 +157,12 @@ def call(name: str, function: Callable[..., Any], arguments: list[Any], probe: A
     Raises:
         ValueError: it takes another number of arguments.
     """
-    keywords = {"probe": probe} if "probe" in _signature(function).parameters else {}
+    signature = _signature(function)
+    keywords = {"probe": probe} if "probe" in signature.parameters else {}
     if not keywords and len(_required(function)) == len(arguments) + 1:
         arguments = [*arguments, probe]
     try:
-        _signature(function).bind(*arguments, **keywords)
+        signature.bind(*arguments, **keywords)
     except TypeError as error:
         raise ValueError(f"{name}: expected a function of {len(arguments)} arguments; {error}") from None
     with suppress(NotDerivedError):
