@@ -1,5 +1,6 @@
 """The program that is searched for a wrong line: how it is run, and what is right."""
 
+import gc
 import math
 import signal
 import threading
@@ -23,7 +24,7 @@ from compare.checker.lines.wrong_line import Change
 from compare.checker.reference import Autograd
 from manual.arrays import Array
 
-#: The longest that one run may take, in seconds, beyond five times that of the code as it is.
+#: The least, in seconds of processor time, that one run may take. A slow program may take five times as long as it is.
 LONGEST = 0.5
 
 #: How far a value may be off, relative to the largest of its kind, in the search. The check itself judges the result.
@@ -72,7 +73,7 @@ class Case:
         self.longest, started = 10.0, time.process_time()
         answer = self._answer(trials[0].problem, {})
         self._left_out = frozenset(answer.left_out if answer else ())
-        self.longest = max(0.5, 5 * (time.process_time() - started))
+        self.longest = max(LONGEST, 5 * (time.process_time() - started))
         # At a tie a right program may take another side than the reference. The check of a repaired one knows that.
         usual = [k for k, trial in enumerate(trials) if not (trial.large or trial.tied)]
         if any(self.wrong(k) != frozenset() for k in usual):
@@ -273,7 +274,10 @@ def attempted(call: Callable[[], Any]) -> Any:
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """A context that ends after some time with ``TooLong``, in the main thread; nothing is printed in it."""
+    """A context that ends after some processor time with ``TooLong``, in the main thread; nothing is printed in it.
+
+    What is raised in a callback of the garbage collector is lost: it waits, and the clock rings again.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -281,11 +285,14 @@ def limited(seconds: float) -> Iterator[None]:
     def ring(*_: Any) -> None:
         raise TooLong
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before, collects = signal.signal(signal.SIGPROF, ring), gc.isenabled()
+    gc.disable()
+    signal.setitimer(signal.ITIMER_PROF, seconds, LONGEST)
     try:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()), np.errstate(all="ignore"):
             yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+        if collects:
+            gc.enable()

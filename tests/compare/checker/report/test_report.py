@@ -77,7 +77,7 @@ def test_json_says_the_same(wrong, tmp_path, capsys, preloaded):
     assert {fault["equation"] for fault in said["faults"]} == {"L11", "L17"}
     fault = next(fault for fault in said["faults"] if fault["name"] == "d_z_f")
     assert (fault["gate"], fault["steps"], fault["rows"]) == ("f", [0, 1, 2, 3, 4, 5], [0, 1, 2])
-    assert fault["repair"] == ""
+    assert '"f": probe("d_z_f", t, d_f * f * (1 - f)),' in fault["repair"]
     assert said["fed_back"]["d_z_i"] < 1e-12 < said["as_run"]["d_z_i"]
 
 
