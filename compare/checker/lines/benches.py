@@ -64,16 +64,19 @@ class Benches:
             statements = self.program.statements
             if not self._operands:
                 self._operands = {one.number: _operands_of(one.node) for one in statements}
-            ordered = sorted(statements, key=lambda one: one.function is not statement.function)
-            named, longer = ([text for one in ordered for text in self._operands[one.number][k]] for k in (0, 1))
-            plain = [text for text in named if text.count("[") == 1 and text[-1] == "]"]
-            indices = dict.fromkeys(text.split("[")[1].rstrip("]") for text in plain)
-            given = [one.arg for one in statement.function.args.args]  # which may be used nowhere
-            named += [f"{name}[{index}]" for name in given for index in indices if index.isidentifier()]
-            texts = dict.fromkeys([*named, *longer])
+            texts = dict[str, None]()
+            for own in (True, False):
+                some = [self._operands[one.number] for one in statements if (one.function is statement.function) == own]
+                named, longer = ([text for its in some for text in its[k]] for k in (0, 1))
+                if own:
+                    plain = [text for text in named if text.count("[") == 1 and text[-1] == "]"]
+                    indices = dict.fromkeys(text.split("[")[1].rstrip("]") for text in plain)
+                    given = [one.arg for one in statement.function.args.args]  # which may be used nowhere
+                    named += [f"{name}[{index}]" for name in given for index in indices if index.isidentifier()]
+                texts |= dict.fromkeys([*named, *longer])
             names = [text for text in texts if text.isidentifier()]
             users = {function.__name__ for function in self.program.functions}
-            single = (re.fullmatch(r"(\w+)\([^,]+\)", text) for text in longer)
+            single = (re.fullmatch(r"(\w+)\([^,]+\)", text) for text in texts)
             called = dict.fromkeys(call[1] for call in single if call and call[1] in users)
             made = []
             for text in [*list(texts)[:MOST], *(f"{helper}({name})" for helper in called for name in names[:CALLED])]:

@@ -41,6 +41,8 @@ class Run:
 
     ``events`` are the statements in the order in which they ran, ``returned`` the ids of outputs and gradients by name,
     ``first`` the tape's operation at which the backward pass began, ``incoming`` the ids of the incoming gradients.
+    Values are copied, so that their uses are told apart, but those of the ``shared`` statements (None: of all). The
+    statements in ``parted`` have a copy that was written into: it may have been one array under two names.
     """
 
     tape: Any
@@ -51,6 +53,8 @@ class Run:
     incoming: list[Array]
     outputs: list[tuple[Array, Array]]
     arguments: dict[str, Array]
+    shared: frozenset[int] | None = frozenset()
+    parted: frozenset[int] = frozenset()
 
 
 class Case:
@@ -148,13 +152,13 @@ class Case:
         inputs = zip(problem.inputs, made[bool(self.pair.nested) :])
         return first | {f"d_{name}": tape.ids(value).copy() for name, value in inputs if name in problem.differentiable}
 
-    def trace(self, problem: Any, edits: Edits, isolate: bool = True) -> Run:
+    def trace(self, problem: Any, edits: Edits, shared: frozenset[int] | None) -> Run:
         """Run the program with every operation traced."""
         tape = Tape()
-        recorder = Recorder(tape.ids, traced.alone if isolate else None)
+        recorder = Recorder(tape.ids, traced.alone, shared)
         known: dict[int, Any] = {}
         kept: list[Any] = []
-        run = Run(tape, recorder.events, {}, {}, 0, [], [], {})
+        run = Run(tape, recorder.events, {}, {}, 0, [], [], {}, shared)
 
         def given(value: Any) -> Any:
             if id(value) in known:
@@ -197,6 +201,7 @@ class Case:
             traced.writing(tape),
         ):
             run.tensors = watched.solve(problem, None).tensors()
+        run.parted = frozenset(n for n, *both in recorder.copies if any(map(tape.is_changed, both)))
         return run
 
     @contextmanager

@@ -22,7 +22,7 @@ def strange_lines(case: Case, known: Sensitivity, edits: Edits) -> set[tuple[int
     Its "value" is that of no right run, even up to a factor, or its "scale" is: what bears the name of a variable of
     forward is the adjoint of that, times the same number for most of them.
     """
-    run = traced(case, known.problem, edits)
+    run = traced(case, known.problem, edits, known.run)
     if isinstance(run, str):
         return {(number, "value") for number in case.program.by_number}
     strange, scales, sums = set[tuple[int, str]](), dict[int, float](), _sums(case.program)

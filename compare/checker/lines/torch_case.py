@@ -111,7 +111,7 @@ class TorchCase(Case):
         with exactly(), super().searching():
             yield
 
-    def trace(self, problem: Any, edits: Edits, isolate: bool = True) -> Run:
+    def trace(self, problem: Any, edits: Edits, shared: frozenset[int] | None) -> Run:
         """Run the function with every value of its backward pass seen."""
         tape = TorchTape()
         recorder = Recorder(tape.ids, tape.alone)

@@ -59,13 +59,19 @@ class Recorder:
 
     Args:
         ids: returns the ids of an array, or None if there are none.
-        alone: copies a value, so that the adjoint of this use alone is known; None if it is to stay what it is.
+        alone: copies a value, so that the adjoint of this use alone is known.
+        shared: the statements whose values are to stay what they are; None if all are.
+
+    ``copies`` holds each value that was copied, with the number of its statement and the copy.
     """
 
-    def __init__(self, ids: Callable[[Any], Any], alone: Callable[[Any], Any] | None):
+    def __init__(
+        self, ids: Callable[[Any], Any], alone: Callable[[Any], Any], shared: Collection[int] | None = frozenset()
+    ):
         self.events: list[Event] = []
+        self.copies: list[tuple[int, Any, Any]] = []
         self.forward = True
-        self._ids, self._alone = ids, alone
+        self._ids, self._alone, self._shared = ids, alone, shared
         self._counts: dict[int, int] = {}
         self._open: dict[int, Event] = {}
         self._seen = 0
@@ -93,8 +99,8 @@ class Recorder:
 
     def value(self, statement: int, value: Any, keep: bool = True) -> Any:
         """See what a statement computes, and return what it is to go on with."""
-        if self._alone and keep:
-            value = mapped(self._alone, value)
+        if keep and self._shared is not None and statement not in self._shared:
+            value = mapped(lambda one: self._copy(statement, one), value)
         event = self._open.get(statement)
         if event:
             self._seen += 1
@@ -103,6 +109,11 @@ class Recorder:
             event.value = [numbers(one) for one in found]
             event.value_ids = [np.array(self._ids(one)) for one in found]
         return value
+
+    def _copy(self, statement: int, value: Any) -> Any:
+        copied = self._alone(value)
+        self.copies.append((statement, value, copied))
+        return copied
 
 
 class Unseen:

@@ -165,27 +165,36 @@ def targets(node: ast.stmt) -> list[str]:
     return found if all(found) else []
 
 
-def traced(case: Case, problem: Any, edits: Edits) -> Run | str:
+def traced(case: Case, problem: Any, edits: Edits, first: Run | None = None) -> Run | str:
     """Return a traced run that computes what the program does; if there is none, why.
+
+    Values are copied unless they are one array under two names. The ``first`` run, with all incoming gradients, tells
+    which those are: where they are zero, so is what is lost by writing into a copy.
 
     Raises:
         Exception: raised by this package in such a run, of a program that runs without it.
     """
     plain = case.tensors(problem, edits)
-    why = "" if plain is None else CHANGED
-    for isolate in (True, False) if plain is not None else ():
+    if plain is None:
+        return ""
+    shared = first.shared if first else frozenset()
+    while True:
+        parted = None
         try:
-            run = case.trace(problem, edits, isolate)
+            run = case.trace(problem, edits, shared)
         except TooLong:
             why = "since it takes too long with every value recorded"
         except Exception as error:
-            if not isolate and _is_ours(error):
+            if shared is None and _is_ours(error):
                 raise
             why = f"since it does not run with every value recorded ({type(error).__name__}: {error})"
         else:
-            if not differing(run.tensors, plain or {}):
+            if not differing(run.tensors, plain):
                 return run
-    return why
+            why, parted = CHANGED, run.parted
+        if shared is None:
+            return why
+        shared = parted if parted and not shared else None
 
 
 def _is_ours(error: Exception) -> bool:
@@ -230,7 +239,7 @@ def _corner(case: Case, k: int, run: Run, own: bool, edits: Edits) -> Sensitivit
                     known.name(target, value)
             wrong = _wrong(found, right)
             if wrong:
-                again = traced(case, at, edits)
+                again = traced(case, at, edits, run)
                 if isinstance(again, str):
                     return None
                 _see_what_depends(case, at, again, edits)
@@ -241,7 +250,7 @@ def _corner(case: Case, k: int, run: Run, own: bool, edits: Edits) -> Sensitivit
 def _see_what_depends(case: Case, problem: Any, run: Run, edits: Edits) -> None:
     """Mark the events of a run that compute the same without an incoming gradient."""
     nothing = {name: np.zeros_like(np.asarray(d)) for name, d in problem.d_outputs.items()}
-    without = traced(case, replace(problem, d_outputs=nothing), edits)
+    without = traced(case, replace(problem, d_outputs=nothing), edits, run)
     for one, other in zip(run.events, [] if isinstance(without, str) else without.events):
         if one.statement != other.statement:
             break

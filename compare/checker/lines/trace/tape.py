@@ -22,11 +22,12 @@ class Tape:
     """What one run computed.
 
     ``operations`` are pairs of the ids of a result and how its adjoint is handed to its operands. Id 0 is that of all
-    constants.
+    constants. ``changed`` are the buffers that were written into.
     """
 
     def __init__(self) -> None:
         self.operations: list[tuple[Array, Pull]] = []
+        self.changed: set[int] = set()
         self.count = 1
         self._buffers: dict[int, tuple[Array, Array, int]] = {}
 
@@ -41,6 +42,15 @@ class Tape:
         _, ids, low = self._buffers[id(owner)]
         offset = thing.__array_interface__["data"][0] - low if thing.size else 0
         return np.ndarray(thing.shape, np.int64, ids, offset, thing.strides)
+
+    def changed_ids(self, array: Array) -> Array:
+        """Return the ids of an array that is written into."""
+        self.changed.add(id(root(array)))
+        return self.ids(array)
+
+    def is_changed(self, thing: Any) -> bool:
+        """Whether the buffer of an array was written into."""
+        return isinstance(thing, np.ndarray) and id(root(thing)) in self.changed
 
     def result(self, shape: tuple[int, ...], pull: Pull) -> Array:
         """Return the ids of a new result, and note how its adjoint is handed on."""

@@ -57,7 +57,7 @@ class Traced(np.ndarray):
         if not outs:
             return result
         np.copyto(plain(outs[0]), plain(result), where=where, casting="unsafe")
-        np.copyto(_tape.ids(outs[0]), _tape.ids(np.asarray(result)), where=where)
+        np.copyto(_tape.changed_ids(outs[0]), _tape.ids(np.asarray(result)), where=where)
         return outs[0]
 
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
@@ -92,7 +92,7 @@ class Traced(np.ndarray):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if _tape is not None and self.dtype == np.float64:
-            _tape.ids(self)[index] = _ids(value)
+            _tape.changed_ids(self)[index] = _ids(value)
         super().__setitem__(index, plain(value))
 
     def __iter__(self) -> Iterator[Any]:
@@ -240,7 +240,7 @@ def _add_at(target: Any, index: Any, added: Any) -> None:
     """``np.add.at``, one after the other, so that an element may be added to twice."""
     assert _tape is not None
     places = np.arange(target.size).reshape(target.shape)[index]
-    ids = _tape.ids(target)
+    ids = _tape.changed_ids(target)
     before, rows = ids.copy(), np.broadcast_to(_tape.ids(np.asarray(added)), places.shape).copy()
     np.add.at(plain(target), index, plain(added))
 
