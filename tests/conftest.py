@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from importlib import import_module
 
+import numpy as np
 import pytest
 
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")})
@@ -42,6 +43,11 @@ def pytest_collection_modifyitems(items):
 
 def _test(item):
     return item.path, getattr(item, "originalname", item.name)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20)
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ class Experiment(ABC):
 
     def check(self, lockstep: Lockstep) -> Report:
         """Check each equation of the manual side's layer individually."""
-        return check_equations(lockstep, self.twin(), self.settings)
+        return check_equations(lockstep, self.twin(), self.settings.seed)
 
     @abstractmethod
     def examine(self, lockstep: Lockstep, checked: Report) -> tuple[list[CorrectSums], tuple[Sums, Array] | None]:
@@ -189,7 +189,7 @@ def train(
     except Interruption:
         if checkpoint:
             checkpoint.save(lockstep, curves=curves)
-        return Run(settings, lockstep, no_check(lockstep, settings), [], None, curves, interrupted=True)
+        return Run(settings, lockstep, no_check(lockstep), [], None, curves, interrupted=True)
     if not lockstep.stuck:
         for line in lockstep.attempt("a print-out", lambda: experiment.closing(lockstep)) or []:
             say(line)
@@ -198,19 +198,19 @@ def train(
     return Run(settings, lockstep, checked, *experiment.examine(lockstep, checked), curves)
 
 
-def check_equations(lockstep: Lockstep, twin: nn.Module, settings: Configuration) -> Report:
+def check_equations(lockstep: Lockstep, twin: nn.Module, seed: int) -> Report:
     """Check each equation of the manual side's layer individually, and its fast kernels against the equations.
 
     Nothing is checked if the lock-step is stuck. An error that the equations raise is a failure of the manual side.
     """
     if lockstep.stuck:
-        return no_check(lockstep, settings)
+        return no_check(lockstep)
     layer = lockstep.manual.model.recurrent
-    checked = lockstep.attempt("each equation", lambda: check_layer(layer, twin, seed=settings.seed))
-    return checked or no_check(lockstep, settings)
+    checked = lockstep.attempt("each equation", lambda: check_layer(layer, twin, seed=seed))
+    return checked or no_check(lockstep)
 
 
-def no_check(lockstep: Lockstep, settings: Configuration) -> Report:
+def no_check(lockstep: Lockstep) -> Report:
     """Return the report of a check that examined nothing."""
     return Report("", Notation(), "float64", lockstep.tolerance, k=1.0, as_run=[], fed_back=[])
 

@@ -93,8 +93,9 @@ def truth(system: System, problem: Problem, **options: Any) -> Reference:
     return Reference(right.record, Answer(right.answer.outputs, {}, system.layout.of_gradients(gradients)))
 
 
-def check_system(system: System, seed: int = 0, T: int = 6, B: int = 3, D: int = 4, H: int = 5) -> Report:
+def check_system(system: System, seed: int = 0) -> Report:
     """Let the localiser find what is wrong with a system, on random weights and inputs."""
+    T, B, D, H = 6, 3, 4, 5
     problem = system.problem(np.random.default_rng(seed), T, B, D, H)
     trial = Trial(f"T = {T}, B = {B}, D = {D}, H = {H}", problem, partial(truth, system, problem), {"T": T, "B": B})
     notation = LaidOut(system.form.cell, system.form.options, system.layout)

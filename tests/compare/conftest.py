@@ -52,11 +52,6 @@ def undrawn(monkeypatch):
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(20)
-
-
-@pytest.fixture
 def batch(rng) -> tuple[np.ndarray, np.ndarray]:
     T, B = 7, 3
     return rng.normal(size=(T, B, D)), rng.integers(0, 2, (T, B, O)).astype(float)

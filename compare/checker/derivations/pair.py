@@ -109,10 +109,10 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def nested_as(form: Mapping[str, Any], prefix: str = "") -> Callable[[Mapping[str, Any]], Any]:
+def nested_as(form: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
     """Return a function that turns flat names back into nested dicts of this form."""
 
-    def build(arrays: Mapping[str, Any], form: Mapping[str, Any] = form, prefix: str = prefix) -> dict[str, Any]:
+    def build(arrays: Mapping[str, Any], form: Mapping[str, Any] = form, prefix: str = "") -> dict[str, Any]:
         return {
             name: build(arrays, value, f"{prefix}{name}.") if isinstance(value, Mapping) else arrays[prefix + name]
             for name, value in form.items()

@@ -68,7 +68,6 @@ def layer_of(case, inputs):
 )
 def test_a_contender_of_one_s_own_at_a_size_of_one_s_own(function, code, said, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("compare.benchmark.measure.PRODUCTS", {})
-    monkeypatch.setattr("compare.benchmark.measure.PRODUCTS", {})
     monkeypatch.setattr("compare.commands.bench.CONTENDERS", CONTENDERS)
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "by_hand_of_mine.py").write_text(BESIDE)

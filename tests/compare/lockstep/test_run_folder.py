@@ -1,10 +1,10 @@
-import csv
 import json
 from dataclasses import asdict, replace
 from importlib.metadata import version
 
 import numpy as np
 import pytest
+from runs_on_pages import rows
 
 import manual
 from compare.agreement import Difference
@@ -23,11 +23,6 @@ def written(run, folder) -> dict:
         raise AssertionError(f"{constant} is no JSON")
 
     return json.loads((folder / "summary.json").read_text(), parse_constant=refuse)
-
-
-def rows(folder) -> list[dict[str, str]]:
-    with (folder / "steps.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def spoil(run, **groups: float) -> None:

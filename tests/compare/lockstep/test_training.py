@@ -97,7 +97,7 @@ def test_equations_that_raise_are_a_failure_that_names_them_and_nothing_is_check
 
     monkeypatch.setattr("compare.lockstep.training.check_layer", check_layer)
     lockstep = Adding(Settings(cell="gru", hidden_size=3)).set_up()
-    checked = check_equations(lockstep, None, Settings(cell="gru"))
+    checked = check_equations(lockstep, None, 0)
     assert (checked.subject, checked.tolerance, checked.as_run) == ("", lockstep.tolerance, [])
     (failure,) = lockstep.failures
     assert "each equation" in failure and "FloatingPointError: overflow" in failure

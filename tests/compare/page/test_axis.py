@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.page.axis import MOST_TICKS, LogAxis, step_ticks
+from compare.page.axis import MOST_TICKS, LogAxis, duration, step_ticks
 
 positive = st.floats(1e-300, 1e299)
 
@@ -61,3 +61,20 @@ def test_steps_are_whole_numbers_in_their_places(last, labels):
     ticks = step_ticks(last)
     assert [tick.label for tick in ticks] == labels
     assert [tick.place for tick in ticks] == [int(label.replace(",", "")) / (last + 1) for label in labels]
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (2.345e-5, "23.4 µs"),
+        (0.00123, "1.23 ms"),
+        (0.0999, "99.9 ms"),
+        (1.0, "1 s"),
+        (12.34, "12.3 s"),
+        (1234.5, "1,234 s"),
+        (0.9996, "1 s"),
+        (999.7, "1,000 s"),
+    ],
+)
+def test_durations_have_three_digits_and_a_unit(seconds, text):
+    assert duration(seconds) == text

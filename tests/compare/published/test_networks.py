@@ -11,11 +11,6 @@ from compare.published.systems import SYSTEMS, truth
 T, B, D, H = 6, 3, 2, 4
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(5)
-
-
 def apart(one, other):
     """The largest relative error of any gradient."""
     assert one.keys() == other.keys()

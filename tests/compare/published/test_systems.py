@@ -16,11 +16,6 @@ from compare.published.systems import SYSTEMS, check_system, truth
 T, B, D, H = 6, 3, 2, 4
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def apart(one, other):
     """The largest difference of any gradient, relative to its scale."""
     assert one.keys() == other.keys() and all(one[name].shape == other[name].shape for name in one)

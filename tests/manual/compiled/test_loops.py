@@ -10,11 +10,6 @@ T, B, D, P, N = 4, 3, 2, 5, 7
 K = D + 1 + P
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 @pytest.mark.parametrize("columns", [N, N - 2], ids=["all columns", "the first columns"])
 def test_products_and_the_gradient_of_their_matrix(rng, columns):
     W, v, w = rng.normal(size=(K, N)), rng.normal(size=K), rng.normal(size=columns)

@@ -15,11 +15,6 @@ from manual.lstm import LSTMKernel
 T, D, H, G = 7, 3, 6, 4
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def adjoints(rng, B):
     """(G, T, B, H), as a tape keeps them."""
     return rng.normal(size=(T, G, 1, H)).swapaxes(0, 1) if B == 1 else rng.normal(size=(G, T, B, H))

@@ -11,11 +11,6 @@ from compare.published.audit.vanishing import carries, measure, rnn_bounds, rnn_
 T, H = 6, 4
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(3)
-
-
 def random_carry(seed):
     rng = np.random.default_rng(seed)
     W_hh, slopes, d_h = rng.normal(size=(H, H)), rng.uniform(-0.2, 1, (T, H)), rng.normal(size=H)
