@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from functions import function_of
 from zoo import memory
 from zoo.memory import B, H, Memory, T, check_memory, names
 
@@ -260,21 +261,15 @@ def test_a_fault_has_the_file_the_line_and_the_code_that_showed_it():
     assert report.as_json()["faults"][0]["line"] == line
 
 
-class Cubed(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
+def test_a_fault_of_a_torch_function_has_its_line():
+    def cubed(x):
         return probe("y", x * x) * x
 
-    @staticmethod
-    def backward(ctx, d_z):
-        (x,) = ctx.saved_tensors
+    def backward(x, d_z):
         d_y = probe("d_y", d_z)
         return d_z * x * x + d_y * 2 * x
 
-
-def test_a_fault_of_a_torch_function_has_its_line():
-    report = check_function(Cubed, lambda x: probe("y", x * x) * x, lambda rng: torch.tensor(rng.normal(size=(B, H))))
+    report = check_function(function_of(cubed, backward), cubed, lambda rng: torch.tensor(rng.normal(size=(B, H))))
     (fault,) = report.faults
     assert fault.name == "d_y"
     assert fault.code == 'd_y = probe("d_y", d_z)'

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from functions import function_of
 from tiers import rarely
 from torch.autograd import gradcheck
 
@@ -301,23 +302,12 @@ def test_what_check_grads_of_jax_sees():
 @pytest.mark.parametrize(
     "forward, gradient",
     [
-        (torch.linalg.inv, lambda d_y, a: -(torch.linalg.inv(a).mT @ d_y @ torch.linalg.inv(a).mT)),
-        (torch.logdet, lambda d_y, a: d_y * torch.linalg.inv(a).mT),
+        (torch.linalg.inv, lambda a, d_y: -(torch.linalg.inv(a).mT @ d_y @ torch.linalg.inv(a).mT)),
+        (torch.logdet, lambda a, d_y: d_y * torch.linalg.inv(a).mT),
     ],
 )
 def test_values_that_no_matrix_may_have_break_nothing(forward, gradient):
     """Expanded from one row, a matrix is singular; in another order of its elements, its logarithm is not finite."""
-
-    class OfAMatrix(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, a):
-            ctx.save_for_backward(a)
-            return forward(a)
-
-        @staticmethod
-        def backward(ctx, d_y):
-            return gradient(d_y, *ctx.saved_tensors)
-
     a = np.random.default_rng(4).normal(size=(4, 4))
-    report = check_function(OfAMatrix, forward, torch.from_numpy(a @ a.T + 4 * np.eye(4)))
+    report = check_function(function_of(forward, gradient), forward, torch.from_numpy(a @ a.T + 4 * np.eye(4)))
     assert report.agrees, str(report)

@@ -42,6 +42,14 @@ def summary(folder, *options):
     return code, written
 
 
+def disagreement(fault, folder, *options):
+    """Summary of a short run with a fault, which is a disagreement."""
+    with broken(fault):
+        code, written = summary(folder, *options)
+    assert code == 1
+    return written
+
+
 def listed(written):
     """What a summary lists as in disagreement, and with whom."""
     entries = written["disagreements"]
@@ -71,9 +79,7 @@ def test_the_derivation_as_it_stands_agrees(tmp_path, options):
 def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_others(
     fault: TrainingFault, tmp_path, capsys
 ):
-    with broken(fault):
-        code, written = summary(tmp_path, *fault.options)
-    assert code == 1
+    written = disagreement(fault, tmp_path, *fault.options)
     assert listed(written) == (set(fault.wrong), {"autograd", "nn.LSTM"})
     printed = capsys.readouterr().out
     assert all(name in printed for name in fault.wrong)
@@ -81,9 +87,7 @@ def test_a_fault_outside_the_layers_is_listed_in_the_tensors_it_touches_and_no_o
 
 @pytest.mark.parametrize("fault", first_of_each(lambda fault: (fault.cell, fault.wrong), SEEN), ids=title)
 def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_others(fault, tmp_path, capsys):
-    with broken(fault):
-        code, written = summary(tmp_path, "--cell", fault.cell)
-    assert code == 1
+    written = disagreement(fault, tmp_path, "--cell", fault.cell)
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
     assert written["faults"] == []
     printed = capsys.readouterr().out
@@ -93,17 +97,13 @@ def test_a_fault_of_a_fast_kernel_is_listed_in_the_tensors_it_touches_and_no_oth
 
 @pytest.mark.parametrize("fault", {f.cell: f for f in COMPILED if not f.options}.values(), ids=title)
 def test_a_fault_of_a_compiled_kernel_is_listed_in_the_tensors_it_touches_and_no_others(fault, tmp_path, uncompiled):
-    with broken(fault):
-        code, written = summary(tmp_path, "--cell", fault.cell, "--engine", "compiled")
-    assert code == 1
+    written = disagreement(fault, tmp_path, "--cell", fault.cell, "--engine", "compiled")
     assert listed(written) == (expected(fault), {"autograd", f"nn.{fault.cell.upper()}"})
 
 
 @pytest.mark.parametrize("fault", first_of_each(lambda fault: (fault.cell, fault.wrong), UNSEEN), ids=title)
 def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_end(fault, tmp_path, capsys):
-    with broken(fault):
-        code, written = summary(tmp_path, "--cell", fault.cell)
-    assert code == 1
+    written = disagreement(fault, tmp_path, "--cell", fault.cell)
     assert listed(written) == (set(), set())
     assert written["fast_against_equations"] > 1e-3
     _, _, names = capsys.readouterr().out.partition(
@@ -114,9 +114,7 @@ def test_a_fault_of_a_fast_kernel_that_training_does_not_show_is_found_at_the_en
 
 @pytest.mark.parametrize("fault", first(1, TEXT), ids=title)
 def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp_path, capsys):
-    with broken(fault):
-        code, written = summary(tmp_path)
-    assert code == 1
+    written = disagreement(fault, tmp_path)
     assert listed(written) == (set(), set())
     assert written["faults"] == list(fault.wrong)
     assert (tmp_path / "faults.png").read_bytes().startswith(b"\x89PNG")
@@ -129,9 +127,7 @@ def test_an_equation_that_training_does_not_use_is_checked_at_the_end(fault, tmp
 def test_an_equation_that_raises_is_a_disagreement(tmp_path, capsys):
     """Training runs the fast kernels, so that the equations raise only when they are checked."""
     fault = EquationFault("raises", "lstm.py", "d_z @ W_hh)", "d_z @ W_hh.T)", ())
-    with broken(fault):
-        code, written = summary(tmp_path)
-    assert code == 1
+    written = disagreement(fault, tmp_path)
     assert written["failures"][0].startswith("manual: each equation raised ValueError: matmul: ")
     assert "DISAGREE: 3 steps in float64; manual: each equation raised" in " ".join(capsys.readouterr().out.split())
 
@@ -140,9 +136,7 @@ def test_an_equation_that_raises_is_a_disagreement(tmp_path, capsys):
 def test_a_gradient_of_another_form_is_a_disagreement_that_names_it(tmp_path, capsys, more):
     sums = "memory.gradients()"
     other = f'{sums} | {{"weight_hh": {sums}["weight_hh"]{more}}}'
-    with broken(FastFault(more, "fast/lstm.py", sums, other, ())):
-        code, written = summary(tmp_path)
-    assert code == 1
+    written = disagreement(FastFault(more, "fast/lstm.py", sums, other, ()), tmp_path)
     assert listed(written) == ({f"gradient {W_HH}"}, {"autograd", "nn.LSTM"})
     printed = capsys.readouterr().out
     assert f"gradient {W_HH}" in printed

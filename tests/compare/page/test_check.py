@@ -36,6 +36,13 @@ def squeeze(tmp_path_factory):
     return page_of(folder, file, (file, "reference"))
 
 
+@pytest.fixture
+def one_fault(tmp_path):
+    """A report, what it is as JSON, and the fault in that."""
+    report = check_file(write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * (1 - h)")))
+    return report, (found := report.as_json()), found["faults"]
+
+
 def names(page, judgement):
     return page.locator(f".named[data-judgement='{judgement}'] text").all_text_contents()
 
@@ -96,10 +103,8 @@ def test_it_opens_on_the_run_that_its_text_is_of_and_can_be_read_without_a_scrip
 
 
 @pytest.mark.slow
-def test_lines_that_could_be_changed_as_well_stand_below(tmp_path):
-    report = check_file(write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * (1 - h)")))
-    found = report.as_json()
-    (fault,) = found["faults"]
+def test_lines_that_could_be_changed_as_well_stand_below(one_fault, tmp_path):
+    report, found, (fault,) = one_fault
     change = {"label": "line 9", "code": "d_a = d_h", "repair": "d_a = 2 * d_h", "line": 9, "hint": "a factor of 2"}
     other = change | {"code": "return d_a", "repair": "return 2 * d_a", "line": 10}
     found["faults"] = [fault | change | {"alternatives": [fault | other | {"alternatives": []}]}]
@@ -110,10 +115,8 @@ def test_lines_that_could_be_changed_as_well_stand_below(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_line_stands_beside_the_right_one_which_a_button_copies(open_page, tmp_path):
-    report = check_file(write(tmp_path / "mine.py", "rnn", ("d_h * (1 - h * h)", "d_h * (1 - h)")))
-    found = report.as_json()
-    (fault,) = found["faults"]
+def test_the_line_stands_beside_the_right_one_which_a_button_copies(one_fault, open_page, tmp_path):
+    report, found, (fault,) = one_fault
     fault["repair"] = fault["code"].replace("(1 - h)", "(1 - h * h)")
     check.write("mine.py", found, displayed(report), tmp_path / "check.html")
     page = open_page(tmp_path / "check.html")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from functions import function_of
 
 from compare import check_backward, check_function
 from compare.checker.expected.digits import eps, fewest_digits
@@ -193,20 +194,15 @@ def softplus(x):
 def check_softplus(times, function=check_backward):
     """Check softplus with the derivative of the small ones multiplied."""
 
-    class Softplus(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return torch.log(1 + torch.exp(x))
+    def reference(x):
+        return torch.nn.functional.softplus(x)
 
-        @staticmethod
-        def backward(ctx, d_y):
-            (x,) = ctx.saved_tensors
-            return d_y / (1 + torch.exp(-x)) * torch.where(x < -20, times, 1.0)
-
-    reference = torch.nn.functional.softplus
     if function is check_function:
-        return check_function(Softplus, reference, torch.from_numpy(SMALL))
+        own = function_of(
+            lambda x: torch.log(1 + torch.exp(x)),
+            lambda x, d: d / (1 + torch.exp(-x)) * torch.where(x < -20, times, 1.0),
+        )
+        return check_function(own, reference, torch.from_numpy(SMALL))
     return check_backward(
         softplus, lambda x, d: d / (1 + np.exp(-x)) * np.where(x < -20, times, 1), reference, {"x": SMALL}
     )
