@@ -10,6 +10,12 @@ from types import MappingProxyType
 from typing import IO, Any
 
 
+def limits(threads: int) -> dict[str, str]:
+    """Return the environment in which the libraries that a process imports start so many threads."""
+    eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if threads == 1 else {}
+    return {f"{library}_NUM_THREADS": str(threads) for library in ("OPENBLAS", "OMP", "MKL")} | eigen
+
+
 def start(
     module: str, *arguments: str, environment: Mapping[str, str] = MappingProxyType({}), errors: IO[str] | None = None
 ) -> subprocess.Popen[str]:

@@ -48,11 +48,12 @@ def measure(cell: str, hidden_size: int, batch_size: int, lengths: list[int], se
     Raises:
         Disagreement: the long double results are not those of the equations, a side is off by more than rounding, or
             the hand-derived one raises an error.
-        ValueError: the machine's long double is not wider than float64.
+        ValueError: the machine's long double is not wider than float64, or the cell has no equations there.
     """
     if np.finfo(np.longdouble).eps >= np.finfo(np.float64).eps:
         raise ValueError("accuracy: expected a long double wider than float64, which this machine lacks")
-    check_cell(cell)
+    if cell not in KNOWN:
+        raise ValueError(f"cell: expected one of {', '.join(KNOWN)}, whose equations stand here once more, got {cell}")
     D, kind = 4, CELLS[cell]
     found = []
     for dtype in ("float32", "float64"):
@@ -114,12 +115,6 @@ STEP = np.longdouble("1e-100")
 
 #: The largest relative difference, in units of rounding, that passes for rounding.
 LIMIT = 1e5
-
-
-def check_cell(cell: str) -> None:
-    """Raise a ValueError unless there are equations of a cell here."""
-    if cell not in KNOWN:
-        raise ValueError(f"cell: expected one of {', '.join(KNOWN)}, whose equations stand here once more, got {cell}")
 
 
 def forward(cell: str, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> list[Array]:

@@ -27,6 +27,9 @@ from compare.benchmark.machine import available_cores
 #: Seconds between turns if there are several threads: an idle thread pool keeps its cores busy for a while.
 PAUSE = 0.05
 
+#: Who starts threads of its own, and needs none of its libraries'.
+OWN_THREADS = ("manual", "manual-compiled", "numpy")
+
 
 class Pool:
     """The processes of contenders and bare products, all on the same cores, as many as each may have threads."""
@@ -35,19 +38,11 @@ class Pool:
         self.threads = threads
         cores = ",".join(map(str, available_cores()[-threads:]))
         pairs = [("CONTENDERS", name) for name in names] + [("PRODUCTS", name) for name in PRODUCTS]
-        self.processes = {
-            (table, name): workers.start(
-                "compare.benchmark.worker", table, name, cores, environment=self._environment(name)
-            )
-            for table, name in pairs
-        }
-
-    def _environment(self, name: str) -> dict[str, str]:
-        """Limit the libraries' thread pools. ``manual`` and ``numpy`` start threads of their own instead."""
-        pool = "1" if name in ("manual", "manual-compiled", "numpy") else str(self.threads)
-        limits = {f"{library}_NUM_THREADS": pool for library in ("OPENBLAS", "OMP", "MKL")}
-        eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if self.threads == 1 else {}
-        return limits | eigen
+        self.processes = {}
+        for table, name in pairs:
+            limits = workers.limits(1 if name in OWN_THREADS else threads)
+            process = workers.start("compare.benchmark.worker", table, name, cores, environment=limits)
+            self.processes[table, name] = process
 
     def ask(self, table: str, name: str, request: dict[str, Any]) -> Any:
         """Send a request to a process and return its answer; an error that the contender raises is a ValueError."""

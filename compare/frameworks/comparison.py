@@ -136,11 +136,9 @@ class Worker:
             self.process = None
 
     def _start(self) -> None:
-        one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
-        eigen = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
         own = FRAMEWORKS[self.name].environment if self.name in FRAMEWORKS else {}
         with self.log.open("w") as errors:
-            environment = {**one_thread, **eigen, **own}
+            environment = {**workers.limits(1), **own}
             self.process = workers.start("compare.frameworks.worker", self.name, environment=environment, errors=errors)
         versions = workers.ask(self.process, {})
         if versions is None:

@@ -15,19 +15,6 @@ from rich.text import Text
 SCORE = 1.959964
 
 
-class Spread(NamedTuple):
-    """The quantiles of values at 5, 50 and 95 %."""
-
-    low: float
-    median: float
-    high: float
-
-
-def spread(values: Iterable[float]) -> Spread:
-    """Return the quantiles of values."""
-    return Spread(*(float(value) for value in np.quantile(list(values), [0.05, 0.5, 0.95])))
-
-
 def wilson(count: int, of: int) -> tuple[float, float]:
     """Return the 95 % interval of the share of which ``count`` in ``of`` were seen.
 
@@ -120,7 +107,7 @@ def shares(values: Iterable[float]) -> str:
 
 def quantiles(values: Iterable[float], form: Callable[[float], str] = "{:.2f}".format) -> str:
     """Return the median of numbers and 5 to 95 % of them."""
-    low, median, high = map(form, spread(values))
+    low, median, high = (form(float(value)) for value in np.quantile(list(values), [0.05, 0.5, 0.95]))
     return median if low == high else f"{median} ({low} to {high})"
 
 

@@ -13,7 +13,6 @@ from compare.published.audit.tables import (
     percent,
     quantiles,
     shares,
-    spread,
     wilson,
 )
 
@@ -75,4 +74,4 @@ def test_an_interval_covers_the_share_about_as_often_as_it_says():
 
 
 def test_a_spread_is_the_median_and_the_quantiles():
-    assert spread(np.arange(101.0)) == (5.0, 50.0, 95.0)
+    assert quantiles(np.arange(101.0)) == "50.00 (5.00 to 95.00)"
