@@ -12,6 +12,7 @@ from compare.checker.lines.edits.bench import Bench, Leaf, code_of, writes
 from compare.checker.lines.program import Program
 from compare.checker.lines.statement import Statement, names_in
 from compare.checker.lines.trace.record import Event, is_tensor
+from compare.checker.recorder import as_float64
 from manual.arrays import Array
 
 #: The most expressions that are tried as operands, and the longest of those that are more than a name.
@@ -51,7 +52,7 @@ class Benches:
                 continue
             if not all(_is_operand(v) for v in values):
                 continue
-            arrays = [np.asarray(value) for value in values]
+            arrays = [as_float64(value, copy=False) for value in values]
             key = tuple(array.tobytes() for array in arrays), arrays[0].shape
             if key not in keys or isinstance(node, ast.Name | ast.Attribute) or not arrays[0].any():
                 found.append(Leaf(text, node, values))

@@ -5,7 +5,7 @@ import torch
 from edits import edited
 from lines_programs import written
 
-from compare import check_backward
+from compare import check_backward, check_function
 
 EMBEDDING = """\
 import numpy as np
@@ -91,3 +91,29 @@ def test_it_is_mended(text, right, wrong, words, tmp_path):
     assert wrong in change.code
     assert words in change.words
     assert right in change.repair
+
+
+#: A gradient whose operand is an attribute of the context, and requires a gradient.
+SQUARE = """\
+import torch
+
+def slope(x, d):
+    return 3 * x * d
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx, d):
+        return slope(ctx.saved_tensors[0], d)
+"""
+
+
+@pytest.mark.slow
+def test_a_tensor_that_requires_a_gradient_is_an_operand(tmp_path):
+    x = torch.randn(4, 3, dtype=torch.float64)
+    (fault,) = check_function(written(SQUARE, tmp_path).Square, torch.square, x).faults
+    assert fault.repair == "return 2 * x * d"
