@@ -43,7 +43,11 @@ BRANCHES: dict[str, Callable[[Any], list[Any]]] = {
     "MaskedFill": lambda node: [node._saved_mask],
     "Mul": lambda node: [v for v in (node._saved_self, node._saved_other) if getattr(v, "dtype", None) == torch.bool],
     "Relu": lambda node: [node._saved_result > 0],
-    **dict.fromkeys(("Abs", "LeakyRelu", "Elu", "Celu", "PreluKernel"), lambda node: [node._saved_self > 0]),
+    "Abs": lambda node: [node._saved_self > 0],
+    **dict.fromkeys(
+        ("LeakyRelu", "Elu", "Celu", "PreluKernel"),  # in place they save the result, which has the same sign
+        lambda node: [(node._saved_self if hasattr(node, "_saved_self") else node._saved_result) > 0],
+    ),
     "Threshold": lambda node: [node._saved_self > node._saved_threshold],
     "Hardtanh": lambda node: [node._saved_self > node._saved_min_val, node._saved_self < node._saved_max_val],
     "Clamp": lambda node: [
