@@ -185,6 +185,7 @@ class Autograd:
         def leaf(array: Any, differentiable: bool) -> Any:
             if not isinstance(array, np.ndarray):
                 return array
+            array = np.asarray(array, order="C")  # torch knows no negative strides
             if array.dtype.kind != "f":
                 return torch.tensor(array)
             return torch.as_tensor(perturb(as_float64(array, copy=False))).to(dtype).requires_grad_(differentiable)

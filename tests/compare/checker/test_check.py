@@ -129,3 +129,12 @@ def test_parameters_before_the_inputs_may_be_empty():
     assert check_backward(forward, lambda *given: (*backward(*given), {}), lambda x, w: x * w, inputs).agrees
     wrong = check_backward(forward, lambda p, tape, d_y: backward(p, tape[::-1], d_y), lambda x, w: x * w, inputs)
     assert {fault.name for fault in wrong.faults} == {"d_x", "d_w"}
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_an_array_may_have_negative_strides(factor):
+    report = check(
+        forward=lambda x, n: (x * n, n), backward=lambda n, d: (factor * d * n, None),
+        reference=lambda x, n: x * n, inputs={"x": X[::-1], "n": np.arange(3)[::-1]}, fast=True,
+    )  # fmt: skip
+    assert report.agrees is (factor == 1)
