@@ -132,6 +132,9 @@ def check_function(
         ValueError: the arguments cannot be compared. Exceptions raised by the functions propagate.
     """
     check_callable(function=function, reference=reference)
+    applied = getattr(function, "__self__", None)
+    if isinstance(applied, type) and issubclass(applied, torch.autograd.Function):
+        function = applied  # whose ``apply`` it is
     if order not in (1, 2):
         raise ValueError(f"order: expected 1 or 2, got {order!r}")
     if isinstance(function, type) and not issubclass(function, torch.autograd.Function):
@@ -145,6 +148,8 @@ def check_function(
     for name, value in zip(form.names, like):
         if isinstance(value, np.ndarray):
             raise ValueError(f"{name}: expected a tensor, got a ndarray of {value.dtype}")
+        if getattr(value, "layout", torch.strided) != torch.strided:
+            raise ValueError(f"{name}: expected a dense tensor, got {value.layout}")
     tensors = {name: value for name, value in zip(form.names, like) if is_continuous(value)}
     asked = {name for name, value in tensors.items() if value.requires_grad}
     own = {id(parameter) for parameter in parameters.values()}

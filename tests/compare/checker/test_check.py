@@ -83,6 +83,8 @@ def test_what_cannot_be_compared_is_refused_by_its_name(name, value, words):
 def test_a_function_takes_tensors():
     with pytest.raises(ValueError, match=r"^w: expected a tensor, got a ndarray of float64"):
         check_function(Product, product, X, V, (6,))
+    with pytest.raises(ValueError, match=r"^w: expected a dense tensor, got torch.sparse_coo"):
+        check_function(Product, product, W.to_sparse(), V, (6,))
     with pytest.raises(ValueError, match=r"^inputs: expected a tensor of floating-point numbers, got none"):
         check_function(Product, product, 2, 3, (6,))
 

@@ -18,8 +18,9 @@ X, W = torch.randn(4, 3, dtype=torch.float64), torch.randn(3, 2, dtype=torch.flo
     ],
 )
 def test_a_gradient_of_a_wrong_shape_is_a_finding_unless_torch_sums_it(gradients, wrong):
-    report = check_function(function_of(torch.matmul, gradients), lambda x, w: x @ w, X, W)
-    assert [fault.name for fault in report.faults] == wrong and report.agrees is not bool(wrong), str(report)
+    for function in (Function := function_of(torch.matmul, gradients)), Function.apply:
+        report = check_function(function, lambda x, w: x @ w, X, W)
+        assert [fault.name for fault in report.faults] == wrong and report.agrees is not bool(wrong), str(report)
 
 
 class Scaled(torch.autograd.Function):
