@@ -160,7 +160,7 @@ class Locator:
         solution = self._solved(columns, which) if mends else None
         needed = None
         telling = bool(live.sum() < which.sum())
-        if solution is not None and telling and np.linalg.matrix_rank(columns[which]) == live.sum():
+        if solution is not None and live.sum() <= which.sum() and np.linalg.matrix_rank(columns[which]) == live.sum():
             change = np.zeros(len(ids))
             change[live] = solution
             sizes = [np.prod(shape, dtype=int) for shape in shapes]
@@ -169,6 +169,16 @@ class Locator:
             needed = [[value + next(changes) for value in event.value] for event in events]
         whole = solution is not None and len(mends) == wrong.sum()
         return Suspect(statement, events, mends, whole, telling, needed, True)
+
+    def needed(self, suspect: Suspect) -> list[list[Array]] | None:
+        """Return the values that a suspect needs, if they are unique: at all occurrences, or at one that is enough."""
+        if suspect.needed or not suspect.followed or len(suspect.events) > MOST // 4:
+            return suspect.needed
+        for event in suspect.events:
+            alone = self._followed(suspect.statement, [event])
+            if alone.needed and alone.mends == suspect.mends:
+                return [alone.needed[0] if one is event else one.value for one in suspect.events]
+        return None
 
     def _is_right(self, suspect: Suspect) -> bool:
         """Whether a statement computes values of a right run, as far as they matter."""
@@ -182,7 +192,7 @@ class Locator:
 
     def _is_apt(self, suspect: Suspect) -> bool:
         """Whether values of a right run in the place of those of a statement make everything right."""
-        if suspect.needed is not None:
+        if suspect.needed is not None and suspect.telling:
             values = [value for its in suspect.needed for value in its]
             if any(value.any() for value in values) and self.recognised(values):
                 return True

@@ -80,7 +80,7 @@ class Step:
     _tried: set[tuple[int, str]] = field(default_factory=set)
     _benches: dict[int, Bench] = field(default_factory=dict)
     _covered: dict[int, float] = field(default_factory=dict)
-    _found_up: set[int] = field(default_factory=set)
+    _found_up: set[tuple[int, bool]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.locator = Locator(self.case.program, self.known, self.edits)
@@ -95,7 +95,8 @@ class Step:
         whole = [one for one in self.located if one.whole]
         some = [one for one in self.located if one.mends and not one.whole]
         backward = [one for one in whole if not one.events[0].forward]
-        dear = (self._looked_up, levels[2], self._with_headers, self._with_terms, levels[3])
+        deep = (lambda: self._looked_up(deep=True), self._with_terms, levels[3])
+        dear = (self._looked_up, levels[2], self._with_headers, *deep)
         stages: list[tuple[list[Suspect], Any]] = [
             (self.locator.likely, levels[:2]),
             (whole, levels[:2]),
@@ -125,7 +126,7 @@ class Step:
         """Return the simplest edits that make everything right, also those of other lines."""
         self.suspects = [one for one in suspects if self.known.forward or not one.events[0].forward]
         self._looked_up()
-        self._edited(min(one.candidate.cost for one in found) + EQUAL)
+        self._edited(min(LEVELS[-1], min(one.candidate.cost for one in found) + EQUAL))
         return self._least_strange(found)
 
     def _least_strange(self, found: list[Mended]) -> list[Mended]:
@@ -152,12 +153,14 @@ class Step:
             for one in self.partial
         )
 
-    def _looked_up(self) -> None:
+    def _looked_up(self, deep: bool = False) -> None:
         """Try the products that what is needed of a statement tells of."""
         for one in self.suspects:
-            if one.needed and one.telling and not self.over() and one.statement.number not in self._found_up:
-                self._found_up.add(one.statement.number)
-                self._try_all(looked_up(self._bench(one), one.needed[0]))
+            key = one.statement.number, deep
+            if key not in self._found_up and not self.over():
+                self._found_up.add(key)
+                if needed := self.locator.needed(one) if deep else one.needed:
+                    self._try_all(looked_up(self._bench(one), needed, deep))
 
     def _bench(self, suspect: Suspect) -> Bench:
         number = suspect.statement.number
