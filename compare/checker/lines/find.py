@@ -70,6 +70,8 @@ def wrong_lines(
                 raise reason
         if case.unfollowed:
             raise NotSought(case.unfollowed)
+        if search.over():
+            raise NotSought(f"to the end, since {seconds:g} s of processor time are up")
         return []
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from compare.checker.lines.program import Program
 from compare.checker.lines.statement import Statement, names_in
+from compare.checker.lines.trace.known import Known
 from compare.checker.lines.trace.record import Event, value_of
-from compare.checker.lines.trace.sensitivity import Sensitivity
+from compare.checker.lines.trace.sensitivity import Sensitivity, targets
 from manual.arrays import Array
 
 #: How near a combination comes to what is missing, relative to the scale of each gradient, to explain it.
@@ -18,6 +19,9 @@ POSSIBLE = 1e-7
 
 #: The most occurrences of a statement at which it is looked at.
 MOST = 48
+
+#: The most values of the reference that are looked at for one statement of forward.
+LACKING = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,33 @@ class Locator:
                 elif last and apt and _continues(one.statement.node, last.statement.node):
                     found.append(one)
         return found if last or any(map(self._is_apt, found)) else []
+
+    @cached_property
+    def fresh(self) -> list[Suspect]:
+        """Where outputs are wrong, the statements of forward that compute no value of a right run."""
+        found = self.suspects if self._known.forward else []
+        return [one for one in found if one.events[0].value and not self.recognised(one.events[0].value)]
+
+    @cached_property
+    def taken(self) -> list[Suspect]:
+        """The statements that compute what fresh ones take: a value of a right run, but maybe only a part of theirs."""
+        read = {(one.statement.function, name) for one in self.fresh for name in names_in(one.statement.node)}
+        made = ((one, one.statement.function, targets(one.statement.node)) for one in self.suspects)
+        found = [one for one, function, names in made if read.intersection((function, name) for name in names)]
+        return [one for one in found if one not in self.fresh]
+
+    def lacking(self, shape: tuple[int, ...]) -> list[Array]:
+        """Return the first values of a shape that the reference computes and the user's forward pass does not."""
+        return [one for one in self._known.known.values(shape, False) if not self._own.has(one)][:LACKING]
+
+    @cached_property
+    def _own(self) -> Known:
+        """The values that the user's forward pass computes."""
+        own = Known()
+        for event in self._known.run.events:
+            for value in event.value if event.forward else ():
+                own.add(value)
+        return own
 
     def recognised(self, values: list[Array]) -> bool:
         """Whether all of these are values of a right run, or nothing."""

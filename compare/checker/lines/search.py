@@ -1,6 +1,8 @@
 """Search the program for its faults, one after the other, and for the edits that mend them."""
 
+import ast
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from compare.checker.lines.benches import Benches
@@ -8,7 +10,7 @@ from compare.checker.lines.case import Case
 from compare.checker.lines.locate import Locator
 from compare.checker.lines.program import Edits
 from compare.checker.lines.statement import Statement
-from compare.checker.lines.step import Mended, Step
+from compare.checker.lines.step import LEVELS, Mended, Step
 from compare.checker.lines.trace.sensitivity import sensitivity
 
 #: How long the time is not asked for, in seconds.
@@ -81,7 +83,7 @@ class Search:
 
     def _ahead(self, step: Step) -> list[Mended]:
         """Return an edit after which another one makes something right: of two faults, neither does so alone."""
-        for first in step.on_the_way():
+        for first in _on_the_way(step):
             edits = step.edits | {first.candidate.statement.number: first.new}
             known = sensitivity(self.case, next(k for k, one in enumerate(step.wrong) if one), edits)
             if known is None or self.over():
@@ -90,3 +92,26 @@ class Search:
             if after.any_gains():
                 return [first]
         return []
+
+
+def _on_the_way(step: Step) -> Iterator[Mended]:
+    """Yield edits that make nothing right yet, but a line compute a value of a right run that none did before."""
+    computed = {value.tobytes() for event in step.known.run.events for value in event.value}
+    for one in step.located if not step.blindly else ():
+        if step.over() or step.locator.recognised(one.events[0].value):
+            continue
+        likely = []
+        for low, high in zip((0.0, *LEVELS), LEVELS[:2]):
+            likely = [
+                candidate
+                for sure, candidate in step.passing(one, low, high, True)
+                if not (sure or {value.tobytes() for value in (candidate.values or [[]])[0]} & computed)
+            ]
+            if likely:
+                break
+        for candidate in sorted(likely, key=lambda one: (one.cost, len(ast.unparse(one.edited()[0]))))[:2]:
+            new = candidate.edited()
+            edits = step.edits | {one.statement.number: new}
+            now = [step.case.wrong(k, edits) for k in range(len(step.wrong))]
+            if all(one is not None and one <= before for one, before in zip(now, step.wrong)):
+                yield Mended(candidate, new, step.wrong)

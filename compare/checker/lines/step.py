@@ -4,6 +4,7 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from compare.checker.lines.program import Edits
 from compare.checker.lines.statement import COMPOUND
 from compare.checker.lines.strange import strange_lines
 from compare.checker.lines.trace.sensitivity import Sensitivity
+from manual.arrays import Array
 
 #: Costs up to which edits are tried before dearer ones.
 LEVELS = (1.15, 1.45, 1.75, 2.1)
@@ -77,7 +79,7 @@ class Step:
     over: Callable[[], bool]
     whole: list[Mended] = field(default_factory=list)
     partial: list[Mended] = field(default_factory=list)
-    _tried: set[tuple[int, str]] = field(default_factory=set)
+    _tried: dict[tuple[int, str], Mended | None] = field(default_factory=dict)
     _benches: dict[int, Bench] = field(default_factory=dict)
     _covered: dict[int, float] = field(default_factory=dict)
     _found_up: set[tuple[int, bool]] = field(default_factory=set)
@@ -95,14 +97,19 @@ class Step:
         whole = [one for one in self.located if one.whole]
         some = [one for one in self.located if one.mends and not one.whole]
         backward = [one for one in whole if not one.events[0].forward]
-        deep = (lambda: self._looked_up(deep=True), self._with_terms, levels[3])
-        dear = (self._looked_up, levels[2], self._with_headers, *deep)
+        deep = partial(self._looked_up, deep=True)
+        dear = (self._looked_up, levels[2], self._with_headers, self._with_terms, levels[3])
+        fresh = self.locator.fresh
         stages: list[tuple[list[Suspect], Any]] = [
-            (self.locator.likely, levels[:2]),
+            (self.locator.likely, (*levels[:2], self._looked_up, self._with_terms, levels[2])),
+            (fresh, levels[:1]),
+            (fresh + self.locator.taken, [self._looked_up]),
+            (fresh, levels[1:2]),
             (whole, levels[:2]),
-            (self.locator.likely or backward, dear),
+            (self.locator.likely or fresh or backward, dear),
             (some, (*levels[:2], self._looked_up, levels[2])),
             ([one for one in self.located if not one.mends], levels[:2]),
+            (self.locator.likely or fresh or backward, [deep]),
         ]
         if thorough:
             late = (levels[2], self._with_terms, levels[3])
@@ -112,7 +119,7 @@ class Step:
             for stage in tried:
                 stage()
                 if self.whole:
-                    return self._equals(self.whole, whole)
+                    return self._equals(self.whole, fresh or whole)
                 if self.suspects is some and self._does_all():
                     break
             if self.partial and self.suspects is some:
@@ -157,10 +164,19 @@ class Step:
         """Try the products that what is needed of a statement tells of."""
         for one in self.suspects:
             key = one.statement.number, deep
-            if key not in self._found_up and not self.over():
-                self._found_up.add(key)
-                if needed := self.locator.needed(one) if deep else one.needed:
-                    self._try_all(looked_up(self._bench(one), needed, deep))
+            if key in self._found_up or self.over():
+                continue
+            self._found_up.add(key)
+            needed = self.locator.needed(one) if deep else one.needed
+            for values in [needed] if needed else self._lacking(one) if not deep else ():
+                self._try_all(looked_up(self._bench(one), values, deep))
+
+    def _lacking(self, suspect: Suspect) -> list[list[list[Array]]]:
+        """Return what a statement of forward may be needed to compute: what the reference does and forward does not."""
+        seen = suspect.events[0].value
+        if not self.known.forward or len(seen) != 1:
+            return []
+        return [[[value]] for value in self.locator.lacking(seen[0].shape)]
 
     def _bench(self, suspect: Suspect) -> Bench:
         number = suspect.statement.number
@@ -174,28 +190,6 @@ class Step:
         self._edited(LEVELS[1])
         return bool(self.whole or self.partial)
 
-    def on_the_way(self) -> Iterator[Mended]:
-        """Yield edits that make nothing right yet, but a line compute a value of a right run that none did before."""
-        computed = {value.tobytes() for event in self.known.run.events for value in event.value}
-        for one in self.located if not self.blindly else ():
-            events, number = one.events, one.statement.number
-            if self.over() or self.locator.recognised(events[0].value):
-                continue
-            likely = []
-            for low, high in zip((0.0, *LEVELS), LEVELS[:2]):
-                likely = [
-                    candidate
-                    for sure, candidate in self._passing(one, low, high, True)
-                    if not (sure or {value.tobytes() for value in (candidate.values or [[]])[0]} & computed)
-                ]
-                if likely:
-                    break
-            for candidate in sorted(likely, key=lambda one: (one.cost, len(ast.unparse(one.edited()[0]))))[:2]:
-                new = candidate.edited()
-                now = [self.case.wrong(k, self.edits | {number: new}) for k in range(len(self.wrong))]
-                if all(one is not None and one <= before for one, before in zip(now, self.wrong)):
-                    yield Mended(candidate, new, self.wrong)
-
     def _edited(self, high: float) -> None:
         """Try the edits of every statement that cost at most ``high`` and were not tried yet."""
         low = {one.statement.number: self._covered.get(one.statement.number, 0.0) for one in self.suspects}
@@ -203,7 +197,7 @@ class Step:
             pair
             for one in self.suspects
             if len(one.events) <= OCCURRENCES or high == LEVELS[0]
-            for pair in self._passing(one, low[one.statement.number], high)
+            for pair in self.passing(one, low[one.statement.number], high)
         )
         self._covered |= {number: high for number, before in low.items() if before < high}
 
@@ -267,7 +261,7 @@ class Step:
         known = bool(values) and self.locator.recognised(values)
         return reshaped + (not known), candidate.cost, known, candidate
 
-    def _passing(
+    def passing(
         self, suspect: Suspect, low: float, high: float, likely: bool = False
     ) -> Iterator[tuple[bool, Candidate]]:
         """Yield the edits of a statement that may be right.
@@ -329,8 +323,10 @@ class Step:
         new = candidate.edited()
         key = statement.number, ast.dump(ast.Module(new, []))
         if key in self._tried:
+            if mended := self._tried[key]:
+                mended.candidate.cost = min(mended.candidate.cost, candidate.cost)
             return
-        self._tried.add(key)
+        self._tried[key] = None
         now, edits = [], self.edits | {statement.number: new}
         for k, before in enumerate(self.wrong):
             one = self.case.wrong(k, edits)
@@ -341,7 +337,7 @@ class Step:
             return
         if not self.known.forward and statement.function in self.benches.only_forward:
             candidate.cost += KEPT
-        mended = Mended(candidate, new, now)
+        mended = self._tried[key] = Mended(candidate, new, now)
         (self.partial if mended.left else self.whole).append(mended)
 
     def _gains(self, edits: Edits) -> bool:

@@ -3,6 +3,7 @@
 import ast
 import copy
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -12,7 +13,7 @@ import numpy as np
 
 from compare.checker.lines.edits import grammar
 from compare.checker.lines.edits.operands import expressions, fits, is_number, kind, module_of
-from compare.checker.lines.edits.structures import functions_like, indices, replaced, structures, twice
+from compare.checker.lines.edits.structures import exchanged, functions_like, indices, replaced, structures, twice
 from compare.checker.lines.statement import Statement
 from compare.checker.lines.trace.record import KEEPING, leaves, numbers, value_of
 from manual.arrays import Array
@@ -28,6 +29,9 @@ OPERANDS = (ast.Name, ast.Subscript, ast.Attribute)
 
 #: What it costs to put another operand in the place of one wherever it stands in a statement.
 RENAMED = 1.2
+
+#: What it costs to exchange two operands of a statement.
+EXCHANGED = 1.4
 
 #: What it costs to change two signs of a statement.
 TWICE = 1.6
@@ -137,16 +141,14 @@ class Bench:
 
     def natural(self) -> list[list[Array]] | None:
         """Return the statement's value as it is."""
-        values = self.values(self.root) if self.root and not writes(self.root) else None
-        return self._of_root(values) if values is not None else None
+        return self._whole(self.root) if self.root and not writes(self.root) else None
 
     def values(self, node: ast.expr) -> Values | None:
         """Return the values of one of its expressions."""
-        try:
+        with suppress(Exception):
             code = code_of(node)
             return [eval(code, scope) for scope in self.scopes]
-        except Exception:
-            return None
+        return None
 
     def with_node(self, node: ast.AST, values: Values) -> list[list[Array]] | None:
         """Return the statement's value with other values of one of its expressions."""
@@ -157,17 +159,26 @@ class Bench:
             self._contexts[id(node)] = code_of(made)
         code = self._contexts[id(node)]
         found = []
-        try:
+        with suppress(Exception):
             for scope, value in zip(self.scopes, values):
                 scope[HOLE] = value
                 found.append(eval(code, scope))
-        except Exception:
-            return None
-        return self._of_root(found)
+            return self._of_root(found)
+        return None
+
+    def _whole(self, root: ast.expr) -> list[list[Array]] | None:
+        """Return the statement's value with another expression in the place of its own."""
+        values = self.values(root)
+        return self._of_root(values) if values is not None else None
 
     def _of_root(self, values: Values) -> list[list[Array]] | None:
         try:
-            return [[numbers(one) for one in leaves(value)] for value in values]
+            return [
+                [value]
+                if type(value) is np.ndarray and value.dtype == float
+                else [numbers(one) for one in leaves(value)]
+                for value in values
+            ]
         except Exception:
             return None
 
@@ -180,11 +191,10 @@ class Bench:
         nodes = expressions(self.root)
         counts = type((self.values(self.root) or [None])[0]) is int
         yield from self._renamed(nodes, low, most)
-        for new in twice(self.root, nodes) if low < TWICE <= most else ():
-            values = self.values(new)
-            made = self._of_root(values) if values is not None else None
-            if made is not None:
-                yield Candidate(self.statement, TWICE, self.root, "x", {"x": new}, made)
+        for cost, changed in ((EXCHANGED, exchanged), (TWICE, twice)):
+            for new in changed(self.root, nodes) if low < cost <= most else ():
+                if (made := self._whole(new)) is not None:
+                    yield Candidate(self.statement, cost, self.root, "x", {"x": new}, made)
         operators = {
             id(side): type(one.op)
             for one in ast.walk(self.root)
@@ -256,8 +266,7 @@ class Bench:
             if not low < cost <= most:
                 continue
             values = self.values(new)
-            made = self.with_node(node, values) if values is not None else None
-            if made is not None:
+            if values is not None and (made := self.with_node(node, values)) is not None:
                 yield Candidate(self.statement, cost, node, "x", {"x": new}, made)
 
     def _renamed(self, nodes: list[ast.expr], low: float, most: float) -> Iterator[Candidate]:
@@ -272,9 +281,7 @@ class Bench:
                 if leaf.text != text:
                     pairs = [one for place in places for one in (place, leaf.node)]
                     made, value = replaced(self.statement.node, *pairs), replaced(self.root, *pairs)
-                    values = self.values(value)
-                    result = self._of_root(values) if values is not None else None
-                    if result is not None:
+                    if (result := self._whole(value)) is not None:
                         yield Candidate(self.statement, RENAMED, None, "", {}, result, made)
 
     def statements(self) -> Iterator[Candidate]:
@@ -309,10 +316,7 @@ class Bench:
         parts = index[0] if index and isinstance(index[0], tuple) else index and (index[0],)
         if not parts or not any(kind(one) == "i" and np.ndim(one) for one in parts):
             return None
-        target = copy.deepcopy(place.value)
-        for one in ast.walk(target):
-            if hasattr(one, "ctx"):
-                one.ctx = ast.Load()
+        target = _read(place.value)
         if self.module is np:
             return ast.Call(ast.parse(f"{self.np}.add.at", mode="eval").body, [target, read.slice, value], [])
         where = read.slice if isinstance(read.slice, ast.Tuple) else ast.Tuple([read.slice], ast.Load())
@@ -322,19 +326,22 @@ class Bench:
     def _as(self, node: Any, target: ast.expr, form: str, made: ast.stmt) -> Candidate:
         """Return a statement of another kind, with the value that would have the same effect in this one."""
         made = ast.fix_missing_locations(ast.copy_location(made, node))
-        read = copy.deepcopy(target)
-        for one in ast.walk(read):
-            if hasattr(one, "ctx"):
-                one.ctx = ast.Load()
-        before, values = self.values(read), self.values(node.value)
+        before, values = self.values(_read(target)), self.values(node.value)
         result = None
         if values is not None and (before is not None or form == "-n"):
-            try:
+            with suppress(Exception):
                 of = [eval(_form(form)[1], {"n": v, "f": before[k] if before else 0}) for k, v in enumerate(values)]
                 result = self._of_root(of)
-            except Exception:
-                result = None
         return Candidate(self.statement, 1.0, None, "", {}, result, made)
+
+
+def _read(target: ast.expr) -> ast.expr:
+    """Return what is written to as an expression that reads it."""
+    read = copy.deepcopy(target)
+    for one in ast.walk(read):
+        if hasattr(one, "ctx"):
+            one.ctx = ast.Load()
+    return read
 
 
 def code_of(node: Any) -> CodeType:

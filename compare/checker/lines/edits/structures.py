@@ -12,6 +12,9 @@ from compare.checker.lines.edits import grammar
 #: The most signs of one kind of which two are changed together.
 MOST = 6
 
+#: The most operands of which two are exchanged.
+OPERANDS = 10
+
 
 def structures(node: ast.expr, texts: list[str]) -> Iterator[tuple[float, ast.expr]]:
     """Yield other structures of an expression, with their cost."""
@@ -68,6 +71,15 @@ def twice(root: ast.expr, nodes: list[ast.expr]) -> Iterator[ast.expr]:
         yield made
     for first, second in itertools.combinations([one for one in nodes if _is_signed(one)][:MOST], 2):
         yield replaced(root, first, _signed(first), second, _signed(second))
+
+
+def exchanged(root: ast.expr, nodes: list[ast.expr]) -> Iterator[ast.expr]:
+    """Yield an expression with two of its operands exchanged."""
+    operands = [one for one in nodes if isinstance(one, ast.Name | ast.Subscript | ast.Attribute)]
+    for first, second in itertools.combinations(operands[:OPERANDS], 2):
+        inside = second in ast.walk(first) or first in ast.walk(second)
+        if not inside and ast.dump(first) != ast.dump(second):
+            yield replaced(root, first, second, second, first)
 
 
 def _is_signed(node: ast.expr) -> bool:

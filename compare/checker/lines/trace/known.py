@@ -60,10 +60,10 @@ class Known:
         """Add what a tape's sweep shows: a value for each of its sums."""
         self.add(contributions[0])
 
-    def values(self, shape: tuple[int, ...]) -> Array:
-        """Return the values of a size in a shape, (values, *shape), as they are and transposed."""
+    def values(self, shape: tuple[int, ...], transposed: bool = True) -> Array:
+        """Return the values of a size in a shape, (values, *shape), as they are and ``transposed``."""
         found = self._values.get(math.prod(shape), [])
-        both = [*found, *(one.swapaxes(-1, -2) for one in found if one.ndim > 1)]
+        both = [*found, *(one.swapaxes(-1, -2) for one in found if transposed and one.ndim > 1)]
         return np.reshape([one.reshape(shape) for one in both], (-1, *shape))
 
     def has(self, value: Array, scaled: bool = False) -> bool:

@@ -8,6 +8,7 @@ from compare.checker.lines.case import Case
 from compare.checker.lines.find import wrong_lines
 from compare.checker.lines.locate import Locator
 from compare.checker.lines.trace.sensitivity import sensitivity
+from compare.checker.lines.wrong_line import NotSought
 from compare.checker.trials import Trials
 
 
@@ -47,7 +48,14 @@ def test_the_values_that_a_line_lacks_are_those_of_a_right_run(tmp_path):
 @pytest.mark.slow
 def test_nothing_is_said_of_what_is_not_linear_in_the_incoming_gradient(tmp_path):
     pair, drawn, _ = located(tmp_path, ("d_a = d_h * (1 - h**2)", "d_a = np.cos(np.sin(d_h) + 0.3)"))
-    assert wrong_lines(pair, drawn, seconds=1) == []
+    assert wrong_lines(pair, drawn, seconds=60) == []
+
+
+@pytest.mark.slow
+def test_a_search_that_its_time_ends_says_so(tmp_path):
+    pair, drawn, _ = located(tmp_path, ("d_a = d_h * (1 - h**2)", "d_a = np.cos(np.sin(d_h) + 0.3)"))
+    with pytest.raises(NotSought, match="processor time are up"):
+        wrong_lines(pair, drawn, seconds=0.5)
 
 
 @pytest.mark.slow
