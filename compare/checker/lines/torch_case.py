@@ -119,7 +119,11 @@ class TorchCase(Case):
 
         def differentiated(outputs: list[Any], d_outputs: list[Any], leaves: dict[str, torch.Tensor]) -> None:
             recorder.forward = False
-            found = torch.autograd.grad(outputs, [*leaves.values()], d_outputs, create_graph=True, allow_unused=True)
+            # A backward pass may go on writing into what it has used, as into one step of a gradient.
+            with torch.autograd.graph.saved_tensors_hooks(lambda one: one.detach().clone(), lambda one: one):
+                found = torch.autograd.grad(
+                    outputs, [*leaves.values()], d_outputs, create_graph=True, allow_unused=True
+                )
             for name, d in zip(leaves, found):
                 if d is not None:
                     run.returned[f"d_{name}"] = tape.known(d)
