@@ -96,8 +96,9 @@ class Tape:
 
 def _add(adjoints: Array, ids: Array, contribution: Array) -> None:
     P, count = adjoints.shape
-    where = np.arange(P)[:, None] * count + np.broadcast_to(ids, contribution.shape[1:]).reshape(1, -1)
-    np.add.at(adjoints.reshape(-1), where.reshape(-1), contribution.reshape(-1))
+    shape = np.broadcast_shapes(ids.shape, contribution.shape[1:])  # einsum fills axes of length one
+    where = np.arange(P)[:, None] * count + np.broadcast_to(ids, shape).reshape(1, -1)
+    np.add.at(adjoints.reshape(-1), where.reshape(-1), np.broadcast_to(contribution, (P, *shape)).reshape(-1))
 
 
 def root(array: Array) -> Array:

@@ -38,7 +38,8 @@ def moved(np, x, w, v):
 
 def products(np, x, w, v):
     e = np.einsum("tbd,bk->tdk", x, w[:3]), np.tensordot(x, w[:3], ([1], [0])), np.outer(v, v[:2]), w.dot(v)
-    return *e, np.cumsum(w, axis=1), np.multiply.reduce(w[:, :2], axis=1), np.inner(v, w), np.dot(w.T, w)
+    filled = np.einsum("tbd,tbd->b", x, x[:1, :, :1])
+    return *e, filled, np.cumsum(w, axis=1), np.multiply.reduce(w[:, :2], axis=1), np.inner(v, w), np.dot(w.T, w)
 
 
 def norms(np, x, w, v):
