@@ -82,6 +82,7 @@ class Step:
     _tried: dict[tuple[int, str], Mended | None] = field(default_factory=dict)
     _benches: dict[int, Bench] = field(default_factory=dict)
     _covered: dict[int, float] = field(default_factory=dict)
+    _termed: set[int] = field(default_factory=set)
     _found_up: set[tuple[int, bool]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -205,8 +206,9 @@ class Step:
         """Try every statement with a product more."""
         for one in self.suspects:
             bench, events = self._bench(one), one.events
-            natural = natural_of(bench, events)
+            natural = natural_of(bench, events) if one.statement.number not in self._termed else None
             if natural and len(events) <= OCCURRENCES and not self.over():
+                self._termed.add(one.statement.number)
                 weights = [[self.known.weight(ids) for ids in event.value_ids] for event in events]
                 self._try_all(missing_terms(bench, natural, weights, self.known))
 
