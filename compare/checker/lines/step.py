@@ -107,15 +107,15 @@ class Step:
             (fresh + self.locator.taken, [self._looked_up]),
             (fresh, levels[1:2]),
             (whole, levels[:2]),
-            (self.locator.likely or fresh or backward, dear),
+            (self.locator.likely or backward, dear),
             (some, (*levels[:2], self._looked_up, levels[2])),
             ([one for one in self.located if not one.mends], levels[:2]),
-            (self.locator.likely or fresh or backward, [deep]),
+            (self.locator.likely or backward, [deep]),
         ]
         if thorough:
             late = (levels[2], self._with_terms, levels[3])
             vague = self.locator.likely or [one for one in whole if one.events[0].forward]
-            stages = [(some, (self._with_lines, *late)), (vague, (*late, self._blind))]
+            stages = [(some, (self._with_lines, *late)), (fresh, late), (vague, (*late, self._blind))]
         for self.suspects, tried in stages:
             for stage in tried:
                 stage()
