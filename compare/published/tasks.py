@@ -84,6 +84,8 @@ class Addition(Task):
 
     def with_bits(self, bits: int) -> "Addition":
         """Return the same task with sums of another length, and addends up to another half of what it holds."""
+        if bits < 2:
+            raise ValueError(f"bits: expected at least 2, got {bits}")
         more = 2 ** (bits - 1) - 2 ** (self.bits - 1)
         return replace(self, bits=bits, largest_a=self.largest_a + more, largest_b=self.largest_b + more)
 
