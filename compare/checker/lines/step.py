@@ -168,16 +168,16 @@ class Step:
             if key in self._found_up or self.over():
                 continue
             self._found_up.add(key)
-            needed = self.locator.needed(one) if deep else one.needed
-            for values in [needed] if needed else self._lacking(one) if not deep else ():
-                self._try_all(looked_up(self._bench(one), values, deep))
+            for needed in self._needed(one, deep):
+                self._try_all(looked_up(self._bench(one), needed, deep))
 
-    def _lacking(self, suspect: Suspect) -> list[list[list[Array]]]:
-        """Return what a statement of forward may be needed to compute: what the reference does and forward does not."""
+    def _needed(self, suspect: Suspect, deep: bool) -> list[list[list[Array]]]:
+        """Return what a statement may be needed to compute: in forward, what the reference does and it does not."""
         seen = suspect.events[0].value
-        if not self.known.forward or len(seen) != 1:
-            return []
-        return [[[value]] for value in self.locator.lacking(seen[0].shape)]
+        if self.known.forward and not deep and len(seen) == 1:
+            return [[[value]] for value in self.locator.lacking(seen[0].shape)]
+        needed = self.locator.needed(suspect) if deep else suspect.needed
+        return [needed] if needed else []
 
     def _bench(self, suspect: Suspect) -> Bench:
         number = suspect.statement.number

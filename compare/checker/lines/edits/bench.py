@@ -15,7 +15,8 @@ from compare.checker.lines.edits import grammar
 from compare.checker.lines.edits.operands import expressions, fits, is_number, kind, module_of
 from compare.checker.lines.edits.structures import exchanged, functions_like, indices, replaced, structures, twice
 from compare.checker.lines.statement import Statement
-from compare.checker.lines.trace.record import KEEPING, leaves, numbers, value_of
+from compare.checker.lines.trace.record import KEEPING, leaves, value_of
+from compare.checker.recorder import as_float64
 from manual.arrays import Array
 
 #: The name that stands for the expression that is replaced.
@@ -173,12 +174,7 @@ class Bench:
 
     def _of_root(self, values: Values) -> list[list[Array]] | None:
         try:
-            return [
-                [value]
-                if type(value) is np.ndarray and value.dtype == float
-                else [numbers(one) for one in leaves(value)]
-                for value in values
-            ]
+            return [[as_float64(one, copy=False) for one in leaves(value)] for value in values]
         except Exception:
             return None
 

@@ -11,7 +11,8 @@ import numpy as np
 from compare.checker.lines.edits.bench import COMPOUND, OPERANDS, Bench, Candidate, Leaf, form_code
 from compare.checker.lines.edits.terms import LARGEST, parts
 from compare.checker.lines.statement import names_in
-from compare.checker.lines.trace.record import is_tensor, numbers
+from compare.checker.lines.trace.record import numbers
+from compare.checker.recorder import as_float64
 from manual.arrays import Array
 
 #: What a factor may be of one of the user's expressions, and what it costs.
@@ -158,9 +159,8 @@ class _Products:
         self._rows, self._seen = [np.ones(len(where))], set[bytes]()
         its = bench.root or ast.Constant(0)
         own, self._own = names_in(its), {ast.unparse(one) for one in ast.walk(its) if isinstance(one, ast.expr)}
-        values = [one.detach() if is_tensor(one) else one for one in (leaf.values[k] for leaf in bench.leaves)]
-        kinds = [np.asarray(value).dtype.kind for value in values]
-        given = [(leaf, numbers(value)) for leaf, value, kind in zip(bench.leaves, values, kinds) if kind in "fi"]
+        given = [(leaf, as_float64(leaf.values[k], copy=False)) for leaf in bench.leaves]
+        given = [(leaf, value.astype(float)) for leaf, value in given if value.dtype.kind in "fi"]
         given.sort(key=lambda one: (names_in(one[0].node).isdisjoint(own), one[1].shape != shape))
         turned = [one for leaf, value in given for one in self._turned(leaf, value)]
         for form, cost in ATOMS.items():
